@@ -1,0 +1,56 @@
+# Two targets do everything: `make demo` and `make test`. Both create the environment if needed.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(shell find csrc -name '*.cpp' -o -name '*.hpp')
+
+.PHONY: demo test install lint types tidy format bench wheel-check clean
+
+demo: install
+	$(BIN)/patchtst-har demo --overwrite
+
+test: install
+	$(BIN)/python -m pytest
+
+install: $(STAMP)
+
+# Editable: Python sources are used as they lie here; a change to the C++ sources reinstalls.
+# PIP_CONSTRAINT also pins the isolated build environment.
+$(STAMP): $(SOURCES)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --build-constraint constraints.txt --editable '.[dev]'
+	touch $(STAMP)
+
+lint: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/clang-format --dry-run --Werror $(shell find csrc -name '*.cpp' -o -name '*.hpp')
+
+types: install
+	$(BIN)/mypy
+
+# The editable build leaves the compile commands that clang-tidy reads.
+tidy: install
+	$(BIN)/clang-tidy --quiet -p $$(dirname $$(ls -t build/*/compile_commands.json | head -n 1)) $(shell find csrc -name '*.cpp')
+
+format: install
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/clang-format -i $(shell find csrc -name '*.cpp' -o -name '*.hpp')
+
+bench: install
+	$(BIN)/python -m pytest benches --benchmark-only
+
+# Builds a wheel, installs it in an environment of its own and uses it from another folder.
+wheel-check: install
+	rm -rf build/wheel-check && mkdir -p build/wheel-check
+	$(BIN)/python -m pip wheel --quiet --no-deps --build-constraint constraints.txt --wheel-dir build/wheel-check .
+	$(PYTHON) -m venv build/wheel-check/venv
+	build/wheel-check/venv/bin/python -m pip install --quiet --constraint constraints.txt --upgrade pip
+	build/wheel-check/venv/bin/python -m pip install --quiet --constraint constraints.txt build/wheel-check/*.whl
+	cd build/wheel-check && venv/bin/patchtst-har info
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,63 @@
+"""Shared by the benchmarks: realistic windows, and percentiles of every single round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+WINDOW_SAMPLES = 1000
+SAMPLE_RATE_HZ = 100.0
+
+
+def _walking(rng: np.random.Generator, time_s: np.ndarray) -> np.ndarray:
+    step_hz = rng.uniform(1.5, 2.3)
+    phase = 2 * np.pi * step_hz * time_s + rng.uniform(0, 2 * np.pi)
+    arm = np.sin(phase / 2)[:, np.newaxis] * [0.25, 0.15, 0.05]
+    heel = np.exp(4 * (np.cos(phase) - 1))[:, np.newaxis] * [0.5, 0.1, 0.3]
+    return np.array([-0.8, 0.3, 0.5]) + arm + heel + rng.normal(0, 0.05, (len(time_s), 3))
+
+
+def _still(rng: np.random.Generator, time_s: np.ndarray) -> np.ndarray:
+    """Rest as a device with steps of 1/64 g records it: few values, long plateaus."""
+    signal = np.array([0.1, 0.2, 0.97]) + rng.normal(0, 0.006, (len(time_s), 3))
+    return np.round(signal * 64) / 64
+
+
+def _noise(rng: np.random.Generator, time_s: np.ndarray) -> np.ndarray:
+    return np.array([0.3, 0.5, 0.8]) + rng.normal(0, 0.3, (len(time_s), 3))
+
+
+@pytest.fixture(params=["walking", "still", "noise"])
+def windows(request: pytest.FixtureRequest) -> np.ndarray:
+    """Return (64, 1000, 3) float32 windows of one kind, the same in every run."""
+    make = {"walking": _walking, "still": _still, "noise": _noise}[request.param]
+    rng = np.random.default_rng(0)
+    time_s = np.arange(WINDOW_SAMPLES) / SAMPLE_RATE_HZ
+    return np.stack([make(rng, time_s) for _ in range(64)]).astype(np.float32)
+
+
+@pytest.fixture
+def measure(benchmark: Any) -> Callable[..., None]:
+    """Return ``measure(function, inputs, rounds, per_round=1)``.
+
+    Every round is one call, with the inputs in turn; p50, p95 and p99 in microseconds (divided by
+    `per_round` items) go to `extra_info`.
+    """
+
+    def run(function: Callable[[Any], Any], inputs: Any, rounds: int, per_round: int = 1) -> None:
+        position = iter(range(10**9))
+
+        def setup() -> tuple[tuple[Any], dict[str, Any]]:
+            return (inputs[next(position) % len(inputs)],), {}
+
+        benchmark.pedantic(function, setup=setup, iterations=1, rounds=rounds, warmup_rounds=min(rounds, 5))
+        if benchmark.disabled:
+            return
+        for percentile in (50, 95, 99):
+            seconds = float(np.percentile(benchmark.stats.stats.data, percentile))
+            benchmark.extra_info[f"p{percentile}_us"] = round(seconds * 1e6 / per_round, 2)
+
+    return run

@@ -1,0 +1,75 @@
+// The only file that knows Python: parses arguments under the GIL, releases it, calls a kernel.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <cmath>
+#include <cstddef>
+
+#include "statistics/statistics.hpp"
+
+namespace py = pybind11;
+namespace statistics = patchtst_har::statistics;
+
+namespace {
+
+using FloatArray = py::array_t<float, py::array::c_style>;
+
+// Shapes and values are explained to the user in Python; these checks only keep the kernels inside their
+// memory.
+void require(bool condition, const char* message) {
+    if (!condition) throw py::value_error(message);
+}
+
+std::size_t extent(const FloatArray& array, py::ssize_t axis) {
+    return static_cast<std::size_t>(array.shape(axis));
+}
+
+// Memory for one window at a time, kept as long as its thread lives.
+statistics::Workspace& workspace() {
+    thread_local statistics::Workspace instance;
+    return instance;
+}
+
+void statistical_features(const FloatArray& windows, double rate_hz, FloatArray& out) {
+    require(windows.ndim() == 3 && windows.shape(1) >= 1 && windows.shape(2) == 3,
+            "windows must have shape (n, T >= 1, 3)");
+    const std::size_t n_windows = extent(windows, 0);
+    const std::size_t n_samples = extent(windows, 1);
+    require(out.ndim() == 2 && extent(out, 0) == n_windows && extent(out, 1) == statistics::kFeatureCount,
+            "out must have shape (n, 56)");
+    require(std::isfinite(rate_hz) && rate_hz > 0.0, "sr must be positive and finite");
+    const float* window = windows.data();
+    float* features = out.mutable_data();
+    const py::gil_scoped_release released;
+    statistics::Workspace& scratch = workspace();
+    for (std::size_t i = 0; i < n_windows; ++i) {
+        statistics::compute_features(window, n_samples, rate_hz, scratch, features);
+        window += 3 * n_samples;
+        features += statistics::kFeatureCount;
+    }
+}
+
+FloatArray magnitude(const FloatArray& window) {
+    require(window.ndim() == 2 && window.shape(0) >= 1 && window.shape(1) == 3,
+            "window must have shape (T >= 1, 3)");
+    FloatArray result(window.shape(0));
+    const float* samples = window.data();
+    float* values = result.mutable_data();
+    {
+        const py::gil_scoped_release released;
+        statistics::compute_magnitude(samples, extent(window, 0), workspace(), values);
+    }
+    return result;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+    m.doc() = "Compiled kernels of patchtst_har.";
+    m.attr("__version__") = PATCHTST_HAR_VERSION;
+    m.def("statistical_features", &statistical_features, py::arg("windows").noconvert(), py::arg("sr"),
+          py::arg("out").noconvert(),
+          "Write the 56 statistical features of float32 windows (n, T, 3) to out (n, 56).");
+    m.def("magnitude", &magnitude, py::arg("window").noconvert(),
+          "Return the magnitude (T,) of a float32 window (T, 3) after repair of its non-finite samples.");
+}

@@ -1,0 +1,20 @@
+// The 56 statistical features of one window of raw tri-axial acceleration in g.
+#pragma once
+
+#include <cstddef>
+
+#include "statistics/workspace.hpp"
+
+namespace patchtst_har::statistics {
+
+inline constexpr std::size_t kFeatureCount = 56;
+
+// Writes the features of `window` (n_samples x 3, row major, n_samples >= 1) to features[0..56). `rate_hz` is
+// positive and finite. Allocates only when `workspace` meets a length for the first time or a longer window.
+void compute_features(const float* window, std::size_t n_samples, double rate_hz, Workspace& workspace,
+                      float* features);
+
+// Writes the magnitude of the repaired window to magnitude[0..n_samples).
+void compute_magnitude(const float* window, std::size_t n_samples, Workspace& workspace, float* magnitude);
+
+}  // namespace patchtst_har::statistics

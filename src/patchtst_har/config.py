@@ -1,0 +1,351 @@
+"""Configuration: one frozen object describes an experiment; constructing it validates it.
+
+Fields are checked one by one, then against each other; all contradictions are reported at once. Unknown
+keys are errors. A configuration names values, never code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from patchtst_har.errors import ConfigError
+from patchtst_har.files import atomic_write_text
+
+N_STATISTICAL_FEATURES = 56
+N_TOPOLOGICAL_FEATURES = 24
+N_TIME_FEATURES = 5
+
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Checked = TypeVar("Checked", bound="Section")
+
+
+def _refuse(section: Checked, problems: list[str]) -> Checked:
+    if problems:
+        raise ValueError("\n".join(problems))
+    return section
+
+
+def _problems(error: ValidationError) -> list[str]:
+    """Return every problem of a validation, each beginning with the path of its field."""
+    problems = []
+    for item in error.errors():
+        where = ".".join(str(part) for part in item["loc"])
+        cause = item.get("ctx", {}).get("error")
+        if isinstance(cause, ConfigError):
+            problems += [f"{where}.{problem}" for problem in cause.problems]
+        elif item["type"] == "value_error":
+            lines = item["msg"].removeprefix("Value error, ").split("\n")
+            problems += [f"{where}: {line}" if where else line for line in lines]
+        elif item["type"] == "extra_forbidden":
+            problems.append(f"{where}: unknown key")
+        else:
+            problems.append(f"{where}: {item['msg']} (got {item['input']!r})")
+    return problems
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable, no unknown keys, errors raised as `ConfigError`."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True
+    )
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigError(_problems(error), type(self).__name__) from None
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a validated copy with some fields changed."""
+        return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
+
+
+class DataConfig(Section):
+    """Where the prepared windows are, what a window is, and who trains, validates and tests."""
+
+    proc_dir: Path = Path("processed")
+    """Folder of the prepared data set (`manifest.csv`, `classes.json`, one NPZ a participant)."""
+    sample_rate_hz: PositiveFloat = 100.0
+    """Sampling rate of the prepared windows."""
+    window_size: Count = 1000
+    """Samples a window."""
+    hop_size: Count = 1000
+    """Samples between the starts of consecutive windows."""
+    label_policy: Literal["mode", "unanimous", "centre"] = "mode"
+    """How a window gets its label from its samples' annotations."""
+    min_labelled_fraction: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """A window with a smaller annotated part than this is dropped; 0 drops only the wholly unlabelled."""
+    max_gap_s: PositiveFloat = 1.0
+    """A longer pause between two samples ends a stretch; no window crosses it."""
+    timezone: str | None = None
+    """IANA zone in which the hour of the day is read; None: the stamps are local wall-clock time."""
+    split: Literal["counts", "lists", "kfold"] = "counts"
+    """`counts`: `train_n` and `val_n` people, the rest test; `lists`: named; `kfold`: folds of people."""
+    train_n: Count = 80
+    """People to train on (`split="counts"`)."""
+    val_n: Count = 20
+    """People to validate on (`split="counts"` and `"kfold"`)."""
+    train_participants: tuple[str, ...] = ()
+    """`split="lists"`: people to train on."""
+    val_participants: tuple[str, ...] = ()
+    """`split="lists"`: people to validate on."""
+    test_participants: tuple[str, ...] = ()
+    """`split="lists"` and `"counts"`: people to test on; empty with `counts`: all the others."""
+    n_folds: Annotated[int, Field(ge=2)] = 5
+    """`split="kfold"`: number of folds."""
+    fold: Annotated[int, Field(ge=0)] = 0
+    """`split="kfold"`: the fold held out as test."""
+    split_seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the random assignment of people."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        problems = []
+        if self.hop_size > self.window_size:
+            problems.append(f"hop_size ({self.hop_size}) must not exceed window_size ({self.window_size})")
+        if self.split == "kfold" and self.fold >= self.n_folds:
+            problems.append(f"fold ({self.fold}) must be below n_folds ({self.n_folds})")
+        if self.split == "lists" and not (self.train_participants and self.val_participants):
+            problems.append('split="lists" needs train_participants and val_participants')
+        lists = (self.train_participants, self.val_participants, self.test_participants)
+        everyone = [name for names in lists for name in names]
+        repeated = sorted({name for name in everyone if everyone.count(name) > 1})
+        problems += [f"participants: {name!r} stands in the lists more than once" for name in repeated]
+        return _refuse(self, problems)
+
+
+class TopologyConfig(Section):
+    """Takens embedding of the acceleration's magnitude, and the engine that computes its persistence."""
+
+    max_points: Annotated[int, Field(ge=2, le=2048)] = 128
+    """Most embedded points; the magnitude is decimated by the smallest integer that keeps to it."""
+    dimension: Annotated[int, Field(ge=1, le=16)] = 3
+    """Embedding dimension."""
+    delay_s: PositiveFloat = 0.1
+    """Delay between coordinates (at least one decimated sample)."""
+    engine: Literal["ripser"] = "ripser"
+    """Implementation of Vietoris-Rips persistence."""
+
+
+class FeatureConfig(Section):
+    """Which features are computed, and where they are kept."""
+
+    topology: TopologyConfig = TopologyConfig()
+    cache_dir: Path | None = None
+    """Folder of the feature cache; None: `features_cache` inside `data.proc_dir`."""
+    n_threads: Count = 1
+    """Threads of the batch kernels."""
+
+
+class ModelConfig(Section):
+    """Architecture of the PatchTST encoder. The defaults are the reference configuration."""
+
+    window_size: Count = 1000
+    """Samples a window."""
+    patch_len: Count = 100
+    """Samples a patch; the window is cut into window_size / patch_len of them."""
+    channels: Annotated[int, Field(ge=1, le=3)] = 3
+    """Acceleration axes."""
+    d_model: Count = 56
+    """Width of a token."""
+    n_heads: Count = 2
+    """Attention heads; d_model / n_heads must be even (rotary pairs)."""
+    n_layers: Count = 2
+    """Encoder layers."""
+    d_ff: Count = 224
+    """Width of the feed-forward layers."""
+    dropout: Fraction = 0.3
+    """Dropout probability everywhere, attention included."""
+    n_stat_features: Annotated[int, Field(ge=0)] = N_STATISTICAL_FEATURES
+    """Length of the statistical feature vector; 0 leaves its token out."""
+    n_topo_features: Annotated[int, Field(ge=0)] = N_TOPOLOGICAL_FEATURES
+    """Length of the topological feature vector; 0 leaves its token out."""
+    n_time_features: Annotated[int, Field(ge=0)] = N_TIME_FEATURES
+    """Length of the time vector, added once to the pooled tokens; 0 leaves it out."""
+    rope_base: PositiveFloat = 10000.0
+    """Base of the rotary frequencies."""
+    gradient_checkpointing: bool = False
+    """Recompute each encoder layer in the backward pass: less memory, more time, equal gradients."""
+
+    @property
+    def n_patches(self) -> int:
+        """Patch tokens a window."""
+        return self.window_size // self.patch_len
+
+    @property
+    def n_tokens(self) -> int:
+        """All tokens a window: patches and feature vectors."""
+        return self.n_patches + (self.n_stat_features > 0) + (self.n_topo_features > 0)
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one attention head."""
+        return self.d_model // self.n_heads
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        problems = []
+        if self.window_size % self.patch_len:
+            problems.append(
+                f"window_size ({self.window_size}) must be divisible by patch_len ({self.patch_len})"
+            )
+        if self.d_model % self.n_heads:
+            problems.append(f"d_model ({self.d_model}) must be divisible by n_heads ({self.n_heads})")
+        elif self.head_dim % 2:
+            problems.append(f"head_dim = d_model / n_heads ({self.head_dim}) must be even")
+        return _refuse(self, problems)
+
+
+class TrainingConfig(Section):
+    """Optimisation."""
+
+    batch_size: Count = 32
+    epochs: Count = 30
+    lr: PositiveFloat = 1e-4
+    """Peak learning rate of AdamW."""
+    weight_decay: NonNegativeFloat = 1e-4
+    warmup_fraction: Fraction = 0.1
+    """Part of all steps in which the rate rises linearly; it then falls along a cosine to zero."""
+    max_grad_norm: PositiveFloat = 1.0
+    early_stop_patience: Count = 8
+    """Epochs without a better validation macro F1 before training stops."""
+    label_smoothing: Fraction = 0.0
+    class_weights: Literal["balanced", "none"] = "balanced"
+    """`balanced`: cross entropy weighted by the inverse class frequency of the training windows."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes CUDA where it is and says in the log what it took; `cuda` without a device is an error."""
+    amp: bool = True
+    """Automatic mixed precision on CUDA; without effect on the CPU."""
+    n_threads: Annotated[int, Field(ge=0)] = 0
+    """CPU threads of torch; 0 keeps torch's own choice."""
+
+
+class SmoothingConfig(Section):
+    """Temporal smoothing of the window probabilities."""
+
+    method: Literal["viterbi", "none"] = "viterbi"
+    pseudo_count: PositiveFloat = 1.0
+    """Added to every transition and emission count: no state is unreachable."""
+    max_gap_s: PositiveFloat = 1.0
+    """A longer pause than the hop plus this between two windows starts a new sequence."""
+
+
+class ExperimentConfig(Section):
+    """Everything that defines one experiment."""
+
+    experiment_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "patchtst_har_v1"
+    output_dir: Path = Path("runs")
+    """The run is written to `output_dir / experiment_name`."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    data: DataConfig = DataConfig()
+    features: FeatureConfig = FeatureConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    smoothing: SmoothingConfig = SmoothingConfig()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        problems = []
+        if self.data.window_size != self.model.window_size:
+            problems.append(
+                f"data.window_size ({self.data.window_size}) and model.window_size "
+                f"({self.model.window_size}) must be equal"
+            )
+        if self.model.n_stat_features not in (0, N_STATISTICAL_FEATURES):
+            problems.append(f"model.n_stat_features must be 0 or {N_STATISTICAL_FEATURES}")
+        if self.model.n_topo_features not in (0, N_TOPOLOGICAL_FEATURES):
+            problems.append(f"model.n_topo_features must be 0 or {N_TOPOLOGICAL_FEATURES}")
+        if self.model.n_time_features not in (0, N_TIME_FEATURES):
+            problems.append(f"model.n_time_features must be 0 or {N_TIME_FEATURES}")
+        if self.model.channels != 3:
+            problems.append(f"model.channels must be 3 for tri-axial recordings, not {self.model.channels}")
+        return _refuse(self, problems)
+
+    @property
+    def run_dir(self) -> Path:
+        """The run's folder."""
+        return self.output_dir / self.experiment_name
+
+    def to_yaml(self) -> str:
+        """Return the configuration as YAML text."""
+        text: str = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+        return text
+
+    def save(self, path: Path | str) -> None:
+        """Write the configuration as YAML."""
+        atomic_write_text(path, self.to_yaml())
+
+    @classmethod
+    def load(cls, path: Path | str, overrides: Sequence[str] = ()) -> Self:
+        """Read a YAML file, apply `section.field=value` overrides, validate.
+
+        Parameters
+        ----------
+        path : path-like
+            A YAML file; fields left out take their defaults.
+        overrides : sequence of str
+            For example ``["training.epochs=5", "data.proc_dir=processed"]``; values are YAML.
+
+        Raises
+        ------
+        ConfigError
+            If the file is not YAML, has unknown keys, or the whole is contradictory; all at once.
+        """
+        return cls.from_mapping(_read_yaml(Path(path)), overrides, source=str(path))
+
+    @classmethod
+    def from_mapping(
+        cls, values: Mapping[str, Any], overrides: Sequence[str] = (), source: str = "configuration"
+    ) -> Self:
+        """Build from nested mappings and `section.field=value` overrides (see `load`)."""
+        merged = dict(values)
+        for override in overrides:
+            merged = _override(merged, override)
+        try:
+            return cls(**merged)
+        except ConfigError as error:
+            raise ConfigError(error.problems, source) from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: not YAML ({' '.join(str(error).split())})"]) from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError([f"{path}: needs a mapping of sections at the top, has {type(values).__name__}"])
+    return values
+
+
+def _override(values: dict[str, Any], override: str) -> dict[str, Any]:
+    """Return a copy of nested `values` with one `a.b.c=value` applied."""
+    key, equals, text = override.partition("=")
+    path = key.strip().split(".")
+    if not equals or not all(path):
+        raise ConfigError([f"--set {override!r}: needs the form section.field=value"])
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError([f"--set {override!r}: the value is not YAML"]) from error
+    return _set(values, path, value, override)
+
+
+def _set(values: dict[str, Any], path: list[str], value: Any, override: str) -> dict[str, Any]:
+    head, *rest = path
+    if not rest:
+        return {**values, head: value}
+    inner = values.get(head, {})
+    if not isinstance(inner, dict):
+        raise ConfigError([f"--set {override!r}: {head!r} is a value, not a section"])
+    return {**values, head: _set(inner, rest, value, override)}

@@ -1,0 +1,41 @@
+"""Errors that a user can act on.
+
+Each carries one line that names what was wrong and where. The command line prints that line and exits
+with status 2; everything else that escapes is a defect and keeps its traceback.
+"""
+
+
+class PatchTSTHARError(Exception):
+    """Base class of all errors raised on purpose by this package."""
+
+
+class ConfigError(PatchTSTHARError, ValueError):
+    """A configuration is contradictory, incomplete, or has unknown keys.
+
+    Parameters
+    ----------
+    problems : list of str
+        Every problem found, each naming its field.
+    source : str, optional
+        The file or object that was validated.
+    """
+
+    def __init__(self, problems: list[str], source: str = "") -> None:
+        self.problems = problems
+        self.source = source
+        super().__init__(f"{source}: " * bool(source) + "; ".join(problems))
+
+    def __reduce__(self) -> tuple[type["ConfigError"], tuple[list[str], str]]:
+        return type(self), (self.problems, self.source)
+
+
+class DataError(PatchTSTHARError, ValueError):
+    """A recording, a prepared data set or an array does not have the form that was asked for."""
+
+
+class ModelFolderError(PatchTSTHARError, ValueError):
+    """A model folder is incomplete, damaged, or from an incompatible version."""
+
+
+class MissingDependencyError(PatchTSTHARError, ImportError):
+    """An optional package is needed; the message names the extra that brings it."""

@@ -1,0 +1,93 @@
+"""Checks of the arguments that the feature functions share; the messages name shapes and values."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from patchtst_har.errors import DataError
+
+Float32Array = NDArray[np.float32]
+
+MAX_SAMPLES = 2**20
+"""Longest window that is accepted, in samples."""
+
+
+def check_window(window: Any) -> Float32Array:
+    """Return `window` if it is a (T, 3) C-ordered float32 array with 1 <= T <= `MAX_SAMPLES`."""
+    return _checked_samples(window, "window", ("n_samples", "3"))
+
+
+def check_windows(windows: Any) -> Float32Array:
+    """Return `windows` if it is an (n, T, 3) C-ordered float32 array with 1 <= T <= `MAX_SAMPLES`."""
+    return _checked_samples(windows, "windows", ("n_windows", "n_samples", "3"))
+
+
+def check_rate(sr: Any) -> float:
+    """Return the sampling rate as a float if it is a positive finite number."""
+    if isinstance(sr, bool) or not isinstance(sr, int | float | np.integer | np.floating):
+        raise TypeError(f"sr must be a number of Hz, not {type(sr).__name__}")
+    if not (math.isfinite(sr) and sr > 0):
+        raise DataError(f"sr must be positive and finite, in Hz, not {sr!r}")
+    return float(sr)
+
+
+def check_threads(n_threads: Any) -> int:
+    """Return `n_threads` as an int if it is an integer of at least 1."""
+    if isinstance(n_threads, bool) or not isinstance(n_threads, int | np.integer):
+        raise TypeError(f"n_threads must be an integer, not {type(n_threads).__name__}")
+    if n_threads < 1:
+        raise DataError(f"n_threads must be at least 1, not {n_threads}")
+    return int(n_threads)
+
+
+def check_out(out: Any, n_windows: int, n_features: int, windows: Float32Array) -> Float32Array:
+    """Return `out`, or a new array if it is None; refuse one that does not fit or overlaps `windows`."""
+    shape = (n_windows, n_features)
+    if out is None:
+        return np.empty(shape, np.float32)
+    array = _checked_array(out, "out")
+    if array.shape != shape:
+        raise DataError(f"out must have shape {shape}, not {array.shape}")
+    if not array.flags.writeable:
+        raise DataError("out is read-only")
+    if np.may_share_memory(array, windows):
+        raise DataError("out shares memory with windows")
+    return array
+
+
+def _checked_samples(value: Any, name: str, axes: tuple[str, ...]) -> Float32Array:
+    array = _checked_array(value, name)
+    if array.ndim != len(axes) or array.shape[-1] != 3:
+        raise DataError(f"{name} must have shape ({', '.join(axes)}), not {array.shape}{_hint(array, axes)}")
+    n_samples = array.shape[-2]
+    if not 1 <= n_samples <= MAX_SAMPLES:
+        raise DataError(f"{name} must have 1 to {MAX_SAMPLES} samples, has shape {array.shape}")
+    return array
+
+
+def _checked_array(value: Any, name: str) -> Float32Array:
+    if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} must be a numpy array, not {type(value).__name__}")
+    if value.dtype != np.float32:
+        raise DataError(
+            f"{name} must be float32, not {value.dtype} (shape {value.shape}): pass {name}.astype(np.float32)"
+        )
+    if not (value.flags.c_contiguous and value.flags.aligned):
+        raise DataError(
+            f"{name} of shape {value.shape} must be C-ordered and aligned: pass np.ascontiguousarray({name})"
+        )
+    return value
+
+
+def _hint(array: NDArray[Any], axes: tuple[str, ...]) -> str:
+    if array.ndim == len(axes) and array.shape[-2] == 3:
+        return ": channels come last, swap the last two axes"
+    if array.ndim == len(axes) - 1:
+        return ": one window needs a leading axis, pass windows[np.newaxis]"
+    if array.ndim == len(axes) + 1:
+        return ": several windows at once need the _batch function"
+    return ""

@@ -1,0 +1,51 @@
+"""Features as a table with named columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from patchtst_har.features.checks import Float32Array
+from patchtst_har.features.names import STATISTICAL_FEATURE_NAMES, TOPOLOGICAL_FEATURE_NAMES
+from patchtst_har.features.statistics import compute_statistical_features_batch
+from patchtst_har.features.topology import compute_topological_features_batch
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from patchtst_har.config import TopologyConfig
+
+
+def feature_frame(
+    windows: Float32Array, sr: float = 100.0, config: TopologyConfig | None = None, *, n_threads: int = 1
+) -> pd.DataFrame:
+    """Return all 80 features of many windows as a table.
+
+    Parameters
+    ----------
+    windows : ndarray of float32, shape (n_windows, n_samples, 3), C order
+        Acceleration in g.
+    sr : float, default 100.0
+        Sampling rate in Hz.
+    config : TopologyConfig, optional
+        Settings of the topological features; None takes the defaults.
+    n_threads : int, default 1
+        Threads of the batch functions.
+
+    Returns
+    -------
+    pandas.DataFrame, shape (n_windows, 80)
+        float32; the columns are `STATISTICAL_FEATURE_NAMES` followed by `TOPOLOGICAL_FEATURE_NAMES`.
+
+    Raises
+    ------
+    DataError, TypeError
+        As `compute_statistical_features_batch`.
+    """
+    import pandas as pd
+
+    statistical = compute_statistical_features_batch(windows, sr, n_threads=n_threads)
+    topological = compute_topological_features_batch(windows, sr, config, n_threads=n_threads)
+    columns = [*STATISTICAL_FEATURE_NAMES, *TOPOLOGICAL_FEATURE_NAMES]
+    return pd.DataFrame(np.hstack([statistical, topological]), columns=columns)

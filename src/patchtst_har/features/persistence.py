@@ -1,0 +1,91 @@
+"""Vietoris-Rips persistence of a point cloud in dimensions 0 and 1."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from patchtst_har.errors import DataError
+from patchtst_har.features.checks import Float32Array
+
+FloatPoints = NDArray[np.floating[Any]]
+
+
+def rips_persistence(points: FloatPoints, *, max_edge: float = math.inf) -> tuple[Float32Array, Float32Array]:
+    """Return the finite persistence bars of the Vietoris-Rips filtration of `points`.
+
+    Parameters
+    ----------
+    points : ndarray of float32 or float64, shape (n, d)
+        n >= 0 points in d >= 1 dimensions; coincident points are allowed, NaN and infinities are not.
+    max_edge : float, default inf
+        Longest edge that enters the filtration. Nothing changes beyond the enclosing radius, where the
+        complex has become a cone (Bauer, Ripser, J. Appl. Comput. Topol. 5, 2021).
+
+    Returns
+    -------
+    h0, h1 : ndarray of float32, shape (k, 2)
+        Birth and death of every class with death > birth that dies, sorted by birth and death, in the
+        units of `points`. Both are empty for fewer than two distinct points.
+
+    Raises
+    ------
+    DataError
+        If the shape, dtype or a value of `points`, or `max_edge`, is not as above.
+    TypeError
+        If `points` is not a numpy array.
+    """
+    _check_points(points)
+    if math.isnan(max_edge) or max_edge < 0:
+        raise DataError(f"max_edge must not be negative or NaN, is {max_edge}")
+    # Coincident points add only bars of length zero, and cost the engine most of its time on still windows.
+    distances = pairwise_distances(np.unique(points, axis=0))
+    return bars_of(distances, min(max_edge, enclosing_radius(distances)))
+
+
+def pairwise_distances(points: FloatPoints) -> Float32Array:
+    """Return the Euclidean distances (n, n), computed in float64 without cancellation, as float32."""
+    squares = np.zeros((len(points), len(points)))
+    for coordinate in points.T.astype(np.float64):
+        squares += np.square(coordinate[:, np.newaxis] - coordinate)
+    return np.sqrt(squares).astype(np.float32)
+
+
+def enclosing_radius(distances: Float32Array) -> float:
+    """Return the smallest radius around a point that holds all the others; 0 without points."""
+    return float(distances.max(axis=1).min()) if len(distances) else 0.0
+
+
+def bars_of(distances: Float32Array, max_edge: float) -> tuple[Float32Array, Float32Array]:
+    """Return (h0, h1) of a distance matrix as `rips_persistence` does."""
+    if len(distances) < 2 or max_edge <= 0:
+        return np.empty((0, 2), np.float32), np.empty((0, 2), np.float32)
+    from ripser import ripser
+
+    h0, h1 = ripser(distances, maxdim=1, thresh=max_edge, distance_matrix=True)["dgms"]
+    return _finite_bars(h0), _finite_bars(h1)
+
+
+def _finite_bars(bars: NDArray[Any]) -> Float32Array:
+    lasting = bars[np.isfinite(bars[:, 1]) & (bars[:, 1] > bars[:, 0])]
+    ordered: Float32Array = lasting[np.lexsort((lasting[:, 1], lasting[:, 0]))].astype(np.float32)
+    return ordered
+
+
+def _check_points(points: Any) -> None:
+    if not isinstance(points, np.ndarray):
+        raise TypeError(f"points must be a numpy array, not {type(points).__name__}")
+    if points.ndim != 2 or points.shape[1] < 1:
+        raise DataError(f"points must have shape (n, d >= 1), not {points.shape}")
+    if points.dtype not in (np.float32, np.float64):
+        raise DataError(f"points must be float32 or float64, not {points.dtype} (shape {points.shape})")
+    bad = ~np.isfinite(points).all(axis=1)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise DataError(f"points of shape {points.shape}: row {row} is not finite: {points[row].tolist()}")
+    limit = float(np.finfo(np.float32).max) / (2 * math.sqrt(points.shape[1]))
+    if points.size and np.abs(points).max() > limit:
+        raise DataError(f"points of shape {points.shape}: a value beyond {limit:.3g} overflows")

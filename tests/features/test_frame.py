@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from patchtst_har.config import TopologyConfig
+from patchtst_har.errors import DataError
+from patchtst_har.features import (
+    STATISTICAL_FEATURE_NAMES,
+    TOPOLOGICAL_FEATURE_NAMES,
+    compute_statistical_features_batch,
+    compute_topological_features_batch,
+    feature_frame,
+)
+
+
+def test_columns_are_named_and_hold_both_kinds():
+    windows = np.random.default_rng(0).normal(size=(3, 120, 3)).astype(np.float32)
+    config = TopologyConfig(max_points=30)
+    frame = feature_frame(windows, 50.0, config, n_threads=2)
+    assert frame.shape == (3, 80)
+    assert set(frame.dtypes) == {np.dtype(np.float32)}
+    statistical = compute_statistical_features_batch(windows, 50.0)
+    topological = compute_topological_features_batch(windows, 50.0, config)
+    np.testing.assert_array_equal(frame[list(STATISTICAL_FEATURE_NAMES)], statistical)
+    np.testing.assert_array_equal(frame[list(TOPOLOGICAL_FEATURE_NAMES)], topological)
+
+
+def test_no_windows_give_an_empty_table_with_names():
+    frame = feature_frame(np.empty((0, 100, 3), np.float32))
+    assert frame.shape == (0, 80)
+    assert tuple(frame.columns) == STATISTICAL_FEATURE_NAMES + TOPOLOGICAL_FEATURE_NAMES
+
+
+def test_a_single_window_is_refused():
+    with pytest.raises(DataError, match="needs a leading axis"):
+        feature_frame(np.zeros((100, 3), np.float32))

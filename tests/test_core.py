@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import patchtst_har
+import reference
+from patchtst_har import _core
+
+ROOT = Path(__file__).parents[1]
+
+
+def run_python(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+    )
+
+
+def test_the_version_is_the_same_everywhere():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == importlib.metadata.version("patchtst-har")
+    assert project["version"] == patchtst_har.__version__ == _core.__version__
+
+
+def test_a_subnormal_survives_the_import():
+    code = "import patchtst_har.features, numpy; print(numpy.float32(1e-40) / 2 > 0, 5e-324 * 1.0 > 0)"
+    assert run_python("-c", code).stdout.split() == ["True", "True"]
+
+
+def test_a_subnormal_survives_the_kernels():
+    windows = np.random.default_rng(0).normal(size=(2, 100, 3)).astype(np.float32)
+    _core.statistical_features(windows, 100.0, np.empty((2, 56), np.float32))
+    assert np.float32(1e-40) * np.float32(0.5) > 0
+
+
+def test_stub_and_extension_have_the_same_members(tmp_path):
+    pytest.importorskip("mypy")
+    # The package's other modules would make mypy read torch and pandas.
+    settings = tmp_path / "mypy.ini"
+    settings.write_text("[mypy]\nfollow_imports = skip\n[mypy-numpy.*]\nfollow_imports = normal\n")
+    command = ["-m", "mypy.stubtest", "patchtst_har._core", "--mypy-config-file", str(settings)]
+    result = run_python(*command, MYPYPATH=str(ROOT / "src"))
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_stub_and_extension_have_the_same_arguments():
+    stub = ast.parse((ROOT / "src/patchtst_har/_core.pyi").read_text(encoding="utf-8"))
+    functions = [node for node in stub.body if isinstance(node, ast.FunctionDef)]
+    assert functions
+    for function in functions:
+        signature = getattr(_core, function.name).__doc__.splitlines()[0]
+        assert re.findall(r"(\w+): ", signature) == [argument.arg for argument in function.args.args]
+
+
+def test_magnitude_rounds_to_float32_at_every_step():
+    window = np.random.default_rng(1).normal(size=(5000, 3)).astype(np.float32)
+    window[17, 2] = np.nan
+    np.testing.assert_array_equal(_core.magnitude(window), reference.magnitude(window))
+
+
+def test_nothing_is_converted_at_the_boundary():
+    good, out = np.zeros((2, 9, 3), np.float32), np.empty((2, 56), np.float32)
+    for windows in (good.astype(np.float64), good[:, ::2], good.tolist(), good.astype(">f4")):
+        with pytest.raises(TypeError, match="incompatible function arguments"):
+            _core.statistical_features(windows, 100.0, out)
+    for target in (out.astype(np.float64), np.empty((56, 2), np.float32).T):
+        with pytest.raises(TypeError, match="incompatible function arguments"):
+            _core.statistical_features(good, 100.0, target)
+    with pytest.raises(TypeError, match="incompatible function arguments"):
+        _core.magnitude(good[0].astype(np.float64))
+
+
+def test_shapes_that_would_leave_memory_are_refused():
+    out = np.empty((2, 56), np.float32)
+    for shape in ((2, 9), (2, 9, 2), (2, 0, 3)):
+        with pytest.raises(ValueError, match="windows must have shape"):
+            _core.statistical_features(np.zeros(shape, np.float32), 100.0, out)
+    good = np.zeros((2, 9, 3), np.float32)
+    for shape in ((1, 56), (2, 55), (112,)):
+        with pytest.raises(ValueError, match="out must have shape"):
+            _core.statistical_features(good, 100.0, np.empty(shape, np.float32))
+    for rate_hz in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="sr must be positive and finite"):
+            _core.statistical_features(good, rate_hz, out)
+    for shape in ((9,), (9, 2), (0, 3)):
+        with pytest.raises(ValueError, match="window must have shape"):
+            _core.magnitude(np.zeros(shape, np.float32))
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match="not writeable"):
+        _core.statistical_features(good, 100.0, out)
