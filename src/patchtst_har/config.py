@@ -161,7 +161,7 @@ class ModelConfig(Section):
     """Attention heads; d_model / n_heads must be even (rotary pairs)."""
     n_layers: Count = 2
     """Encoder layers."""
-    d_ff: Count = 224
+    d_ff: Count = 112
     """Width of the feed-forward layers."""
     dropout: Fraction = 0.3
     """Dropout probability everywhere, attention included."""
@@ -170,7 +170,11 @@ class ModelConfig(Section):
     n_topo_features: Annotated[int, Field(ge=0)] = N_TOPOLOGICAL_FEATURES
     """Length of the topological feature vector; 0 leaves its token out."""
     n_time_features: Annotated[int, Field(ge=0)] = N_TIME_FEATURES
-    """Length of the time vector, added once to the pooled tokens; 0 leaves it out."""
+    """Length of the time vector, added once to the pooled tokens; 0 leaves it out.
+
+    Leave it out unless the training recordings span whole days: a model trained on one session a person
+    learns when the session was, and errs at any other hour.
+    """
     rope_base: PositiveFloat = 10000.0
     """Base of the rotary frequencies."""
     gradient_checkpointing: bool = False
@@ -217,7 +221,7 @@ class TrainingConfig(Section):
     """Part of all steps in which the rate rises linearly; it then falls along a cosine to zero."""
     max_grad_norm: PositiveFloat = 1.0
     early_stop_patience: Count = 8
-    """Epochs without a better validation macro F1 before training stops."""
+    """Epochs without a better validation macro F1 (ties: loss) before training stops."""
     label_smoothing: Fraction = 0.0
     class_weights: Literal["balanced", "none"] = "balanced"
     """`balanced`: cross entropy weighted by the inverse class frequency of the training windows."""

@@ -1,0 +1,31 @@
+"""The command ``patchtst-har``: one module a subcommand, thin over the library."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from patchtst_har.cli.commands import demo, evaluate, info, predict, prepare, report, train
+from patchtst_har.errors import PatchTSTHARError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="From raw wrist acceleration to activity labels.\n\nStart with: patchtst-har demo",
+)
+for command in (demo, prepare, train, evaluate, predict, report, info):
+    app.command(command.__name__.rpartition(".")[2])(command.run)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line on standard error and exit status 2."""
+    try:
+        app()
+    except (PatchTSTHARError, OSError) as error:
+        print(f"patchtst-har: error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("patchtst-har: interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,36 @@
+"""``patchtst-har evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from patchtst_har.cli.console import VerboseOption, err, out, progress, score_table, start_logging
+
+
+def run(
+    data: Annotated[Path, typer.Argument(help="Folder of a prepared data set.")],
+    model: Annotated[Path, typer.Option("--model", "-m", help="Model folder.")],
+    participants: Annotated[
+        str | None, typer.Option(help="Participants to judge, separated by commas; default: all.")
+    ] = None,
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", help="Folder for evaluation.json and predictions.csv.")
+    ] = None,
+    verbose: VerboseOption = False,
+) -> None:
+    """Score a trained model on a prepared data set, raw and smoothed."""
+    from patchtst_har.evaluation.folder import evaluate_folder
+
+    start_logging(verbose)
+    names = None if participants is None else tuple(name.strip() for name in participants.split(","))
+    with progress() as on_progress:
+        result = evaluate_folder(model, data, names, on_progress)
+    for warning in result.warnings:
+        err.print(f"[yellow]warning:[/] {warning}", soft_wrap=True)
+    columns = {"raw": result.scores["raw"], "smoothed": result.scores["smoothed"]}
+    out.print(score_table(f"{len(result.participants)} participants", columns))
+    if out_dir is not None:
+        out.print(f"written: {result.write(out_dir)}", soft_wrap=True)

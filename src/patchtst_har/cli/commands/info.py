@@ -1,0 +1,25 @@
+"""``patchtst-har info``."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from patchtst_har.cli.console import out
+
+
+def run(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
+    """Show versions, processor and devices: what to put into a bug report."""
+    from patchtst_har.reproducibility import environment
+
+    facts = environment()
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    table = Table(show_header=False)
+    for name, value in facts.items():
+        table.add_row(name.replace("_", " "), str(value))
+    out.print(table)

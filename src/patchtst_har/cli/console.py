@@ -1,0 +1,69 @@
+"""What the subcommands share: consoles, progress bars, option types."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from patchtst_har.config import ExperimentConfig
+from patchtst_har.log import setup_logging
+
+out = Console()
+err = Console(stderr=True)
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="YAML configuration; defaults where it says nothing.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="SECTION.FIELD=VALUE", help="Override one field; may be repeated."),
+]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the log, not only warnings.")]
+
+
+def configure(path: Path | None, overrides: list[str] | None) -> ExperimentConfig:
+    """Return the configuration of ``--config`` and ``--set``."""
+    if path is None:
+        return ExperimentConfig.from_mapping({}, overrides or (), source="--set")
+    return ExperimentConfig.load(path, overrides or ())
+
+
+def start_logging(verbose: bool) -> None:
+    """Send the log to standard error: warnings, or everything if `verbose`."""
+    setup_logging(level=logging.INFO if verbose else logging.WARNING)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[int, int, str], None]]:
+    """Yield an ``on_progress(done, total, what)`` that draws one bar for each `what` on standard error."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err) as bars:
+        tasks: dict[str, Any] = {}
+
+        def update(done: int, total: int, what: str) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield update
+
+
+def score_table(title: str, columns: dict[str, dict[str, Any]]) -> Table:
+    """Return a table of headline scores with one column a result of `evaluate`."""
+    table = Table(title=title)
+    table.add_column("score")
+    for name in columns:
+        table.add_column(name, justify="right")
+    rows = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "cohen_kappa", "mcc")
+    for row in rows:
+        values = (scores[row] for scores in columns.values())
+        table.add_row(row.replace("_", " "), *("n/a" if v is None else f"{v:.3f}" for v in values))
+    return table

@@ -1,0 +1,117 @@
+"""Score a model folder on a prepared data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from patchtst_har.config import ExperimentConfig
+from patchtst_har.data.featureset import FeatureSet, load_feature_set
+from patchtst_har.data.prepared import PreparedDataset
+from patchtst_har.data.progress import OnProgress, under
+from patchtst_har.errors import DataError
+from patchtst_har.evaluation.held_out import HeldOut
+from patchtst_har.files import atomic_write_json, ensure_folder, read_json
+from patchtst_har.inference.probabilities import predict_probabilities
+from patchtst_har.inference.recognizer import Recognizer
+from patchtst_har.inference.smooth import decide, sequences_of
+from patchtst_har.models.batches import WindowTensors
+from patchtst_har.models.folder import PROVENANCE_FILE
+
+
+@dataclass(frozen=True)
+class FolderEvaluation:
+    """Scores of a model folder on some participants.
+
+    Attributes
+    ----------
+    participants : tuple of str
+        Who was judged.
+    scores : dict
+        As `HeldOut.scores`.
+    held_out : HeldOut
+        The decisions.
+    warnings : tuple of str
+        What makes the scores doubtful: people the model was trained on, an unknown training set.
+    """
+
+    participants: tuple[str, ...]
+    scores: dict[str, Any]
+    held_out: HeldOut
+    warnings: tuple[str, ...]
+
+    def write(self, folder: Path) -> Path:
+        """Write ``evaluation.json`` and ``predictions.csv``; return the folder."""
+        folder = ensure_folder(folder)
+        self.held_out.write_frame(folder / "predictions.csv")
+        document = {**self.scores, "participants": list(self.participants), "warnings": list(self.warnings)}
+        atomic_write_json(folder / "evaluation.json", document)
+        return folder
+
+
+def evaluate_folder(
+    model_dir: Path,
+    data_dir: Path,
+    participants: Sequence[str] | None = None,
+    on_progress: OnProgress | None = None,
+) -> FolderEvaluation:
+    """Judge a trained model on a prepared data set.
+
+    Parameters
+    ----------
+    model_dir, data_dir : pathlib.Path
+        Model folder; folder of the prepared data set, which may hold fewer classes than the model knows.
+    participants : sequence of str, optional
+        Whom to judge; all if not given.
+    on_progress : callable, optional
+        Called with (done, total, what) while features are computed.
+
+    Raises
+    ------
+    ModelFolderError, DataError
+        If a folder is damaged, a participant is unknown, or the data set has a class that the model lacks.
+    """
+    recognizer = Recognizer.from_pretrained(model_dir)
+    dataset = PreparedDataset.open(data_dir)
+    people = tuple(dataset.participants if participants is None else participants)
+    config = recognizer.config.replace(data=recognizer.config.data.replace(proc_dir=data_dir))
+    features = load_feature_set(dataset, people, config, under("features", on_progress))
+    held_out = _judge(recognizer, features, _labels_of_model(features, recognizer.classes, data_dir), config)
+    return FolderEvaluation(people, held_out.scores(), held_out, tuple(_doubts(model_dir, people)))
+
+
+def _labels_of_model(features: FeatureSet, classes: tuple[str, ...], data_dir: Path) -> np.ndarray[Any, Any]:
+    """Return the labels as indices into the model's classes."""
+    unknown = [name for name in features.classes if name not in classes]
+    if unknown:
+        raise DataError(
+            f"{data_dir}: class {unknown[0]!r} is unknown to the model, which has {', '.join(classes)}"
+        )
+    return np.array([classes.index(name) for name in features.classes], dtype=np.int64)[features.labels]
+
+
+def _judge(
+    recognizer: Recognizer, features: FeatureSet, labels: np.ndarray[Any, Any], config: ExperimentConfig
+) -> HeldOut:
+    probabilities = predict_probabilities(recognizer.model, WindowTensors.of(features, config.model))
+    sequences = sequences_of(features.participants, features.start_ns, config)
+    made = decide(probabilities, sequences, recognizer.smoother)
+    return HeldOut(features.participants, features.start_ns, labels, made, recognizer.classes)
+
+
+def _doubts(model_dir: Path, people: Sequence[str]) -> list[str]:
+    path = model_dir / PROVENANCE_FILE
+    if not path.exists():
+        return [f"{path} is missing: whether the model was trained on these people is unknown"]
+    split = read_json(path)["split"]
+    met = [name for name in people if name in {*split["train"], *split["val"]}]
+    if not met:
+        return []
+    shown = ", ".join(met[:5]) + (", ..." if len(met) > 5 else "")
+    return [
+        f"{len(met)} of {len(people)} participants have names of people the model was trained on ({shown})"
+    ]

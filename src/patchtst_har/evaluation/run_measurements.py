@@ -1,0 +1,40 @@
+"""What a trained model costs: complexity and latency, written into its run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from patchtst_har.data.featureset import FeatureSet
+from patchtst_har.evaluation.complexity import model_complexity
+from patchtst_har.files import atomic_write_json
+from patchtst_har.inference.recognizer import Recognizer
+from patchtst_har.models.batches import WindowTensors
+from patchtst_har.realtime.latency import LatencyReport
+from patchtst_har.realtime.pipeline import measure_recognizer
+
+
+def measure_run(
+    run_dir: Path, recognizer: Recognizer, features: FeatureSet, n_windows: int = 700
+) -> LatencyReport:
+    """Write ``complexity.json`` and ``latency.json``.
+
+    Parameters
+    ----------
+    run_dir : pathlib.Path
+        The run folder.
+    recognizer : Recognizer
+        The trained model, on the CPU.
+    features : FeatureSet
+        Real windows to measure on.
+    n_windows : int
+        Windows timed, one at a time; p99 needs 662.
+    """
+    data = WindowTensors.of(features, recognizer.config.model)
+    inputs, _ = data.select(slice(0, 1))
+    with torch.inference_mode():
+        atomic_write_json(run_dir / "complexity.json", model_complexity(recognizer.model, inputs))
+    latency = measure_recognizer(recognizer, features.windows, features.start_ns, n_windows)
+    atomic_write_json(run_dir / "latency.json", latency.to_dict())
+    return latency

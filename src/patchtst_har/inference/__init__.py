@@ -1,0 +1,1 @@
+"""Using a trained model: probabilities, timelines, the model folder as one object."""

@@ -1,0 +1,78 @@
+"""MODEL_CARD.md: what a model is, what it saw, how well it did, where not to use it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import patchtst_har
+from patchtst_har.config import ExperimentConfig
+from patchtst_har.files import atomic_write_text
+
+MODEL_CARD_FILE = "MODEL_CARD.md"
+
+
+def write_model_card(
+    folder: Path,
+    config: ExperimentConfig,
+    classes: tuple[str, ...],
+    provenance: Mapping[str, Any],
+    metrics: Mapping[str, float],
+) -> None:
+    """Write the card into a model folder.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The model folder.
+    config : ExperimentConfig
+        What the model was trained with.
+    classes : tuple of str
+        Class names.
+    provenance : mapping
+        ``split`` (with ``train``, ``val``, ``test``, ``fingerprint``) and ``n_windows`` by group.
+    metrics : mapping of str to float
+        What `PatchTSTTrainer.train` returns.
+    """
+    data, split = config.data, provenance["split"]
+    groups = "\n".join(
+        f"| {name} | {len(split[name])} | {provenance['n_windows'][name]} |"
+        for name in ("train", "val", "test")
+    )
+    judged = "test" if split["test"] else "validation"
+    scores = "\n".join(f"| {name} | {value:.4f} |" for name, value in metrics.items())
+    text = f"""# {config.experiment_name}
+
+PatchTST encoder with rotary attention, statistical and topological feature tokens; patchtst-har
+{patchtst_har.__version__}.
+
+- **Input**: tri-axial wrist acceleration in g, {data.sample_rate_hz:g} Hz, windows of {data.window_size}
+  samples, a decision every {data.hop_size} samples.
+- **Output**: one of {len(classes)} classes: {", ".join(classes)}. A movement that is none of these still
+  gets one of these labels.
+- **Smoothing**: {config.smoothing.method}; it uses the whole recording, past and future, and is
+  not a real-time result.
+
+## Data
+
+| group | people | windows |
+|---|---|---|
+{groups}
+
+The groups share no person. Fingerprint of the split: `{split["fingerprint"]}`.
+
+## Scores on the {judged} people
+
+`final_` is after smoothing, `raw_` before it.
+
+| score | value |
+|---|---|
+{scores}
+
+## Limits
+
+The scores hold for people, devices, wrists and activities like those above. A sensor worn elsewhere, another
+calibration or other activities were not tested. Not a medical device.
+"""
+    atomic_write_text(folder / MODEL_CARD_FILE, text)

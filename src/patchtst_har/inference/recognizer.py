@@ -1,0 +1,199 @@
+"""The trained system as one object: recordings in, timelines out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from patchtst_har.config import ExperimentConfig
+from patchtst_har.data.times import time_features
+from patchtst_har.data.windows import cut_windows
+from patchtst_har.errors import DataError, ModelFolderError
+from patchtst_har.features import compute_statistical_features_batch, compute_topological_features_batch
+from patchtst_har.inference.probabilities import predict_probabilities
+from patchtst_har.inference.smooth import decide, hop_s, sequences_of
+from patchtst_har.inference.timeline import build_timeline, decision_spans
+from patchtst_har.models.batches import WindowTensors
+from patchtst_har.models.folder import SMOOTHING_FILE, load_model, save_model
+from patchtst_har.models.patchtst import PatchTSTClassifier
+from patchtst_har.smoothing import HMMSmoother
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Classes of n windows, each judged for itself (no smoothing).
+
+    Attributes
+    ----------
+    labels : ndarray of str, shape (n,)
+        Class of the largest probability.
+    probabilities : ndarray, shape (n, K)
+        Columns in the order of `Recognizer.classes`.
+    """
+
+    labels: NDArray[np.str_]
+    probabilities: NDArray[np.float64]
+
+
+class Recognizer:
+    """A trained classifier with its smoother and the configuration of its data.
+
+    Parameters
+    ----------
+    model : PatchTSTClassifier
+        The classifier.
+    classes : tuple of str
+        Class names in the order of the logits.
+    config : ExperimentConfig
+        Windows, features and smoothing are done as it says.
+    smoother : HMMSmoother, optional
+        Without it, decisions are not smoothed.
+    """
+
+    def __init__(
+        self,
+        model: PatchTSTClassifier,
+        classes: tuple[str, ...],
+        config: ExperimentConfig,
+        smoother: HMMSmoother | None = None,
+    ) -> None:
+        self.model = model.eval()
+        self.classes = classes
+        self.config = config
+        self.smoother = smoother
+
+    @classmethod
+    def from_pretrained(cls, folder: Path | str) -> Self:
+        """Load a model folder.
+
+        Raises
+        ------
+        ModelFolderError
+            If a file is missing or damaged, or the files do not fit each other.
+        """
+        model, classes, config = load_model(folder)
+        smoother = None
+        if config.smoothing.method != "none":
+            path = Path(folder) / SMOOTHING_FILE
+            smoother = HMMSmoother.load(path)
+            if smoother.n_classes != len(classes):
+                raise ModelFolderError(
+                    f"{path}: n_classes is {smoother.n_classes}, the model has {len(classes)}"
+                )
+            if smoother.hop_s != hop_s(config):
+                raise ModelFolderError(f"{path}: hop_s is {smoother.hop_s}, the model has {hop_s(config)}")
+        return cls(model, classes, config, smoother)
+
+    def save_pretrained(self, folder: Path | str) -> Path:
+        """Write the model folder (without a model card: only the trainer knows the scores)."""
+        folder = save_model(folder, self.model, self.classes, self.config)
+        if self.smoother is not None:
+            self.smoother.save(folder / SMOOTHING_FILE)
+        return folder
+
+    def tensors(
+        self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None = None
+    ) -> WindowTensors:
+        """Compute the model's inputs for windows.
+
+        Parameters
+        ----------
+        windows : ndarray of float32, shape (n, window_size, 3)
+            In g, without gaps.
+        start_ns : ndarray of int64, shape (n,), optional
+            Needed if the model uses the time of day.
+
+        Raises
+        ------
+        DataError
+            If the shape or type is wrong, or a window has values that are not finite (the window is named).
+        """
+        self._check_windows(windows)
+        config, n = self.config, len(windows)
+        stats = topo = np.empty((n, 0), np.float32)
+        threads = config.features.n_threads
+        rate = config.data.sample_rate_hz
+        if config.model.n_stat_features:
+            stats = compute_statistical_features_batch(windows, rate, n_threads=threads)
+        if config.model.n_topo_features:
+            topology = config.features.topology
+            topo = compute_topological_features_batch(windows, rate, topology, n_threads=threads)
+        return WindowTensors(
+            torch.from_numpy(windows),
+            torch.from_numpy(self._times(n, start_ns)),
+            torch.from_numpy(stats),
+            torch.from_numpy(topo),
+            torch.zeros(n, dtype=torch.int64),
+            config.model.patch_len,
+        )
+
+    def predict(self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None = None) -> Prediction:
+        """Classify windows one by one, without smoothing (parameters and errors as `tensors`)."""
+        probabilities = predict_probabilities(self.model, self.tensors(windows, start_ns))
+        return Prediction(np.array(self.classes)[probabilities.argmax(axis=1)], probabilities)
+
+    def predict_recording(self, recording: pd.DataFrame) -> pd.DataFrame:
+        """Label a whole recording: cut, classify, smooth (offline, within each stretch without a gap).
+
+        Parameters
+        ----------
+        recording : DataFrame
+            DatetimeIndex and columns x, y, z in g (`data.read_recording`), at any rate.
+
+        Returns
+        -------
+        DataFrame
+            ``start``, ``end``, ``label``, ``probability``: rows tile the time that windows cover; gaps in the
+            recording are gaps between rows.
+
+        Raises
+        ------
+        DataError
+            If the recording is malformed or has no stretch as long as a window.
+        """
+        config = self.config
+        cut = cut_windows(recording, config.data)
+        if not len(cut.windows):
+            seconds = config.data.window_size / config.data.sample_rate_hz
+            raise DataError(f"the recording has no uninterrupted stretch of {seconds:g} s: nothing to label")
+        probabilities = predict_probabilities(self.model, self.tensors(cut.windows, cut.start_ns))
+        sequences = sequences_of(np.full(len(cut.start_ns), "recording"), cut.start_ns, config)
+        made = decide(probabilities, sequences, self.smoother)
+        ns_per_sample = 1e9 / config.data.sample_rate_hz
+        begin, end = decision_spans(
+            cut.start_ns,
+            sequences,
+            round(config.data.window_size * ns_per_sample),
+            round(config.data.hop_size * ns_per_sample),
+        )
+        zone: Any = getattr(recording.index, "tz", None)
+        labels = np.array(self.classes)[made.smoothed]
+        chosen = made.smoothed_probabilities[np.arange(len(labels)), made.smoothed]
+        return build_timeline(begin, end, labels, chosen, zone)
+
+    def _times(self, n: int, start_ns: NDArray[np.int64] | None) -> NDArray[np.float32]:
+        if not self.config.model.n_time_features:
+            return np.empty((n, 0), np.float32)
+        if start_ns is None:
+            raise DataError(
+                "start_ns: this model uses the time of day, so it needs the start of every window"
+            )
+        return time_features(start_ns, self.config.data.timezone)
+
+    def _check_windows(self, windows: NDArray[np.float32]) -> None:
+        expected = (self.config.data.window_size, 3)
+        if not isinstance(windows, np.ndarray) or windows.dtype != np.float32:
+            raise DataError(
+                f"windows: needs a float32 array, is {getattr(windows, 'dtype', type(windows).__name__)}"
+            )
+        if windows.ndim != 3 or windows.shape[1:] != expected:
+            raise DataError(f"windows: needs shape (n, {expected[0]}, 3), has {windows.shape}")
+        bad = np.flatnonzero(~np.isfinite(windows).all(axis=(1, 2)))
+        if bad.size:
+            raise DataError(f"windows: window {bad[0]} has values that are not finite")

@@ -1,0 +1,70 @@
+"""From decisions on windows to a timeline that tiles the covered time."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+TIMELINE_COLUMNS = ("start", "end", "label", "probability")
+
+
+def decision_spans(
+    start_ns: NDArray[np.int64], sequences: NDArray[np.int64], window_ns: int, hop_ns: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the span of time that each window's decision speaks for.
+
+    Overlapping windows share time; each gets the stretch of one hop around its centre, and the first and
+    last of a sequence reach to the ends of their windows. The spans tile each sequence without overlap.
+
+    Parameters
+    ----------
+    start_ns : ndarray of int64, shape (n,)
+        Starts of the windows.
+    sequences : ndarray of int64, shape (n,)
+        Runs of windows without a gap.
+    window_ns, hop_ns : int
+        Length of a window, distance between windows.
+
+    Returns
+    -------
+    begin, end : ndarray of int64, shape (n,)
+    """
+    if not len(start_ns):
+        return start_ns.copy(), start_ns.copy()
+    changes = sequences[1:] != sequences[:-1]
+    first, last = np.r_[True, changes], np.r_[changes, True]
+    margin = (window_ns - hop_ns) // 2
+    begin = np.where(first, start_ns, start_ns + margin)
+    end = np.r_[begin[1:], 0]
+    return begin, np.where(last, start_ns + window_ns, end)
+
+
+def build_timeline(
+    begin_ns: NDArray[np.int64],
+    end_ns: NDArray[np.int64],
+    labels: NDArray[np.str_],
+    probabilities: NDArray[np.float64],
+    timezone: tzinfo | None = None,
+) -> pd.DataFrame:
+    """Return the timeline: start, end, label, probability; a row a decision.
+
+    Parameters
+    ----------
+    begin_ns, end_ns : ndarray of int64, shape (n,)
+        Spans in nanoseconds since the epoch.
+    labels : ndarray of str, shape (n,)
+        Class names.
+    probabilities : ndarray, shape (n,)
+        Probability of the label.
+    timezone : tzinfo, optional
+        Zone of the recording's stamps; None keeps them naive.
+    """
+    start, end = (
+        pd.to_datetime(pd.Series(edge), unit="ns", utc=timezone is not None) for edge in (begin_ns, end_ns)
+    )
+    if timezone is not None:
+        start, end = start.dt.tz_convert(timezone), end.dt.tz_convert(timezone)
+    return pd.DataFrame({"start": start, "end": end, "label": labels, "probability": probabilities})

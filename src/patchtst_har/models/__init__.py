@@ -1,0 +1,13 @@
+"""The PatchTST encoder with rotary attention, and its parts."""
+
+from patchtst_har.models.attention import precompute_freqs_cis, rope_attention
+from patchtst_har.models.components.transformer import RoPETransformerEncoderLayer
+from patchtst_har.models.patchtst import PatchTSTClassifier, cut_patches
+
+__all__ = [
+    "PatchTSTClassifier",
+    "RoPETransformerEncoderLayer",
+    "cut_patches",
+    "precompute_freqs_cis",
+    "rope_attention",
+]

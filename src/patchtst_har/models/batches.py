@@ -1,0 +1,67 @@
+"""Batches of model inputs out of a feature set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from patchtst_har.config import ModelConfig
+from patchtst_har.data.featureset import FeatureSet
+from patchtst_har.models.patchtst import cut_patches
+
+Inputs = tuple[Tensor, Tensor, Tensor, Tensor]
+"""patches (B, C, P, L), times (B, 5), stats (B, 56), topo (B, 24): the arguments of the model."""
+
+
+@dataclass(frozen=True)
+class WindowTensors:
+    """The model's inputs and targets for a set of windows; shares memory with the arrays it came from.
+
+    Attributes
+    ----------
+    windows : Tensor, shape (n, T, 3)
+        Acceleration in g; patches are cut a batch at a time.
+    times, stats, topo : Tensor, shape (n, ...)
+        Feature vectors.
+    labels : Tensor, shape (n,), int64
+        Class indices.
+    patch_len : int
+        Samples a patch.
+    """
+
+    windows: Tensor
+    times: Tensor
+    stats: Tensor
+    topo: Tensor
+    labels: Tensor
+    patch_len: int
+
+    @classmethod
+    def of(cls, features: FeatureSet, config: ModelConfig) -> WindowTensors:
+        """Wrap the arrays of a feature set."""
+        return cls(
+            torch.from_numpy(features.windows),
+            torch.from_numpy(features.times),
+            torch.from_numpy(features.stats),
+            torch.from_numpy(features.topo),
+            torch.from_numpy(features.labels),
+            config.patch_len,
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def select(self, rows: Tensor | slice) -> tuple[Inputs, Tensor]:
+        """Return the inputs and labels of some rows."""
+        patches = cut_patches(self.windows[rows], self.patch_len)
+        return (patches, self.times[rows], self.stats[rows], self.topo[rows]), self.labels[rows]
+
+    def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Inputs, Tensor]]:
+        """Yield every row once, in order or, with a `generator`, shuffled; the last batch may be smaller."""
+        order = None if generator is None else torch.randperm(len(self), generator=generator)
+        for start in range(0, len(self), size):
+            rows = slice(start, start + size)
+            yield self.select(rows if order is None else order[rows])

@@ -1,0 +1,1 @@
+"""Building blocks of the encoder, in the order in which the data meets them."""

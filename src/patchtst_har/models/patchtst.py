@@ -1,0 +1,153 @@
+"""The classifier: patch and feature tokens, rotary encoder layers, pooled logits."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from patchtst_har.config import ModelConfig
+from patchtst_har.models.attention import precompute_freqs_cis
+from patchtst_har.models.components.classifier import ClassifierHead
+from patchtst_har.models.components.embedding import FeatureEmbedding, PatchEmbedding, TimeEmbedding
+from patchtst_har.models.components.transformer import RoPETransformerEncoderLayer
+
+
+def cut_patches(windows: Tensor, patch_len: int) -> Tensor:
+    """Cut windows (B, T, C) into non-overlapping patches (B, C, T / patch_len, patch_len).
+
+    Raises
+    ------
+    ValueError
+        If `windows` is not three-dimensional or T is not divisible by `patch_len`.
+    """
+    if windows.ndim != 3 or windows.shape[1] % patch_len:
+        raise ValueError(
+            f"windows must be (B, T, C) with T divisible by {patch_len}, got {tuple(windows.shape)}"
+        )
+    n, n_samples, channels = windows.shape
+    return windows.transpose(1, 2).reshape(n, channels, n_samples // patch_len, patch_len)
+
+
+class PatchTSTClassifier(nn.Module):
+    """PatchTST classifier of tri-axial windows with feature tokens and rotary attention.
+
+    The window's patches become tokens (Nie et al. 2023, arXiv:2211.14730, but with the three axes joined in
+    each patch); the statistical and the topological feature vectors are one token each; the time vector is
+    added to the pooled tokens. All inputs are in physical units; their scaling is learned from the training
+    set and kept in buffers (`fit_scaling`).
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Architecture.
+    num_classes : int
+        Number of classes, at least 2.
+
+    Raises
+    ------
+    ValueError
+        If `num_classes` is below 2.
+    """
+
+    rope_cos: Tensor
+    rope_sin: Tensor
+
+    def __init__(self, config: ModelConfig, num_classes: int) -> None:
+        super().__init__()
+        if num_classes < 2:
+            raise ValueError(f"num_classes must be at least 2, got {num_classes}")
+        self.config = config
+        self.num_classes = num_classes
+        d_model = config.d_model
+        self.patch_embedding = PatchEmbedding(config.channels, config.patch_len, d_model)
+        self.stat_embedding = (
+            FeatureEmbedding(config.n_stat_features, d_model) if config.n_stat_features else None
+        )
+        self.topo_embedding = (
+            FeatureEmbedding(config.n_topo_features, d_model) if config.n_topo_features else None
+        )
+        self.time_embedding = (
+            TimeEmbedding(config.n_time_features, d_model) if config.n_time_features else None
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        self.layers = nn.ModuleList(
+            RoPETransformerEncoderLayer(d_model, config.n_heads, config.dropout, config.d_ff)
+            for _ in range(config.n_layers)
+        )
+        self.head = ClassifierHead(d_model, num_classes, config.dropout)
+        # Not persistent: the tables follow from the configuration.
+        cos, sin = precompute_freqs_cis(config.head_dim, config.n_tokens, config.rope_base)
+        self.register_buffer("rope_cos", cos, persistent=False)
+        self.register_buffer("rope_sin", sin, persistent=False)
+
+    def fit_scaling(self, windows: Tensor, stats: Tensor, topo: Tensor) -> None:
+        """Take the scaling from the training set: windows (n, T, C), stats and topo as in `forward`."""
+        self.patch_embedding.scale.fit(windows)
+        if self.stat_embedding is not None:
+            self.stat_embedding.scale.fit(stats)
+        if self.topo_embedding is not None:
+            self.topo_embedding.scale.fit(topo)
+
+    def forward(
+        self, patches: Tensor, times: Tensor, stats: Tensor, topo: Tensor, return_attn: bool = False
+    ) -> Tensor:
+        """Classify windows.
+
+        Parameters
+        ----------
+        patches : Tensor, shape (B, channels, n_patches, patch_len)
+            Acceleration in g.
+        times : Tensor, shape (B, n_time_features)
+            Hour and weekday (`data.times.time_features`).
+        stats : Tensor, shape (B, n_stat_features)
+            Statistical features, unscaled.
+        topo : Tensor, shape (B, n_topo_features)
+            Topological features, unscaled.
+        return_attn : bool
+            Keep each layer's attention weights in its `last_attn`.
+
+        Returns
+        -------
+        Tensor, shape (B, num_classes)
+            Logits.
+
+        Raises
+        ------
+        ValueError
+            If a shape does not fit the configuration; the message names the input and both shapes.
+        """
+        self._check_shapes(patches, times, stats, topo)
+        tokens = self.dropout(self._embed(patches, stats, topo))
+        tables = (self.rope_cos, self.rope_sin)
+        for layer in self.layers:
+            if self.config.gradient_checkpointing and self.training:
+                tokens = checkpoint(layer, tokens, tables, return_attn, use_reentrant=False)
+            else:
+                tokens = layer(tokens, tables, return_attn)
+        offset = None if self.time_embedding is None else self.time_embedding(times)
+        logits: Tensor = self.head(tokens, offset)
+        return logits
+
+    def _embed(self, patches: Tensor, stats: Tensor, topo: Tensor) -> Tensor:
+        """Return all tokens (B, n_tokens, d_model), patches first: their positions are their order."""
+        tokens = [self.patch_embedding(patches)]
+        if self.stat_embedding is not None:
+            tokens.append(self.stat_embedding(stats).unsqueeze(1))
+        if self.topo_embedding is not None:
+            tokens.append(self.topo_embedding(topo).unsqueeze(1))
+        return torch.cat(tokens, dim=1)
+
+    def _check_shapes(self, patches: Tensor, times: Tensor, stats: Tensor, topo: Tensor) -> None:
+        config = self.config
+        batch = patches.shape[0] if patches.ndim else 0
+        expected = {
+            "patches": (patches, (batch, config.channels, config.n_patches, config.patch_len)),
+            "times": (times, (batch, config.n_time_features)),
+            "stats": (stats, (batch, config.n_stat_features)),
+            "topo": (topo, (batch, config.n_topo_features)),
+        }
+        for name, (tensor, shape) in expected.items():
+            unused = name != "patches" and shape[1] == 0
+            if not unused and tuple(tensor.shape) != shape:
+                raise ValueError(f"{name} must have shape {shape}, got {tuple(tensor.shape)}")

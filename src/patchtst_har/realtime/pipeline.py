@@ -1,0 +1,90 @@
+"""The latency of a trained recogniser on real windows, stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from patchtst_har.data.times import time_features
+from patchtst_har.features import compute_statistical_features, compute_topological_features
+from patchtst_har.inference.recognizer import Recognizer
+from patchtst_har.inference.smooth import hop_s
+from patchtst_har.models.batches import Inputs
+from patchtst_har.models.patchtst import cut_patches
+from patchtst_har.realtime.latency import LatencyReport, measure_stages
+
+Arrays = tuple[NDArray[Any], ...]
+
+
+def measure_recognizer(
+    recognizer: Recognizer,
+    windows: NDArray[np.float32],
+    start_ns: NDArray[np.int64],
+    n_windows: int = 700,
+) -> LatencyReport:
+    """Time window -> label, batch 1, one thread, without temporal smoothing (which is offline).
+
+    Parameters
+    ----------
+    recognizer : Recognizer
+        On the CPU.
+    windows : ndarray of float32, shape (n, window_size, 3)
+        Real windows, taken in a fixed shuffled order, over again if there are fewer than `n_windows`.
+    start_ns : ndarray of int64, shape (n,)
+        Their starts.
+    n_windows : int
+        Windows to measure.
+
+    Returns
+    -------
+    LatencyReport
+        Stages: statistical features, topological features, inputs, model, label.
+    """
+    order = np.random.default_rng(0).permutation(len(windows))
+    config = recognizer.config
+    rate, topology = config.data.sample_rate_hz, config.features.topology
+
+    def statistical(i: int) -> Arrays:
+        row = order[i % len(order)]
+        window = windows[row]
+        stats = compute_statistical_features(window, rate) if config.model.n_stat_features else _EMPTY
+        return window, start_ns[row : row + 1], stats
+
+    def topological(passed: Arrays) -> Arrays:
+        topo = (
+            compute_topological_features(passed[0], rate, topology)
+            if config.model.n_topo_features
+            else _EMPTY
+        )
+        return *passed, topo
+
+    def inputs(passed: Arrays) -> Inputs:
+        window, start, stats, topo = passed
+        times = time_features(start, config.data.timezone) if config.model.n_time_features else _EMPTY[None]
+        patches = cut_patches(torch.from_numpy(window[None]), config.model.patch_len)
+        return patches, torch.from_numpy(times), torch.from_numpy(stats[None]), torch.from_numpy(topo[None])
+
+    def label(logits: torch.Tensor) -> str:
+        return recognizer.classes[int(logits.argmax())]
+
+    stages: dict[str, Callable[[Any], Any]] = {
+        "statistical features": statistical,
+        "topological features": topological,
+        "inputs": inputs,
+        "model": lambda passed: recognizer.model(*passed),
+        "label": label,
+    }
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            return measure_stages(stages, n_windows, hop_s=hop_s(config))
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+_EMPTY = np.empty(0, np.float32)

@@ -1,0 +1,103 @@
+"""Seeds, device choice and the record of the environment."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import random
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import patchtst_har
+from patchtst_har.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+logger = logging.getLogger(__name__)
+
+_RECORDED = (
+    "numpy",
+    "scipy",
+    "numba",
+    "pandas",
+    "torch",
+    "scikit-learn",
+    "ripser",
+    "hmmlearn",
+    "safetensors",
+)
+
+
+def seed_everything(seed: int, *, deterministic: bool = False) -> None:
+    """Seed Python's, numpy's (legacy global) and torch's generators.
+
+    What this promises: on one machine, with one build of torch, one device and one number of threads, a
+    training run repeats bit for bit on the CPU. What it does not promise: equality across machines, CPU
+    models, thread counts, torch versions or devices; there, sums run in another order and training
+    amplifies the last bit. On CUDA some kernels are not deterministic unless `deterministic` is set.
+
+    Parameters
+    ----------
+    seed : int
+        From 0 to 2**32 - 1.
+    deterministic : bool
+        Make torch refuse operations that have no deterministic implementation (slower on CUDA).
+    """
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - third-party code may draw from the global generator
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(deterministic)
+
+
+def resolve_device(name: str) -> torch.device:
+    """Turn ``auto``, ``cpu`` or ``cuda`` into a device, and log which one was taken and why.
+
+    Raises
+    ------
+    ConfigError
+        If ``cuda`` is asked for and there is none.
+    """
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(["training.device: cuda was asked for, but torch sees no CUDA device"])
+    if name == "cpu":
+        return torch.device("cpu")
+    if torch.cuda.is_available():
+        logger.info("device: %s", torch.cuda.get_device_name())
+        return torch.device("cuda")
+    logger.info("device: CPU (torch sees no CUDA device)")
+    return torch.device("cpu")
+
+
+def environment() -> dict[str, Any]:
+    """Return what a later reader needs to judge a run: versions, processor, cores, threads, devices."""
+    import torch
+
+    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "no device"
+    return {
+        "patchtst_har": patchtst_har.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count() or 0,
+        "torch_threads": torch.get_num_threads(),
+        "cuda": cuda,
+        **{name: metadata.version(name) for name in _RECORDED},
+    }
+
+
+def _processor() -> str:
+    """Return the processor's marketing name where the system tells it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123 - a device, not a file
+            names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,163 @@
+"""Checkpoints from which training goes on as if it had not been interrupted.
+
+One safetensors file holds everything: weights, the best weights so far, the optimiser's moments, the states
+of the random generators, and in its metadata the counters as JSON. One file means one atomic rename: a
+kill leaves the previous checkpoint or the new one, never a mixture.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from patchtst_har.errors import DataError
+from patchtst_har.files import atomic_path
+from patchtst_har.models.patchtst import PatchTSTClassifier
+
+
+@dataclass
+class Progress:
+    """Where training stands after some epoch.
+
+    Attributes
+    ----------
+    epoch : int
+        Epochs completed.
+    best_epoch, best_score, best_loss : int, float, float
+        Epoch (1-based) of the best validation score, the score, and the validation loss that breaks ties; 0,
+        -1 and 0 before the first.
+    best_state : dict of Tensor
+        The model's state at `best_epoch`.
+    """
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_score: float = -1.0
+    best_loss: float = 0.0
+    best_state: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trainee:
+    """The live objects that a checkpoint captures and restores."""
+
+    model: PatchTSTClassifier
+    optimizer: Optimizer
+    scheduler: LambdaLR
+    shuffle: torch.Generator
+
+
+def save_checkpoint(path: Path, trainee: Trainee, progress: Progress, fingerprint: str) -> None:
+    """Write the state of training to `path`, whole or not at all.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The checkpoint file.
+    trainee : Trainee
+        Live objects.
+    progress : Progress
+        Counters and best weights.
+    fingerprint : str
+        Identifies configuration and data; `load_checkpoint` refuses another one.
+    """
+    tensors = {
+        **_prefixed("model", trainee.model.state_dict()),
+        **_prefixed("best", progress.best_state),
+        **_optimizer_tensors(trainee.optimizer),
+        **_generator_states(trainee.shuffle),
+    }
+    counters = {
+        "epoch": progress.epoch,
+        "best_epoch": progress.best_epoch,
+        "best_score": progress.best_score,
+        "best_loss": progress.best_loss,
+        "scheduler_step": trainee.scheduler.last_epoch,
+        "fingerprint": fingerprint,
+    }
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(safetensors.torch.save(tensors, metadata={"progress": json.dumps(counters)}))
+
+
+def load_checkpoint(path: Path, trainee: Trainee, fingerprint: str) -> Progress:
+    """Restore `trainee` in place and return the progress.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged or belongs to another configuration or data set.
+    """
+    try:
+        with safe_open(path, framework="pt") as archive:
+            counters = json.loads(archive.metadata()["progress"])
+            tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise DataError(f"{path}: not a checkpoint ({error})") from error
+    if counters["fingerprint"] != fingerprint:
+        raise DataError(f"{path}: belongs to another configuration or data set; it cannot be resumed")
+    trainee.model.load_state_dict(_section("model", tensors))
+    _restore_optimizer(trainee.optimizer, tensors)
+    _restore_scheduler(trainee.scheduler, counters["scheduler_step"])
+    _restore_generators(trainee.shuffle, tensors)
+    best = (counters["best_epoch"], counters["best_score"], counters["best_loss"])
+    return Progress(counters["epoch"], *best, _section("best", tensors))
+
+
+def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}/{name}": tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _section(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    start = f"{prefix}/"
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
+
+
+def _optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
+    """Flatten the moments to ``optimizer/<parameter>/<moment>``."""
+    state: Mapping[int, Mapping[str, Tensor]] = optimizer.state_dict()["state"]
+    return {
+        name: tensor
+        for parameter, moments in state.items()
+        for name, tensor in _prefixed(f"optimizer/{parameter}", moments).items()
+    }
+
+
+def _restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    state: dict[int, dict[str, Any]] = {}
+    for name, tensor in _section("optimizer", tensors).items():
+        parameter, _, moment = name.partition("/")
+        state.setdefault(int(parameter), {})[moment] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _restore_scheduler(scheduler: LambdaLR, step: int) -> None:
+    scheduler.last_epoch = step
+    rates = [
+        base * factor(step) for base, factor in zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
+    ]
+    for group, rate in zip(scheduler.optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+
+
+def _generator_states(shuffle: torch.Generator) -> dict[str, Tensor]:
+    states = {"random/shuffle": shuffle.get_state(), "random/cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["random/cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def _restore_generators(shuffle: torch.Generator, tensors: Mapping[str, Tensor]) -> None:
+    shuffle.set_state(tensors["random/shuffle"])
+    torch.set_rng_state(tensors["random/cpu"])
+    if torch.cuda.is_available() and "random/cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["random/cuda"])

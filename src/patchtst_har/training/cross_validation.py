@@ -1,0 +1,113 @@
+"""Grouped k-fold: every person is held out once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from patchtst_har.config import ExperimentConfig
+from patchtst_har.data.featureset import FeatureSet
+from patchtst_har.data.progress import OnProgress
+from patchtst_har.errors import ConfigError
+from patchtst_har.evaluation.baselines import RANDOM_FOREST, random_forest
+from patchtst_har.evaluation.held_out import HeldOut, pool
+from patchtst_har.files import atomic_write_json
+from patchtst_har.training.trainer import PatchTSTTrainer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One trained and judged fold."""
+
+    number: int
+    train: FeatureSet
+    test: FeatureSet
+    held_out: HeldOut
+
+    @classmethod
+    def of(cls, number: int, trainer: PatchTSTTrainer) -> Fold:
+        """Take the results out of a trainer that has trained."""
+        if trainer.data is None or trainer.data.test is None or trainer.held_out is None:
+            raise ValueError(f"fold {number} has not been trained and judged")
+        return cls(number, trainer.data.train, trainer.data.test, trainer.held_out)
+
+
+def cross_validate(
+    config: ExperimentConfig, *, done: PatchTSTTrainer | None = None, on_progress: OnProgress | None = None
+) -> dict[str, Any]:
+    """Train one model a fold and score the pooled held-out people, beside a random forest on the same folds.
+
+    Parameters
+    ----------
+    config : ExperimentConfig
+        With ``data.split: kfold``. Fold k is trained in ``run_dir/folds/fold_k``.
+    done : PatchTSTTrainer, optional
+        A trainer that has already trained the fold ``config.data.fold``; it is not trained again.
+    on_progress : callable, optional
+        See `PatchTSTTrainer`.
+
+    Returns
+    -------
+    dict
+        What is written to ``run_dir/cross_validation.json``: ``raw``, ``smoothed``, ``bootstrap``, ``folds``,
+        ``baselines``.
+
+    Raises
+    ------
+    ConfigError
+        If ``data.split`` is not ``kfold``.
+    """
+    if config.data.split != "kfold":
+        raise ConfigError([f"data.split: cross-validation needs kfold, is {config.data.split}"])
+    folds = []
+    for number in range(config.data.n_folds):
+        trainer = done if done is not None and number == config.data.fold else None
+        if trainer is None:
+            trainer = _train_fold(config, number, on_progress)
+        folds.append(Fold.of(number, trainer))
+    document = _document(folds)
+    config.run_dir.mkdir(parents=True, exist_ok=True)
+    atomic_write_json(config.run_dir / "cross_validation.json", document)
+    return document
+
+
+def _train_fold(config: ExperimentConfig, number: int, on_progress: OnProgress | None) -> PatchTSTTrainer:
+    logger.info("fold %d of %d", number + 1, config.data.n_folds)
+
+    def report(done: int, total: int, what: str) -> None:
+        if on_progress is not None:
+            on_progress(done, total, f"{what}, fold {number + 1}/{config.data.n_folds}")
+
+    fold_config = config.replace(
+        experiment_name=f"fold_{number}",
+        output_dir=config.run_dir / "folds",
+        data=config.data.replace(fold=number),
+    )
+    trainer = PatchTSTTrainer(fold_config, on_progress=report)
+    trainer.train()
+    return trainer
+
+
+def _document(folds: Sequence[Fold]) -> dict[str, Any]:
+    pooled = pool([fold.held_out for fold in folds])
+    forest = random_forest([(fold.train, fold.test) for fold in folds])
+    return {
+        "n_folds": len(folds),
+        **pooled.scores(),
+        "folds": [_describe(fold) for fold in folds],
+        "baselines": {RANDOM_FOREST: forest},
+    }
+
+
+def _describe(fold: Fold) -> dict[str, Any]:
+    scores = fold.held_out.scores()
+    return {
+        "fold": fold.number,
+        "test": sorted(set(fold.test.participants.tolist())),
+        "macro_f1_raw": scores["raw"]["macro_f1"],
+        "macro_f1_smoothed": scores["smoothed"]["macro_f1"],
+    }

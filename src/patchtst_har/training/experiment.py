@@ -1,0 +1,75 @@
+"""The data of one experiment: who trains, validates and tests, and their features."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from patchtst_har.config import ExperimentConfig
+from patchtst_har.data.featureset import FeatureSet, load_feature_set
+from patchtst_har.data.prepared import PreparedDataset
+from patchtst_har.data.progress import OnProgress, under
+from patchtst_har.data.splits import Split, split_participants
+from patchtst_har.errors import DataError
+
+
+@dataclass(frozen=True)
+class ExperimentData:
+    """Feature sets of disjoint groups of people.
+
+    Attributes
+    ----------
+    split : Split
+        The groups.
+    train, val, test : FeatureSet
+        Their windows and features; `test` is None if the configuration lists no test people.
+    """
+
+    split: Split
+    train: FeatureSet
+    val: FeatureSet
+    test: FeatureSet | None
+
+    @classmethod
+    def load(cls, config: ExperimentConfig, on_progress: OnProgress | None = None) -> ExperimentData:
+        """Open the prepared data set, split its people, compute or read their features.
+
+        Raises
+        ------
+        DataError
+            If the data set is damaged or does not fit the configuration, or a group has no windows.
+        """
+        dataset = PreparedDataset.open(config.data.proc_dir)
+        split = split_participants(dataset.participants, config.data)
+
+        def load(name: str, people: Sequence[str]) -> FeatureSet:
+            features = load_feature_set(dataset, people, config, under(f"features, {name}", on_progress))
+            if not len(features):
+                raise DataError(f"{config.data.proc_dir}: the {name} participants have no windows")
+            return features
+
+        test = load("test", split.test) if split.test else None
+        return cls(split, load("train", split.train), load("val", split.val), test)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the provenance of the split and the number of windows in it (JSON-ready)."""
+        return {
+            "split": {**self.split.to_dict(), "fingerprint": self.split.fingerprint},
+            "n_windows": {
+                "train": len(self.train),
+                "val": len(self.val),
+                "test": 0 if self.test is None else len(self.test),
+            },
+        }
+
+    def fingerprint(self, config: ExperimentConfig) -> str:
+        """Identify configuration and data: training may only resume where both are the same."""
+        settings = config.model_dump(mode="json", exclude={"output_dir", "experiment_name", "features"})
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+        for features in (self.train, self.val):
+            for array in (features.stats, features.topo, features.labels, features.start_ns):
+                digest.update(array.tobytes())
+        return digest.hexdigest()

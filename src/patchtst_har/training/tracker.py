@@ -1,0 +1,120 @@
+"""The run folder: an append-only record of one experiment."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from patchtst_har.errors import DataError
+from patchtst_har.files import atomic_write_json, atomic_write_text, ensure_folder, read_json
+
+logger = logging.getLogger(__name__)
+
+
+class ExperimentTracker:
+    """Write parameters, metrics and artifacts of one experiment into its run folder.
+
+    Parameters
+    ----------
+    experiment_name : str
+        Name in the summary.
+    output_dir : path-like
+        The run folder; created if missing. Metrics of an earlier session in it are kept and continued.
+
+    Attributes
+    ----------
+    metrics : dict of list of (step, value)
+        By ``"{phase}_{metric}"``.
+    params, artifacts : dict, list
+        What was logged so far.
+
+    Raises
+    ------
+    DataError, OSError
+        If the folder cannot be written or holds a damaged record.
+    """
+
+    def __init__(self, experiment_name: str, output_dir: Path | str) -> None:
+        self.experiment_name = experiment_name
+        self.output_dir = ensure_folder(output_dir)
+        self.metrics: dict[str, list[tuple[int, float]]] = defaultdict(list)
+        self.params: dict[str, Any] = {}
+        self.artifacts: list[dict[str, Any]] = []
+        self._restore()
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Add parameters (JSON values) to ``params.json``."""
+        self.params.update(params)
+        atomic_write_json(self.output_dir / "params.json", self.params)
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int, phase: str = "train") -> None:
+        """Append one line to ``metrics.jsonl``; it is on disk when this returns."""
+        values = {name: float(value) for name, value in metrics.items()}
+        line = {"phase": phase, "step": step, "time": datetime.now(UTC).isoformat(), "metrics": values}
+        text = json.dumps(line, allow_nan=False)
+        with (self.output_dir / "metrics.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(text + "\n")
+        self._remember(line)
+
+    def log_artifact(self, artifact_path: Path | str, description: str = "") -> None:
+        """Add a file or folder to ``artifacts.json``; inside the run folder its relative path is kept.
+
+        Raises
+        ------
+        DataError
+            If there is no such file or folder.
+        """
+        path = Path(artifact_path)
+        if not path.exists():
+            raise DataError(f"artifact {path}: no such file or folder")
+        inside = path.resolve().is_relative_to(self.output_dir.resolve())
+        name = path.resolve().relative_to(self.output_dir.resolve()) if inside else path.resolve()
+        entry = {"path": name.as_posix(), "description": description}
+        self.artifacts = [other for other in self.artifacts if other["path"] != entry["path"]] + [entry]
+        atomic_write_json(self.output_dir / "artifacts.json", self.artifacts)
+
+    def save_summary(self, final_metrics: Mapping[str, float] | None = None) -> Path:
+        """Write ``experiment_summary.yaml``: parameters, last value of every metric, artifacts."""
+        last = {name: values[-1][1] for name, values in self.metrics.items()}
+        summary = {
+            "experiment_name": self.experiment_name,
+            "parameters": self.params,
+            "final_metrics": {**last, **{name: float(v) for name, v in (final_metrics or {}).items()}},
+            "artifacts": self.artifacts,
+        }
+        path = self.output_dir / "experiment_summary.yaml"
+        atomic_write_text(path, yaml.safe_dump(summary, sort_keys=False, allow_unicode=True))
+        return path
+
+    def _restore(self) -> None:
+        if (self.output_dir / "params.json").exists():
+            self.params = read_json(self.output_dir / "params.json")
+        if (self.output_dir / "artifacts.json").exists():
+            self.artifacts = read_json(self.output_dir / "artifacts.json")
+        path = self.output_dir / "metrics.jsonl"
+        if path.exists():
+            self._restore_metrics(path)
+
+    def _restore_metrics(self, path: Path) -> None:
+        """Read the record back; a last line cut short by a kill is removed, so that appending stays valid."""
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        if lines and not lines[-1].endswith("\n"):
+            logger.warning("%s: dropping an incomplete last line left by an interrupted run", path)
+            lines.pop()
+            atomic_write_text(path, "".join(lines))
+        for number, line in enumerate(lines, start=1):
+            try:
+                self._remember(json.loads(line))
+            except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+                raise DataError(f"{path}: line {number} is not a metric record") from error
+
+    def _remember(self, line: Mapping[str, Any]) -> None:
+        for name, value in line["metrics"].items():
+            self.metrics[f"{line['phase']}_{name}"].append((line["step"], value))

@@ -1,0 +1,198 @@
+"""From a configuration to a trained, smoothed, evaluated and saved model."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import torch
+
+from patchtst_har.config import ExperimentConfig
+from patchtst_har.data.featureset import FeatureSet
+from patchtst_har.data.progress import OnProgress
+from patchtst_har.errors import DataError
+from patchtst_har.evaluation.held_out import HeldOut
+from patchtst_har.files import atomic_write_json
+from patchtst_har.inference.model_card import write_model_card
+from patchtst_har.inference.probabilities import predict_probabilities
+from patchtst_har.inference.smooth import decide, hop_s, sequences_of
+from patchtst_har.log import TrainingLogger, log_to_file
+from patchtst_har.models.batches import WindowTensors
+from patchtst_har.models.folder import PROVENANCE_FILE, SMOOTHING_FILE, save_model
+from patchtst_har.models.patchtst import PatchTSTClassifier
+from patchtst_har.reproducibility import environment, resolve_device, seed_everything
+from patchtst_har.smoothing import HMMSmoother
+from patchtst_har.training.checkpoint import Progress
+from patchtst_har.training.experiment import ExperimentData
+from patchtst_har.training.loop import TrainingLoop
+from patchtst_har.training.tracker import ExperimentTracker
+
+logger = logging.getLogger(__name__)
+
+
+class PatchTSTTrainer:
+    """Train a `PatchTSTClassifier` as a configuration says, and leave a run folder.
+
+    Parameters
+    ----------
+    config : ExperimentConfig
+        The experiment; the run is written to ``config.run_dir``.
+    resume : bool
+        Go on from the last checkpoint of an interrupted run of the same configuration.
+    on_progress : callable, optional
+        Called with (done, total, what) while features are computed and after every epoch.
+
+    Attributes
+    ----------
+    held_out : HeldOut or None
+        After `train`: the decisions on the test people; None if there are none.
+    data : ExperimentData or None
+        After `train`: the feature sets.
+    """
+
+    def __init__(
+        self, config: ExperimentConfig, *, resume: bool = False, on_progress: OnProgress | None = None
+    ) -> None:
+        self.config = config
+        self.resume = resume
+        self.on_progress = on_progress or (lambda done, total, what: None)
+        self.held_out: HeldOut | None = None
+        self.data: ExperimentData | None = None
+        self.smoother: HMMSmoother | None = None
+
+    @property
+    def judged(self) -> FeatureSet:
+        """The people on whom the model was judged: the test people, or the validation people without any."""
+        if self.data is None:
+            raise RuntimeError("train() has not been called")
+        return self.data.val if self.data.test is None else self.data.test
+
+    def train(self) -> tuple[PatchTSTClassifier, dict[str, float]]:
+        """Run the whole experiment.
+
+        Returns
+        -------
+        model : PatchTSTClassifier
+            With the weights of the best validation epoch, in evaluation mode.
+        metrics : dict of str to float
+            ``final_accuracy`` and ``final_macro_f1`` (test people, smoothed; validation people if nobody is
+            left to test on), the same with ``raw_`` before smoothing, ``best_epoch``, ``best_val_macro_f1``.
+
+        Raises
+        ------
+        ConfigError, DataError
+            If configuration or data cannot be used; nothing is written then.
+        """
+        config = self.config
+        self._refuse_used_folder()
+        device = resolve_device(config.training.device)
+        if config.training.n_threads:
+            torch.set_num_threads(config.training.n_threads)
+        data = self.data = ExperimentData.load(config, self.on_progress)
+        tracker = self._open_run(data)
+        with log_to_file(tracker.output_dir):
+            model, progress = self._fit(data, device, tracker)
+            self.smoother = self._fit_smoother(model, data)
+            metrics = self._evaluate(model, data, tracker)
+            metrics |= {"best_epoch": float(progress.best_epoch), "best_val_macro_f1": progress.best_score}
+            self._save(model.cpu(), data, metrics, tracker)
+        return model.eval(), metrics
+
+    def _refuse_used_folder(self) -> None:
+        run_dir = self.config.run_dir
+        if not self.resume and (run_dir / "metrics.jsonl").exists():
+            raise DataError(
+                f"{run_dir}: already holds a run; choose another experiment_name, resume it, or remove it"
+            )
+
+    def _open_run(self, data: ExperimentData) -> ExperimentTracker:
+        tracker = ExperimentTracker(self.config.experiment_name, self.config.run_dir)
+        self.config.save(tracker.output_dir / "config.yaml")
+        atomic_write_json(tracker.output_dir / "environment.json", environment())
+        (tracker.output_dir / "checkpoints").mkdir(exist_ok=True)
+        settings = self.config.model_dump(mode="json", include={"seed", "model", "training", "smoothing"})
+        tracker.log_params({**settings, **data.describe()})
+        return tracker
+
+    def _fit(
+        self, data: ExperimentData, device: torch.device, tracker: ExperimentTracker
+    ) -> tuple[PatchTSTClassifier, Progress]:
+        config = self.config
+        seed_everything(config.seed)
+        model = PatchTSTClassifier(config.model, len(data.train.classes))
+        train, val = (WindowTensors.of(part, config.model) for part in (data.train, data.val))
+        model.fit_scaling(train.windows, train.stats, train.topo)
+        lines = TrainingLogger(logger)
+
+        def on_epoch(epoch: int, trained: dict[str, float], validated: dict[str, float]) -> None:
+            for phase, metrics in (("train", trained), ("val", validated)):
+                lines.log_metrics(metrics, epoch, phase)
+                tracker.log_metrics(metrics, epoch, phase)
+            self.on_progress(epoch, config.training.epochs, "training")
+
+        loop = TrainingLoop(
+            config.training,
+            device,
+            config.seed,
+            tracker.output_dir / "checkpoints" / "last.safetensors",
+            data.fingerprint(config),
+        )
+        return model, loop.fit(model, train, val, on_epoch, resume=self.resume)
+
+    def _fit_smoother(self, model: PatchTSTClassifier, data: ExperimentData) -> HMMSmoother | None:
+        """Transitions come from the training people, emissions from people the model did not train on."""
+        config = self.config
+        if config.smoothing.method == "none":
+            return None
+        smoother = HMMSmoother(len(data.train.classes), config.smoothing.pseudo_count, hop_s=hop_s(config))
+        sequences = sequences_of(data.train.participants, data.train.start_ns, config)
+        smoother.fit_transitions(data.train.labels, sequences)
+        probabilities = predict_probabilities(model, WindowTensors.of(data.val, config.model))
+        return smoother.fit_emissions(data.val.labels, probabilities)
+
+    def judge(self, model: PatchTSTClassifier, features: FeatureSet) -> HeldOut:
+        """Return the decisions of a trained model, raw and smoothed, on labelled windows."""
+        probabilities = predict_probabilities(model, WindowTensors.of(features, self.config.model))
+        sequences = sequences_of(features.participants, features.start_ns, self.config)
+        return HeldOut.of(features, decide(probabilities, sequences, self.smoother))
+
+    def _evaluate(
+        self, model: PatchTSTClassifier, data: ExperimentData, tracker: ExperimentTracker
+    ) -> dict[str, float]:
+        judged = self.judge(model, self.judged)
+        scores = judged.scores()
+        if data.test is not None:
+            self.held_out = judged
+            judged.write_frame(tracker.output_dir / "predictions.csv")
+            document = {**scores, **data.describe(), "predictions_file": "predictions.csv"}
+            atomic_write_json(tracker.output_dir / "evaluation.json", document)
+        else:
+            logger.warning("no test participants: the scores are those of the validation participants")
+        return _headline(scores)
+
+    def _save(
+        self,
+        model: PatchTSTClassifier,
+        data: ExperimentData,
+        metrics: dict[str, float],
+        tracker: ExperimentTracker,
+    ) -> None:
+        folder = tracker.output_dir / "model"
+        save_model(folder, model, data.train.classes, self.config)
+        if self.smoother is not None:
+            self.smoother.save(folder / SMOOTHING_FILE)
+        atomic_write_json(folder / PROVENANCE_FILE, data.describe())
+        write_model_card(folder, self.config, data.train.classes, data.describe(), metrics)
+        tracker.log_artifact(folder, "trained model")
+        for name in ("evaluation.json", "predictions.csv"):
+            if (tracker.output_dir / name).exists():
+                tracker.log_artifact(tracker.output_dir / name, "held-out people")
+        tracker.save_summary(metrics)
+
+
+def _headline(scores: dict[str, Any]) -> dict[str, float]:
+    return {
+        f"{prefix}_{name}": float(scores[kind][name])
+        for prefix, kind in (("final", "smoothed"), ("raw", "raw"))
+        for name in ("accuracy", "macro_f1", "balanced_accuracy")
+    }

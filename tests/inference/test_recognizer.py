@@ -1,0 +1,161 @@
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import patchtst_har
+from patchtst_har import Recognizer
+from patchtst_har.config import ModelConfig
+from patchtst_har.errors import DataError, ModelFolderError
+from patchtst_har.models import PatchTSTClassifier
+from synthetic import make_recording
+
+
+@pytest.fixture(scope="module")
+def recognizer(small_run):
+    return Recognizer.from_pretrained(small_run.folder / "model")
+
+
+@pytest.fixture
+def model_dir(small_run, tmp_path):
+    return shutil.copytree(small_run.folder / "model", tmp_path / "model")
+
+
+def test_predicts_windows_as_the_trainer_did(recognizer, small_run):
+    held_out = small_run.trainer.held_out
+    test = small_run.trainer.data.test
+    prediction = recognizer.predict(test.windows, test.start_ns)
+    np.testing.assert_allclose(prediction.probabilities, held_out.decisions.probabilities, atol=1e-5)
+    assert (prediction.labels == np.array(recognizer.classes)[held_out.decisions.raw]).all()
+
+
+def test_a_window_does_not_depend_on_its_neighbours(recognizer, small_run):
+    test = small_run.trainer.data.test
+    together = recognizer.predict(test.windows[:8], test.start_ns[:8]).probabilities
+    alone = [
+        recognizer.predict(test.windows[i : i + 1], test.start_ns[i : i + 1]).probabilities for i in range(8)
+    ]
+    np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-6)
+
+
+def test_save_and_load_give_the_same_object(recognizer, small_run, tmp_path):
+    again = Recognizer.from_pretrained(recognizer.save_pretrained(tmp_path / "copy"))
+    test = small_run.trainer.data.test
+    first, second = (one.predict(test.windows[:5], test.start_ns[:5]) for one in (recognizer, again))
+    np.testing.assert_array_equal(first.probabilities, second.probabilities)
+    np.testing.assert_array_equal(again.smoother.transition_matrix, recognizer.smoother.transition_matrix)
+
+
+def test_timeline_of_a_recording(recognizer):
+    bouts = (("walking", 60.0), ("sitting", 60.0), ("running", 40.0))
+    # At the hour of the training data: this model uses the time of day.
+    recording = make_recording(bouts=bouts, seed=4, start="2023-11-14 22:20:00")
+    timeline = recognizer.predict_recording(recording)
+    assert list(timeline.columns) == ["start", "end", "label", "probability"]
+    assert (timeline["end"] > timeline["start"]).all()
+    assert (timeline["start"].iloc[1:].to_numpy() == timeline["end"].iloc[:-1].to_numpy()).all()
+    assert timeline["start"].iloc[0] == recording.index[0]
+    assert timeline["probability"].between(0, 1).all()
+    middle = timeline["start"] + (timeline["end"] - timeline["start"]) / 2
+    second = (middle - recording.index[0]).dt.total_seconds()
+    truth = np.where(second < 60, "walking", np.where(second < 120, "sitting", "running"))
+    assert (timeline["label"] == truth).mean() > 0.85
+
+
+def test_a_gap_in_the_recording_is_a_gap_in_the_timeline(recognizer):
+    first = make_recording(bouts=(("walking", 40.0),), seed=1, start="2024-05-01 08:00:00")
+    second = make_recording(bouts=(("sitting", 40.0),), seed=2, start="2024-05-01 09:00:00")
+    timeline = recognizer.predict_recording(pd.concat([first, second]))
+    jumps = timeline["start"].iloc[1:].to_numpy() - timeline["end"].iloc[:-1].to_numpy()
+    assert (jumps > np.timedelta64(30, "m")).sum() == 1
+
+
+def test_the_zone_of_the_recording_is_kept(recognizer):
+    recording = make_recording(bouts=(("walking", 30.0),), seed=1, start="2024-05-01 08:00:00")
+    timeline = recognizer.predict_recording(recording.tz_localize("Europe/Berlin"))
+    assert str(timeline["start"].dt.tz) == "Europe/Berlin"
+    assert timeline["start"].iloc[0].hour == 8
+
+
+def test_too_short_a_recording_is_an_error(recognizer):
+    with pytest.raises(DataError, match="no uninterrupted stretch of 10 s"):
+        recognizer.predict_recording(make_recording(bouts=(("walking", 5.0),), seed=1, start="2024-05-01"))
+
+
+@pytest.mark.parametrize(
+    ("windows", "message"),
+    [
+        (np.zeros((2, 1000, 3)), "needs a float32 array, is float64"),
+        ([[0.0]], "needs a float32 array, is list"),
+        (np.zeros((2, 3, 1000), np.float32), r"needs shape \(n, 1000, 3\), has \(2, 3, 1000\)"),
+        (np.zeros((1000, 3), np.float32), r"has \(1000, 3\)"),
+    ],
+)
+def test_wrong_windows_are_named(recognizer, windows, message):
+    with pytest.raises(DataError, match=message):
+        recognizer.predict(windows, np.zeros(2, np.int64))
+
+
+def test_a_window_with_nan_is_named(recognizer):
+    windows = np.zeros((3, 1000, 3), np.float32)
+    windows[1, 5, 2] = np.nan
+    with pytest.raises(DataError, match="window 1 has values that are not finite"):
+        recognizer.predict(windows, np.arange(3))
+
+
+def test_a_model_that_uses_the_hour_asks_for_it(recognizer):
+    with pytest.raises(DataError, match="start_ns: this model uses the time of day"):
+        recognizer.predict(np.zeros((1, 1000, 3), np.float32))
+
+
+def test_a_model_without_the_hour_does_not():
+    from patchtst_har.config import ExperimentConfig
+
+    config = ExperimentConfig(model=ModelConfig(n_time_features=0, n_topo_features=0))
+    recognizer = Recognizer(PatchTSTClassifier(config.model, 2), ("a", "b"), config)
+    assert recognizer.predict(np.zeros((1, 1000, 3), np.float32)).probabilities.shape == (1, 2)
+
+
+def test_no_windows_give_no_labels(recognizer):
+    prediction = recognizer.predict(np.zeros((0, 1000, 3), np.float32), np.zeros(0, np.int64))
+    assert prediction.probabilities.shape == (0, 3)
+    assert len(prediction.labels) == 0
+
+
+def test_a_smoother_of_other_classes_is_refused(model_dir):
+    path = model_dir / "smoothing.json"
+    values = json.loads(path.read_text())
+    values["n_classes"] = 2
+    values["start_probabilities"] = [0.5, 0.5]
+    values["transition_matrix"] = values["emission_matrix"] = [[0.5, 0.5], [0.5, 0.5]]
+    path.write_text(json.dumps(values))
+    with pytest.raises(ModelFolderError, match=r"smoothing\.json: n_classes is 2, the model has 3"):
+        Recognizer.from_pretrained(model_dir)
+
+
+def test_a_smoother_of_another_hop_is_refused(model_dir):
+    path = model_dir / "smoothing.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "hop_s": 5.0}))
+    with pytest.raises(ModelFolderError, match=r"hop_s is 5\.0, the model has 10\.0"):
+        Recognizer.from_pretrained(model_dir)
+
+
+def test_a_missing_smoother_is_named(model_dir):
+    (model_dir / "smoothing.json").unlink()
+    with pytest.raises(ModelFolderError, match=r"smoothing\.json"):
+        Recognizer.from_pretrained(model_dir)
+
+
+def test_importing_the_package_does_not_import_torch_until_the_recogniser_is_asked_for():
+    code = (
+        "import sys, patchtst_har; assert 'torch' not in sys.modules; "
+        "patchtst_har.Recognizer; assert 'torch' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert "Recognizer" in dir(patchtst_har)
+    with pytest.raises(AttributeError, match="has no attribute 'recogniser'"):
+        patchtst_har.recogniser  # noqa: B018

@@ -1,0 +1,52 @@
+"""Memory is flat over epochs: nothing of an epoch is kept."""
+
+import gc
+import weakref
+
+import numpy as np
+import torch
+
+from patchtst_har.config import ModelConfig, TrainingConfig
+from patchtst_har.models import PatchTSTClassifier
+from patchtst_har.models.batches import WindowTensors
+from patchtst_har.training.loop import TrainingLoop
+
+
+def learnable(n: int, seed: int) -> WindowTensors:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, n)
+    windows = rng.normal(0, 0.1, (n, 100, 3)) + labels[:, None, None]
+    arrays = (windows, np.zeros((n, 5)), rng.normal(size=(n, 56)), rng.normal(size=(n, 24)))
+    return WindowTensors(
+        *(torch.from_numpy(array.astype(np.float32)) for array in arrays), torch.from_numpy(labels), 10
+    )
+
+
+def live_tensors() -> int:
+    gc.collect()
+    return sum(issubclass(type(item), torch.Tensor) for item in gc.get_objects())
+
+
+def test_the_number_of_live_tensors_does_not_grow_with_epochs():
+    model = PatchTSTClassifier(ModelConfig(window_size=100, patch_len=10), 3)
+    counts = []
+    loop = TrainingLoop(TrainingConfig(epochs=6, early_stop_patience=6), torch.device("cpu"))
+    loop.fit(model, learnable(64, 0), learnable(32, 1), lambda *_: counts.append(live_tensors()))
+    assert len(counts) == 6
+    assert max(counts[1:]) == min(counts[1:]), counts
+
+
+def test_no_batch_outlives_its_epoch():
+    model = PatchTSTClassifier(ModelConfig(window_size=100, patch_len=10), 3)
+    seen: list[weakref.ref] = []
+    model.head.register_forward_hook(lambda _module, _inputs, logits: seen.append(weakref.ref(logits)))
+    alive = []
+
+    def count(*_) -> None:
+        gc.collect()
+        alive.append(sum(reference() is not None for reference in seen))
+
+    loop = TrainingLoop(TrainingConfig(epochs=4, early_stop_patience=4), torch.device("cpu"))
+    loop.fit(model, learnable(64, 0), learnable(32, 1), count)
+    assert len(seen) == 4 * 3
+    assert alive == [0, 0, 0, 0]

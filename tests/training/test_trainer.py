@@ -1,0 +1,199 @@
+import json
+import logging
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from experiments import small_config
+from patchtst_har.config import DataConfig, ModelConfig, SmoothingConfig, TrainingConfig
+from patchtst_har.errors import ConfigError, DataError
+from patchtst_har.models.folder import load_model
+from patchtst_har.training import PatchTSTTrainer
+
+
+def test_learns_a_learnable_problem_on_people_it_never_met(small_run):
+    assert small_run.metrics["final_accuracy"] > 0.9
+    assert small_run.metrics["raw_macro_f1"] > 0.9
+    assert all(math.isfinite(value) for value in small_run.metrics.values())
+
+
+def test_without_signal_the_accuracy_is_chance(prepared, tmp_path):
+    """The counterpart: with the windows' content destroyed, nothing can be learned, so nothing leaks."""
+    source = prepared / "prepared"
+    target = tmp_path / "prepared"
+    target.mkdir()
+    rng = np.random.default_rng(0)
+    for path in source.iterdir():
+        if path.suffix == ".npz":
+            with np.load(path) as arrays:
+                values = dict(arrays)
+            values["windows"] = rng.normal(0, 0.3, values["windows"].shape).astype(np.float32)
+            np.savez(target / path.name, **values)
+        elif path.is_file():
+            (target / path.name).write_bytes(path.read_bytes())
+    config = small_config(tmp_path, smoothing=SmoothingConfig(method="none"))
+    _, metrics = PatchTSTTrainer(config).train()
+    assert metrics["final_accuracy"] < 0.6
+
+
+def test_the_run_folder_is_complete(small_run):
+    names = {path.name for path in small_run.folder.iterdir()}
+    assert names >= {
+        "artifacts.json",
+        "checkpoints",
+        "config.yaml",
+        "environment.json",
+        "evaluation.json",
+        "experiment_summary.yaml",
+        "metrics.jsonl",
+        "model",
+        "params.json",
+        "predictions.csv",
+        "training.log",
+    }
+    assert {path.name for path in (small_run.folder / "model").iterdir()} == {
+        "MODEL_CARD.md",
+        "classes.json",
+        "config.json",
+        "model.safetensors",
+        "provenance.json",
+        "smoothing.json",
+    }
+
+
+def test_the_record_is_consistent(small_run):
+    lines = [json.loads(line) for line in (small_run.folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line["phase"] == "train"] == list(range(1, 7))
+    assert all(set(line["metrics"]) >= {"loss", "accuracy", "macro_f1"} for line in lines)
+    losses = [line["metrics"]["loss"] for line in lines if line["phase"] == "train"]
+    assert losses[-1] < losses[0]
+    summary = yaml.safe_load((small_run.folder / "experiment_summary.yaml").read_text())
+    assert summary["final_metrics"]["final_accuracy"] == pytest.approx(small_run.metrics["final_accuracy"])
+    evaluation = json.loads((small_run.folder / "evaluation.json").read_text())
+    predictions = pd.read_csv(small_run.folder / "predictions.csv")
+    assert len(predictions) == evaluation["n_windows"]["test"]
+    assert set(predictions["participant"]) == set(evaluation["split"]["test"])
+    accuracy = (predictions["smoothed"] == predictions["label"]).mean()
+    assert accuracy == pytest.approx(evaluation["smoothed"]["accuracy"])
+
+
+def test_nobody_is_in_two_groups(small_run):
+    split = small_run.trainer.data.split
+    groups = [set(split.train), set(split.val), set(split.test)]
+    assert sum(map(len, groups)) == len(set.union(*groups)) == 6
+
+
+def test_the_saved_model_is_the_returned_one(small_run):
+    model, classes, config = load_model(small_run.folder / "model")
+    assert classes == ("running", "sitting", "walking")
+    assert config == small_run.config
+    for (name, saved), (_, returned) in zip(
+        model.state_dict().items(), small_run.model.state_dict().items(), strict=True
+    ):
+        assert torch.equal(saved, returned), name
+
+
+def test_training_repeats_bit_for_bit(prepared, tmp_path):
+    states = []
+    for name in ("first", "second"):
+        config = small_config(prepared, output_dir=tmp_path, experiment_name=name, training=_epochs(2))
+        states.append(PatchTSTTrainer(config).train()[0].state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_a_used_run_folder_is_refused(small_run):
+    with pytest.raises(DataError, match="already holds a run"):
+        PatchTSTTrainer(small_run.config).train()
+
+
+def test_a_bad_data_folder_leaves_nothing_behind(tmp_path):
+    config = small_config(tmp_path)
+    with pytest.raises((DataError, OSError), match="prepared"):
+        PatchTSTTrainer(config).train()
+    assert not config.run_dir.exists()
+
+
+def test_resuming_equals_an_uninterrupted_run(prepared, tmp_path):
+    whole = small_config(prepared, output_dir=tmp_path, experiment_name="whole", training=_epochs(4))
+    expected = PatchTSTTrainer(whole).train()[0].state_dict()
+
+    cut = small_config(prepared, output_dir=tmp_path, experiment_name="cut", training=_epochs(4))
+    with pytest.raises(KeyboardInterrupt):
+        PatchTSTTrainer(cut, on_progress=_interrupt_after(2)).train()
+    got = PatchTSTTrainer(cut, resume=True).train()[0].state_dict()
+    for name in expected:
+        assert torch.equal(got[name], expected[name]), name
+    lines = (cut.run_dir / "metrics.jsonl").read_text().splitlines()
+    steps = [json.loads(line)["step"] for line in lines if '"train"' in line]
+    assert steps == [1, 2, 3, 4]
+
+
+def test_resuming_another_configuration_is_refused(prepared, tmp_path):
+    config = small_config(prepared, output_dir=tmp_path, training=_epochs(4))
+    with pytest.raises(KeyboardInterrupt):
+        PatchTSTTrainer(config, on_progress=_interrupt_after(1)).train()
+    other = config.replace(model=ModelConfig(dropout=0.1))
+    with pytest.raises(DataError, match="another configuration"):
+        PatchTSTTrainer(other, resume=True).train()
+
+
+def test_early_stopping_keeps_the_best_epoch(prepared, tmp_path):
+    # So high a rate spoils the model again and again: patience runs out long before the last epoch.
+    training = TrainingConfig(epochs=50, lr=0.1, early_stop_patience=2, n_threads=1)
+    config = small_config(prepared, output_dir=tmp_path, training=training)
+    _, metrics = PatchTSTTrainer(config).train()
+    lines = (config.run_dir / "metrics.jsonl").read_text().splitlines()
+    values = [json.loads(line)["metrics"] for line in lines if '"val"' in line]
+    ranks = [(epoch["macro_f1"], -epoch["loss"]) for epoch in values]
+    assert len(ranks) < 50
+    assert metrics["best_epoch"] == 1 + ranks.index(max(ranks)) == len(ranks) - 2
+    assert metrics["best_val_macro_f1"] == max(ranks)[0]
+
+
+def test_no_test_people_scores_validation_and_says_so(prepared, tmp_path, caplog):
+    data = DataConfig(
+        proc_dir=prepared / "prepared",
+        split="lists",
+        train_participants=("P01", "P02"),
+        val_participants=("P03",),
+    )
+    config = small_config(prepared, output_dir=tmp_path, data=data, training=_epochs(1))
+    with caplog.at_level(logging.WARNING, logger="patchtst_har"):
+        trainer = PatchTSTTrainer(config)
+        trainer.train()
+    assert "no test participants" in caplog.text
+    assert trainer.held_out is None
+    assert not (config.run_dir / "evaluation.json").exists()
+
+
+def test_cuda_without_a_device_is_an_error(prepared, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    training = TrainingConfig(device="cuda")
+    config = small_config(prepared, output_dir=tmp_path, training=training)
+    with pytest.raises(ConfigError, match="no CUDA device"):
+        PatchTSTTrainer(config).train()
+    assert not config.run_dir.exists()
+
+
+def test_diverging_training_is_named(prepared, tmp_path):
+    training = TrainingConfig(epochs=3, lr=1e30, n_threads=1)
+    config = small_config(prepared, output_dir=tmp_path, training=training)
+    with pytest.raises(DataError, match=r"training diverged: the loss of epoch \d"):
+        PatchTSTTrainer(config).train()
+
+
+def _epochs(n: int) -> TrainingConfig:
+    return TrainingConfig(epochs=n, lr=3e-3, n_threads=1)
+
+
+def _interrupt_after(n_epochs: int):
+    def on_progress(done: int, total: int, what: str) -> None:
+        if what == "training" and done == n_epochs:
+            raise KeyboardInterrupt
+
+    return on_progress
