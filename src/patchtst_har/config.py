@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from patchtst_har.errors import ConfigError
 from patchtst_har.files import atomic_write_text
+from patchtst_har.validation import Section, refuse
 
 N_STATISTICAL_FEATURES = 56
 N_TOPOLOGICAL_FEATURES = 24
@@ -24,49 +25,6 @@ PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
-Checked = TypeVar("Checked", bound="Section")
-
-
-def _refuse(section: Checked, problems: list[str]) -> Checked:
-    if problems:
-        raise ValueError("\n".join(problems))
-    return section
-
-
-def _problems(error: ValidationError) -> list[str]:
-    """Return every problem of a validation, each beginning with the path of its field."""
-    problems = []
-    for item in error.errors():
-        where = ".".join(str(part) for part in item["loc"])
-        cause = item.get("ctx", {}).get("error")
-        if isinstance(cause, ConfigError):
-            problems += [f"{where}.{problem}" for problem in cause.problems]
-        elif item["type"] == "value_error":
-            lines = item["msg"].removeprefix("Value error, ").split("\n")
-            problems += [f"{where}: {line}" if where else line for line in lines]
-        elif item["type"] == "extra_forbidden":
-            problems.append(f"{where}: unknown key")
-        else:
-            problems.append(f"{where}: {item['msg']} (got {item['input']!r})")
-    return problems
-
-
-class Section(BaseModel):
-    """Base of all sections: immutable, no unknown keys, errors raised as `ConfigError`."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True
-    )
-
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise ConfigError(_problems(error), type(self).__name__) from None
-
-    def replace(self, **changes: Any) -> Self:
-        """Return a validated copy with some fields changed."""
-        return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
 
 
 class DataConfig(Section):
@@ -120,7 +78,7 @@ class DataConfig(Section):
         everyone = [name for names in lists for name in names]
         repeated = sorted({name for name in everyone if everyone.count(name) > 1})
         problems += [f"participants: {name!r} stands in the lists more than once" for name in repeated]
-        return _refuse(self, problems)
+        return refuse(self, problems)
 
 
 class TopologyConfig(Section):
@@ -140,6 +98,7 @@ class FeatureConfig(Section):
     """Which features are computed, and where they are kept."""
 
     topology: TopologyConfig = TopologyConfig()
+    """Topological features."""
     cache_dir: Path | None = None
     """Folder of the feature cache; None: `features_cache` inside `data.proc_dir`."""
     n_threads: Count = 1
@@ -206,23 +165,28 @@ class ModelConfig(Section):
             problems.append(f"d_model ({self.d_model}) must be divisible by n_heads ({self.n_heads})")
         elif self.head_dim % 2:
             problems.append(f"head_dim = d_model / n_heads ({self.head_dim}) must be even")
-        return _refuse(self, problems)
+        return refuse(self, problems)
 
 
 class TrainingConfig(Section):
     """Optimisation."""
 
     batch_size: Count = 32
+    """Windows a step; the last batch of an epoch may be smaller, none is dropped."""
     epochs: Count = 30
+    """Most passes over the training windows."""
     lr: PositiveFloat = 1e-4
     """Peak learning rate of AdamW."""
     weight_decay: NonNegativeFloat = 1e-4
+    """Decoupled weight decay of AdamW."""
     warmup_fraction: Fraction = 0.1
     """Part of all steps in which the rate rises linearly; it then falls along a cosine to zero."""
     max_grad_norm: PositiveFloat = 1.0
+    """Gradients with a larger norm are scaled down to it."""
     early_stop_patience: Count = 8
     """Epochs without a better validation macro F1 (ties: loss) before training stops."""
     label_smoothing: Fraction = 0.0
+    """Part of the target that is spread over all classes."""
     class_weights: Literal["balanced", "none"] = "balanced"
     """`balanced`: cross entropy weighted by the inverse class frequency of the training windows."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -237,6 +201,7 @@ class SmoothingConfig(Section):
     """Temporal smoothing of the window probabilities."""
 
     method: Literal["viterbi", "none"] = "viterbi"
+    """`viterbi`: hidden Markov model, most probable path over each stretch (offline); `none`."""
     pseudo_count: PositiveFloat = 1.0
     """Added to every transition and emission count: no state is unreachable."""
     max_gap_s: PositiveFloat = 1.0
@@ -247,9 +212,11 @@ class ExperimentConfig(Section):
     """Everything that defines one experiment."""
 
     experiment_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "patchtst_har_v1"
+    """Name of the run and of its folder."""
     output_dir: Path = Path("runs")
     """The run is written to `output_dir / experiment_name`."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Seed of initial weights, dropout and the order of the windows."""
     data: DataConfig = DataConfig()
     features: FeatureConfig = FeatureConfig()
     model: ModelConfig = ModelConfig()
@@ -272,7 +239,7 @@ class ExperimentConfig(Section):
             problems.append(f"model.n_time_features must be 0 or {N_TIME_FEATURES}")
         if self.model.channels != 3:
             problems.append(f"model.channels must be 3 for tri-axial recordings, not {self.model.channels}")
-        return _refuse(self, problems)
+        return refuse(self, problems)
 
     @property
     def run_dir(self) -> Path:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import platform
 import random
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -13,6 +11,7 @@ import numpy as np
 
 import patchtst_har
 from patchtst_har.errors import ConfigError
+from patchtst_har.host import host_facts
 
 if TYPE_CHECKING:
     import torch
@@ -80,24 +79,9 @@ def environment() -> dict[str, Any]:
     """Return what a later reader needs to judge a run: versions, processor, cores, threads, devices."""
     import torch
 
-    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "no device"
     return {
         "patchtst_har": patchtst_har.__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processor": _processor(),
-        "cores": os.cpu_count() or 0,
-        "torch_threads": torch.get_num_threads(),
-        "cuda": cuda,
+        **host_facts(),
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else "no device",
         **{name: metadata.version(name) for name in _RECORDED},
     }
-
-
-def _processor() -> str:
-    """Return the processor's marketing name where the system tells it."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123 - a device, not a file
-            names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or platform.machine()

@@ -22,7 +22,7 @@ for command in (demo, prepare, train, evaluate, predict, report, info):
 def main() -> None:
     """Run the command line; a user's mistake is one line on standard error and exit status 2."""
     try:
-        app()
+        app(prog_name="patchtst-har")
     except (PatchTSTHARError, OSError) as error:
         print(f"patchtst-har: error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)

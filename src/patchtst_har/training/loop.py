@@ -59,7 +59,7 @@ class TrainingLoop:
         on_epoch: OnEpoch,
         resume: bool = False,
     ) -> Progress:
-        """Train in place and leave `model` with the weights of the best validation macro F1 (ties: least loss).
+        """Train in place and leave `model` with the weights of the best epoch (macro F1, then loss).
 
         Raises
         ------

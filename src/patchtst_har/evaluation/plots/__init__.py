@@ -1,0 +1,21 @@
+"""Plots as SVG text: deterministic, without scripts, and safe to put several into one page."""
+
+from patchtst_har.evaluation.plots.calibration import plot_reliability
+from patchtst_har.evaluation.plots.confusion import plot_confusions
+from patchtst_har.evaluation.plots.latency import plot_latency
+from patchtst_har.evaluation.plots.learning import plot_learning_curves
+from patchtst_har.evaluation.plots.persons import plot_persons
+from patchtst_har.evaluation.plots.prediction import plot_daily_minutes, plot_days, plot_probabilities
+from patchtst_har.evaluation.plots.timeline import plot_timelines
+
+__all__ = [
+    "plot_confusions",
+    "plot_daily_minutes",
+    "plot_days",
+    "plot_latency",
+    "plot_learning_curves",
+    "plot_persons",
+    "plot_probabilities",
+    "plot_reliability",
+    "plot_timelines",
+]

@@ -1,0 +1,119 @@
+"""Colours, figures without global state, and SVG text."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+RAW, SMOOTHED, TRUTH = "#E69F00", "#0072B2", "#4D4D4D"
+MISSING = "#ECECEC"
+# Okabe & Ito's colour-blind safe set without its yellow and black, then colours of Paul Tol's "muted" set.
+_CLASS_COLOURS = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#332288",
+    "#999933",
+    "#882255",
+    "#44AA99",
+    "#6B6B6B",
+)
+_SETTINGS: Any = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 9.5,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelcolor": "#333333",
+    "axes.edgecolor": "#8A8A8A",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#E2E2E2",
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "xtick.color": "#555555",
+    "ytick.color": "#555555",
+    "path.simplify": False,
+    "text.parse_math": False,
+}
+
+
+def class_colours(classes: Sequence[str]) -> dict[str, Any]:
+    """Return one colour a class, by its position: the same in every plot of one label set."""
+    if len(classes) <= len(_CLASS_COLOURS):
+        return dict(zip(classes, _CLASS_COLOURS, strict=False))
+    shades = mpl.colormaps["turbo"].resampled(len(classes))
+    return {name: mpl.colors.to_hex(shades(i)) for i, name in enumerate(classes)}
+
+
+def settings(name: str) -> Any:
+    """Return a context in which figures have this package's style, and ids derived from `name`."""
+    return mpl.rc_context({**_SETTINGS, "svg.hashsalt": name})
+
+
+def new_figure(
+    width_in: float, height_in: float, *, layout: Any = "constrained", **grid: Any
+) -> tuple[Figure, Any]:
+    """Return a figure outside pyplot and its axes (an array where `grid` asks for several)."""
+    figure = Figure(figsize=(width_in, height_in), layout=layout)
+    FigureCanvasSVG(figure)
+    return figure, figure.subplots(**grid)
+
+
+def add_grid(axes: Axes, axis: Any = "both") -> None:
+    """Draw a light grid along `axis`."""
+    axes.grid(visible=True, axis=axis)
+
+
+def to_svg(figure: Figure, name: str, description: str) -> str:
+    """Return the figure as an SVG element that can stand in an HTML page beside others.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        Made within `settings(name)`; call this within it too.
+    name : str
+        Put before every id, so that ids of two plots in one page differ.
+    description : str
+        What is to be seen, for readers who cannot see it.
+
+    Returns
+    -------
+    str
+        An ``<svg>`` element with a view box and no fixed size; equal figures give equal text.
+    """
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :].strip()
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'\bid="', f'id="{name}-', text)
+    text = re.sub(r'xlink:href="#', f'xlink:href="#{name}-', text)
+    text = re.sub(r"url\(#", f"url(#{name}-", text)
+    # The style sheet of an inline SVG would apply to the whole page.
+    text = re.sub(r"<style type=\"text/css\">.*?</style>", "", text, flags=re.DOTALL)
+    return _retitle(text, description)
+
+
+def _retitle(text: str, description: str) -> str:
+    """Replace the fixed size by a largest width, and add the description."""
+    head, rest = text.split(">", 1)
+    width = float(re.search(r'\bwidth="([0-9.]+)pt"', head)[1])  # type: ignore[index]
+    head = re.sub(r'\s(?:width|height)="[^"]*"', "", head)
+    label = escape(description, quote=True)
+    style = f"width:100%;max-width:{width * 4 / 3:.0f}px;height:auto;stroke-linejoin:round"
+    return f'{head} role="img" aria-label="{label}" style="{style}">{rest}'

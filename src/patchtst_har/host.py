@@ -1,0 +1,49 @@
+"""Facts about the machine that a measured time depends on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def host_facts() -> dict[str, Any]:
+    """Return processor, cores, versions and thread settings, ready for JSON.
+
+    torch is described only if it is already imported: measuring something else must not load it.
+    """
+    facts: dict[str, Any] = {
+        "cpu": _cpu_model(),
+        "n_cores": os.cpu_count(),
+        "n_usable_cores": _usable_cores(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "threads": {name: os.environ[name] for name in _THREAD_VARIABLES if name in os.environ},
+    }
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        facts |= {"torch": torch.__version__, "torch_threads": torch.get_num_threads()}
+    return facts
+
+
+def _usable_cores() -> int | None:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def _cpu_model() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,6 @@
+"""Temporal smoothing: from window probabilities to a sequence of activities."""
+
+from patchtst_har.smoothing.hmm import HMMSmoother
+from patchtst_har.smoothing.sequences import sequence_ids
+
+__all__ = ["HMMSmoother", "sequence_ids"]

@@ -1,0 +1,334 @@
+"""Hidden Markov model over window probabilities.
+
+The hidden state is the true activity. What is observed is the classifier's whole probability vector: its
+likelihood in state k is ``b_t(k) = sum_j p_t(j) E[k, j]``, where E[k, j] is the mean probability given to
+class j by a classifier that did not train on the window, over windows truly of class k. With a one-hot
+vector this is the categorical HMM of Willetts et al., Sci Rep 8:7961 (2018).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from patchtst_har.errors import DataError, ModelFolderError
+from patchtst_har.files import atomic_write_json, read_json
+from patchtst_har.smoothing.checks import (
+    check_distributions,
+    check_labels,
+    check_positive,
+    check_probabilities,
+)
+from patchtst_har.smoothing.sequences import sequence_bounds
+
+FloatArray = npt.NDArray[np.float64]
+
+FORMAT_VERSION = 1
+_FIELDS = {
+    "format_version",
+    "n_classes",
+    "pseudo_count",
+    "hop_s",
+    "start_probabilities",
+    "transition_matrix",
+    "emission_matrix",
+}
+
+
+class HMMSmoother:
+    """Smooth window probabilities with a hidden Markov model of the activities.
+
+    Transitions come from the labels of the training people, emissions from predictions on people that the
+    classifier did not train on (in-sample probabilities are too sure of themselves); so the two can be fitted
+    one by one. All K classes are always states, also those that a data set lacks.
+
+    Parameters
+    ----------
+    n_classes : int
+        Number of classes K.
+    pseudo_count : float
+        Added to every count, so that no state is unreachable.
+    hop_s : float, optional
+        Seconds between the windows on which the transitions are counted; kept with the model.
+
+    Attributes
+    ----------
+    start_probabilities : ndarray, shape (K,)
+        Class frequencies of the fitted labels. A sequence begins at the start of a recording and after every
+        gap, so it begins in any activity.
+    transition_matrix : ndarray, shape (K, K)
+        Row: activity of a window; column: activity of the next.
+    emission_matrix : ndarray, shape (K, K)
+        Row: true class; column: mean predicted probability of each class.
+
+    Raises
+    ------
+    DataError
+        If a parameter is out of its range.
+    """
+
+    def __init__(self, n_classes: int, pseudo_count: float = 1.0, *, hop_s: float | None = None) -> None:
+        if isinstance(n_classes, bool) or not isinstance(n_classes, int | np.integer) or n_classes < 1:
+            raise DataError(f"n_classes: needs a positive integer, is {n_classes!r}")
+        check_positive("pseudo_count", pseudo_count)
+        if hop_s is not None:
+            check_positive("hop_s", hop_s)
+        self.n_classes = int(n_classes)
+        self.pseudo_count = float(pseudo_count)
+        self.hop_s = None if hop_s is None else float(hop_s)
+        self._start: FloatArray | None = None
+        self._transitions: FloatArray | None = None
+        self._emissions: FloatArray | None = None
+
+    @property
+    def start_probabilities(self) -> FloatArray:
+        """Probability of each class in the first window of a sequence, shape (K,)."""
+        return _fitted(self._start, "fit_transitions")
+
+    @property
+    def transition_matrix(self) -> FloatArray:
+        """Probability of each class (column) one hop after each class (row), shape (K, K)."""
+        return _fitted(self._transitions, "fit_transitions")
+
+    @property
+    def emission_matrix(self) -> FloatArray:
+        """Mean predicted probability of each class (column) in windows of each class (row), shape (K, K)."""
+        return _fitted(self._emissions, "fit_emissions")
+
+    def fit(self, labels: npt.ArrayLike, probabilities: npt.ArrayLike, sequences: npt.ArrayLike) -> Self:
+        """Fit transitions and emissions on the same windows.
+
+        Parameters
+        ----------
+        labels : array_like of int, shape (n,)
+            True classes, 0 to K - 1.
+        probabilities : array_like, shape (n, K)
+            Out-of-sample class probabilities.
+        sequences : array_like of int, shape (n,)
+            See `sequence_ids`.
+
+        Returns
+        -------
+        HMMSmoother
+            Itself.
+        """
+        return self.fit_transitions(labels, sequences).fit_emissions(labels, probabilities)
+
+    def fit_transitions(self, labels: npt.ArrayLike, sequences: npt.ArrayLike) -> Self:
+        """Count class frequencies, and transitions between neighbours of the same sequence.
+
+        Parameters
+        ----------
+        labels : array_like of int, shape (n,)
+            True classes, 0 to K - 1.
+        sequences : array_like of int, shape (n,)
+            See `sequence_ids`; no transition is counted from one sequence to the next.
+
+        Raises
+        ------
+        DataError
+            If there is no window, a label is out of range, or shapes differ.
+        """
+        states = check_labels(labels, self.n_classes)
+        bounds = sequence_bounds(sequences, states.size)
+        within = np.ones(states.size, dtype=bool)
+        within[bounds[:-1]] = False
+        later = np.flatnonzero(within)
+        size = self.n_classes
+        pairs = states[later - 1] * size + states[later]
+        counts = np.bincount(pairs, minlength=size * size).reshape(size, size)
+        self._start = self._normalise(np.bincount(states, minlength=size))
+        self._transitions = self._normalise(counts)
+        return self
+
+    def fit_emissions(self, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Self:
+        """Average the probabilities given to windows of each true class.
+
+        Parameters
+        ----------
+        labels : array_like of int, shape (n,)
+            True classes, 0 to K - 1.
+        probabilities : array_like, shape (n, K)
+            Probabilities for people on whom the classifier was not trained.
+
+        Raises
+        ------
+        DataError
+            If there is no window, a label is out of range, a row is no distribution, or shapes differ.
+        """
+        states = check_labels(labels, self.n_classes)
+        observed = check_probabilities(probabilities, self.n_classes)
+        if len(observed) != states.size:
+            raise DataError(f"labels and probabilities: {states.size} labels for {len(observed)} rows")
+        totals = np.zeros((self.n_classes, self.n_classes))
+        np.add.at(totals, states, observed)
+        self._emissions = self._normalise(totals)
+        return self
+
+    def predict(self, probabilities: npt.ArrayLike, sequences: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """Return the most probable path of classes (Viterbi), restarted in every sequence.
+
+        The path uses the whole sequence, past and future: it is an offline result. Equal scores go to the
+        class of lower index.
+
+        Parameters
+        ----------
+        probabilities : array_like, shape (n, K)
+            Class probabilities of the windows.
+        sequences : array_like of int, shape (n,)
+            See `sequence_ids`.
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+            One class a window.
+
+        Raises
+        ------
+        DataError
+            If a row is not finite, negative or does not sum to 1 (the row is named), shapes differ, or a
+            sequence is impossible under the model.
+        """
+        from patchtst_har.smoothing import viterbi
+
+        observed, bounds = self._check_input(probabilities, sequences)
+        likelihoods = viterbi.observation_likelihoods(observed, self.emission_matrix)
+        path = np.zeros(len(observed), dtype=np.int64)
+        stuck = viterbi.viterbi_path(
+            _log(likelihoods), _log(self.start_probabilities), _log(self.transition_matrix), bounds, path
+        )
+        _refuse_impossible(stuck)
+        return path
+
+    def predict_proba(self, probabilities: npt.ArrayLike, sequences: npt.ArrayLike) -> FloatArray:
+        """Return the posterior probability of every class given the whole sequence (forward-backward).
+
+        Parameters and errors are those of `predict`.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, K)
+            Rows sum to 1. The class of the largest posterior is not always the one on the Viterbi path.
+        """
+        from patchtst_har.smoothing import viterbi
+
+        observed, bounds = self._check_input(probabilities, sequences)
+        likelihoods = viterbi.observation_likelihoods(observed, self.emission_matrix)
+        posterior = np.zeros_like(observed)
+        stuck = viterbi.posterior_probabilities(
+            likelihoods, self.start_probabilities, self.transition_matrix, bounds, posterior
+        )
+        _refuse_impossible(stuck)
+        return posterior
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model as JSON (`smoothing.json` in a model folder)."""
+        document = {
+            "format_version": FORMAT_VERSION,
+            "n_classes": self.n_classes,
+            "pseudo_count": self.pseudo_count,
+            "hop_s": self.hop_s,
+            "start_probabilities": self.start_probabilities.tolist(),
+            "transition_matrix": self.transition_matrix.tolist(),
+            "emission_matrix": self.emission_matrix.tolist(),
+        }
+        atomic_write_json(path, document)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a model that `save` wrote.
+
+        Raises
+        ------
+        ModelFolderError
+            If the file is missing or not JSON, or a field is missing, unknown, or not what it should be; the
+            message names the file and the field.
+        """
+        document = _read_document(path)
+        try:
+            return cls.from_parameters(
+                document["start_probabilities"],
+                document["transition_matrix"],
+                document["emission_matrix"],
+                n_classes=document["n_classes"],
+                pseudo_count=document["pseudo_count"],
+                hop_s=document["hop_s"],
+            )
+        except DataError as error:
+            raise ModelFolderError(f"{path}: {error}") from error
+
+    @classmethod
+    def from_parameters(
+        cls,
+        start_probabilities: npt.ArrayLike,
+        transition_matrix: npt.ArrayLike,
+        emission_matrix: npt.ArrayLike,
+        *,
+        n_classes: int,
+        pseudo_count: float = 1.0,
+        hop_s: float | None = None,
+    ) -> Self:
+        """Build a smoother from known parameters.
+
+        Raises
+        ------
+        DataError
+            If a shape is wrong or a row is not a distribution; the message names the field.
+        """
+        smoother = cls(n_classes, pseudo_count, hop_s=hop_s)
+        square = (smoother.n_classes, smoother.n_classes)
+        smoother._start = check_distributions("start_probabilities", start_probabilities, square[:1])
+        smoother._transitions = check_distributions("transition_matrix", transition_matrix, square)
+        smoother._emissions = check_distributions("emission_matrix", emission_matrix, square)
+        return smoother
+
+    def _normalise(self, counts: npt.NDArray[Any]) -> FloatArray:
+        smoothed = counts.astype(np.float64) + self.pseudo_count
+        normalised: FloatArray = smoothed / smoothed.sum(axis=-1, keepdims=True)
+        return normalised
+
+    def _check_input(
+        self, probabilities: npt.ArrayLike, sequences: npt.ArrayLike
+    ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+        observed = check_probabilities(probabilities, self.n_classes)
+        return observed, sequence_bounds(sequences, len(observed))
+
+
+def _read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
+    try:
+        document = read_json(path)
+    except OSError as error:
+        raise ModelFolderError(f"{path}: cannot be read ({error.strerror})") from error
+    except DataError as error:
+        raise ModelFolderError(str(error)) from error
+    if not isinstance(document, dict):
+        raise ModelFolderError(f"{path}: needs an object at the top, has {type(document).__name__}")
+    for problem, fields in (("lacks", _FIELDS - set(document)), ("has unknown", set(document) - _FIELDS)):
+        if fields:
+            raise ModelFolderError(f"{path}: {problem} {', '.join(sorted(fields))}")
+    if document["format_version"] != FORMAT_VERSION:
+        raise ModelFolderError(
+            f"{path}: format_version is {document['format_version']!r}, this version reads {FORMAT_VERSION}"
+        )
+    return document
+
+
+def _fitted(value: FloatArray | None, method: str) -> FloatArray:
+    if value is None:
+        raise RuntimeError(f"HMMSmoother is not fitted: call {method}, fit or load first")
+    return value
+
+
+def _log(values: FloatArray) -> FloatArray:
+    # A probability of zero is legal in a stored model; its logarithm is minus infinity without a warning.
+    with np.errstate(divide="ignore"):
+        logs: FloatArray = np.log(values)
+    return logs
+
+
+def _refuse_impossible(row: int) -> None:
+    if row >= 0:
+        raise DataError(f"probabilities: row {row} is impossible under the model (its probability is 0)")

@@ -1,0 +1,250 @@
+"""The command line as its users meet it: what it prints, what it leaves, how it fails."""
+
+import json
+import shutil
+import sys
+from importlib.metadata import entry_points
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from patchtst_har.cli import main
+from patchtst_har.data import write_recording
+from synthetic import make_recording
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys):
+    """Run the command in this process: (exit status, standard output, standard error)."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["patchtst-har", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        status = 0
+        try:
+            main()
+        except SystemExit as stop:
+            status = stop.code or 0
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """Six annotated recordings, two minutes each."""
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    bouts = (("sitting", 40.0), ("walking", 40.0), ("running", 40.0))
+    for number in range(6):
+        write_recording(folder / f"P{number:02d}.csv", make_recording(bouts=bouts, seed=number))
+    return folder
+
+
+def error_of(result: tuple[int, str, str]) -> str:
+    """Check that a user's mistake ended as it should, and return the one line."""
+    status, out, err = result
+    assert status == 2, err
+    assert "Traceback" not in err
+    lines = [line for line in err.splitlines() if line.startswith("patchtst-har: error:")]
+    assert len(lines) == 1, err
+    assert not out
+    return lines[0]
+
+
+def test_the_console_script_is_this_function():
+    (script,) = entry_points(group="console_scripts", name="patchtst-har")
+    assert script.load() is main
+
+
+def test_from_recordings_to_labels(cli, recordings, tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f"experiment_name: first\noutput_dir: {tmp_path / 'runs'}\n"
+        f"data: {{proc_dir: {tmp_path / 'processed'}, hop_size: 500, train_n: 3, val_n: 1}}\n"
+        "model: {n_time_features: 0}\n"
+    )
+    status, out, err = cli("prepare", recordings, "--out", tmp_path / "processed", "--config", config)
+    assert status == 0, err
+    assert "6 participants, classes: running, sitting, walking" in out
+
+    options = ("--set", "training.epochs=4", "-s", "training.lr=0.003")
+    status, out, err = cli("train", "--config", config, *options)
+    assert status == 0, err
+    run = tmp_path / "runs" / "first"
+    assert "final_macro_f1" in out
+    assert (run / "report.html").stat().st_size > 10_000
+    assert "epochs: 4" in (run / "config.yaml").read_text()
+    latency = json.loads((run / "latency.json").read_text())
+    assert latency["end_to_end"]["p99_us"] > latency["end_to_end"]["p50_us"] > 0
+    assert json.loads((run / "complexity.json").read_text())["flops"] > 1e6
+
+    status, out, err = cli(
+        "evaluate", tmp_path / "processed", "--model", run / "model", "--out", tmp_path / "scores"
+    )
+    assert status == 0, err
+    assert "names of people the model was trained on" in err
+    assert len(pd.read_csv(tmp_path / "scores" / "predictions.csv")) == 6 * 23
+
+    recording = recordings / "P03.csv"
+    status, out, err = cli("predict", recording, "--model", run / "model", "--out", tmp_path / "labels")
+    assert status == 0, err
+    labels = pd.read_csv(tmp_path / "labels" / "P03_labels.csv", parse_dates=["start", "end"])
+    assert list(labels.columns) == ["start", "end", "label", "probability"]
+    assert (labels["end"].iloc[-1] - labels["start"].iloc[0]).total_seconds() == pytest.approx(120)
+    assert (tmp_path / "labels" / "P03_timeline.svg").read_text().lstrip().startswith(("<svg", "<?xml"))
+    assert "P03" in (tmp_path / "labels" / "P03_report.html").read_text()
+
+    (run / "report.html").unlink()
+    status, out, _ = cli("report", run)
+    assert status == 0
+    assert (run / "report.html").exists()
+
+    assert "already holds a run" in error_of(cli("train", "--config", config, *options))
+
+
+def test_help_tells_a_stranger_what_there_is(cli):
+    status, out, _ = cli("--help")
+    assert status == 0
+    for name in ("demo", "prepare", "train", "evaluate", "predict", "report", "info"):
+        assert name in out
+        status, text, _ = cli(name, "--help")
+        assert status == 0
+        assert "Usage: patchtst-har " + name in text
+
+
+def test_info_lists_versions(cli):
+    status, out, _ = cli("info", "--json")
+    facts = json.loads(out)
+    assert status == 0
+    assert {"patchtst_har", "python", "torch", "numpy", "cpu", "n_cores", "cuda"} <= set(facts)
+    assert cli("info")[1].count(facts["patchtst_har"]) >= 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--set", "training.epochs=0"],
+            "training.epochs: Input should be greater than or equal to 1 (got 0)",
+        ),
+        (["--set", "training.epoch=5"], "training.epoch: unknown key"),
+        (["--set", "epochs"], "--set 'epochs': needs the form section.field=value"),
+        (["--config", "absent.yaml"], "absent.yaml"),
+        (["--set", "model.d_model=57"], "d_model (57) must be divisible by n_heads (2)"),
+        (["--set", "data.proc_dir=absent"], "absent"),
+    ],
+)
+def test_configuration_mistakes_are_one_line(cli, tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    assert message in error_of(cli("train", *options))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "time,x,y\n2024-01-01,0,0\n", "a.csv: "),
+        ("a.csv", "time,x,y,z\n2024-01-01 00:00:00,0,low,1\n", "a.csv: "),
+        ("a.csv", "", "a.csv: "),
+        ("a.csv", b"\xff\xfe\x00\x01", "a.csv: "),
+        ("a.npz", b"PK\x03\x04 no archive", "a.npz: "),
+        ("a.parquet", b"PAR1", "a.parquet: "),
+        ("a.txt", "hello", "a.txt: "),
+    ],
+)
+def test_unreadable_recordings_are_one_line(cli, small_run, tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    result = cli("predict", path, "--model", small_run.folder / "model", "--out", tmp_path / "labels")
+    assert message in error_of(result)
+    assert not (tmp_path / "labels").exists()
+
+
+def test_a_missing_recording_a_folder_and_too_short_a_one(cli, small_run, tmp_path):
+    model = small_run.folder / "model"
+    assert "gone.csv" in error_of(cli("predict", tmp_path / "gone.csv", "--model", model))
+    (tmp_path / "folder.csv").mkdir()
+    assert "folder.csv" in error_of(cli("predict", tmp_path / "folder.csv", "--model", model))
+    write_recording(tmp_path / "short.csv", make_recording(bouts=(("walking", 5.0),)))
+    error = error_of(cli("predict", tmp_path / "short.csv", "--model", model))
+    assert "short.csv: the recording has no uninterrupted stretch of 10 s" in error
+
+
+def test_a_damaged_model_folder(cli, small_run, tmp_path):
+    model = shutil.copytree(small_run.folder / "model", tmp_path / "model")
+    write_recording(tmp_path / "a.csv", make_recording())
+    (model / "model.safetensors").write_bytes(b"")
+    error = error_of(cli("predict", tmp_path / "a.csv", "--model", model, "--out", tmp_path / "out"))
+    assert "model.safetensors: not a safetensors file" in error
+    assert "nowhere: no such model folder" in error_of(
+        cli("predict", tmp_path / "a.csv", "--model", "nowhere")
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_such_participant(cli, small_run, prepared):
+    arguments = ("evaluate", prepared / "prepared", "--model", small_run.folder / "model")
+    assert "P99" in error_of(cli(*arguments, "--participants", "P01,P99"))
+
+
+def test_a_class_that_the_model_does_not_know(cli, small_run, recordings, tmp_path):
+    for path in recordings.iterdir():
+        path.write_text(path.read_text().replace("running", "swimming"))
+    out = tmp_path / "processed"
+    assert cli("prepare", recordings, "--out", out, "--set", f"output_dir={tmp_path}")[0] == 0
+    error = error_of(cli("evaluate", out, "--model", small_run.folder / "model"))
+    assert "class 'swimming' is unknown to the model" in error
+
+
+def test_a_folder_that_cannot_be_written(cli, small_run, tmp_path):
+    write_recording(tmp_path / "a.csv", make_recording())
+    (tmp_path / "file").write_text("keep me")
+    model = small_run.folder / "model"
+    error = error_of(cli("predict", tmp_path / "a.csv", "--model", model, "--out", tmp_path / "file" / "x"))
+    assert "file" in error
+    assert (tmp_path / "file").read_text() == "keep me"
+
+
+def test_prepare_stops_at_a_bad_recording_or_notes_it(cli, recordings, tmp_path):
+    (recordings / "P02.csv").write_text("time,x,y,z,annotation\n")
+    out = tmp_path / "processed"
+    assert "P02.csv" in error_of(cli("prepare", recordings, "--out", out))
+    status, text, _ = cli("prepare", recordings, "--out", out, "--on-error", "record")
+    assert status == 0
+    assert "5 participants" in text
+    manifest = pd.read_csv(out / "manifest.csv").set_index("participant")
+    assert manifest.loc["P02", "status"].startswith("error: ")
+
+
+def test_annotations_are_mapped_to_classes(cli, recordings, tmp_path):
+    labels = tmp_path / "dictionary.csv"
+    labels.write_text("annotation,label:Effort\nsitting,rest\nwalking,move\nrunning,move\n", encoding="utf-8")
+    options = ("--labels", labels, "--label-column", "label:Effort")
+    status, out, err = cli("prepare", recordings, "--out", tmp_path / "processed", *options)
+    assert status == 0, err
+    assert "classes: move, rest" in out
+
+
+def test_the_demo_refuses_a_folder_in_use(cli, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert "is not empty" in error_of(cli("demo", "--out", tmp_path))
+    assert "is not a run folder" in error_of(cli("demo", "--out", tmp_path, "--overwrite"))
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_units_are_converted(cli, small_run, tmp_path):
+    recording = make_recording(bouts=(("sitting", 30.0),), start="2023-11-14 22:20:00")
+    write_recording(tmp_path / "g.csv", recording)
+    scaled = recording.assign(**{axis: recording[axis] * np.float32(9.80665) for axis in "xyz"})
+    write_recording(tmp_path / "si.csv", scaled)
+    model, out = small_run.folder / "model", tmp_path / "out"
+    assert cli("predict", tmp_path / "g.csv", "--model", model, "--out", out)[0] == 0
+    assert cli("predict", tmp_path / "si.csv", "--model", model, "--out", out, "--units", "m/s2")[0] == 0
+    labels = [pd.read_csv(out / f"{name}_labels.csv")["label"].tolist() for name in ("g", "si")]
+    assert labels[0] == labels[1] == ["sitting"] * 3
+    strict = ("--out", tmp_path / "no", "--strict")
+    assert "si.csv" in error_of(cli("predict", tmp_path / "si.csv", "--model", model, *strict))
+    assert not (tmp_path / "no").exists()

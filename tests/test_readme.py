@@ -1,0 +1,38 @@
+"""The README's example is run as it stands there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_python_example_runs(tmp_path):
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", example], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    score = re.search(r"macro F1 on people it never met: (0\.\d\d|1\.00)", done.stdout)
+    assert score is not None, done.stdout
+    assert float(score[1]) > 0.5
+    assert "probability" in done.stdout
+
+
+@pytest.mark.parametrize("page", ["README.md", *sorted(p.name for p in (ROOT / "docs").glob("*.md"))])
+def test_links_inside_the_project_lead_somewhere(page):
+    path = ROOT / page if page == "README.md" else ROOT / "docs" / page
+    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text(encoding="utf-8"))
+    missing = [target for target in targets if not (path.parent / target).exists()]
+    assert not missing
+
+
+def test_the_table_of_commands_is_complete():
+    from patchtst_har.cli import app
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    names = {command.name for command in app.registered_commands}
+    assert names == set(re.findall(r"`patchtst-har ([a-z]+)", text))
