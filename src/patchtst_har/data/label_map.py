@@ -1,0 +1,95 @@
+"""From annotations, as people wrote them, to the classes of a study."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from patchtst_har.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """A mapping of annotations to classes."""
+
+    classes_by_annotation: Mapping[str, str]
+    """Class of each annotation; an empty class means not labelled."""
+    source: str = "label map"
+    """Where it comes from, for messages."""
+
+    @classmethod
+    def from_csv(cls, path: str | os.PathLike[str], column: str) -> LabelMap:
+        """Read a dictionary such as CAPTURE-24's `annotation-label-dictionary.csv`.
+
+        Parameters
+        ----------
+        path : path-like
+            CSV with a column `annotation`.
+        column : str
+            The column of classes, for example ``"label:Walmsley2020"``.
+
+        Raises
+        ------
+        DataError
+            If the file is missing or no UTF-8 CSV, lacks a column (the message lists those found), is empty,
+            or gives one annotation two classes.
+        """
+        path = Path(path)
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                reader = csv.DictReader(file, strict=True)
+                found = list(reader.fieldnames or ())
+                missing = [name for name in ("annotation", column) if name not in found]
+                if missing:
+                    listed = ", ".join(map(repr, found)) or "none"
+                    raise DataError(f"{path}: no column {', '.join(map(repr, missing))} (found: {listed})")
+                rows = [(row["annotation"] or "", row[column] or "") for row in reader]
+        except (FileNotFoundError, IsADirectoryError) as error:
+            raise DataError(f"{path}: no such file") from error
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise DataError(f"{path}: not CSV text in UTF-8 ({error})") from error
+        if not rows:
+            raise DataError(f"{path}: has a header but no annotations")
+        classes: dict[str, str] = {}
+        for annotation, name in rows:
+            if classes.setdefault(annotation, name) != name:
+                raise DataError(f"{path}: annotation {annotation!r} has two classes in column {column!r}")
+        return cls(classes, str(path))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """All classes, sorted."""
+        return tuple(sorted({name for name in self.classes_by_annotation.values() if name}))
+
+    def apply(self, recording: pd.DataFrame, source: str = "recording") -> pd.DataFrame:
+        """Return the recording with its column `annotation` mapped to classes.
+
+        Raises
+        ------
+        DataError
+            If there is no column `annotation`, or it holds an annotation that is not in the map.
+        """
+        import pandas as pd
+
+        if "annotation" not in recording.columns:
+            raise DataError(f"{source}: has no column 'annotation' to map")
+        column = recording["annotation"].astype("category")
+        present = [str(name) for name in column.cat.remove_unused_categories().cat.categories]
+        unknown = [name for name in present if name and name not in self.classes_by_annotation]
+        if unknown:
+            raise DataError(f"{source}: annotation {unknown[0]!r} is not in {self.source}")
+        index = {name: number for number, name in enumerate(self.classes)}
+        mapped = [self.classes_by_annotation.get(str(name), "") for name in column.cat.categories]
+        lookup = np.array([index.get(name, -1) for name in mapped] + [-1], dtype=np.int64)
+        codes = lookup[column.cat.codes.to_numpy()]
+        categories = pd.Index(list(self.classes), dtype=object)
+        return recording.assign(annotation=pd.Categorical.from_codes(codes, categories=categories))

@@ -1,0 +1,125 @@
+"""Who trains, who validates, who tests: always whole people."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from patchtst_har.config import DataConfig
+from patchtst_har.errors import DataError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Three groups of people without overlap, each sorted."""
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        everyone = [*self.train, *self.val, *self.test]
+        if len(set(everyone)) < len(everyone):
+            shared = sorted({name for name in everyone if everyone.count(name) > 1})
+            raise DataError(f"split: {', '.join(shared)} would be in more than one group")
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the three sorted lists: equal for equal splits."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
+    def to_dict(self) -> dict[str, list[str]]:
+        """Return the groups as lists, for JSON."""
+        return {name: list(people) for name, people in asdict(self).items()}
+
+
+def split_participants(participants: Sequence[str], config: DataConfig) -> Split:
+    """Assign people to training, validation and test.
+
+    The result depends on the set of people and the configuration, not on the order of `participants`.
+
+    - ``counts``: people are shuffled by `split_seed`; the first `train_n` train, the next `val_n` validate,
+      the rest test. If `test_participants` are named, they test, and the others are drawn from; whoever is
+      left over then is in no group.
+    - ``lists``: as named; nobody need test.
+    - ``kfold``: people are shuffled and dealt to `n_folds` folds; fold `fold` tests, `val_n` of the others
+      validate, the rest train. Over all folds, everyone tests once.
+
+    Parameters
+    ----------
+    participants : sequence of str
+        Everyone there is.
+    config : DataConfig
+        The fields of the split.
+
+    Raises
+    ------
+    DataError
+        If a person is named twice or unknown, or there are too few people; the message has the numbers.
+    """
+    people = sorted(participants)
+    if len(set(people)) < len(people):
+        raise DataError(f"participants: {', '.join(_duplicates(people))} given more than once")
+    named = (*config.train_participants, *config.val_participants, *config.test_participants)
+    unknown = [name for name in named if name not in set(people)] if config.split != "kfold" else []
+    if unknown:
+        raise DataError(f"split: unknown participants {', '.join(unknown)} (known: {_some(people)})")
+    if config.split == "lists":
+        return _sorted_split(config.train_participants, config.val_participants, config.test_participants)
+    if config.split == "kfold":
+        return _kfold(people, config)
+    return _counts(people, config)
+
+
+def _counts(people: list[str], config: DataConfig) -> Split:
+    others = _shuffled([name for name in people if name not in config.test_participants], config.split_seed)
+    n_drawn = config.train_n + config.val_n
+    needed = n_drawn + (0 if config.test_participants else 1)
+    if len(others) < needed:
+        raise DataError(
+            f"split: train_n={config.train_n} and val_n={config.val_n} need at least {needed} people"
+            f"{'' if config.test_participants else ' with one to test on'}, there are {len(others)}"
+        )
+    if config.test_participants and len(others) > n_drawn:
+        logger.info("%d people are in no group: %s", len(others) - n_drawn, _some(others[n_drawn:]))
+    test = config.test_participants or others[n_drawn:]
+    return _sorted_split(others[: config.train_n], others[config.train_n : n_drawn], test)
+
+
+def _kfold(people: list[str], config: DataConfig) -> Split:
+    if len(people) < config.n_folds:
+        raise DataError(f"split: n_folds={config.n_folds} needs as many people, there are {len(people)}")
+    shuffled = _shuffled(people, config.split_seed)
+    folds = [shuffled[number :: config.n_folds] for number in range(config.n_folds)]
+    # Validation people come from the folds after the test fold, so they change from fold to fold as well.
+    others = [
+        name for step in range(1, config.n_folds) for name in folds[(config.fold + step) % config.n_folds]
+    ]
+    if len(others) <= config.val_n:
+        raise DataError(
+            f"split: val_n={config.val_n} leaves nobody to train on: only {len(others)} are outside the fold"
+        )
+    return _sorted_split(others[config.val_n :], others[: config.val_n], folds[config.fold])
+
+
+def _sorted_split(train: Sequence[str], val: Sequence[str], test: Sequence[str]) -> Split:
+    return Split(tuple(sorted(train)), tuple(sorted(val)), tuple(sorted(test)))
+
+
+def _shuffled(people: list[str], seed: int) -> list[str]:
+    return [people[index] for index in np.random.default_rng(seed).permutation(len(people))]
+
+
+def _duplicates(people: list[str]) -> list[str]:
+    return sorted({name for name in people if people.count(name) > 1})
+
+
+def _some(people: Sequence[str], n_most: int = 5) -> str:
+    return ", ".join(people[:n_most]) + (", ..." if len(people) > n_most else "")

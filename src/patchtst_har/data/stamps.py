@@ -1,0 +1,84 @@
+"""Time stamps in, nanoseconds since 1970 out.
+
+pandas chooses the resolution of what it parses (seconds to nanoseconds, microseconds by default since
+version 3), so integers are only ever taken after an explicit conversion to nanoseconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from patchtst_har.errors import DataError
+
+TimeUnit = Literal["s", "ms", "us", "ns"]
+NS_PER_UNIT: dict[str, int] = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+
+
+def index_ns(index: pd.DatetimeIndex, source: str = "recording") -> NDArray[np.int64]:
+    """Return a DatetimeIndex of any unit and zone as int64 ns since 1970, shape (n,).
+
+    Zone-aware stamps give UTC; naive ones give their wall clock read as if it were UTC.
+
+    Raises
+    ------
+    DataError
+        If a stamp is missing (NaT) or outside the years 1677 to 2262 that int64 nanoseconds can hold.
+    """
+    missing = np.flatnonzero(np.asarray(index.isna()))
+    if missing.size:
+        raise DataError(f"{source}: row {missing[0]} has no time stamp (NaT)")
+    try:
+        return np.asarray(index.as_unit("ns").astype("int64"), dtype=np.int64)
+    except pd.errors.OutOfBoundsDatetime as error:
+        raise DataError(f"{source}: a time stamp is outside the years 1677 to 2262 ({error})") from error
+
+
+def numbers_ns(values: NDArray[Any], unit: TimeUnit, source: str) -> NDArray[np.int64]:
+    """Return numbers of seconds, ms, us or ns since 1970 as int64 ns, shape (n,).
+
+    Integers are converted exactly; fractions are rounded to the nearest nanosecond that float64 resolves.
+
+    Raises
+    ------
+    DataError
+        If a value is missing, infinite, or too large for int64 nanoseconds.
+    """
+    scale = NS_PER_UNIT[unit]
+    limit = np.iinfo(np.int64).max // scale
+    if values.dtype.kind in "iu":
+        outside = np.flatnonzero((values > limit) | (values < -limit))
+    else:
+        values = values.astype(np.float64)
+        # NaN compares false, so "not inside" catches it together with what is too large.
+        outside = np.flatnonzero(~(np.abs(values) < limit))
+    if outside.size:
+        raise DataError(f"{source}: row {outside[0]} has no usable time stamp ({values[outside[0]]} {unit})")
+    if values.dtype.kind in "iu":
+        return values.astype(np.int64) * scale
+    whole = np.floor(values)
+    part: NDArray[np.int64] = np.rint((values - whole) * scale).astype(np.int64)
+    total: NDArray[np.int64] = whole.astype(np.int64) * scale + part
+    return total
+
+
+def check_order(time_ns: NDArray[np.int64], source: str = "recording") -> int:
+    """Check that time never runs backwards; return how many samples repeat the stamp before them.
+
+    Raises
+    ------
+    DataError
+        If a stamp is earlier than the one before; the message names the row (counted from 0).
+    """
+    steps = np.diff(time_ns)
+    backwards = np.flatnonzero(steps < 0)
+    if backwards.size:
+        row = int(backwards[0]) + 1
+        before, after = (str(np.datetime64(int(time_ns[i]), "ns")) for i in (row - 1, row))
+        raise DataError(
+            f"{source}: time runs backwards at row {row} ({before} -> {after}), {backwards.size} such rows"
+        )
+    return int(np.count_nonzero(steps == 0))

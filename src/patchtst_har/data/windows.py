@@ -1,0 +1,211 @@
+"""Cut a recording into windows of equal length, each with one label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from patchtst_har.config import DataConfig
+from patchtst_har.data.resample import (
+    CleanSamples,
+    clean_samples,
+    grid_length,
+    grid_ns,
+    nearest_rows,
+    resample_block,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_BLOCK_SAMPLES = 2**19
+_UNLABELLED = -1
+_MIXED = -2
+_SPARSE = -3
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Windows of one recording, in order of time."""
+
+    windows: NDArray[np.float32]
+    """(n, T, 3) acceleration in g, finite, C order."""
+    start_ns: NDArray[np.int64]
+    """(n,) stamp of each window's first sample: ns since 1970, in UTC if the recording has a zone, else its
+    wall clock read as if it were UTC."""
+    labels: NDArray[np.str_] | None
+    """(n,) one label a window; None if the recording has no annotation."""
+    dropped: dict[str, int] = field(default_factory=dict)
+    """How many windows were dropped for which reason, and how many stretches were shorter than a window:
+    ``unlabelled, mixed_labels, too_few_labels, short_stretches``."""
+    info: dict[str, float | int | None] = field(default_factory=dict)
+    """What `patchtst_har.data.resample.clean_samples` reports of the recording."""
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Consecutive windows of one stretch."""
+
+    bounds: tuple[int, int]
+    first: int
+    count: int
+
+
+def cut_windows(recording: pd.DataFrame, config: DataConfig | None = None) -> Windows:
+    """Resample a recording and cut it into windows.
+
+    Windows begin at the first usable sample of each pause-free stretch and every `hop_size` samples after
+    it; what is left at the end of a stretch is dropped. A resampled sample has the annotation of the nearest
+    original sample. Then, by `label_policy`:
+
+    - ``mode``: the most frequent annotation among the annotated samples, the alphabetically first on a tie;
+    - ``unanimous``: the only annotation among the annotated samples; windows with several are dropped;
+    - ``centre``: the annotation of sample ``window_size // 2``.
+
+    A window without an annotation by this rule is dropped, and so is one of which less than
+    `min_labelled_fraction` is annotated. Without a column `annotation`, all windows are kept, unlabelled.
+
+    Parameters
+    ----------
+    recording : pandas.DataFrame
+        See `patchtst_har.data.recording`.
+    config : DataConfig, optional
+        `sample_rate_hz`, `window_size`, `hop_size`, `max_gap_s`, `label_policy`, `min_labelled_fraction`.
+
+    Returns
+    -------
+    Windows
+        Possibly none.
+
+    Raises
+    ------
+    DataError
+        If the recording is not valid.
+    """
+    config = config or DataConfig()
+    clean = clean_samples(recording, config.max_gap_s)
+    blocks, n_short = _plan(clean, config)
+    classes, codes = _annotation(recording)
+    chosen = [_vote(clean, block, codes, len(classes), config) for block in blocks]
+    # Without annotation, nothing can be dropped: every choice is 0.
+    n_kept = sum(int(np.count_nonzero(labels >= 0)) for labels in chosen)
+    windows = np.empty((n_kept, config.window_size, 3), np.float32)
+    start_ns = np.empty(n_kept, np.int64)
+    filled = 0
+    for block, labels in zip(blocks, chosen, strict=True):
+        kept = np.flatnonzero(labels >= 0)
+        target = slice(filled, filled + len(kept))
+        windows[target], start_ns[target] = _samples(clean, block, kept, config)
+        filled += len(kept)
+    every = np.concatenate(chosen) if chosen else np.empty(0, np.int64)
+    reasons = {"unlabelled": _UNLABELLED, "mixed_labels": _MIXED, "too_few_labels": _SPARSE}
+    dropped = {name: int(np.count_nonzero(every == code)) for name, code in reasons.items()}
+    return Windows(
+        windows=windows,
+        start_ns=start_ns,
+        labels=None if codes is None else classes[every[every >= 0]],
+        dropped={**dropped, "short_stretches": n_short},
+        info=clean.info,
+    )
+
+
+def _plan(clean: CleanSamples, config: DataConfig) -> tuple[list[_Block], int]:
+    """Return blocks of windows that bound the memory in use, and how many stretches are too short for one."""
+    per_block = max(1, (_BLOCK_SAMPLES - config.window_size) // config.hop_size)
+    blocks, n_short = [], 0
+    for bounds in clean.bounds:
+        spare = grid_length(clean, bounds, config.sample_rate_hz) - config.window_size
+        if spare < 0:
+            n_short += 1
+            continue
+        n_windows = spare // config.hop_size + 1
+        blocks += [
+            _Block(bounds, first, min(per_block, n_windows - first))
+            for first in range(0, n_windows, per_block)
+        ]
+    return blocks, n_short
+
+
+def _annotation(recording: pd.DataFrame) -> tuple[NDArray[np.str_], NDArray[np.int64] | None]:
+    """Return the sorted annotations and each row's index into them, -1 where there is none."""
+    from patchtst_har.data.raw_samples import to_categorical
+
+    if "annotation" not in recording.columns:
+        return np.empty(0, np.str_), None
+    column = recording["annotation"]
+    if column.dtype == "category":
+        names = to_categorical(np.asarray(column.cat.categories, dtype=object))
+        lookup = np.append(np.asarray(names.codes, np.int64), -1)
+        return np.asarray(names.categories, dtype=np.str_), lookup[column.cat.codes.to_numpy()]
+    values = to_categorical(column.to_numpy(dtype=object))
+    return np.asarray(values.categories, dtype=np.str_), np.asarray(values.codes, dtype=np.int64)
+
+
+def _span(block: _Block, config: DataConfig) -> tuple[int, int]:
+    """Return the first grid point of a block and how many it spans."""
+    return block.first * config.hop_size, (block.count - 1) * config.hop_size + config.window_size
+
+
+def _vote(
+    clean: CleanSamples, block: _Block, codes: NDArray[np.int64] | None, n_classes: int, config: DataConfig
+) -> NDArray[np.int64]:
+    """Return the label index of each window of a block, or the negative reason for which it is dropped."""
+    if codes is None or n_classes == 0:
+        return np.full(block.count, 0 if codes is None else _UNLABELLED, np.int64)
+    first, length = _span(block, config)
+    grid = grid_ns(int(clean.time_ns[block.bounds[0]]), first, length, config.sample_rate_hz)
+    samples = codes[nearest_rows(clean, block.bounds, grid)]
+    counts = _class_counts(samples, n_classes, block.count, config)
+    n_labelled = counts.sum(axis=1)
+    if config.label_policy == "centre":
+        labels = samples[np.arange(block.count) * config.hop_size + config.window_size // 2]
+        labels = np.where(labels >= 0, labels, _UNLABELLED)
+    else:
+        labels = np.where(n_labelled > 0, counts.argmax(axis=1), _UNLABELLED)
+        if config.label_policy == "unanimous":
+            labels = np.where(np.count_nonzero(counts, axis=1) > 1, _MIXED, labels)
+    sparse = n_labelled < config.min_labelled_fraction * config.window_size
+    return np.where((labels >= 0) & sparse, _SPARSE, labels).astype(np.int64)
+
+
+def _class_counts(
+    samples: NDArray[np.int64], n_classes: int, n_windows: int, config: DataConfig
+) -> NDArray[np.int64]:
+    """Return (n_windows, n_classes) counts of labelled samples."""
+    views = np.lib.stride_tricks.sliding_window_view(samples, config.window_size)[:: config.hop_size]
+    counts = np.empty((n_windows, n_classes), np.int64)
+    for row, window in enumerate(views):
+        counts[row] = np.bincount(window + 1, minlength=n_classes + 1)[1:]
+    return counts
+
+
+def _samples(
+    clean: CleanSamples, block: _Block, kept: NDArray[np.intp], config: DataConfig
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the kept windows of a block and their stamps."""
+    rate, size = config.sample_rate_hz, config.window_size
+    start_ns = int(clean.time_ns[block.bounds[0]])
+    stamps = start_ns + np.rint((block.first + kept) * config.hop_size * (1e9 / rate)).astype(np.int64)
+    windows = np.empty((len(kept), size, 3), np.float32)
+    for begin, end in _runs(kept):
+        first = (block.first + int(kept[begin])) * config.hop_size
+        length = (end - begin - 1) * config.hop_size + size
+        samples = resample_block(clean, block.bounds, first, length, rate)
+        views = np.lib.stride_tricks.sliding_window_view(samples, size, axis=0)[:: config.hop_size]
+        windows[begin:end] = views.transpose(0, 2, 1)
+    return windows, stamps
+
+
+def _runs(kept: NDArray[np.intp]) -> Iterator[tuple[int, int]]:
+    """Yield the bounds of the runs of consecutive numbers in `kept`."""
+    breaks = np.flatnonzero(np.diff(kept) > 1) + 1
+    edges = [0, *breaks.tolist(), len(kept)]
+    yield from ((begin, end) for begin, end in pairwise(edges) if end > begin)

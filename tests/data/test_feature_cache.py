@@ -1,0 +1,133 @@
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from patchtst_har.config import FeatureConfig, TopologyConfig
+from patchtst_har.data import feature_cache
+from patchtst_har.data.feature_cache import FeatureCache, Features, cache_key
+
+CONFIG = FeatureConfig()
+
+
+@pytest.fixture
+def windows() -> NDArray[np.float32]:
+    return np.random.default_rng(0).normal(size=(4, 50, 3)).astype(np.float32)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Replace the kernels by something countable: these tests are about the cache."""
+    made: list[int] = []
+
+    def compute(windows: NDArray[np.float32], sample_rate_hz: float, config: FeatureConfig) -> Features:
+        made.append(len(windows))
+        mean = windows.mean(axis=(1, 2))[:, None]
+        return Features(np.tile(mean, 56), np.tile(mean * np.float32(2), 24))
+
+    monkeypatch.setattr(feature_cache, "compute_features", compute)
+    return made
+
+
+def test_features_are_computed_once(tmp_path: Path, windows: NDArray[np.float32], calls: list[int]) -> None:
+    first = FeatureCache(tmp_path / "cache").features(windows, 100.0, CONFIG)
+    second = FeatureCache(tmp_path / "cache").features(windows.copy(), 100.0, CONFIG)
+    assert calls == [4]
+    np.testing.assert_array_equal(first.stats, second.stats)
+    np.testing.assert_array_equal(first.topo, second.topo)
+    assert second.stats.dtype == np.float32
+
+
+def test_the_key_holds_all_that_matters_and_nothing_else(
+    windows: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = windows.copy()
+    changed[3, 49, 2] = np.nextafter(changed[3, 49, 2], np.float32(9))
+    keys = {
+        cache_key(windows, 100.0, CONFIG),
+        cache_key(changed, 100.0, CONFIG),
+        cache_key(windows.reshape(2, 100, 3), 100.0, CONFIG),
+        cache_key(windows, 50.0, CONFIG),
+        cache_key(windows, 100.0, CONFIG.replace(topology=TopologyConfig(max_points=64))),
+    }
+    for name, value in (("FEATURE_VERSION", 99), ("__version__", "99")):
+        with monkeypatch.context() as patch:
+            patch.setattr(feature_cache, name, value)
+            keys.add(cache_key(windows, 100.0, CONFIG))
+    assert len(keys) == 7
+    irrelevant = CONFIG.replace(n_threads=4, cache_dir=Path("elsewhere"))
+    assert cache_key(windows, 100.0, irrelevant) == cache_key(windows, 100.0, CONFIG)
+    strided = np.repeat(windows, 2, axis=0)[::2]
+    assert cache_key(strided, 100.0, CONFIG) == cache_key(windows, 100.0, CONFIG)
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-50])
+
+
+def wrong_shape(path: Path) -> None:
+    np.savez(path, stats=np.zeros((4, 55), np.float32), topo=np.zeros((4, 24), np.float32))
+
+
+def not_finite(path: Path) -> None:
+    np.savez(path, stats=np.full((4, 56), np.nan, np.float32), topo=np.zeros((4, 24), np.float32))
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [truncate, wrong_shape, not_finite, empty])
+def test_a_damaged_entry_is_logged_and_replaced(
+    tmp_path: Path,
+    windows: NDArray[np.float32],
+    calls: list[int],
+    caplog: pytest.LogCaptureFixture,
+    damage: Callable[[Path], None],
+) -> None:
+    cache = FeatureCache(tmp_path)
+    good = cache.features(windows, 100.0, CONFIG)
+    (entry,) = tmp_path.glob("*.npz")
+    whole = entry.read_bytes()
+    damage(entry)
+    with caplog.at_level(logging.WARNING):
+        again = cache.features(windows, 100.0, CONFIG)
+    assert [record.getMessage() for record in caplog.records if entry.name in record.getMessage()]
+    assert calls == [4, 4]
+    np.testing.assert_array_equal(again.stats, good.stats)
+    assert entry.read_bytes() == whole
+    cache.features(windows, 100.0, CONFIG)
+    assert calls == [4, 4]
+
+
+def test_concurrent_writers_leave_one_whole_entry(
+    tmp_path: Path, windows: NDArray[np.float32], calls: list[int]
+) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [pool.submit(FeatureCache(tmp_path).features, windows, 100.0, CONFIG) for _ in range(12)]
+        found = [job.result() for job in jobs]
+    assert len({features.stats.tobytes() for features in found}) == 1
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_cache_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="a part of this path is a file"):
+        FeatureCache(tmp_path / "file" / "cache")
+
+
+def test_the_kernels_give_what_the_cache_keeps(tmp_path: Path) -> None:
+    from patchtst_har import features
+
+    signal = np.random.default_rng(1).normal(0, 0.3, (3, 1000, 3)).astype(np.float32) + np.float32([0, 0, 1])
+    config = FeatureConfig(topology=TopologyConfig(max_points=48), n_threads=2)
+    FeatureCache(tmp_path).features(signal, 100.0, config)
+    kept = FeatureCache(tmp_path).features(signal, 100.0, config)
+    np.testing.assert_array_equal(kept.stats, features.compute_statistical_features_batch(signal, 100.0))
+    np.testing.assert_array_equal(
+        kept.topo, features.compute_topological_features_batch(signal, 100.0, config.topology)
+    )

@@ -1,0 +1,258 @@
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from patchtst_har.config import (
+    DataConfig,
+    ExperimentConfig,
+    FeatureConfig,
+    ModelConfig,
+    SmoothingConfig,
+    TopologyConfig,
+    TrainingConfig,
+)
+from patchtst_har.errors import ConfigError
+
+SECTIONS = [
+    DataConfig,
+    TopologyConfig,
+    FeatureConfig,
+    ModelConfig,
+    TrainingConfig,
+    SmoothingConfig,
+    ExperimentConfig,
+]
+
+
+def problems_of(cls: type[Any], **values: Any) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        cls(**values)
+    return caught.value.problems
+
+
+def test_the_defaults_are_the_reference_configuration() -> None:
+    config = ExperimentConfig()
+    assert (config.model.d_model, config.model.n_heads, config.model.n_layers, config.model.dropout) == (
+        56,
+        2,
+        2,
+        0.3,
+    )
+    assert (config.model.patch_len, config.model.window_size, config.model.n_patches) == (100, 1000, 10)
+    assert (config.model.n_tokens, config.model.head_dim) == (12, 28)
+    assert (config.data.sample_rate_hz, config.data.hop_size) == (100.0, 1000)
+
+
+def test_tokens_that_are_left_out_are_not_counted() -> None:
+    assert ModelConfig(n_stat_features=0).n_tokens == 11
+    assert ModelConfig(n_stat_features=0, n_topo_features=0).n_tokens == 10
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_sections_are_frozen(section: type[Any]) -> None:
+    config = section()
+    name = next(iter(type(config).model_fields))
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(config, name, getattr(config, name))
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_unknown_keys_are_refused(section: type[Any]) -> None:
+    assert problems_of(section, no_such_key=1) == ["no_such_key: unknown key"]
+
+
+def test_yaml_round_trip(tmp_path: Path) -> None:
+    config = ExperimentConfig(
+        experiment_name="trial-2",
+        output_dir=tmp_path / "runs",
+        seed=7,
+        data=DataConfig(
+            split="lists", train_participants=("007", "1e3"), val_participants=("no",), timezone="Asia/Tokyo"
+        ),
+        features=FeatureConfig(cache_dir=tmp_path, topology=TopologyConfig(max_points=64)),
+        training=TrainingConfig(lr=1e-5, weight_decay=0),
+    )
+    config.save(tmp_path / "config.yaml")
+    assert ExperimentConfig.load(tmp_path / "config.yaml") == config
+    assert list(yaml.safe_load(config.to_yaml())) == list(ExperimentConfig.model_fields)
+
+
+def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("# nothing\n")
+    assert ExperimentConfig.load(tmp_path / "a.yaml") == ExperimentConfig()
+
+
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        "experiment_name: ../escape\n"
+        "data: {hop_size: 2000, label_policy: best}\n"
+        "model: {d_model: 0, n_head: 2}\n"
+        "training: {lr: .nan, epochs: many}\n"
+        "extra: 1\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        ExperimentConfig.load(tmp_path / "a.yaml")
+    named = sorted(problem.split(":")[0] for problem in caught.value.problems)
+    expected = ["data.label_policy", "experiment_name", "extra", "model.d_model", "model.n_head"]
+    assert named == sorted([*expected, "training.epochs", "training.lr"])
+    assert str(caught.value).startswith(f"{tmp_path / 'a.yaml'}: ")
+    assert "model.n_head: unknown key" in caught.value.problems
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "expected"),
+    [
+        (DataConfig, {"hop_size": 1001}, "hop_size (1001) must not exceed window_size (1000)"),
+        (DataConfig, {"split": "kfold", "fold": 5}, "fold (5) must be below n_folds (5)"),
+        (DataConfig, {"split": "lists"}, 'split="lists" needs train_participants and val_participants'),
+        (DataConfig, {"test_participants": ("a", "a")}, "'a' stands in the lists more than once"),
+        (
+            DataConfig,
+            {"split": "lists", "train_participants": ("a", "b"), "val_participants": ("b",)},
+            "'b' stands in the lists more than once",
+        ),
+        (ModelConfig, {"patch_len": 300}, "window_size (1000) must be divisible by patch_len (300)"),
+        (ModelConfig, {"n_heads": 3}, "d_model (56) must be divisible by n_heads (3)"),
+        (ModelConfig, {"n_heads": 8}, "head_dim = d_model / n_heads (7) must be even"),
+        (
+            ExperimentConfig,
+            {"data": {"window_size": 500, "hop_size": 500}},
+            "data.window_size (500) and model.window_size (1000) must be equal",
+        ),
+        (ExperimentConfig, {"model": {"n_stat_features": 55}}, "model.n_stat_features must be 0 or 56"),
+        (ExperimentConfig, {"model": {"n_topo_features": 1}}, "model.n_topo_features must be 0 or 24"),
+        (ExperimentConfig, {"model": {"n_time_features": 6}}, "model.n_time_features must be 0 or 5"),
+        (ExperimentConfig, {"model": {"channels": 1}}, "model.channels must be 3"),
+    ],
+)
+def test_contradictions_between_fields_are_named(
+    section: type[Any], values: dict[str, Any], expected: str
+) -> None:
+    (problem,) = problems_of(section, **values)
+    assert expected in problem
+
+
+def test_two_contradictions_are_both_reported() -> None:
+    assert len(problems_of(ModelConfig, patch_len=300, n_heads=3)) == 2
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "bad"),
+    [
+        (DataConfig, "sample_rate_hz", 0),
+        (DataConfig, "sample_rate_hz", float("inf")),
+        (DataConfig, "window_size", 0),
+        (DataConfig, "window_size", 10.5),
+        (DataConfig, "min_labelled_fraction", 1.01),
+        (DataConfig, "max_gap_s", -1.0),
+        (DataConfig, "max_gap_s", float("nan")),
+        (DataConfig, "n_folds", 1),
+        (ModelConfig, "dropout", 1.0),
+        (ModelConfig, "channels", 4),
+        (TrainingConfig, "batch_size", 0),
+        (TrainingConfig, "device", "tpu"),
+        (TrainingConfig, "warmup_fraction", -0.1),
+        (TopologyConfig, "max_points", 1),
+        (TopologyConfig, "engine", "os.system"),
+        (SmoothingConfig, "pseudo_count", 0),
+        (ExperimentConfig, "seed", -1),
+        (ExperimentConfig, "experiment_name", ""),
+        (ExperimentConfig, "experiment_name", "a/b"),
+        (ExperimentConfig, "experiment_name", "a\n"),
+        (ExperimentConfig, "experiment_name", ".."),
+    ],
+)
+def test_values_out_of_range_are_named_with_what_was_given(
+    section: type[Any], name: str, bad: object
+) -> None:
+    (problem,) = problems_of(section, **{name: bad})
+    assert problem.startswith(f"{name}: ")
+    assert f"(got {bad!r})" in problem
+
+
+def test_overrides_are_applied_in_order(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("training: {epochs: 3, lr: 0.01}\n")
+    overrides = [
+        "training.epochs=5",
+        "training.epochs=6",
+        "data.proc_dir=elsewhere",
+        "features.topology.max_points=64",
+        "data.test_participants=[P01, P02]",
+        "data.timezone=null",
+    ]
+    config = ExperimentConfig.load(tmp_path / "a.yaml", overrides)
+    assert (config.training.epochs, config.training.lr) == (6, 0.01)
+    assert config.data.proc_dir == Path("elsewhere")
+    assert config.data.test_participants == ("P01", "P02")
+    assert config.features.topology.max_points == 64
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.epochs", "needs the form section.field=value"),
+        ("=5", "needs the form section.field=value"),
+        ("training..epochs=5", "needs the form section.field=value"),
+        ("training.epochs=[", "the value is not YAML"),
+        ("seed.more=5", "seed: Input should be a valid integer"),
+        ("training.epoch=5", "training.epoch: unknown key"),
+        ("training=5", "training: "),
+        ("training.epochs=five", r"training.epochs: .*got 'five'"),
+    ],
+)
+def test_bad_overrides_are_named(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ExperimentConfig.from_mapping({}, [override])
+
+
+def test_an_override_below_a_value_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'seed' is a value, not a section"):
+        ExperimentConfig.from_mapping({"seed": 3}, ["seed.more=5"])
+
+
+def test_overrides_leave_the_mapping_given_alone() -> None:
+    values = {"training": {"epochs": 3}}
+    ExperimentConfig.from_mapping(values, ["training.epochs=5", "seed=1"])
+    assert values == {"training": {"epochs": 3}}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a: [", "not YAML"),
+        (b"\xff\xfe", "not YAML"),
+        (b"- 1\n", "needs a mapping of sections at the top, has list"),
+        (b"training: !!python/object/apply:os.getcwd []\n", "not YAML"),
+    ],
+)
+def test_files_that_are_no_configuration_are_named(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "a.yaml").write_bytes(content)
+    with pytest.raises(ConfigError, match=message) as caught:
+        ExperimentConfig.load(tmp_path / "a.yaml")
+    assert "a.yaml" in str(caught.value)
+
+
+def test_replace_validates() -> None:
+    config = ExperimentConfig()
+    changed = config.replace(training=config.training.replace(epochs=2))
+    assert (config.training.epochs, changed.training.epochs) == (30, 2)
+    with pytest.raises(ConfigError, match="patch_len"):
+        config.model.replace(patch_len=300)
+    with pytest.raises(ConfigError, match="unknown key"):
+        config.replace(trainning=1)
+
+
+def test_the_run_folder() -> None:
+    assert ExperimentConfig(output_dir=Path("a"), experiment_name="b").run_dir == Path("a/b")
+
+
+def test_errors_survive_pickling() -> None:
+    error = ConfigError(["a: wrong", "b: wrong"], "file.yaml")
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert str(copy) == "file.yaml: a: wrong; b: wrong"
+    assert copy.problems == error.problems
