@@ -1,8 +1,10 @@
 """The command line as its users meet it: what it prints, what it leaves, how it fails."""
 
+import html
 import json
 import shutil
 import sys
+import warnings
 from importlib.metadata import entry_points
 
 import numpy as np
@@ -233,6 +235,23 @@ def test_the_demo_refuses_a_folder_in_use(cli, tmp_path):
     assert "is not empty" in error_of(cli("demo", "--out", tmp_path))
     assert "is not a run folder" in error_of(cli("demo", "--out", tmp_path, "--overwrite"))
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_doubtful_unit_is_a_warning_in_plain_words(cli, small_run, tmp_path):
+    recording = make_recording(bouts=(("sitting", 30.0),))
+    scaled = recording.assign(**{axis: recording[axis] * 1000 for axis in "xyz"})
+    write_recording(tmp_path / "mg.csv", scaled)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        arguments = ("predict", tmp_path / "mg.csv", "--model", small_run.folder / "model", "--out", tmp_path)
+        status, _, err = cli(*arguments)
+    assert status == 0, err
+    (line,) = [line for line in err.splitlines() if "warning" in line]
+    assert line.startswith("patchtst-har: warning: ")
+    assert "mg.csv" in line
+    assert "1 g" in line
+    report = html.unescape((tmp_path / "mg_report.html").read_text())
+    assert line.removeprefix("patchtst-har: warning: ") in report
 
 
 def test_units_are_converted(cli, small_run, tmp_path):

@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from patchtst_har.errors import DataError
-from patchtst_har.realtime import measure_stages
 from patchtst_har.host import host_facts
+from patchtst_har.realtime import measure_stages
 from patchtst_har.realtime.percentiles import MIN_SAMPLES, quantile_curve, summarise
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 import typer
 
@@ -21,6 +22,7 @@ for command in (demo, prepare, train, evaluate, predict, report, info):
 
 def main() -> None:
     """Run the command line; a user's mistake is one line on standard error and exit status 2."""
+    warnings.showwarning = _show_warning
     try:
         app(prog_name="patchtst-har")
     except (PatchTSTHARError, OSError) as error:
@@ -29,3 +31,8 @@ def main() -> None:
     except KeyboardInterrupt:
         print("patchtst-har: interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    """Show a warning as a user reads it: what, not where in the code."""
+    print(f"patchtst-har: warning: {message}", file=sys.stderr)

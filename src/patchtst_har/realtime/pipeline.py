@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from patchtst_har.data.times import time_features
+from patchtst_har.errors import DataError
 from patchtst_har.features import compute_statistical_features, compute_topological_features
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.inference.smooth import hop_s
@@ -43,7 +44,14 @@ def measure_recognizer(
     -------
     LatencyReport
         Stages: statistical features, topological features, inputs, model, label.
+
+    Raises
+    ------
+    DataError
+        If there is no window.
     """
+    if not len(windows):
+        raise DataError("windows: there are no windows to measure on")
     order = np.random.default_rng(0).permutation(len(windows))
     config = recognizer.config
     rate, topology = config.data.sample_rate_hz, config.features.topology

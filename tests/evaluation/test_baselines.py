@@ -1,0 +1,44 @@
+import numpy as np
+
+from patchtst_har.data import FeatureSet
+from patchtst_har.evaluation.baselines import random_forest
+
+
+def features(people: list[str], labels: np.ndarray, signal: float, seed: int) -> FeatureSet:
+    rng = np.random.default_rng(seed)
+    n = len(labels)
+    stats = rng.normal(size=(n, 56)).astype(np.float32)
+    stats[:, :20] += signal * labels[:, None]
+    return FeatureSet(
+        windows=np.zeros((n, 10, 3), np.float32),
+        times=np.zeros((n, 5), np.float32),
+        stats=stats,
+        topo=np.zeros((n, 24), np.float32),
+        labels=labels,
+        participants=np.repeat(people, n // len(people)),
+        start_ns=np.arange(n) * 10_000_000_000,
+        classes=("a", "b", "c"),
+    )
+
+
+def test_the_forest_learns_what_is_there_and_nothing_that_is_not():
+    labels = np.tile([0, 1, 2], 40)
+    accuracy = {}
+    for signal in (0.0, 6.0):
+        folds = [
+            (features(["P1", "P2"], labels, signal, 1), features(["P3"], labels, signal, 2)),
+            (features(["P2", "P3"], labels, signal, 3), features(["P1"], labels, signal, 4)),
+        ]
+        scores = random_forest(folds, n_trees=30)
+        accuracy[signal] = scores["accuracy"]
+        assert [person["participant"] for person in scores["per_participant"]["scores"]] == ["P1", "P3"]
+    assert accuracy[6.0] > 0.95
+    assert 0.2 < accuracy[0.0] < 0.47
+
+
+def test_a_class_that_the_training_people_lack_is_scored_as_missed():
+    fitted = features(["P1"], np.tile([0, 2], 30), 6.0, 1)
+    judged = features(["P2"], np.tile([0, 1, 2], 20), 6.0, 2)
+    scores = random_forest([(fitted, judged)], n_trees=30)
+    assert scores["per_class"][1]["recall"] == 0
+    assert scores["per_class"][2]["recall"] > 0.9
