@@ -31,9 +31,12 @@ lint: install
 types: install
 	$(BIN)/mypy
 
-# The editable build leaves the compile commands that clang-tidy reads.
+# Configures a build of its own: the one that pip made refers to an environment that is gone.
 tidy: install
-	$(BIN)/clang-tidy --quiet -p $$(dirname $$(ls -t build/*/compile_commands.json | head -n 1)) $(shell find csrc -name '*.cpp')
+	$(BIN)/cmake -S . -B build/tidy -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+	  -DSKBUILD_PROJECT_VERSION=0.0.0 -DPython_EXECUTABLE=$(abspath $(BIN))/python \
+	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) > /dev/null
+	$(BIN)/clang-tidy --quiet -p build/tidy $(shell find csrc -name '*.cpp')
 
 format: install
 	$(BIN)/ruff check --fix

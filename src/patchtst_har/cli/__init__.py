@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from typing import TextIO
 
 import typer
 
@@ -33,6 +34,13 @@ def main() -> None:
         sys.exit(130)
 
 
-def _show_warning(message: Warning | str, *_: object) -> None:
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """Show a warning as a user reads it: what, not where in the code."""
-    print(f"patchtst-har: warning: {message}", file=sys.stderr)
+    print(f"patchtst-har: warning: {message}", file=file or sys.stderr)
