@@ -1,0 +1,105 @@
+"""Checkpoints: a kill at any moment leaves a whole one, never older than the one before."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from patchtst_har.config import ModelConfig
+from patchtst_har.errors import DataError
+from patchtst_har.models import PatchTSTClassifier
+from patchtst_har.training.checkpoint import Progress, Trainee, load_checkpoint, save_checkpoint
+from patchtst_har.training.scheduler import warmup_cosine
+
+CONFIG = ModelConfig(window_size=100, patch_len=10, d_model=8, n_layers=1, d_ff=8)
+
+SAVE_FOREVER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_checkpoint import step, trainee
+from patchtst_har.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+path = Path(sys.argv[1])
+one = trainee()
+progress = load_checkpoint(path, one, "run") if path.exists() else Progress()
+while True:
+    step(one)
+    progress.epoch += 1
+    progress.best_state = {name: value.clone() for name, value in one.model.state_dict().items()}
+    save_checkpoint(path, one, progress, "run")
+    print("saved", flush=True)
+"""
+
+
+def trainee() -> Trainee:
+    torch.manual_seed(0)
+    model = PatchTSTClassifier(CONFIG, 2)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
+    return Trainee(model, optimizer, warmup_cosine(optimizer, 1000, 0.1), torch.Generator().manual_seed(5))
+
+
+def step(one: Trainee) -> None:
+    inputs = (torch.randn(2, 3, 10, 10), torch.randn(2, 5), torch.randn(2, 56), torch.randn(2, 24))
+    one.optimizer.zero_grad()
+    one.model(*inputs).square().sum().backward()
+    one.optimizer.step()
+    one.scheduler.step()
+    torch.randperm(3, generator=one.shuffle)
+
+
+def test_everything_comes_back(tmp_path):
+    one = trainee()
+    for _ in range(3):
+        step(one)
+    best = {name: value.clone() for name, value in one.model.state_dict().items()}
+    path = tmp_path / "last.safetensors"
+    save_checkpoint(path, one, Progress(3, 2, 0.5, 1.25, best), "run")
+    step(one)
+    after, rate = one.model.state_dict(), one.optimizer.param_groups[0]["lr"]
+
+    other = trainee()
+    progress = load_checkpoint(path, other, "run")
+    assert (progress.epoch, progress.best_epoch, progress.best_score, progress.best_loss) == (3, 2, 0.5, 1.25)
+    assert all(torch.equal(progress.best_state[name], best[name]) for name in best)
+    step(other)
+    for name, value in other.model.state_dict().items():
+        assert torch.equal(value, after[name]), name
+    assert other.optimizer.param_groups[0]["lr"] == rate
+    assert other.scheduler.last_epoch == 4
+    assert torch.equal(other.shuffle.get_state(), one.shuffle.get_state())
+
+
+def test_another_run_is_refused(tmp_path):
+    save_checkpoint(tmp_path / "c", trainee(), Progress(), "run")
+    with pytest.raises(DataError, match="belongs to another configuration"):
+        load_checkpoint(tmp_path / "c", trainee(), "other")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x04pickle", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
+def test_a_damaged_file_is_named(tmp_path, content):
+    (tmp_path / "last.safetensors").write_bytes(content)
+    with pytest.raises(DataError, match=r"last\.safetensors: not a checkpoint"):
+        load_checkpoint(tmp_path / "last.safetensors", trainee(), "run")
+
+
+def test_kills_at_random_moments_never_lose_or_damage_the_state(tmp_path):
+    path = tmp_path / "last.safetensors"
+    command = [sys.executable, "-c", SAVE_FOREVER, str(path), os.path.dirname(__file__)]  # noqa: PTH120
+    chance = random.Random(0)  # noqa: S311
+    reached = 0
+    for _ in range(4):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout.readline() == "saved\n"
+            time.sleep(chance.uniform(0.0, 0.2))
+            child.send_signal(signal.SIGKILL)
+        progress = load_checkpoint(path, trainee(), "run")
+        assert progress.epoch > reached
+        reached = progress.epoch
+    # A kill may leave one temporary; the next save removes it.
+    save_checkpoint(path, trainee(), Progress(), "run")
+    assert [file.name for file in tmp_path.iterdir()] == ["last.safetensors"]
