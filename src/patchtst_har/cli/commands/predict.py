@@ -21,7 +21,7 @@ def run(
     verbose: VerboseOption = False,
 ) -> None:
     """Label a recording: a CSV (start, end, label, probability), a timeline picture and a report."""
-    from patchtst_har.inference.files import predict_file
+    from patchtst_har.evaluation.prediction_files import predict_file
 
     start_logging(verbose)
     with err.status(f"labelling {recording.name}"):
