@@ -91,6 +91,39 @@ def test_data_that_was_prepared_otherwise_is_refused(dataset: PreparedDataset) -
     assert len(load_feature_set(reopened, ["P01"], config_for(sample_rate_hz=50.0))) == 6
 
 
+def with_clock(dataset: PreparedDataset, clock: str) -> PreparedDataset:
+    (dataset.folder / "preparation.json").write_text(json.dumps({"clock": clock}))
+    return PreparedDataset.open(dataset.folder)
+
+
+def test_the_clock_has_to_fit_the_zone(dataset: PreparedDataset) -> None:
+    utc = with_clock(dataset, "utc")
+    with pytest.raises(
+        DataError, match=r"stamps are UTC; name the wearers' zone in data\.timezone"
+    ) as caught:
+        load_feature_set(utc, ["P01"], config_for())
+    assert str(caught.value).startswith(str(dataset.folder))
+    assert len(load_feature_set(utc, ["P01"], config_for(timezone="Asia/Tokyo"))) == 6
+    wall = with_clock(dataset, "wall")
+    with pytest.raises(DataError, match=r"wall-clock time already; data\.timezone must be empty"):
+        load_feature_set(wall, ["P01"], config_for(timezone="Asia/Tokyo"))
+    assert len(load_feature_set(wall, ["P01"], config_for())) == 6
+
+
+def test_without_the_time_of_day_no_zone_is_needed(dataset: PreparedDataset) -> None:
+    config = config_for()
+    config = config.replace(model=config.model.replace(n_time_features=0))
+    assert len(load_feature_set(with_clock(dataset, "utc"), ["P01"], config)) == 6
+
+
+def test_an_unknown_zone_is_found_before_features_are_computed(
+    dataset: PreparedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feature_cache, "compute_features", None)
+    with pytest.raises(DataError, match="timezone 'Europe/Lundon' is not an IANA zone"):
+        load_feature_set(dataset, ["P01"], config_for(timezone="Europe/Lundon"))
+
+
 def test_arrays_of_different_lengths_are_refused(dataset: PreparedDataset) -> None:
     found = load_feature_set(dataset, ["P01"], config_for())
     with pytest.raises(DataError, match="topo has 5 rows, but there are 6 windows"):

@@ -146,6 +146,37 @@ def test_truncated_and_flipped_archives_are_refused(tmp_path: Path, compression:
         read_npz(path, ["x"])
 
 
+@pytest.mark.parametrize(
+    "compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_every_flipped_byte_is_refused_with_the_name_of_the_file(tmp_path: Path, compression: int) -> None:
+    array = np.random.default_rng(0).integers(0, 9, 100).astype(np.float32)
+    path = _archive(tmp_path / "a.npz", {"x.npy": _member(array)}, compression)
+    np.testing.assert_array_equal(read_npz(path, ["x"])["x"], array)
+    whole = path.read_bytes()
+    refused = 0
+    for position in range(len(whole)):
+        for flip in (0x01, 0x50, 0xFF):
+            flipped = bytearray(whole)
+            flipped[position] ^= flip
+            path.write_bytes(flipped)
+            try:
+                # Some bytes say nothing about the content, such as the date.
+                found = read_npz(path, ["x"])["x"]
+            except DataError as error:
+                assert str(path) in str(error)  # noqa: PT017
+                refused += 1
+            else:
+                np.testing.assert_array_equal(found, array)
+    assert refused > 2 * len(whole)
+
+
+def test_an_archive_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.npz").symlink_to("a.npz")
+    with pytest.raises(DataError, match=r"a\.npz: cannot be read \(Too many levels of symbolic links\)"):
+        read_npz(tmp_path / "a.npz", ["x"])
+
+
 def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         read_npz(tmp_path / "a.npz", ["x"])

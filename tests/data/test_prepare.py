@@ -1,7 +1,9 @@
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from patchtst_har.config import DataConfig
@@ -104,6 +106,100 @@ def test_another_reader(tmp_path: Path) -> None:
     reader = partial(read_recording, units="mg", strict=True)
     dataset = prepare_recordings({"P1": tmp_path / "P1.csv"}, tmp_path / "out", CONFIG, reader=reader)
     assert np.median(np.linalg.norm(dataset.load("P1").windows, axis=2)) == pytest.approx(1, abs=0.1)
+
+
+def test_the_options_of_the_reader_reach_every_recording(tmp_path: Path) -> None:
+    recording = make_recording()
+    table = recording[["x", "y", "z"]] * 9.80665
+    table.insert(0, "time", recording.index.as_unit("ms").astype("int64"))
+    table["annotation"] = recording["annotation"]
+    table.to_csv(tmp_path / "P1.csv", index=False)
+    reader = partial(read_recording, units="m/s2", time_unit="ms", strict=True)
+    dataset = prepare_recordings(tmp_path, tmp_path / "out", CONFIG, reader=reader)
+    person = dataset.load("P1")
+    assert person.start_ns[0] == recording.index[0].as_unit("ns").value
+    assert np.median(np.linalg.norm(person.windows, axis=2)) == pytest.approx(1, abs=0.1)
+    wrong = partial(read_recording, units="mg", time_unit="ms", strict=True)
+    with pytest.raises(DataError, match=r"P1\.csv: the magnitude at rest"):
+        prepare_recordings(tmp_path, tmp_path / "again", CONFIG, reader=wrong)
+
+
+def test_the_clock_is_recorded(recordings: Path, tmp_path: Path) -> None:
+    assert prepare_recordings(recordings, tmp_path / "wall", CONFIG).clock == "wall"
+    (tmp_path / "zoned").mkdir()
+    write_recording(tmp_path / "zoned" / "P1.csv", make_recording().tz_localize("Europe/London"))
+    dataset = prepare_recordings(tmp_path / "zoned", tmp_path / "utc", CONFIG)
+    assert dataset.clock == "utc"
+    assert dataset.preparation is not None
+    assert dataset.preparation["clock"] == "utc"
+
+
+def test_recordings_of_two_clocks_are_no_data_set(recordings: Path, tmp_path: Path) -> None:
+    write_recording(recordings / "P003.csv", make_recording().tz_localize("Europe/London"))
+    message = r"P003\.csv: its stamps are UTC, those of the recordings before it are local wall-clock time"
+    with pytest.raises(DataError, match=message):
+        prepare_recordings(recordings, tmp_path / "out", CONFIG)
+    dataset = prepare_recordings(recordings, tmp_path / "noted", CONFIG, on_error="record")
+    assert dataset.participants == ("P001", "P002")
+    assert "its stamps are UTC" in dataset.failures["P003"]
+    assert dataset.clock == "wall"
+
+
+def test_a_recording_that_failed_sets_no_clock(recordings: Path, tmp_path: Path) -> None:
+    write_recording(recordings / "A.csv", make_recording(bouts=((None, 5.0),)).tz_localize("UTC"))
+    dataset = prepare_recordings(recordings, tmp_path / "out", CONFIG, on_error="record")
+    assert dataset.participants == ("P001", "P002")
+    assert dataset.clock == "wall"
+
+
+def test_a_name_that_is_not_allowed_stops_before_anything_is_written(
+    recordings: Path, tmp_path: Path
+) -> None:
+    prepare_recordings(recordings, tmp_path / "out", CONFIG)
+    (recordings / "P002.csv").rename(recordings / "Q c.csv")
+    with pytest.raises(DataError, match=r"Q c\.csv: participant 'Q c' cannot name a file"):
+        prepare_recordings(recordings, tmp_path / "new", CONFIG)
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(DataError, match="cannot name a file"):
+        prepare_recordings(recordings, tmp_path / "out", CONFIG, overwrite=True)
+    assert PreparedDataset.open(tmp_path / "out").participants == ("P001", "P002")
+
+
+def test_a_name_that_is_not_allowed_can_be_noted_instead(recordings: Path, tmp_path: Path) -> None:
+    write_recording(recordings / "B c.csv", make_recording())
+    dataset = prepare_recordings(recordings, tmp_path / "out", CONFIG, on_error="record")
+    assert dataset.participants == ("P001", "P002")
+    assert "B c.csv: participant 'B c' cannot name a file" in dataset.failures["B c"]
+
+
+def test_files_that_cannot_be_read_are_named_and_can_be_noted(recordings: Path, tmp_path: Path) -> None:
+    (recordings / "P000.csv").symlink_to(recordings / "gone.csv")
+    (recordings / "loop.npz").symlink_to(recordings / "loop.npz")
+    (recordings / "folder.csv").mkdir()
+
+    def reader(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+        if path.name == "P001.csv.gz":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read_recording(path)
+
+    dataset = prepare_recordings(recordings, tmp_path / "out", CONFIG, reader=reader, on_error="record")
+    assert dataset.participants == ("P002",)
+    assert set(dataset.failures) == {"P000", "P001", "loop"}
+    assert "P000.csv: is a link to a file that does not exist" in dataset.failures["P000"]
+    assert "P001.csv.gz: cannot be read (Permission denied)" in dataset.failures["P001"]
+    assert "loop.npz" in dataset.failures["loop"]
+    with pytest.raises(DataError, match=r"P000\.csv: is a link to a file that does not exist"):
+        prepare_recordings(recordings, tmp_path / "again", CONFIG)
+    with pytest.raises(DataError, match=r"P001\.csv\.gz: cannot be read \(Permission denied\)"):
+        prepare_recordings({"P001": recordings / "P001.csv.gz"}, tmp_path / "third", CONFIG, reader=reader)
+
+
+def test_an_output_that_cannot_be_written_is_no_fault_of_the_recording(
+    recordings: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out" / "P002.npz").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        prepare_recordings(recordings, tmp_path / "out", CONFIG, on_error="record")
 
 
 def test_folders_are_checked(recordings: Path, tmp_path: Path) -> None:

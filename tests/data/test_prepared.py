@@ -229,6 +229,31 @@ def windows_of(n: int) -> dict[str, Any]:
     }
 
 
+def test_the_clock_is_read_from_the_preparation(folder: Path) -> None:
+    assert PreparedDataset.open(folder).clock is None
+    for preparation, clock in (({}, None), ({"clock": "utc"}, "utc"), ({"clock": "wall"}, "wall")):
+        (folder / "preparation.json").write_text(json.dumps(preparation))
+        assert PreparedDataset.open(folder).clock == clock
+    (folder / "preparation.json").write_text(json.dumps({"clock": ["utc"]}))
+    with pytest.raises(
+        DataError, match=r"preparation\.json: clock \['utc'\] is not known \(known: utc, wall\)"
+    ):
+        PreparedDataset.open(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "noted"),
+    [("B c", "B c"), ("", "''"), (" c", "' c'"), ("a\nb", r"'a\nb'"), ("M\udcfcller", r"'M\udcfcller'")],
+)
+def test_a_failure_is_noted_under_any_name(tmp_path: Path, name: str, noted: str) -> None:
+    writer = PreparedWriter(tmp_path)
+    writer.add("c", **windows_of(2))
+    writer.record_failure(name, "broken")
+    assert writer.finish({}).failures == {noted: "error: broken"}
+    with pytest.raises(DataError, match="was added twice"):
+        writer.record_failure(name, "again")
+
+
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     writer = PreparedWriter(tmp_path / "new" / "folder")
     given = windows_of(4)

@@ -40,6 +40,8 @@ def test_gzip_gives_the_same(tmp_path: Path) -> None:
     plain, _ = read_recording(write(tmp_path, CSV))
     packed, _ = read_recording(write(tmp_path, gzip.compress(CSV.encode()), "P001.csv.gz"))
     pd.testing.assert_frame_equal(plain, packed)
+    loud, _ = read_recording(write(tmp_path, gzip.compress(CSV.encode()), "P002.CSV.GZ"))
+    pd.testing.assert_frame_equal(plain, loud)
 
 
 def test_chunks_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,6 +74,19 @@ def test_extra_columns_and_a_byte_order_mark(tmp_path: Path) -> None:
 def test_two_columns_that_fit_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"'accX', 'acc_x' could all be 'x'"):
         read_recording(write(tmp_path, "time,accX,acc_x,y,z\n2024-03-01,0,0,0,1\n"))
+
+
+@pytest.mark.parametrize("header", ["time,x,y,z,x", "time,time,x,y,z", "time,x,y,z,annotation,annotation"])
+def test_a_column_name_that_occurs_twice_is_refused(tmp_path: Path, header: str) -> None:
+    n_more = header.count(",") - 1
+    path = write(tmp_path, f"{header}\n2024-03-01,2024-03-01{',0' * n_more}\n")
+    with pytest.raises(DataError, match=r"P001\.csv: 2 columns are named '(x|time|annotation)'"):
+        read_recording(path)
+
+
+def test_columns_that_are_not_used_may_share_a_name(tmp_path: Path) -> None:
+    recording, _ = read_recording(write(tmp_path, "time,x,y,z,steps,steps\n2024-03-01,0,0,1,5,6\n"))
+    assert list(recording.columns) == ["x", "y", "z"]
 
 
 def test_a_named_time_column(tmp_path: Path) -> None:
@@ -121,16 +136,45 @@ def test_parquet_stamps_of_any_unit_and_zone(tmp_path: Path, unit: str, zone: st
     assert str(recording.index.tz) == ("None" if zone is None else "UTC")
 
 
-@pytest.mark.parametrize(("text", "hour"), [("+01:00", 11), ("Z", 12), ("-0500", 17)])
-def test_zoned_csv_stamps_become_utc(tmp_path: Path, text: str, hour: int) -> None:
-    recording, _ = read_recording(write(tmp_path, f"time,x,y,z\n2024-07-01T12:00:00.5{text},0,0,1\n"))
+@pytest.mark.parametrize(
+    ("text", "hour"),
+    [("Z", 12), ("+02", 10), ("+0200", 10), ("+02:00", 10), (" +02", 10), ("-05", 17), ("-0500", 17)],
+)
+@pytest.mark.parametrize("stamp", ["2024-07-01T12:00:00.5", "2024-07-01 12:00:00.500"])
+def test_zoned_csv_stamps_become_utc(tmp_path: Path, text: str, hour: int, stamp: str) -> None:
+    recording, _ = read_recording(write(tmp_path, f"time,x,y,z\n{stamp}{text},0,0,1\n"))
+    assert str(recording.index.tz) == "UTC"
     assert recording.index[0] == pd.Timestamp(f"2024-07-01 {hour}:00:00.5", tz="UTC")
 
 
+@pytest.mark.parametrize(
+    "stamp", ["2024-07-01T12:00:00.5", "2024-07-01 12:00", "2024-07-01", "20240701T1200"]
+)
+def test_csv_stamps_without_a_zone_stay_a_wall_clock(tmp_path: Path, stamp: str) -> None:
+    recording, _ = read_recording(write(tmp_path, f"time,x,y,z\n{stamp},0,0,1\n"))
+    assert recording.index.tz is None
+    assert recording.index[0] == pd.Timestamp(stamp)
+
+
+def test_the_offset_may_change_within_a_recording(tmp_path: Path) -> None:
+    stamps = ["2024-10-27 02:59:59.5+02", "2024-10-27 02:00:00+0100", "2024-10-27T01:00:01.25Z"]
+    path = write(tmp_path, "time,x,y,z\n" + "".join(f"{stamp},0,0,1\n" for stamp in stamps))
+    index = read_recording(path)[0].index
+    expected = ["2024-10-27 00:59:59.5", "2024-10-27 01:00:00", "2024-10-27 01:00:01.25"]
+    assert index.tolist() == [pd.Timestamp(text, tz="UTC") for text in expected]
+    path.write_text(path.read_text() + "later,0,0,1\n")
+    with pytest.raises(DataError, match="line 5, column 'time': 'later' is not an ISO 8601 time stamp"):
+        read_recording(path)
+
+
+@pytest.mark.parametrize(
+    "zoned", ["2024-07-01 13:00:00Z", "2024-07-01 15:00:00+02", "2024-07-01T15:00:00+0200"]
+)
+@pytest.mark.parametrize("naive", ["2024-07-01 12:00:00", "2024-07-01"])
 def test_stamps_of_which_only_some_have_a_zone_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naive: str, zoned: str
 ) -> None:
-    path = write(tmp_path, "time,x,y,z\n2024-07-01 12:00:00,0,0,1\n2024-07-01 13:00:00Z,0,0,1\n")
+    path = write(tmp_path, f"time,x,y,z\n{naive},0,0,1\n{zoned},0,0,1\n")
     with pytest.raises(DataError, match="only some of the stamps in column 'time' carry a zone"):
         read_recording(path)
     monkeypatch.setattr("patchtst_har.data.csv_reader._CHUNK_ROWS", 1)
@@ -295,6 +339,9 @@ def test_damaged_text_and_archives_are_named(tmp_path: Path) -> None:
 def test_missing_files_folders_and_unknown_kinds_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.csv: no such file"):
         read_recording(tmp_path / "gone.csv")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "gone.csv")
+    with pytest.raises(DataError, match=r"link\.csv: is a link to a file that does not exist"):
+        read_recording(tmp_path / "link.csv")
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(DataError, match=r"folder\.csv: is a folder"):
         read_recording(tmp_path / "folder.csv")

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from patchtst_har.data.times import TIME_FEATURE_NAMES, time_features
+from patchtst_har.data.times import TIME_FEATURE_NAMES, check_clock, time_features
 from patchtst_har.errors import DataError
 
 
@@ -69,3 +69,24 @@ def test_unknown_zones_are_named(zone: str) -> None:
 def test_other_stamps_are_refused(stamps: np.ndarray) -> None:
     with pytest.raises(DataError, match=r"start_ns: needs shape \(n,\) of int64"):
         time_features(stamps)
+
+
+def test_a_clock_that_leaves_the_hour_unknown_is_refused() -> None:
+    with pytest.raises(DataError) as caught:
+        check_clock("utc", None, "P01.csv")
+    assert str(caught.value) == (
+        "P01.csv: stamps are UTC; name the wearers' zone in data.timezone "
+        "(or leave the time of day out with model.n_time_features=0)"
+    )
+    with pytest.raises(DataError) as caught:
+        check_clock("wall", "Europe/London", "P01.csv")
+    assert str(caught.value) == (
+        "P01.csv: stamps are local wall-clock time already; data.timezone must be empty"
+    )
+
+
+def test_clocks_that_fit_or_are_not_recorded_pass() -> None:
+    check_clock("utc", "Europe/London", "P01.csv")
+    check_clock("wall", None, "P01.csv")
+    check_clock(None, None, "P01.csv")
+    check_clock(None, "Europe/London", "P01.csv")

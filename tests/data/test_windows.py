@@ -191,10 +191,11 @@ def test_recordings_shorter_than_a_window(n_samples: int) -> None:
 
 def test_zones_give_utc_and_naive_stamps_their_wall_clock() -> None:
     recording = make_recording(bouts=(("sitting", 4.0),), start="2024-07-01 12:00:00")
-    naive = cut_windows(recording, CONFIG).start_ns[0]
-    zoned = cut_windows(recording.tz_localize("Europe/London"), CONFIG).start_ns[0]
-    assert naive == pd.Timestamp("2024-07-01 12:00").as_unit("ns").value
-    assert naive - zoned == 3600 * 10**9
+    naive = cut_windows(recording, CONFIG)
+    zoned = cut_windows(recording.tz_localize("Europe/London"), CONFIG)
+    assert naive.start_ns[0] == pd.Timestamp("2024-07-01 12:00").as_unit("ns").value
+    assert naive.start_ns[0] - zoned.start_ns[0] == 3600 * 10**9
+    assert (naive.clock, zoned.clock) == ("wall", "utc")
 
 
 MULTI_WEEK = """

@@ -52,7 +52,8 @@ def match_columns(names: Sequence[str], time_column: str, source: str) -> Column
     Raises
     ------
     DataError
-        If a needed column is absent (the message lists the columns found) or two columns fit one name.
+        If a needed column is absent (the message lists the columns found) two columns fit one name, or a name
+        that is used occurs twice.
     """
     found = {name: _match(names, name, source) for name in ALIASES if name != "time"}
     time = time_column if time_column in names else None
@@ -64,7 +65,11 @@ def match_columns(names: Sequence[str], time_column: str, source: str) -> Column
         listed = ", ".join(map(repr, names)) or "none"
         raise DataError(f"{source}: no column {', '.join(map(repr, absent))} (found: {listed})")
     extras = {name: column for name in EXTRAS if (column := found[name]) is not None}
-    return ColumnNames(time, (x, y, z), found["annotation"], extras)
+    columns = ColumnNames(time, (x, y, z), found["annotation"], extras)
+    for column in columns.all:
+        if names.count(column) > 1:
+            raise DataError(f"{source}: {names.count(column)} columns are named {column!r}")
+    return columns
 
 
 def _match(names: Sequence[str], wanted: str, source: str) -> str | None:

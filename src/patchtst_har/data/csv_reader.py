@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
-import re
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +25,6 @@ from patchtst_har.data.stamps import TimeUnit, index_ns, numbers_ns
 from patchtst_har.errors import DataError
 
 _CHUNK_ROWS = 1_000_000
-_ZONE_OFFSET = re.compile(r"(Z|[+-]\d{2}:?\d{2})$")
 
 
 def read_csv_samples(path: Path, time_column: str, time_unit: TimeUnit | None) -> RawSamples:
@@ -112,13 +111,33 @@ def _stamps(
             f"{path}: column {column.name!r} holds numbers ({column.iloc[0]}); "
             "name their unit with time_unit='s', 'ms', 'us' or 'ns'"
         )
-    zoned = column.str.contains(_ZONE_OFFSET.pattern.replace("(", "(?:"), regex=True)
-    if zoned.any() and not zoned.all():
-        raise DataError(f"{path}: only some of the stamps in column {column.name!r} carry a zone")
-    is_utc = bool(zoned.all())
-    parsed = pd.to_datetime(column, format="ISO8601", utc=is_utc, errors="coerce")
+    parsed = _parse_iso(column)
+    mixed = parsed is None
+    if parsed is None:
+        parsed = pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce")
     _refuse_unparsed(column, parsed, "an ISO 8601 time stamp", path, first_row)
-    return index_ns(pd.DatetimeIndex(parsed), str(path)), is_utc
+    if mixed and _any_naive(column):
+        raise DataError(f"{path}: only some of the stamps in column {column.name!r} carry a zone")
+    index = pd.DatetimeIndex(parsed)
+    return index_ns(index, str(path)), index.tz is not None
+
+
+def _parse_iso(column: pd.Series[Any]) -> pd.Series[Any] | None:
+    """Return the stamps, zoned if they carry an offset; None if offsets differ or only some carry one."""
+    with warnings.catch_warnings():
+        # pandas 2 warns of the mixtures that pandas 3 refuses.
+        warnings.simplefilter("error", FutureWarning)
+        try:
+            return pd.to_datetime(column, format="ISO8601", errors="coerce")
+        except (ValueError, FutureWarning):
+            return None
+
+
+def _any_naive(column: pd.Series[Any]) -> bool:
+    """Whether a stamp has no zone, by parsing one stamp of each form."""
+    forms = column.str.replace(r"\d", "0", regex=True)
+    examples = column[~forms.duplicated()]
+    return any(pd.to_datetime(text, format="ISO8601").tzinfo is None for text in examples)
 
 
 def _is_number(text: str) -> bool:
@@ -163,7 +182,7 @@ def _line(path: Path, row: int) -> int:
 
 
 def _open_text(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
     return path.open(encoding="utf-8-sig", newline="")
 

@@ -12,7 +12,7 @@ from patchtst_har.config import DataConfig, ExperimentConfig
 from patchtst_har.data.feature_cache import FeatureCache, Features
 from patchtst_har.data.prepared import ParticipantWindows, PreparedDataset
 from patchtst_har.data.progress import OnProgress
-from patchtst_har.data.times import time_features
+from patchtst_har.data.times import check_clock, time_features
 from patchtst_har.errors import DataError
 
 
@@ -68,15 +68,17 @@ def load_feature_set(
     participants : sequence of str
         Whom to load, at least one, each once.
     config : ExperimentConfig
-        Its sections `data` and `features`.
+        Its sections `data` and `features`, and `model.n_time_features`: unless it is 0, the data's clock has
+        to fit `data.timezone`.
     on_progress : callable, optional
         Called with the number of people done, their total, and the participant.
 
     Raises
     ------
     DataError
-        If nobody is asked for, a person is unknown or asked for twice, a file is damaged, or the windows
-        have another length or rate than the configuration says.
+        If nobody is asked for, a person is unknown or asked for twice, a file is damaged, the windows have
+        another length or rate than the configuration says, or the hour of the day cannot be known
+        (`patchtst_har.data.times.check_clock`).
     OSError
         If the cache cannot be written.
     """
@@ -85,8 +87,10 @@ def load_feature_set(
     if len(set(participants)) < len(participants):
         raise DataError(f"feature set: a participant was asked for twice: {', '.join(participants)}")
     _check_preparation(dataset, config.data)
+    if config.model.n_time_features:
+        check_clock(dataset.clock, config.data.timezone, str(dataset.folder))
     cache = FeatureCache(config.features.cache_dir or dataset.folder / "features_cache")
-    parts: list[tuple[ParticipantWindows, Features]] = []
+    parts: list[tuple[ParticipantWindows, NDArray[np.float32], Features]] = []
     for done, participant in enumerate(participants, start=1):
         person = dataset.load(participant)
         if person.windows.shape[1] != config.data.window_size:
@@ -94,18 +98,21 @@ def load_feature_set(
                 f"{dataset.path(participant)}: windows have {person.windows.shape[1]} samples, "
                 f"data.window_size is {config.data.window_size}"
             )
-        parts.append((person, cache.features(person.windows, config.data.sample_rate_hz, config.features)))
+        # Before the features, which take long: an unknown zone is found here.
+        times = time_features(person.start_ns, config.data.timezone)
+        features = cache.features(person.windows, config.data.sample_rate_hz, config.features)
+        parts.append((person, times, features))
         if on_progress is not None:
             on_progress(done, len(participants), participant)
-    start_ns = np.concatenate([person.start_ns for person, _ in parts])
+    people = [person for person, _, _ in parts]
     return FeatureSet(
-        windows=np.concatenate([person.windows for person, _ in parts]),
-        times=time_features(start_ns, config.data.timezone),
-        stats=np.concatenate([features.stats for _, features in parts]),
-        topo=np.concatenate([features.topo for _, features in parts]),
-        labels=np.concatenate([person.labels for person, _ in parts]),
-        participants=np.repeat(np.asarray(participants, np.str_), [len(person) for person, _ in parts]),
-        start_ns=start_ns,
+        windows=np.concatenate([person.windows for person in people]),
+        times=np.concatenate([times for _, times, _ in parts]),
+        stats=np.concatenate([features.stats for _, _, features in parts]),
+        topo=np.concatenate([features.topo for _, _, features in parts]),
+        labels=np.concatenate([person.labels for person in people]),
+        participants=np.repeat(np.asarray(participants, np.str_), [len(person) for person in people]),
+        start_ns=np.concatenate([person.start_ns for person in people]),
         classes=dataset.classes,
     )
 

@@ -7,8 +7,10 @@ allocated.
 
 from __future__ import annotations
 
+import lzma
 import math
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,8 +59,9 @@ def read_npz(
     Raises
     ------
     DataError
-        If the file is missing, no archive or damaged; if a member name occurs twice, a required array is
-        absent, an array holds objects, or a declared size exceeds the cap or what the archive can hold.
+        If the file is missing, unreadable, no archive or damaged; if a member name occurs twice, a required
+        array is absent, an array holds objects, or a declared size exceeds the cap or what the archive can
+        hold.
     """
     with _archive(Path(path)) as archive:
         names = archive.namelist()
@@ -101,8 +104,10 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
         raise DataError(f"{path}: no such file") from error
     except IsADirectoryError as error:
         raise DataError(f"{path}: is a folder, an NPZ file is needed") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, zlib.error, lzma.LZMAError, EOFError) as error:
         raise DataError(f"{path}: not an NPZ archive, or a damaged one ({error})") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def _declared_bytes(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> int:
@@ -137,7 +142,8 @@ def _header(file: BinaryIO, name: str, path: str | os.PathLike[str]) -> tuple[tu
             shape, _, dtype = np.lib.format.read_array_header_2_0(file)
         else:
             raise DataError(f"{path}: array {name!r} has NPY version {version}, which is not read")
-    except ValueError as error:
+    # Of a header that is not Python, NumPy's reader lets the tokenizer's own error through.
+    except (ValueError, tokenize.TokenError) as error:
         if isinstance(error, DataError):
             raise
         reason = " ".join(str(error).split())

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from patchtst_har.config import DataConfig
 from patchtst_har.data.label_map import LabelMap
 from patchtst_har.data.prepared import PreparedDataset
-from patchtst_har.data.prepared_writer import PreparedWriter
+from patchtst_har.data.prepared_writer import PreparedWriter, check_name
 from patchtst_har.data.progress import OnProgress
 from patchtst_har.data.recording import read_recording, recording_suffix
+from patchtst_har.data.times import Clock
 from patchtst_har.data.windows import cut_windows
 from patchtst_har.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_CLOCK_NAMES: dict[Clock, str] = {"utc": "UTC", "wall": "local wall-clock time"}
+_CONFIG_FIELDS = {
+    "sample_rate_hz",
+    "window_size",
+    "hop_size",
+    "label_policy",
+    "min_labelled_fraction",
+    "max_gap_s",
+}
 
 
 def prepare_recordings(
@@ -63,37 +75,30 @@ def prepare_recordings(
     ------
     DataError
         If there are no recordings, a recording is not usable (with ``on_error="raise"``), none of them is,
-        or there is a data set already. The folder then holds no manifest, so it is no data set.
+        or there is a data set already. A recording is not usable either if its participant cannot name a
+        file, which is found before anything is written, or if its stamps count from another clock (UTC or
+        wall clock) than those of the first. The folder then holds no manifest, so it is no data set.
+    OSError
+        If the data set cannot be written.
     """
     if on_error not in ("raise", "record"):
         raise DataError(f"on_error={on_error!r} is not known (known: raise, record)")
     config = config or DataConfig()
     paths = find_recordings(recordings)
-    writer = PreparedWriter(out_dir, overwrite=overwrite)
-    reports: dict[str, Any] = {}
+    if on_error == "raise":
+        for participant, path in paths.items():
+            _check_name(participant, path)
+    preparation = _Preparation(PreparedWriter(out_dir, overwrite=overwrite), config, label_map, reader)
     for done, (participant, path) in enumerate(paths.items(), start=1):
         try:
-            reports[participant] = _prepare_one(writer, participant, path, config, label_map, reader)
+            preparation.add(participant, path)
         except DataError as error:
             if on_error == "raise":
                 raise
-            writer.record_failure(participant, str(error))
+            preparation.writer.record_failure(participant, str(error))
         if on_progress is not None:
             on_progress(done, len(paths), participant)
-    fields = {
-        "sample_rate_hz",
-        "window_size",
-        "hop_size",
-        "label_policy",
-        "min_labelled_fraction",
-        "max_gap_s",
-    }
-    preparation = {
-        **config.model_dump(mode="json", include=fields),
-        "label_map": None if label_map is None else Path(label_map.source).name,
-        "participants": reports,
-    }
-    return writer.finish(preparation, label_map.classes if label_map is not None else ())
+    return preparation.finish()
 
 
 def find_recordings(
@@ -116,7 +121,8 @@ def find_recordings(
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         suffix = recording_suffix(path)
-        if suffix is None or path.name.startswith(".") or not path.is_file():
+        # A broken link counts too: reading it says what is wrong, skipping it would lose a person unnoticed.
+        if suffix is None or path.name.startswith(".") or _is_folder(path):
             continue
         participant = path.name[: -len(suffix)]
         if participant in found:
@@ -129,31 +135,69 @@ def find_recordings(
     return found
 
 
-def _prepare_one(
-    writer: PreparedWriter,
-    participant: str,
-    path: Path,
-    config: DataConfig,
-    label_map: LabelMap | None,
-    reader: Callable[[Path], tuple[pd.DataFrame, dict[str, Any]]],
-) -> dict[str, Any]:
-    """Write one participant's windows; return what is worth knowing about the recording."""
-    recording, info = reader(path)
-    if label_map is not None:
-        recording = label_map.apply(recording, str(path))
-    cut = cut_windows(recording, config)
-    if cut.labels is None:
-        raise DataError(f"{path}: has no column 'annotation', so its windows have no labels")
-    if len(cut) == 0:
-        raise DataError(
-            f"{path}: gives no labelled window of {config.window_size} samples (dropped: {cut.dropped})"
-        )
-    writer.add(participant, cut.windows, cut.labels, cut.start_ns)
-    return {
-        "source": path.name,
-        "n_windows": len(cut),
-        "dropped": cut.dropped,
-        "signal": cut.info,
-        "rest_magnitude_g": info.get("rest_magnitude_g"),
-        "warnings": info.get("warnings", []),
-    }
+def _is_folder(path: Path) -> bool:
+    """Whether a path is a folder; of one that may not be looked at, reading tells what is wrong."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _check_name(participant: str, path: Path) -> None:
+    try:
+        check_name(participant)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+@dataclass
+class _Preparation:
+    """A prepared data set in the making."""
+
+    writer: PreparedWriter
+    config: DataConfig
+    label_map: LabelMap | None
+    reader: Callable[[Path], tuple[pd.DataFrame, dict[str, Any]]]
+    clock: Clock | None = None
+    reports: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, participant: str, path: Path) -> None:
+        """Write one participant's windows and keep what is worth knowing about the recording."""
+        _check_name(participant, path)
+        try:
+            recording, info = self.reader(path)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+        if self.label_map is not None:
+            recording = self.label_map.apply(recording, str(path))
+        cut = cut_windows(recording, self.config)
+        if cut.labels is None:
+            raise DataError(f"{path}: has no column 'annotation', so its windows have no labels")
+        if len(cut) == 0:
+            size = self.config.window_size
+            raise DataError(f"{path}: gives no labelled window of {size} samples (dropped: {cut.dropped})")
+        if self.clock not in (None, cut.clock):
+            raise DataError(
+                f"{path}: its stamps are {_CLOCK_NAMES[cut.clock]}, "
+                f"those of the recordings before it are {_CLOCK_NAMES[self.clock]}"
+            )
+        self.writer.add(participant, cut.windows, cut.labels, cut.start_ns)
+        self.clock = cut.clock
+        self.reports[participant] = {
+            "source": path.name,
+            "n_windows": len(cut),
+            "dropped": cut.dropped,
+            "signal": cut.info,
+            "rest_magnitude_g": info.get("rest_magnitude_g"),
+            "warnings": info.get("warnings", []),
+        }
+
+    def finish(self) -> PreparedDataset:
+        """Write what is common to all people."""
+        preparation = {
+            **self.config.model_dump(mode="json", include=_CONFIG_FIELDS),
+            "clock": self.clock,
+            "label_map": None if self.label_map is None else Path(self.label_map.source).name,
+            "participants": self.reports,
+        }
+        return self.writer.finish(preparation, () if self.label_map is None else self.label_map.classes)

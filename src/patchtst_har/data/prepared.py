@@ -14,12 +14,13 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.data.npz import MAX_EXPANDED_BYTES, read_npz
+from patchtst_har.data.times import Clock
 from patchtst_har.errors import DataError
 from patchtst_har.files import read_json
 
@@ -75,7 +76,8 @@ class PreparedDataset:
         ------
         DataError
             If the folder or a file is missing, a manifest row is contradictory or names a file outside of
-            the folder, nobody has status ok, or classes and encoder disagree; the message names the file.
+            the folder, nobody has status ok, classes and encoder disagree, or the recorded clock is unknown;
+            the message names the file.
         """
         folder = Path(folder)
         if not folder.is_dir():
@@ -90,6 +92,11 @@ class PreparedDataset:
         return cls(
             folder, tuple(outfiles), _read_classes(folder), failures, _read_preparation(folder), outfiles
         )
+
+    @property
+    def clock(self) -> Clock | None:
+        """What the stamps count from: ``"utc"`` or ``"wall"``; None if the folder does not say."""
+        return None if self.preparation is None else self.preparation.get("clock")
 
     def path(self, participant: str) -> Path:
         """Return the participant's file.
@@ -246,6 +253,10 @@ def _read_preparation(folder: Path) -> dict[str, Any] | None:
     preparation = _read_json(folder / PREPARATION)
     if not isinstance(preparation, dict):
         raise DataError(f"{folder / PREPARATION}: needs a mapping")
+    clock = preparation.get("clock")
+    if clock is not None and clock not in get_args(Clock):
+        known = ", ".join(get_args(Clock))
+        raise DataError(f"{folder / PREPARATION}: clock {clock!r} is not known (known: {known})")
     return preparation
 
 

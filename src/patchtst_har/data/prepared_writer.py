@@ -31,6 +31,19 @@ from patchtst_har.files import atomic_write_json, atomic_write_text, ensure_fold
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
+def check_name(participant: str) -> None:
+    """Refuse a participant that cannot name a file on every system.
+
+    Raises
+    ------
+    DataError
+        If the name holds anything but letters, digits, ``.``, ``_``, ``-``, or does not begin with a letter
+        or digit.
+    """
+    if not _NAME.fullmatch(participant):
+        raise DataError(f"participant {participant!r} cannot name a file (letters, digits and ._- only)")
+
+
 class PreparedWriter:
     """Writer of a prepared data set.
 
@@ -86,7 +99,8 @@ class PreparedWriter:
         DataError
             If an argument is not as described.
         """
-        self._check_name(participant)
+        check_name(participant)
+        self._check_new(participant)
         path = self.folder / f"{participant}.npz"
         names = np.asarray(labels, dtype=np.str_)
         check_windows(windows, path)
@@ -100,8 +114,18 @@ class PreparedWriter:
         self._rows[participant] = ("ok", path.name)
 
     def record_failure(self, participant: str, reason: str) -> None:
-        """Note that a participant could not be prepared; the reason becomes part of the status."""
-        self._check_name(participant)
+        """Note that a participant could not be prepared; the reason becomes part of the status.
+
+        Any name is noted, one that a line of text cannot hold as a quoted literal.
+
+        Raises
+        ------
+        DataError
+            If the participant was added before.
+        """
+        if not participant.isprintable() or participant != participant.strip() or not participant:
+            participant = ascii(participant)
+        self._check_new(participant)
         self._rows[participant] = (f"error: {' '.join(reason.split())}", "")
 
     def finish(self, preparation: dict[str, Any], classes: Sequence[str] = ()) -> PreparedDataset:
@@ -133,8 +157,6 @@ class PreparedWriter:
         atomic_write_text(self.folder / MANIFEST, text.getvalue())
         return PreparedDataset.open(self.folder)
 
-    def _check_name(self, participant: str) -> None:
-        if not _NAME.fullmatch(participant):
-            raise DataError(f"participant {participant!r} cannot name a file (letters, digits and ._- only)")
+    def _check_new(self, participant: str) -> None:
         if participant in self._rows:
             raise DataError(f"{self.folder}: participant {participant!r} was added twice")

@@ -177,6 +177,8 @@ def _check_file(path: Path) -> None:
     if path.is_dir():
         raise DataError(f"{path}: is a folder, a recording is a file")
     if not path.exists():
+        if path.is_symlink():
+            raise DataError(f"{path}: is a link to a file that does not exist")
         raise DataError(f"{path}: no such file")
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty")

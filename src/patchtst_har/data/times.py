@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from patchtst_har.errors import DataError
+
+Clock = Literal["utc", "wall"]
+"""What stamps count from: 1970 in UTC, or 1970 on the wearer's own clock."""
 
 TIME_FEATURE_NAMES = ("hour_sin", "hour_cos", "weekday_sin", "weekday_cos", "is_weekend")
 
@@ -53,6 +57,32 @@ def time_features(start_ns: ArrayLike, timezone: str | None = None) -> NDArray[n
     week_angle = weekday * (2 * np.pi / 7)
     columns = (np.sin(hour_angle), np.cos(hour_angle), np.sin(week_angle), np.cos(week_angle), weekday >= 5)
     return np.stack(columns, axis=1).astype(np.float32)
+
+
+def check_clock(clock: Clock | None, timezone: str | None, source: str) -> None:
+    """Refuse stamps whose hour of the day cannot be known from their clock and the configured zone.
+
+    Parameters
+    ----------
+    clock : {"utc", "wall"}, optional
+        What the stamps count from; None, if that is not recorded, passes.
+    timezone : str, optional
+        `data.timezone` of the configuration.
+    source : str
+        The data, for messages.
+
+    Raises
+    ------
+    DataError
+        If the stamps are UTC and no zone is named, or they are a wall clock and one is.
+    """
+    if clock == "utc" and timezone is None:
+        raise DataError(
+            f"{source}: stamps are UTC; name the wearers' zone in data.timezone "
+            "(or leave the time of day out with model.n_time_features=0)"
+        )
+    if clock == "wall" and timezone is not None:
+        raise DataError(f"{source}: stamps are local wall-clock time already; data.timezone must be empty")
 
 
 def _utc_offsets_ns(utc_ns: NDArray[np.int64], timezone: str) -> NDArray[np.int64]:

@@ -19,6 +19,7 @@ from patchtst_har.data.resample import (
     nearest_rows,
     resample_block,
 )
+from patchtst_har.data.times import Clock
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,10 +37,11 @@ class Windows:
     windows: NDArray[np.float32]
     """(n, T, 3) acceleration in g, finite, C order."""
     start_ns: NDArray[np.int64]
-    """(n,) stamp of each window's first sample: ns since 1970, in UTC if the recording has a zone, else its
-    wall clock read as if it were UTC."""
+    """(n,) stamp of each window's first sample: ns since 1970 by `clock`."""
     labels: NDArray[np.str_] | None
     """(n,) one label a window; None if the recording has no annotation."""
+    clock: Clock
+    """``"utc"`` if the recording has a zone, else ``"wall"``."""
     dropped: dict[str, int] = field(default_factory=dict)
     """How many windows were dropped for which reason, and how many stretches were shorter than a window:
     ``unlabelled, mixed_labels, too_few_labels, short_stretches``."""
@@ -112,6 +114,7 @@ def cut_windows(recording: pd.DataFrame, config: DataConfig | None = None) -> Wi
         windows=windows,
         start_ns=start_ns,
         labels=None if codes is None else classes[every[every >= 0]],
+        clock="wall" if getattr(recording.index, "tz", None) is None else "utc",
         dropped={**dropped, "short_stretches": n_short},
         info=clean.info,
     )
