@@ -97,10 +97,11 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         ExperimentConfig.load(tmp_path / "a.yaml")
     named = sorted(problem.split(":")[0] for problem in caught.value.problems)
-    expected = ["data.label_policy", "experiment_name", "extra", "model.d_model", "model.n_head"]
+    expected = ["data.hop_size (2000) must not exceed window_size (1000)", "data.label_policy"]
+    expected += ["experiment_name", "extra", "model.d_model", "model.n_head"]
     assert named == sorted([*expected, "training.epochs", "training.lr"])
     assert str(caught.value).startswith(f"{tmp_path / 'a.yaml'}: ")
-    assert "model.n_head: unknown key" in caught.value.problems
+    assert "model.n_head: unknown key (did you mean n_heads?)" in caught.value.problems
     assert "\n" not in str(caught.value)
 
 
@@ -256,3 +257,49 @@ def test_errors_survive_pickling() -> None:
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301
     assert str(copy) == "file.yaml: a: wrong; b: wrong"
     assert copy.problems == error.problems
+
+
+def test_contradictions_across_sections_are_reported_beside_those_within() -> None:
+    values = {"model": {"d_model": 57}, "data": {"window_size": 2000, "label_policy": "best"}}
+    with pytest.raises(ConfigError) as caught:
+        ExperimentConfig.from_mapping(values)
+    problems = " | ".join(caught.value.problems)
+    assert "model.d_model (57) must be divisible by n_heads (2)" in problems
+    assert "data.label_policy: " in problems
+    assert "data.window_size (2000) and model.window_size (1000) must be equal" in problems
+
+
+def test_a_field_found_wrong_gives_no_further_contradiction() -> None:
+    with pytest.raises(ConfigError) as caught:
+        ExperimentConfig.from_mapping(
+            {"data": {"window_size": "long"}, "model": {"window_size": 500, "patch_len": 50}}
+        )
+    assert [problem.split(":")[0] for problem in caught.value.problems] == ["data.window_size"]
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"split": "counts", "train_participants": ["A"]}, "train_participants"),
+        ({"split": "counts", "val_participants": ["A"]}, "val_participants"),
+        ({"split": "kfold", "test_participants": ["A"]}, "test_participants"),
+    ],
+)
+def test_lists_that_the_split_does_not_use_are_refused(values: dict[str, object], field: str) -> None:
+    with pytest.raises(ConfigError, match=f'{field} has no meaning with split="{values["split"]}"'):
+        DataConfig(**values)
+
+
+@pytest.mark.parametrize("text", ["1: 2", "data: {1: 2}", "data: {true: x}"])
+def test_keys_that_are_not_names_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"a\.yaml.*key (1|True) is not a name"):
+        ExperimentConfig.load(tmp_path / "a.yaml")
+
+
+def test_a_configuration_without_paths_travels() -> None:
+    config = ExperimentConfig(output_dir="/somewhere", data=DataConfig(proc_dir="/else", train_n=3))
+    portable = config.without_paths()
+    assert "somewhere" not in portable.to_yaml()
+    assert "else" not in portable.to_yaml()
+    assert portable.data.train_n == 3

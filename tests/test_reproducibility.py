@@ -28,6 +28,8 @@ def test_deterministic_algorithms_are_switched_both_ways():
     seed_everything(0, deterministic=True)
     assert torch.are_deterministic_algorithms_enabled()
     seed_everything(0)
+    assert torch.are_deterministic_algorithms_enabled()
+    seed_everything(0, deterministic=False)
     assert not torch.are_deterministic_algorithms_enabled()
 
 

@@ -74,6 +74,16 @@ class DataConfig(Section):
             problems.append(f"fold ({self.fold}) must be below n_folds ({self.n_folds})")
         if self.split == "lists" and not (self.train_participants and self.val_participants):
             problems.append('split="lists" needs train_participants and val_participants')
+        unused = {
+            "counts": ("train_participants", "val_participants"),
+            "kfold": ("train_participants", "val_participants", "test_participants"),
+            "lists": (),
+        }
+        problems += [
+            f'{name} has no meaning with split="{self.split}"'
+            for name in unused[self.split]
+            if getattr(self, name)
+        ]
         lists = (self.train_participants, self.val_participants, self.test_participants)
         everyone = [name for names in lists for name in names]
         repeated = sorted({name for name in everyone if everyone.count(name) > 1})
@@ -246,6 +256,15 @@ class ExperimentConfig(Section):
         """The run's folder."""
         return self.output_dir / self.experiment_name
 
+    def without_paths(self) -> Self:
+        """Return a copy whose folders are the defaults: what may travel with a model to another machine."""
+        default = type(self)()
+        return self.replace(
+            output_dir=default.output_dir,
+            data=self.data.replace(proc_dir=default.data.proc_dir),
+            features=self.features.replace(cache_dir=default.features.cache_dir),
+        )
+
     def to_yaml(self) -> str:
         """Return the configuration as YAML text."""
         text: str = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
@@ -296,7 +315,16 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict):
         raise ConfigError([f"{path}: needs a mapping of sections at the top, has {type(values).__name__}"])
+    _check_keys(values, str(path))
     return values
+
+
+def _check_keys(values: Mapping[Any, Any], where: str) -> None:
+    for key, value in values.items():
+        if not isinstance(key, str):
+            raise ConfigError([f"{where}: key {key!r} is not a name"])
+        if isinstance(value, Mapping):
+            _check_keys(value, f"{where}: {key}")
 
 
 def _override(values: dict[str, Any], override: str) -> dict[str, Any]:

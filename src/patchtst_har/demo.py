@@ -6,23 +6,28 @@ Measurement 39 075007; shipped with the package ``seglearn``). Every person is h
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from patchtst_har.config import DataConfig, ExperimentConfig, ModelConfig, TrainingConfig
 from patchtst_har.data.demo import write_watch_recordings
 from patchtst_har.data.prepare import prepare_recordings
 from patchtst_har.data.progress import OnProgress, under
 from patchtst_har.data.recording import read_recording
-from patchtst_har.errors import DataError
+from patchtst_har.errors import DataError, MissingDependencyError
 from patchtst_har.evaluation.report import render_report
 from patchtst_har.evaluation.run_measurements import measure_run
-from patchtst_har.files import atomic_path, ensure_folder
+from patchtst_har.files import atomic_path, atomic_write_text, ensure_folder
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.training.cross_validation import cross_validate
 from patchtst_har.training.trainer import PatchTSTTrainer
+
+MARKER = ".patchtst-har-demo"
 
 
 @dataclass(frozen=True)
@@ -73,12 +78,14 @@ def run_demo(run_dir: Path, *, overwrite: bool = False, on_progress: OnProgress 
     Raises
     ------
     DataError
-        If `run_dir` holds something, and it is not an earlier run or `overwrite` is not set.
+        If `run_dir` holds something, and it is not an earlier demonstration or `overwrite` is not set.
     MissingDependencyError
         If ``seglearn`` (extra ``demo``) is not installed.
     """
-    _make_room(run_dir, overwrite)
     config = demo_config(run_dir)
+    if importlib.util.find_spec("seglearn") is None:
+        raise MissingDependencyError("the demonstration needs seglearn: pip install 'patchtst-har[demo]'")
+    _make_room(run_dir, overwrite)
     recordings = ensure_folder(run_dir / "data" / "recordings")
     write_watch_recordings(recordings)
     prepare_recordings(
@@ -88,24 +95,31 @@ def run_demo(run_dir: Path, *, overwrite: bool = False, on_progress: OnProgress 
     trainer.train()
     scores = cross_validate(config, done=trainer, on_progress=on_progress)
     recognizer = Recognizer.from_pretrained(run_dir / "model")
-    measure_run(run_dir, recognizer, trainer.judged)
+    measure_run(run_dir, recognizer, trainer.judged, on_progress=on_progress)
     _predict_held_out(run_dir, recognizer, recordings / f"{trainer.judged.participants[0]}.csv")
     return DemoResult(run_dir, render_report(run_dir), scores)
 
 
 def _make_room(run_dir: Path, overwrite: bool) -> None:
-    """Refuse to touch a folder that is in use, unless it is an earlier run and may be replaced."""
-    if not run_dir.exists() or (run_dir.is_dir() and not any(run_dir.iterdir())):
-        return
+    """Begin with an empty, marked folder; only a folder with the mark is ever removed."""
+    if run_dir.exists() and (run_dir.is_file() or any(run_dir.iterdir())):
+        _remove(run_dir, overwrite)
+    atomic_write_text(ensure_folder(run_dir) / MARKER, "May be replaced by the demonstration.\n")
+
+
+def _remove(run_dir: Path, overwrite: bool) -> None:
     if not overwrite:
         raise DataError(f"{run_dir}: is not empty; choose another folder or pass --overwrite")
-    if not ((run_dir / "config.yaml").exists() or (run_dir / "data" / "recordings").is_dir()):
-        raise DataError(f"{run_dir}: is not a run folder, it will not be removed")
+    if not (run_dir / MARKER).is_file():
+        raise DataError(f"{run_dir}: was not made by the demonstration, it will not be removed")
     shutil.rmtree(run_dir)
 
 
 def _predict_held_out(run_dir: Path, recognizer: Recognizer, path: Path) -> None:
     recording, _ = read_recording(path)
     timeline = recognizer.predict_recording(recording)
+    middle = timeline["start"] + (timeline["end"] - timeline["start"]) / 2
+    nearest = recording.index.get_indexer(pd.DatetimeIndex(middle), method="nearest")
+    timeline["annotation"] = recording["annotation"].astype(str).to_numpy()[nearest]
     with atomic_path(run_dir / "timeline.csv") as temporary:
         timeline.to_csv(temporary, index=False, float_format="%.6f")

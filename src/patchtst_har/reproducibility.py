@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +33,7 @@ _RECORDED = (
 )
 
 
-def seed_everything(seed: int, *, deterministic: bool = False) -> None:
+def seed_everything(seed: int, *, deterministic: bool | None = None) -> None:
     """Seed Python's, numpy's (legacy global) and torch's generators.
 
     What this promises: on one machine, with one build of torch, one device and one number of threads, a
@@ -43,15 +45,30 @@ def seed_everything(seed: int, *, deterministic: bool = False) -> None:
     ----------
     seed : int
         From 0 to 2**32 - 1.
-    deterministic : bool
-        Make torch refuse operations that have no deterministic implementation (slower on CUDA).
+    deterministic : bool, optional
+        Make torch refuse operations that have no deterministic implementation (slower on CUDA), or allow
+        them again; None leaves it as it is.
     """
     import torch
 
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - third-party code may draw from the global generator
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(deterministic)
+    if deterministic is not None:
+        torch.use_deterministic_algorithms(deterministic)
+
+
+@contextmanager
+def threads(n: int) -> Iterator[None]:
+    """Let torch use `n` CPU threads while inside; 0 leaves its own choice."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(n or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def resolve_device(name: str) -> torch.device:

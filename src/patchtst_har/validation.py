@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -22,7 +25,8 @@ class Section(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise ConfigError(_problems(error), type(self).__name__) from None
+            found = _problems(error, type(self))
+            raise ConfigError([*found, *_further(type(self), values, found)], type(self).__name__) from None
 
     def replace(self, **changes: Any) -> Self:
         """Return a validated copy with some fields changed."""
@@ -36,7 +40,34 @@ def refuse(section: Checked, problems: list[str]) -> Checked:
     return section
 
 
-def _problems(error: ValidationError) -> list[str]:
+def _further(kind: type[Section], values: Mapping[str, Any], found: Sequence[str]) -> list[str]:
+    """Return what is wrong beside the problems already `found`: pydantic checks no contradictions after them.
+
+    The fields found wrong take their defaults for this; a problem that mentions one of them says nothing.
+    """
+    paths = [re.split("[ :]", problem, maxsplit=1)[0] for problem in found]
+    rest: Mapping[str, Any] = values
+    for path in paths:
+        rest = _without(rest, path.split("."))
+    if rest == values:
+        return []
+    try:
+        kind(**rest)
+    except ConfigError as error:
+        wrong = re.compile("|".join(rf"\b{re.escape(path)}\b" for path in paths))
+        return [problem for problem in error.problems if not wrong.search(problem)]
+    return []
+
+
+def _without(values: Mapping[str, Any], path: Sequence[str]) -> dict[str, Any]:
+    """Return nested `values` without one field; a value that is no mapping goes as a whole."""
+    head, *rest = path
+    inner = values.get(head)
+    kept = {name: value for name, value in values.items() if name != head}
+    return {**kept, head: _without(inner, rest)} if rest and isinstance(inner, Mapping) else kept
+
+
+def _problems(error: ValidationError, kind: type[Section]) -> list[str]:
     """Return every problem of a validation, each beginning with the path of its field."""
     problems = []
     for item in error.errors():
@@ -48,7 +79,13 @@ def _problems(error: ValidationError) -> list[str]:
             lines = item["msg"].removeprefix("Value error, ").split("\n")
             problems += [f"{where}: {line}" if where else line for line in lines]
         elif item["type"] == "extra_forbidden":
-            problems.append(f"{where}: unknown key")
+            problems.append(f"{where}: unknown key{_hint(kind, item['loc'])}")
         else:
             problems.append(f"{where}: {item['msg']} (got {item['input']!r})")
     return problems
+
+
+def _hint(kind: type[Section], path: Sequence[str | int]) -> str:
+    """Return a suggestion for an unknown key of `kind`, if a known one is near."""
+    near = difflib.get_close_matches(str(path[-1]), kind.model_fields, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""

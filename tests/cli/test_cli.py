@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import patchtst_har
 from patchtst_har.cli import main
 from patchtst_har.data import write_recording
 from synthetic import make_recording
@@ -71,6 +72,7 @@ def test_from_recordings_to_labels(cli, recordings, tmp_path):
     status, out, err = cli("prepare", recordings, "--out", tmp_path / "processed", "--config", config)
     assert status == 0, err
     assert "6 participants, classes: running, sitting, walking" in out
+    assert "windows: running 48, sitting 48, walking 42" in out
 
     options = ("--set", "training.epochs=4", "-s", "training.lr=0.003")
     status, out, err = cli("train", "--config", config, *options)
@@ -214,9 +216,10 @@ def test_prepare_stops_at_a_bad_recording_or_notes_it(cli, recordings, tmp_path)
     (recordings / "P02.csv").write_text("time,x,y,z,annotation\n")
     out = tmp_path / "processed"
     assert "P02.csv" in error_of(cli("prepare", recordings, "--out", out))
-    status, text, _ = cli("prepare", recordings, "--out", out, "--on-error", "record")
+    status, text, err = cli("prepare", recordings, "--out", out, "--on-error", "record")
     assert status == 0
     assert "5 participants" in text
+    assert "P02 could not be used: error: " in err
     manifest = pd.read_csv(out / "manifest.csv").set_index("participant")
     assert manifest.loc["P02", "status"].startswith("error: ")
 
@@ -231,10 +234,112 @@ def test_annotations_are_mapped_to_classes(cli, recordings, tmp_path):
 
 
 def test_the_demo_refuses_a_folder_in_use(cli, tmp_path):
-    (tmp_path / "thesis.txt").write_text("years of work")
-    assert "is not empty" in error_of(cli("demo", "--out", tmp_path))
-    assert "is not a run folder" in error_of(cli("demo", "--out", tmp_path, "--overwrite"))
-    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "config.yaml").write_text("years of work")
+    assert "is not empty" in error_of(cli("demo", "--out", tmp_path / "work"))
+    error = error_of(cli("demo", "--out", tmp_path / "work", "--overwrite"))
+    assert "was not made by the demonstration" in error
+    assert (tmp_path / "work" / "config.yaml").read_text() == "years of work"
+
+
+def test_names_are_never_read_as_markup(cli, recordings, tmp_path):
+    for path in recordings.iterdir():
+        path.write_text(path.read_text().replace("running", "[/x]").replace("sitting", "[left]"))
+    status, out, err = cli("prepare", recordings, "--out", tmp_path / "processed")
+    assert status == 0, err
+    assert "classes: [/x], [left], walking" in out
+
+
+def test_results_are_named_after_the_whole_recording(cli, small_run, tmp_path):
+    model = small_run.folder / "model"
+    for name in ("2024.01.A.csv", "2024.01.B.csv.gz"):
+        write_recording(tmp_path / name, make_recording())
+        assert cli("predict", tmp_path / name, "--model", model, "--out", tmp_path / "out")[0] == 0
+    kinds = ("labels.csv", "report.html", "timeline.svg")
+    expected = sorted(f"2024.01.{name}_{kind}" for name in "AB" for kind in kinds)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == expected
+
+
+def test_a_failure_while_writing_leaves_none_of_the_results(cli, small_run, tmp_path):
+    write_recording(tmp_path / "a.csv", make_recording())
+    out = tmp_path / "out"
+    (out / "a_report.html").mkdir(parents=True)
+    assert "a_report.html" in error_of(
+        cli("predict", tmp_path / "a.csv", "--model", small_run.folder / "model", "--out", out)
+    )
+    assert [path.name for path in out.iterdir()] == ["a_report.html"]
+
+
+def test_what_could_not_be_used_is_told(cli, small_run, tmp_path):
+    recording = make_recording(bouts=(("sitting", 60.0),), start="2023-11-14 22:20:00")
+    recording.iloc[3000:3300, :3] = np.nan
+    recording.iloc[3600:3900, :3] = 0.0
+    write_recording(tmp_path / "a.csv", recording)
+    status, _, err = cli(
+        "predict", tmp_path / "a.csv", "--model", small_run.folder / "model", "--out", tmp_path
+    )
+    assert status == 0, err
+    page = (tmp_path / "a_report.html").read_text()
+    assert "300 samples are not numbers" in page
+    assert "300 samples are exactly (0, 0, 0)" in page
+    assert "1 stretches between gaps are shorter than a window" in page
+
+
+def test_hours_are_shown_where_the_wearer_lives(cli, small_run, tmp_path):
+    recording = make_recording(bouts=(("sitting", 30.0),), start="2023-11-14 22:20:00").tz_localize("UTC")
+    write_recording(tmp_path / "a.csv", recording)
+    arguments = ("predict", tmp_path / "a.csv", "--model", small_run.folder / "model", "--out", tmp_path)
+    assert "data.timezone" in error_of(cli(*arguments))
+    assert cli(*arguments, "--timezone", "Asia/Tokyo")[0] == 0
+    labels = pd.read_csv(tmp_path / "a_labels.csv")
+    assert labels["start"].iloc[0] == "2023-11-15 07:20:00+09:00"
+    assert "Mars/Base" in error_of(cli(*arguments, "--timezone", "Mars/Base"))
+
+
+def test_version(cli):
+    assert cli("--version") == (0, f"{patchtst_har.__version__}\n", "")
+
+
+def test_interrupting_says_how_to_go_on(cli, prepared, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("patchtst_har.training.trainer.PatchTSTTrainer.train", interrupt)
+    status, _, err = cli("train", "--set", f"output_dir={tmp_path}")
+    assert status == 130
+    assert "--resume" in err
+
+
+def test_numeric_time_needs_its_unit_and_takes_it(cli, small_run, tmp_path):
+    recording = make_recording(bouts=(("sitting", 30.0),), start="2023-11-14 22:20:00")
+    table = recording.drop(columns="annotation").reset_index()
+    table["time"] = table["time"].astype("int64") // 1_000_000
+    table.to_csv(tmp_path / "a.csv", index=False)
+    arguments = ("predict", tmp_path / "a.csv", "--model", small_run.folder / "model", "--out", tmp_path)
+    assert "time_unit" in error_of(cli(*arguments))
+    assert cli(*arguments, "--time-unit", "ms")[0] == 0
+    labels = pd.read_csv(tmp_path / "a_labels.csv")
+    assert labels["start"].iloc[0] == "2023-11-14 22:20:00"
+
+
+def test_cross_validation_without_folds_is_refused_before_training(cli, prepared, tmp_path):
+    options = ("--set", f"data.proc_dir={prepared / 'prepared'}", "--set", f"output_dir={tmp_path}")
+    assert "needs kfold" in error_of(cli("train", "--cross-validation", *options))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_evaluate_can_keep_its_cache_elsewhere(cli, small_run, prepared, tmp_path):
+    arguments = ("evaluate", prepared / "prepared", "--model", small_run.folder / "model")
+    assert cli(*arguments, "--participants", "P01", "--cache", tmp_path / "cache")[0] == 0
+    assert list((tmp_path / "cache").iterdir())
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"split": {"train": "P01"}}', "nonsense"])
+def test_a_damaged_provenance_is_named(cli, small_run, prepared, tmp_path, text):
+    model = shutil.copytree(small_run.folder / "model", tmp_path / "model")
+    (model / "provenance.json").write_text(text)
+    error = error_of(cli("evaluate", prepared / "prepared", "--model", model, "--participants", "P01"))
+    assert "provenance.json" in error
 
 
 def test_a_doubtful_unit_is_a_warning_in_plain_words(cli, small_run, tmp_path):

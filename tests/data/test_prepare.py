@@ -8,7 +8,7 @@ import pytest
 
 from patchtst_har.config import DataConfig
 from patchtst_har.data.label_map import LabelMap
-from patchtst_har.data.prepare import find_recordings, prepare_recordings
+from patchtst_har.data.prepare import count_windows, find_recordings, prepare_recordings
 from patchtst_har.data.prepared import PreparedDataset
 from patchtst_har.data.recording import read_recording, write_recording
 from patchtst_har.data.windows import cut_windows
@@ -286,3 +286,13 @@ def test_missing_and_foreign_dictionaries_are_named(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"annotation,a\n\xff,b\n")
     with pytest.raises(DataError, match="not CSV text in UTF-8"):
         LabelMap.from_csv(tmp_path / "a.csv", "a")
+
+
+def test_windows_are_counted_and_lost_annotations_named(tmp_path: Path) -> None:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    bouts = (("sitting", 30.0), ("running", 3.0), ("walking", 30.0))
+    for name in ("A", "B"):
+        write_recording(folder / f"{name}.csv", make_recording(bouts=bouts))
+    dataset = prepare_recordings(folder, tmp_path / "out")
+    assert count_windows(dataset) == ({"sitting": 6, "walking": 6}, ["running"])

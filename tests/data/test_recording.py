@@ -389,3 +389,13 @@ def test_missing_pyarrow_names_the_extra(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(ImportError, match=r"pip install 'patchtst-har\[parquet\]'"):
         read_recording(write(tmp_path, b"PAR1", "a.parquet"))
+
+
+def test_stamps_that_count_from_nowhere_are_told(tmp_path: Path) -> None:
+    time_ms = np.arange(0, 30_000, 10)
+    acceleration = np.tile(np.float32([0, 0, 1]), (3000, 1))
+    np.savez(tmp_path / "a.npz", t_ms=time_ms, acc=acceleration)
+    _, info = read_recording(tmp_path / "a.npz")
+    assert any("dates and hours are not real" in warning for warning in info["warnings"])
+    np.savez(tmp_path / "b.npz", t_ms=time_ms + 1_700_000_000_000, acc=acceleration)
+    assert read_recording(tmp_path / "b.npz")[1]["warnings"] == []

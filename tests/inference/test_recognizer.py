@@ -9,7 +9,7 @@ import pytest
 
 import patchtst_har
 from patchtst_har import Recognizer
-from patchtst_har.config import ModelConfig
+from patchtst_har.config import DataConfig, ExperimentConfig, ModelConfig
 from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.models import PatchTSTClassifier
 from synthetic import make_recording
@@ -18,6 +18,18 @@ from synthetic import make_recording
 @pytest.fixture(scope="module")
 def recognizer(small_run):
     return Recognizer.from_pretrained(small_run.folder / "model")
+
+
+@pytest.fixture
+def timeless():
+    """Return a maker of untrained recognisers that do not use the hour."""
+
+    def make(**data) -> Recognizer:
+        model = ModelConfig(n_time_features=0, n_topo_features=0)
+        config = ExperimentConfig(data=DataConfig(**data), model=model)
+        return Recognizer(PatchTSTClassifier(config.model, 2), ("a", "b"), config)
+
+    return make
 
 
 @pytest.fixture
@@ -74,11 +86,58 @@ def test_a_gap_in_the_recording_is_a_gap_in_the_timeline(recognizer):
     assert (jumps > np.timedelta64(30, "m")).sum() == 1
 
 
-def test_the_zone_of_the_recording_is_kept(recognizer):
+def test_the_zone_of_the_recording_is_kept(timeless):
     recording = make_recording(bouts=(("walking", 30.0),), seed=1, start="2024-05-01 08:00:00")
-    timeline = recognizer.predict_recording(recording.tz_localize("Europe/Berlin"))
+    timeline = timeless().predict_recording(recording.tz_localize("Europe/Berlin"))
     assert str(timeline["start"].dt.tz) == "Europe/Berlin"
     assert timeline["start"].iloc[0].hour == 8
+
+
+def test_universal_time_is_shown_in_the_wearers_zone(timeless):
+    recording = make_recording(bouts=(("walking", 30.0),), seed=1, start="2024-05-01 08:00:00")
+    timeline = timeless(timezone="Europe/Berlin").predict_recording(recording.tz_localize("UTC"))
+    assert timeline["start"].iloc[0].hour == 10
+
+
+def test_a_model_that_uses_the_hour_refuses_an_unknown_clock(recognizer):
+    recording = make_recording(bouts=(("walking", 30.0),), seed=1, start="2024-05-01 08:00:00")
+    with pytest.raises(DataError, match=r"data\.timezone"):
+        recognizer.predict_recording(recording.tz_localize("UTC"))
+
+
+def test_annotations_in_the_file_do_not_decide_what_is_predicted(recognizer):
+    bouts = (("walking", 40.0), ("sitting", 40.0))
+    recording = make_recording(bouts=bouts, seed=4, start="2023-11-14 22:20:00")
+    expected = recognizer.predict_recording(recording.drop(columns="annotation"))
+    for annotation in (None, "swimming"):
+        other = recording.assign(
+            annotation=pd.Series([annotation] * len(recording), recording.index, dtype=object)
+        )
+        pd.testing.assert_frame_equal(recognizer.predict_recording(other), expected)
+    pd.testing.assert_frame_equal(recognizer.predict_recording(recording), expected)
+
+
+def test_a_long_recording_is_classified_in_parts(recognizer, monkeypatch):
+    recording = make_recording(bouts=(("walking", 100.0),), seed=4, start="2023-11-14 22:20:00")
+    whole = recognizer.predict_recording(recording)
+    monkeypatch.setattr("patchtst_har.inference.recognizer.BATCH_SIZE", 3)
+    steps = []
+    parts = recognizer.predict_recording(recording, lambda *step: steps.append(step))
+    pd.testing.assert_frame_equal(parts, whole, rtol=1e-5)
+    assert steps == [(n, 10, "windows") for n in (3, 6, 9, 10)]
+
+
+def test_read_only_windows_are_accepted(recognizer, small_run):
+    test = small_run.trainer.data.test
+    windows = test.windows[:2].copy()
+    windows.flags.writeable = False
+    got = recognizer.predict(windows, test.start_ns[:2]).probabilities
+    np.testing.assert_array_equal(got, recognizer.predict(test.windows[:2], test.start_ns[:2]).probabilities)
+
+
+def test_starts_of_another_number_of_windows_are_named(recognizer):
+    with pytest.raises(DataError, match=r"start_ns: needs shape \(2,\), one for each window, has \(5,\)"):
+        recognizer.predict(np.zeros((2, 1000, 3), np.float32), np.zeros(5, np.int64))
 
 
 def test_too_short_a_recording_is_an_error(recognizer):
@@ -112,12 +171,8 @@ def test_a_model_that_uses_the_hour_asks_for_it(recognizer):
         recognizer.predict(np.zeros((1, 1000, 3), np.float32))
 
 
-def test_a_model_without_the_hour_does_not():
-    from patchtst_har.config import ExperimentConfig
-
-    config = ExperimentConfig(model=ModelConfig(n_time_features=0, n_topo_features=0))
-    recognizer = Recognizer(PatchTSTClassifier(config.model, 2), ("a", "b"), config)
-    assert recognizer.predict(np.zeros((1, 1000, 3), np.float32)).probabilities.shape == (1, 2)
+def test_a_model_without_the_hour_does_not(timeless):
+    assert timeless().predict(np.zeros((1, 1000, 3), np.float32)).probabilities.shape == (1, 2)
 
 
 def test_no_windows_give_no_labels(recognizer):

@@ -105,6 +105,14 @@ def test_another_format_version_is_refused(folder):
         load_model(folder)
 
 
+def test_a_run_folder_in_place_of_its_model_is_explained(folder, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    folder.rename(run / "model")
+    with pytest.raises(ModelFolderError, match=r"run: is a run folder, its model is .*run.model"):
+        load_model(run)
+
+
 def test_no_such_folder(tmp_path):
     with pytest.raises(ModelFolderError, match="nowhere: no such model folder"):
         load_model(tmp_path / "nowhere")

@@ -4,7 +4,7 @@ import pytest
 
 from experiments import small_config
 from patchtst_har.config import DataConfig, TrainingConfig
-from patchtst_har.errors import ConfigError
+from patchtst_har.errors import ConfigError, DataError
 from patchtst_har.training import PatchTSTTrainer, cross_validate
 
 
@@ -27,6 +27,25 @@ def test_every_person_is_held_out_once(prepared, tmp_path):
     assert json.loads((config.run_dir / "cross_validation.json").read_text()) == document
     # The fold that was already trained is not trained again.
     assert sorted(path.name for path in (config.run_dir / "folds").iterdir()) == ["fold_0", "fold_2"]
+
+
+def test_an_interrupted_cross_validation_goes_on(prepared, tmp_path):
+    data = DataConfig(proc_dir=prepared / "prepared", split="kfold", n_folds=3, val_n=1)
+    training = TrainingConfig(epochs=2, lr=3e-3, n_threads=1)
+    whole = small_config(prepared, output_dir=tmp_path / "whole", data=data, training=training)
+    expected = cross_validate(whole)
+
+    cut = small_config(prepared, output_dir=tmp_path / "cut", data=data, training=training)
+
+    def interrupt(done: int, total: int, what: str) -> None:
+        if what == "training, fold 1" and done == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cross_validate(cut, on_progress=interrupt)
+    with pytest.raises(DataError, match="already holds a run"):
+        cross_validate(cut)
+    assert cross_validate(cut, resume=True) == expected
 
 
 def test_another_split_is_refused(prepared, tmp_path):

@@ -1,6 +1,7 @@
 import json
 import logging
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,9 @@ from experiments import small_config
 from patchtst_har.config import DataConfig, ModelConfig, SmoothingConfig, TrainingConfig
 from patchtst_har.errors import ConfigError, DataError
 from patchtst_har.models.folder import load_model
+from patchtst_har.smoothing import HMMSmoother
 from patchtst_har.training import PatchTSTTrainer
+from synthetic import make_prepared
 
 
 def test_learns_a_learnable_problem_on_people_it_never_met(small_run):
@@ -90,7 +93,7 @@ def test_nobody_is_in_two_groups(small_run):
 def test_the_saved_model_is_the_returned_one(small_run):
     model, classes, config = load_model(small_run.folder / "model")
     assert classes == ("running", "sitting", "walking")
-    assert config == small_run.config
+    assert config == small_run.config.without_paths()
     for (name, saved), (_, returned) in zip(
         model.state_dict().items(), small_run.model.state_dict().items(), strict=True
     ):
@@ -136,9 +139,49 @@ def test_resuming_another_configuration_is_refused(prepared, tmp_path):
     config = small_config(prepared, output_dir=tmp_path, training=_epochs(4))
     with pytest.raises(KeyboardInterrupt):
         PatchTSTTrainer(config, on_progress=_interrupt_after(1)).train()
+    before = contents(config.run_dir)
     other = config.replace(model=ModelConfig(dropout=0.1))
     with pytest.raises(DataError, match="another configuration"):
         PatchTSTTrainer(other, resume=True).train()
+    assert contents(config.run_dir) == before
+
+
+def test_resuming_nothing_is_refused(prepared, tmp_path):
+    config = small_config(prepared, output_dir=tmp_path)
+    with pytest.raises(DataError, match=r"last\.safetensors: there is no checkpoint to resume from"):
+        PatchTSTTrainer(config, resume=True).train()
+    assert not config.run_dir.exists()
+
+
+def test_one_class_is_not_enough(tmp_path):
+    make_prepared(tmp_path / "prepared", n_participants=3)
+    folder = tmp_path / "prepared"
+    for path in folder.glob("*.npz"):
+        with np.load(path) as arrays:
+            values = dict(arrays)
+        np.savez(path, **{**values, "labels_str": np.full_like(values["labels_str"], "sitting")})
+    (folder / "classes.json").write_text('["sitting"]')
+    (folder / "label_encoder.json").write_text('{"sitting": 0}')
+    config = small_config(tmp_path, data=DataConfig(proc_dir=folder, train_n=1, val_n=1))
+    with pytest.raises(DataError, match=r"classes\.json: needs at least two classes to train, has sitting"):
+        PatchTSTTrainer(config).train()
+    assert not config.run_dir.exists()
+
+
+def test_training_leaves_the_callers_torch_as_it_was(prepared, tmp_path):
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(2)
+    try:
+        config = small_config(prepared, output_dir=tmp_path, training=_epochs(1))
+        PatchTSTTrainer(config).train()
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def test_early_stopping_keeps_the_best_epoch(prepared, tmp_path):
@@ -197,3 +240,16 @@ def _interrupt_after(n_epochs: int):
             raise KeyboardInterrupt
 
     return on_progress
+
+
+def test_harmful_smoothing_is_a_warning(small_run, caplog):
+    trainer, val = small_run.trainer, small_run.trainer.data.val
+    stuck = HMMSmoother.from_parameters(
+        np.full(3, 1 / 3), np.eye(3) * 0.97 + 0.01, np.full((3, 3), 1 / 3), n_classes=3, hop_s=10.0
+    )
+    right = np.eye(3)[val.labels]
+    trainer._warn_of_harm(stuck, right, val)
+    assert "smoothing lowers the accuracy on the validation people from 1.000 to 0.333" in caplog.text
+    caplog.clear()
+    trainer._warn_of_harm(trainer.smoother, right, val)
+    assert not caplog.text

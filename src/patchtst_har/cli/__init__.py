@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import TextIO
+from typing import Annotated, TextIO
 
 import typer
 
+import patchtst_har
 from patchtst_har.cli.commands import demo, evaluate, info, predict, prepare, report, train
 from patchtst_har.errors import PatchTSTHARError
 
 app = typer.Typer(
     no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="From raw wrist acceleration to activity labels.\n\nStart with: patchtst-har demo",
 )
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    if version:
+        typer.echo(patchtst_har.__version__)
+        raise typer.Exit
+
+
 for command in (demo, prepare, train, evaluate, predict, report, info):
     app.command(command.__name__.rpartition(".")[2])(command.run)
 
@@ -27,11 +40,14 @@ def main() -> None:
     try:
         app(prog_name="patchtst-har")
     except (PatchTSTHARError, OSError) as error:
-        print(f"patchtst-har: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"patchtst-har: error: {_one_line(error)}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("patchtst-har: interrupted", file=sys.stderr)
-        sys.exit(130)
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())
 
 
 def _show_warning(

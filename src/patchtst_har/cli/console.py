@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -16,8 +16,9 @@ from rich.table import Table
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.log import setup_logging
 
-out = Console()
-err = Console(stderr=True)
+# Names of people, classes and files are shown as they are, never read as markup.
+out = Console(markup=False, highlight=False)
+err = Console(stderr=True, markup=False, highlight=False)
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="YAML configuration; defaults where it says nothing.")
@@ -25,6 +26,14 @@ ConfigOption = Annotated[
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", "-s", metavar="SECTION.FIELD=VALUE", help="Override one field; may be repeated."),
+]
+UnitsOption = Annotated[Literal["g", "m/s2", "mg"], typer.Option(help="Unit of the acceleration.")]
+TimeUnitOption = Annotated[
+    Literal["s", "ms", "us", "ns"] | None,
+    typer.Option(help="Unit of numeric time stamps (since 1970)."),
+]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Refuse a recording whose magnitude at rest does not fit the unit.")
 ]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the log, not only warnings.")]
 
@@ -44,7 +53,12 @@ def start_logging(verbose: bool) -> None:
 @contextmanager
 def progress() -> Iterator[Callable[[int, int, str], None]]:
     """Yield an ``on_progress(done, total, what)`` that draws one bar for each `what` on standard error."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=err) as bars:
         tasks: dict[str, Any] = {}
 
@@ -54,6 +68,16 @@ def progress() -> Iterator[Callable[[int, int, str], None]]:
             bars.update(tasks[what], completed=done, total=total)
 
         yield update
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """On Ctrl-C, say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("patchtst-har: interrupted; the same command with --resume goes on from the last epoch")
+        raise
 
 
 def score_table(title: str, columns: dict[str, dict[str, Any]]) -> Table:

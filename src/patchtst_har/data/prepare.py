@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,9 @@ from patchtst_har.data.windows import cut_windows
 from patchtst_har.errors import DataError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 _CLOCK_NAMES: dict[Clock, str] = {"utc": "UTC", "wall": "local wall-clock time"}
 _CONFIG_FIELDS = {
@@ -99,6 +102,22 @@ def prepare_recordings(
         if on_progress is not None:
             on_progress(done, len(paths), participant)
     return preparation.finish()
+
+
+def count_windows(dataset: PreparedDataset) -> tuple[dict[str, int], list[str]]:
+    """Return, over all people, the windows of each class, and the annotations that label no window at all.
+
+    Parameters
+    ----------
+    dataset : PreparedDataset
+        As `prepare_recordings` returns it.
+    """
+    people = (dataset.preparation or {}).get("participants", {}).values()
+    counts = Counter[str]()
+    for person in people:
+        counts.update(person["n_windows_by_class"])
+    lost = {name for person in people for name in person["annotations_without_window"]}
+    return {name: counts[name] for name in dataset.classes}, sorted(lost - set(counts))
 
 
 def find_recordings(
@@ -186,6 +205,8 @@ class _Preparation:
         self.reports[participant] = {
             "source": path.name,
             "n_windows": len(cut),
+            "n_windows_by_class": dict(Counter(cut.labels.tolist())),
+            "annotations_without_window": _without_window(recording, cut.labels),
             "dropped": cut.dropped,
             "signal": cut.info,
             "rest_magnitude_g": info.get("rest_magnitude_g"),
@@ -201,3 +222,9 @@ class _Preparation:
             "participants": self.reports,
         }
         return self.writer.finish(preparation, () if self.label_map is None else self.label_map.classes)
+
+
+def _without_window(recording: pd.DataFrame, labels: NDArray[np.str_]) -> list[str]:
+    """Return the annotations that label no window, because their bouts are too short."""
+    present = set(recording["annotation"].dropna().unique().tolist())
+    return sorted(present - set(labels.tolist()))

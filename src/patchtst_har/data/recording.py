@@ -103,9 +103,16 @@ def read_recording(
         "rest_magnitude_g": None if rest is None else rest.value_g,
         "rest_magnitude_basis": None if rest is None else rest.basis,
         "n_repeated_stamps": n_repeated,
-        "warnings": check_unit(rest, units, str(path), strict=strict),
+        "warnings": [*check_unit(rest, units, str(path), strict=strict), *_relative_stamps(recording)],
     }
     return recording, info
+
+
+def _relative_stamps(recording: pd.DataFrame) -> list[str]:
+    """Say so if the stamps count from the recording's own beginning: nobody wore a sensor in 1970."""
+    if recording.index[0].year > 1970:
+        return []
+    return ["The stamps begin in 1970, so they count from an unknown moment: dates and hours are not real."]
 
 
 def recording_suffix(path: Path) -> str | None:

@@ -3,27 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from patchtst_har.data.featureset import FeatureSet
+from patchtst_har.data.progress import OnProgress
 from patchtst_har.evaluation.metrics import evaluate
 
 RANDOM_FOREST = "random forest, 56 statistical features"
 
 
+@dataclass(frozen=True)
+class LabelledFeatures:
+    """What a baseline needs of a feature set: everything but its windows, which are large.
+
+    Attributes
+    ----------
+    stats : ndarray, shape (n, 56)
+        Statistical features.
+    labels, participants : ndarray, shape (n,)
+        True class indices; whose window each is.
+    classes : tuple of str
+        Class names.
+    """
+
+    stats: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    participants: NDArray[np.str_]
+    classes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, features: FeatureSet) -> LabelledFeatures:
+        """Take them out of a feature set."""
+        return cls(features.stats, features.labels, features.participants, features.classes)
+
+
 def random_forest(
-    pairs: Sequence[tuple[FeatureSet, FeatureSet]], *, n_trees: int = 300, seed: int = 0
+    pairs: Sequence[tuple[LabelledFeatures, LabelledFeatures]],
+    *,
+    n_trees: int = 300,
+    seed: int = 0,
+    on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
     """Score a random forest (Breiman 2001) on the statistical features, not smoothed.
 
     Parameters
     ----------
-    pairs : sequence of (FeatureSet, FeatureSet)
+    pairs : sequence of (LabelledFeatures, LabelledFeatures)
         What to fit on and whom to judge, fold by fold; the judged people of all folds are pooled.
     n_trees, seed : int
         Size and seed of the forest; classes are weighted by their inverse frequency.
+    on_progress : callable, optional
+        Called with (done, total, what) after every fold.
 
     Returns
     -------
@@ -41,6 +75,8 @@ def random_forest(
         # A class that the training people lack has no column in the forest.
         rows[:, forest.classes_] = forest.predict_proba(judged.stats)
         probabilities.append(rows)
+        if on_progress is not None:
+            on_progress(len(probabilities), len(pairs), "random forest")
     pooled = np.concatenate(probabilities)
     labels = np.concatenate([judged.labels for _, judged in pairs])
     people = np.concatenate([judged.participants for _, judged in pairs])

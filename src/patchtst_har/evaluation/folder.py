@@ -15,12 +15,12 @@ from patchtst_har.data.prepared import PreparedDataset
 from patchtst_har.data.progress import OnProgress, under
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation.held_out import HeldOut
-from patchtst_har.files import atomic_write_json, ensure_folder, read_json
+from patchtst_har.files import atomic_write_json, ensure_folder
 from patchtst_har.inference.probabilities import predict_probabilities
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.inference.smooth import decide, sequences_of
 from patchtst_har.models.batches import WindowTensors
-from patchtst_har.models.folder import PROVENANCE_FILE
+from patchtst_har.models.folder import PROVENANCE_FILE, read_provenance
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ def evaluate_folder(
     model_dir: Path,
     data_dir: Path,
     participants: Sequence[str] | None = None,
+    *,
+    cache_dir: Path | None = None,
     on_progress: OnProgress | None = None,
 ) -> FolderEvaluation:
     """Judge a trained model on a prepared data set.
@@ -67,6 +69,8 @@ def evaluate_folder(
         Model folder; folder of the prepared data set, which may hold fewer classes than the model knows.
     participants : sequence of str, optional
         Whom to judge; all if not given.
+    cache_dir : pathlib.Path, optional
+        Folder of the feature cache; by default inside `data_dir`.
     on_progress : callable, optional
         Called with (done, total, what) while features are computed.
 
@@ -78,36 +82,39 @@ def evaluate_folder(
     recognizer = Recognizer.from_pretrained(model_dir)
     dataset = PreparedDataset.open(data_dir)
     people = tuple(dataset.participants if participants is None else participants)
-    config = recognizer.config.replace(data=recognizer.config.data.replace(proc_dir=data_dir))
+    config = recognizer.config.replace(
+        data=recognizer.config.data.replace(proc_dir=data_dir),
+        features=recognizer.config.features.replace(cache_dir=cache_dir),
+    )
+    _refuse_unknown_classes(dataset.classes, recognizer.classes, data_dir)
     features = load_feature_set(dataset, people, config, under("features", on_progress))
-    held_out = _judge(recognizer, features, _labels_of_model(features, recognizer.classes, data_dir), config)
+    held_out = _judge(recognizer, features, config)
     return FolderEvaluation(people, held_out.scores(), held_out, tuple(_doubts(model_dir, people)))
 
 
-def _labels_of_model(features: FeatureSet, classes: tuple[str, ...], data_dir: Path) -> np.ndarray[Any, Any]:
-    """Return the labels as indices into the model's classes."""
-    unknown = [name for name in features.classes if name not in classes]
+def _refuse_unknown_classes(present: Sequence[str], known: Sequence[str], data_dir: Path) -> None:
+    unknown = [name for name in present if name not in known]
     if unknown:
         raise DataError(
-            f"{data_dir}: class {unknown[0]!r} is unknown to the model, which has {', '.join(classes)}"
+            f"{data_dir}: class {unknown[0]!r} is unknown to the model, which has {', '.join(known)}"
         )
-    return np.array([classes.index(name) for name in features.classes], dtype=np.int64)[features.labels]
 
 
-def _judge(
-    recognizer: Recognizer, features: FeatureSet, labels: np.ndarray[Any, Any], config: ExperimentConfig
-) -> HeldOut:
+def _judge(recognizer: Recognizer, features: FeatureSet, config: ExperimentConfig) -> HeldOut:
+    classes = recognizer.classes
+    labels = np.array([classes.index(name) for name in features.classes], dtype=np.int64)[features.labels]
     probabilities = predict_probabilities(recognizer.model, WindowTensors.of(features, config.model))
     sequences = sequences_of(features.participants, features.start_ns, config)
     made = decide(probabilities, sequences, recognizer.smoother)
-    return HeldOut(features.participants, features.start_ns, labels, made, recognizer.classes)
+    return HeldOut(features.participants, features.start_ns, labels, made, classes)
 
 
 def _doubts(model_dir: Path, people: Sequence[str]) -> list[str]:
-    path = model_dir / PROVENANCE_FILE
-    if not path.exists():
-        return [f"{path} is missing: whether the model was trained on these people is unknown"]
-    split = read_json(path)["split"]
+    provenance = read_provenance(model_dir)
+    if provenance is None:
+        missing = model_dir / PROVENANCE_FILE
+        return [f"{missing} is missing: whether the model was trained on these people is unknown"]
+    split = provenance["split"]
     met = [name for name in people if name in {*split["train"], *split["val"]}]
     if not met:
         return []

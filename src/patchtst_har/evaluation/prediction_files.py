@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from patchtst_har.data.recording import read_recording
-from patchtst_har.data.units import Unit
+from patchtst_har.data.progress import OnProgress
+from patchtst_har.data.recording import read_recording, recording_suffix
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation.plots.timeline import plot_timelines
 from patchtst_har.evaluation.prediction_report import render_prediction_report
-from patchtst_har.files import atomic_path, atomic_write_text, ensure_folder
-from patchtst_har.inference.recognizer import Recognizer
+from patchtst_har.files import atomic_path, ensure_folder
+from patchtst_har.inference.recognizer import LabelledRecording, Recognizer
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,13 @@ class PredictedFiles:
 
 
 def predict_file(
-    path: Path, model_dir: Path, out_dir: Path, *, units: Unit = "g", strict: bool = False
+    path: Path,
+    model_dir: Path,
+    out_dir: Path,
+    *,
+    reader: Callable[[Path], tuple[pd.DataFrame, dict[str, Any]]] = read_recording,
+    timezone: str | None = None,
+    on_progress: OnProgress | None = None,
 ) -> PredictedFiles:
     """Label a recording.
 
@@ -40,44 +47,54 @@ def predict_file(
     out_dir : pathlib.Path
         Created if missing. The files are named after the recording: ``P01_labels.csv`` (start, end, label,
         probability), ``P01_timeline.svg``, ``P01_report.html``.
-    units : {"g", "m/s2", "mg"}
-        Unit of the recording's acceleration.
-    strict : bool
-        Refuse a recording whose magnitude at rest does not fit the unit, instead of warning.
+    reader : callable
+        Reads the file; for other units, pass ``functools.partial(read_recording, units="mg")``.
+    timezone : str, optional
+        IANA zone of the wearer, for a recording whose stamps carry a zone: its hours are shown, and used if
+        the model uses the hour.
+    on_progress : callable, optional
+        Called with (done, total, what).
 
     Raises
     ------
     DataError, ModelFolderError
         If the recording or the model cannot be used; nothing is written then.
     """
-    recognizer = Recognizer.from_pretrained(model_dir)
-    recording, info = read_recording(path, units=units, strict=strict)
+    recognizer = Recognizer.from_pretrained(model_dir).in_zone(timezone)
+    recording, info = reader(path)
     try:
-        timeline = recognizer.predict_recording(recording)
+        labelled = recognizer.label_recording(recording, on_progress)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    stem = path.name.split(".")[0]
+    facts = {name: value for name, value in info.items() if name != "warnings"}
+    stem = path.name[: -len(recording_suffix(path) or path.suffix) or None]
     folder = ensure_folder(out_dir)
     written = PredictedFiles(
         *(folder / f"{stem}_{end}" for end in ("labels.csv", "timeline.svg", "report.html"))
     )
-    with atomic_path(written.labels) as temporary:
-        timeline.to_csv(temporary, index=False, float_format="%.6f")
-    picture = plot_timelines({stem: _wall_clock(timeline)}, recognizer.classes, title=stem)
-    atomic_write_text(written.timeline, picture)
-    render_prediction_report(
-        timeline,
-        written.report,
-        recording_info={"name": stem, **info},
-        model_info=_model_facts(recognizer, model_dir),
-        classes=recognizer.classes,
-        warnings=_warnings(info, recognizer),
-    )
+    # All three are written whole before the first takes its place: a failure leaves none.
+    with (
+        atomic_path(written.labels) as labels,
+        atomic_path(written.timeline) as picture,
+        atomic_path(written.report) as report,
+    ):
+        labelled.timeline.to_csv(labels, index=False, float_format="%.6f")
+        svg = plot_timelines({stem: _wall_clock(labelled.timeline)}, recognizer.classes, title=stem)
+        picture.write_text(svg, encoding="utf-8")
+        render_prediction_report(
+            labelled.timeline,
+            report,
+            recording_info={"name": stem, **facts, "clock": labelled.clock, "dropped": labelled.counts},
+            model_info=_model_facts(recognizer, model_dir),
+            classes=recognizer.classes,
+            warnings=[*info.get("warnings", []), *_losses(labelled)],
+            notices=_notices(recognizer),
+        )
     return written
 
 
 def _wall_clock(timeline: pd.DataFrame) -> pd.DataFrame:
-    """Drop the zone but keep the hours that the wearer saw."""
+    """Drop the zone but keep the hours that it shows."""
     naive = {name: timeline[name].dt.tz_localize(None) for name in ("start", "end")}
     return timeline.assign(**naive)
 
@@ -93,8 +110,19 @@ def _model_facts(recognizer: Recognizer, model_dir: Path) -> dict[str, Any]:
     }
 
 
-def _warnings(info: dict[str, Any], recognizer: Recognizer) -> list[str]:
-    """Return what the reader must know: problems of the recording, and what the model cannot say."""
+def _losses(labelled: LabelledRecording) -> list[str]:
+    """Return, in words, what of the recording could not be used."""
+    counts = labelled.counts
+    told = {
+        "n_nonfinite": "samples are not numbers (NaN or infinite) and were dropped",
+        "n_zero": "samples are exactly (0, 0, 0), as a device writes where it has none, and were dropped",
+        "short_stretches": "stretches between gaps are shorter than a window and have no label",
+    }
+    return [f"{counts[name]:,} {text}." for name, text in told.items() if counts.get(name)]
+
+
+def _notices(recognizer: Recognizer) -> list[str]:
+    """Return what holds for every prediction: what the model cannot say."""
     closed = "The model knows only its own classes: any other movement was given one of their names."
     offline = "Labels were smoothed over whole stretches, past and future: they are not real-time results."
-    return [*info.get("warnings", []), closed, *([offline] if recognizer.smoother else [])]
+    return [closed, *([offline] if recognizer.smoother else [])]

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from patchtst_har.data.featureset import FeatureSet
+from patchtst_har.data.progress import OnProgress
 from patchtst_har.evaluation.complexity import model_complexity
 from patchtst_har.files import atomic_write_json
 from patchtst_har.inference.recognizer import Recognizer
@@ -16,7 +17,11 @@ from patchtst_har.realtime.pipeline import measure_recognizer
 
 
 def measure_run(
-    run_dir: Path, recognizer: Recognizer, features: FeatureSet, n_windows: int = 700
+    run_dir: Path,
+    recognizer: Recognizer,
+    features: FeatureSet,
+    n_windows: int = 700,
+    on_progress: OnProgress | None = None,
 ) -> LatencyReport:
     """Write ``complexity.json`` and ``latency.json``.
 
@@ -30,11 +35,13 @@ def measure_run(
         Real windows to measure on.
     n_windows : int
         Windows timed, one at a time; p99 needs 662.
+    on_progress : callable, optional
+        Called with (done, total, what).
     """
     data = WindowTensors.of(features, recognizer.config.model)
     inputs, _ = data.select(slice(0, 1))
     with torch.inference_mode():
         atomic_write_json(run_dir / "complexity.json", model_complexity(recognizer.model, inputs))
-    latency = measure_recognizer(recognizer, features.windows, features.start_ns, n_windows)
+    latency = measure_recognizer(recognizer, features.windows, features.start_ns, n_windows, on_progress)
     atomic_write_json(run_dir / "latency.json", latency.to_dict())
     return latency

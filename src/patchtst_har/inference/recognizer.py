@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -12,17 +13,20 @@ import torch
 from numpy.typing import NDArray
 
 from patchtst_har.config import ExperimentConfig
-from patchtst_har.data.times import time_features
+from patchtst_har.data.progress import OnProgress
+from patchtst_har.data.times import check_clock, time_features
 from patchtst_har.data.windows import cut_windows
 from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.features import compute_statistical_features_batch, compute_topological_features_batch
-from patchtst_har.inference.probabilities import predict_probabilities
+from patchtst_har.inference.probabilities import BATCH_SIZE, predict_probabilities
 from patchtst_har.inference.smooth import decide, hop_s, sequences_of
 from patchtst_har.inference.timeline import build_timeline, decision_spans
 from patchtst_har.models.batches import WindowTensors
 from patchtst_har.models.folder import SMOOTHING_FILE, load_model, save_model
 from patchtst_har.models.patchtst import PatchTSTClassifier
 from patchtst_har.smoothing import HMMSmoother
+
+_UNUSABLE = ("n_nonfinite", "n_zero", "repeated_s", "n_gaps")
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,27 @@ class Prediction:
 
     labels: NDArray[np.str_]
     probabilities: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LabelledRecording:
+    """A recording's timeline, and what became of its samples.
+
+    Attributes
+    ----------
+    timeline : DataFrame
+        ``start``, ``end``, ``label``, ``probability``: rows tile the time that windows cover; gaps in the
+        recording are gaps between rows. Overlapping windows share time: each row is the hop around its
+        window's centre, the first and last of a stretch reach to the ends of their windows.
+    clock : str
+        ``UTC``, the name of a zone, or ``local wall clock``.
+    counts : dict of str to number
+        Samples that were not usable, and stretches too short for a window.
+    """
+
+    timeline: pd.DataFrame
+    clock: str
+    counts: dict[str, float]
 
 
 class Recognizer:
@@ -97,6 +122,13 @@ class Recognizer:
             self.smoother.save(folder / SMOOTHING_FILE)
         return folder
 
+    def in_zone(self, timezone: str | None) -> Recognizer:
+        """Return the same recogniser for wearers in another zone (`data.timezone`); None changes nothing."""
+        if timezone is None:
+            return self
+        config = self.config.replace(data=self.config.data.replace(timezone=timezone))
+        return Recognizer(self.model, self.classes, config, self.smoother)
+
     def tensors(
         self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None = None
     ) -> WindowTensors:
@@ -115,6 +147,8 @@ class Recognizer:
             If the shape or type is wrong, or a window has values that are not finite (the window is named).
         """
         self._check_windows(windows)
+        # torch has no read-only tensors: a read-only array (a memory map) is copied.
+        windows = windows if windows.flags.writeable else windows.copy()
         config, n = self.config, len(windows)
         stats = topo = np.empty((n, 0), np.float32)
         threads = config.features.n_threads
@@ -138,31 +172,45 @@ class Recognizer:
         probabilities = predict_probabilities(self.model, self.tensors(windows, start_ns))
         return Prediction(np.array(self.classes)[probabilities.argmax(axis=1)], probabilities)
 
-    def predict_recording(self, recording: pd.DataFrame) -> pd.DataFrame:
+    def predict_recording(
+        self, recording: pd.DataFrame, on_progress: OnProgress | None = None
+    ) -> pd.DataFrame:
         """Label a whole recording: cut, classify, smooth (offline, within each stretch without a gap).
 
         Parameters
         ----------
         recording : DataFrame
-            DatetimeIndex and columns x, y, z in g (`data.read_recording`), at any rate.
+            DatetimeIndex and columns x, y, z in g (`data.read_recording`), at any rate. An annotation in it
+            has no influence.
+        on_progress : callable, optional
+            Called with (windows done, windows in all, what).
 
         Returns
         -------
         DataFrame
-            ``start``, ``end``, ``label``, ``probability``: rows tile the time that windows cover; gaps in the
-            recording are gaps between rows.
+            ``start``, ``end``, ``label``, ``probability`` (see `LabelledRecording`).
 
         Raises
         ------
         DataError
             If the recording is malformed or has no stretch as long as a window.
         """
+        return self.label_recording(recording, on_progress).timeline
+
+    def label_recording(
+        self, recording: pd.DataFrame, on_progress: OnProgress | None = None
+    ) -> LabelledRecording:
+        """Do what `predict_recording` does, and tell also what could not be used."""
         config = self.config
-        cut = cut_windows(recording, config.data)
+        # What the file says of the activities must not decide what is predicted.
+        columns = [name for name in recording.columns if name != "annotation"]
+        cut = cut_windows(recording[columns], config.data)
+        if config.model.n_time_features:
+            check_clock(cut.clock, config.data.timezone, "recording")
         if not len(cut.windows):
             seconds = config.data.window_size / config.data.sample_rate_hz
             raise DataError(f"the recording has no uninterrupted stretch of {seconds:g} s: nothing to label")
-        probabilities = predict_probabilities(self.model, self.tensors(cut.windows, cut.start_ns))
+        probabilities = self._probabilities(cut.windows, cut.start_ns, on_progress)
         sequences = sequences_of(np.full(len(cut.start_ns), "recording"), cut.start_ns, config)
         made = decide(probabilities, sequences, self.smoother)
         ns_per_sample = 1e9 / config.data.sample_rate_hz
@@ -172,10 +220,25 @@ class Recognizer:
             round(config.data.window_size * ns_per_sample),
             round(config.data.hop_size * ns_per_sample),
         )
-        zone: Any = getattr(recording.index, "tz", None)
+        shown = config.data.timezone if cut.clock == "utc" else None
+        zone: Any = ZoneInfo(shown) if shown else getattr(recording.index, "tz", None)
+        counts = {**{name: cut.info.get(name) or 0 for name in _UNUSABLE}, **cut.dropped}
         labels = np.array(self.classes)[made.smoothed]
         chosen = made.smoothed_probabilities[np.arange(len(labels)), made.smoothed]
-        return build_timeline(begin, end, labels, chosen, zone)
+        timeline = build_timeline(begin, end, labels, chosen, zone)
+        return LabelledRecording(timeline, str(zone or "local wall clock"), counts)
+
+    def _probabilities(
+        self, windows: NDArray[np.float32], start_ns: NDArray[np.int64], on_progress: OnProgress | None
+    ) -> NDArray[np.float64]:
+        """Classify in batches: features and probabilities of a long recording are made a part at a time."""
+        parts = []
+        for first in range(0, len(windows), BATCH_SIZE):
+            rows = slice(first, first + BATCH_SIZE)
+            parts.append(predict_probabilities(self.model, self.tensors(windows[rows], start_ns[rows])))
+            if on_progress is not None:
+                on_progress(min(first + BATCH_SIZE, len(windows)), len(windows), "windows")
+        return np.concatenate(parts)
 
     def _times(self, n: int, start_ns: NDArray[np.int64] | None) -> NDArray[np.float32]:
         if not self.config.model.n_time_features:
@@ -184,6 +247,8 @@ class Recognizer:
             raise DataError(
                 "start_ns: this model uses the time of day, so it needs the start of every window"
             )
+        if np.shape(start_ns) != (n,):
+            raise DataError(f"start_ns: needs shape ({n},), one for each window, has {np.shape(start_ns)}")
         return time_features(start_ns, self.config.data.timezone)
 
     def _check_windows(self, windows: NDArray[np.float32]) -> None:

@@ -40,7 +40,7 @@ def save_model(
     classes : tuple of str
         Class names in the order of the logits.
     config : ExperimentConfig
-        The configuration that the model was trained with.
+        The configuration that the model was trained with; its paths are left out.
 
     Raises
     ------
@@ -56,9 +56,29 @@ def save_model(
     with atomic_path(folder / WEIGHTS_FILE) as temporary:
         safetensors.torch.save_file(tensors, temporary)
     atomic_write_json(folder / CLASSES_FILE, list(classes))
-    description = {"format_version": FORMAT_VERSION, **config.model_dump(mode="json")}
+    # Paths of this machine are of no use elsewhere, and a model must not say where others write.
+    description = {"format_version": FORMAT_VERSION, **config.without_paths().model_dump(mode="json")}
     atomic_write_json(folder / CONFIG_FILE, description)
     return folder
+
+
+def read_provenance(folder: Path | str) -> dict[str, Any] | None:
+    """Return ``provenance.json`` (``split`` and ``n_windows``), or None if the folder has none.
+
+    Raises
+    ------
+    ModelFolderError
+        If the file is damaged.
+    """
+    path = Path(folder) / PROVENANCE_FILE
+    if not path.exists():
+        return None
+    values = _read(path)
+    split = values.get("split") if isinstance(values, dict) else None
+    groups = [split.get(name) for name in ("train", "val", "test")] if isinstance(split, dict) else [None]
+    if not all(isinstance(group, list) for group in groups):
+        raise ModelFolderError(f"{path}: split: needs the lists train, val and test")
+    return dict(values)
 
 
 def load_model(folder: Path | str) -> tuple[PatchTSTClassifier, tuple[str, ...], ExperimentConfig]:
@@ -72,6 +92,8 @@ def load_model(folder: Path | str) -> tuple[PatchTSTClassifier, tuple[str, ...],
     folder = Path(folder)
     if not folder.is_dir():
         raise ModelFolderError(f"{folder}: no such model folder")
+    if not (folder / CONFIG_FILE).exists() and (folder / "model" / CONFIG_FILE).exists():
+        raise ModelFolderError(f"{folder}: is a run folder, its model is {folder / 'model'}")
     config = _read_config(folder / CONFIG_FILE)
     classes = _read_classes(folder / CLASSES_FILE)
     model = PatchTSTClassifier(config.model, len(classes))
@@ -86,7 +108,7 @@ def _read_config(path: Path) -> ExperimentConfig:
     try:
         return ExperimentConfig.from_mapping(
             {key: value for key, value in values.items() if key != "format_version"}, source=str(path)
-        )
+        ).without_paths()
     except ConfigError as error:
         raise ModelFolderError(str(error)) from error
 

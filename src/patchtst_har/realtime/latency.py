@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from patchtst_har.data.progress import OnProgress
 from patchtst_har.errors import DataError
 from patchtst_har.host import host_facts
 from patchtst_har.realtime.percentiles import MIN_SAMPLES, quantile_curve, summarise
@@ -144,6 +145,7 @@ def measure_stages(
     hop_s: float,
     warm_up: int = 50,
     clock: Callable[[], int] = time.perf_counter_ns,
+    on_progress: OnProgress | None = None,
 ) -> LatencyReport:
     """Run windows through a pipeline, one at a time, and time every stage of every window.
 
@@ -165,6 +167,8 @@ def measure_stages(
         Passes between the first (reported as cold start) and the measured ones.
     clock : callable
         Monotonic time in integer nanoseconds.
+    on_progress : callable, optional
+        Called every 100 passes with (done, total, what), outside what is timed.
 
     Returns
     -------
@@ -186,6 +190,8 @@ def measure_stages(
             value = call(value)
             row.append(clock())
         marks[i] = row
+        if on_progress is not None and (i + 1) % 100 == 0:
+            on_progress(i + 1, len(marks), "latency")
     durations, whole = np.diff(marks, axis=1), marks[:, -1] - marks[:, 0]
     measured = slice(1 + warm_up, None)
     return LatencyReport(

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from patchtst_har.data.progress import OnProgress
 from patchtst_har.data.times import time_features
 from patchtst_har.errors import DataError
 from patchtst_har.features import compute_statistical_features, compute_topological_features
@@ -17,6 +18,7 @@ from patchtst_har.inference.smooth import hop_s
 from patchtst_har.models.batches import Inputs
 from patchtst_har.models.patchtst import cut_patches
 from patchtst_har.realtime.latency import LatencyReport, measure_stages
+from patchtst_har.reproducibility import threads
 
 Arrays = tuple[NDArray[Any], ...]
 
@@ -26,6 +28,7 @@ def measure_recognizer(
     windows: NDArray[np.float32],
     start_ns: NDArray[np.int64],
     n_windows: int = 700,
+    on_progress: OnProgress | None = None,
 ) -> LatencyReport:
     """Time window -> label, batch 1, one thread, without temporal smoothing (which is offline).
 
@@ -39,6 +42,8 @@ def measure_recognizer(
         Their starts.
     n_windows : int
         Windows to measure.
+    on_progress : callable, optional
+        Called between windows, outside what is timed.
 
     Returns
     -------
@@ -86,13 +91,8 @@ def measure_recognizer(
         "model": lambda passed: recognizer.model(*passed),
         "label": label,
     }
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            return measure_stages(stages, n_windows, hop_s=hop_s(config))
-    finally:
-        torch.set_num_threads(n_threads)
+    with threads(1), torch.inference_mode():
+        return measure_stages(stages, n_windows, hop_s=hop_s(config), on_progress=on_progress)
 
 
 _EMPTY = np.empty(0, np.float32)

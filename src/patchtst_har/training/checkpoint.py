@@ -97,20 +97,34 @@ def load_checkpoint(path: Path, trainee: Trainee, fingerprint: str) -> Progress:
     DataError
         If the file is damaged or belongs to another configuration or data set.
     """
-    try:
-        with safe_open(path, framework="pt") as archive:
-            counters = json.loads(archive.metadata()["progress"])
-            tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise DataError(f"{path}: not a checkpoint ({error})") from error
-    if counters["fingerprint"] != fingerprint:
-        raise DataError(f"{path}: belongs to another configuration or data set; it cannot be resumed")
+    counters, tensors = _read(path)
+    _check_fingerprint(path, counters, fingerprint)
     trainee.model.load_state_dict(_section("model", tensors))
     _restore_optimizer(trainee.optimizer, tensors)
     _restore_scheduler(trainee.scheduler, counters["scheduler_step"])
     _restore_generators(trainee.shuffle, tensors)
     best = (counters["best_epoch"], counters["best_score"], counters["best_loss"])
     return Progress(counters["epoch"], *best, _section("best", tensors))
+
+
+def check_resumable(path: Path, fingerprint: str) -> None:
+    """Raise what `load_checkpoint` would raise, without restoring anything."""
+    counters, _ = _read(path)
+    _check_fingerprint(path, counters, fingerprint)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as archive:
+            counters = json.loads(archive.metadata()["progress"])
+            return counters, {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118 - no dict
+    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise DataError(f"{path}: not a checkpoint ({error})") from error
+
+
+def _check_fingerprint(path: Path, counters: Mapping[str, Any], fingerprint: str) -> None:
+    if counters["fingerprint"] != fingerprint:
+        raise DataError(f"{path}: belongs to another configuration or data set; it cannot be resumed")
 
 
 def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from patchtst_har.config import ExperimentConfig
-from patchtst_har.data.featureset import FeatureSet
 from patchtst_har.data.progress import OnProgress
 from patchtst_har.errors import ConfigError
-from patchtst_har.evaluation.baselines import RANDOM_FOREST, random_forest
+from patchtst_har.evaluation.baselines import RANDOM_FOREST, LabelledFeatures, random_forest
 from patchtst_har.evaluation.held_out import HeldOut, pool
 from patchtst_har.files import atomic_write_json
-from patchtst_har.training.trainer import PatchTSTTrainer
+from patchtst_har.training.trainer import CHECKPOINT, PatchTSTTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +23,8 @@ class Fold:
     """One trained and judged fold."""
 
     number: int
-    train: FeatureSet
-    test: FeatureSet
+    train: LabelledFeatures
+    test: LabelledFeatures
     held_out: HeldOut
 
     @classmethod
@@ -33,11 +32,16 @@ class Fold:
         """Take the results out of a trainer that has trained."""
         if trainer.data is None or trainer.data.test is None or trainer.held_out is None:
             raise ValueError(f"fold {number} has not been trained and judged")
-        return cls(number, trainer.data.train, trainer.data.test, trainer.held_out)
+        train, test = (LabelledFeatures.of(part) for part in (trainer.data.train, trainer.data.test))
+        return cls(number, train, test, trainer.held_out)
 
 
 def cross_validate(
-    config: ExperimentConfig, *, done: PatchTSTTrainer | None = None, on_progress: OnProgress | None = None
+    config: ExperimentConfig,
+    *,
+    done: PatchTSTTrainer | None = None,
+    resume: bool = False,
+    on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
     """Train one model a fold and score the pooled held-out people, beside a random forest on the same folds.
 
@@ -47,6 +51,8 @@ def cross_validate(
         With ``data.split: kfold``. Fold k is trained in ``run_dir/folds/fold_k``.
     done : PatchTSTTrainer, optional
         A trainer that has already trained the fold ``config.data.fold``; it is not trained again.
+    resume : bool
+        Go on with the folds of an interrupted cross-validation.
     on_progress : callable, optional
         See `PatchTSTTrainer`.
 
@@ -61,40 +67,49 @@ def cross_validate(
     ConfigError
         If ``data.split`` is not ``kfold``.
     """
-    if config.data.split != "kfold":
-        raise ConfigError([f"data.split: cross-validation needs kfold, is {config.data.split}"])
+    require_folds(config)
     folds = []
     for number in range(config.data.n_folds):
         trainer = done if done is not None and number == config.data.fold else None
         if trainer is None:
-            trainer = _train_fold(config, number, on_progress)
+            trainer = _train_fold(config, number, resume, on_progress)
         folds.append(Fold.of(number, trainer))
-    document = _document(folds)
+    document = _document(folds, on_progress)
     config.run_dir.mkdir(parents=True, exist_ok=True)
     atomic_write_json(config.run_dir / "cross_validation.json", document)
     return document
 
 
-def _train_fold(config: ExperimentConfig, number: int, on_progress: OnProgress | None) -> PatchTSTTrainer:
-    logger.info("fold %d of %d", number + 1, config.data.n_folds)
+def require_folds(config: ExperimentConfig) -> None:
+    """Raise `ConfigError` unless the configuration splits people into folds."""
+    if config.data.split != "kfold":
+        raise ConfigError([f"data.split: cross-validation needs kfold, is {config.data.split}"])
+
+
+def _train_fold(
+    config: ExperimentConfig, number: int, resume: bool, on_progress: OnProgress | None
+) -> PatchTSTTrainer:
+    logger.info("fold %d of 0 to %d", number, config.data.n_folds - 1)
 
     def report(done: int, total: int, what: str) -> None:
         if on_progress is not None:
-            on_progress(done, total, f"{what}, fold {number + 1}/{config.data.n_folds}")
+            on_progress(done, total, f"{what}, fold {number}")
 
     fold_config = config.replace(
         experiment_name=f"fold_{number}",
         output_dir=config.run_dir / "folds",
         data=config.data.replace(fold=number),
     )
-    trainer = PatchTSTTrainer(fold_config, on_progress=report)
+    # A fold that an interrupted cross-validation began, or finished, goes on from its checkpoint.
+    begun = (fold_config.run_dir / CHECKPOINT).exists()
+    trainer = PatchTSTTrainer(fold_config, resume=resume and begun, on_progress=report)
     trainer.train()
     return trainer
 
 
-def _document(folds: Sequence[Fold]) -> dict[str, Any]:
+def _document(folds: Sequence[Fold], on_progress: OnProgress | None) -> dict[str, Any]:
     pooled = pool([fold.held_out for fold in folds])
-    forest = random_forest([(fold.train, fold.test) for fold in folds])
+    forest = random_forest([(fold.train, fold.test) for fold in folds], on_progress=on_progress)
     return {
         "n_folds": len(folds),
         **pooled.scores(),

@@ -43,6 +43,9 @@ class ExperimentData:
             If the data set is damaged or does not fit the configuration, or a group has no windows.
         """
         dataset = PreparedDataset.open(config.data.proc_dir)
+        if len(dataset.classes) < 2:
+            path = config.data.proc_dir / "classes.json"
+            raise DataError(f"{path}: needs at least two classes to train, has {', '.join(dataset.classes)}")
         split = split_participants(dataset.participants, config.data)
 
         def load(name: str, people: Sequence[str]) -> FeatureSet:

@@ -13,6 +13,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 
 from patchtst_har.config import TrainingConfig
+from patchtst_har.data.progress import OnProgress
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation.streaming import StreamingConfusion
 from patchtst_har.models.batches import WindowTensors
@@ -56,10 +57,15 @@ class TrainingLoop:
         model: PatchTSTClassifier,
         train: WindowTensors,
         val: WindowTensors,
-        on_epoch: OnEpoch,
+        record: OnEpoch,
+        *,
+        on_progress: OnProgress | None = None,
         resume: bool = False,
     ) -> Progress:
         """Train in place and leave `model` with the weights of the best epoch (macro F1, then loss).
+
+        Every epoch is recorded, then saved, then reported: a kill in between repeats an epoch's record and
+        never loses one.
 
         Raises
         ------
@@ -69,7 +75,7 @@ class TrainingLoop:
         model.to(self.device)
         trainee = self._trainee(model, len(train))
         progress = Progress()
-        if resume and self.checkpoint is not None and self.checkpoint.exists():
+        if resume and self.checkpoint is not None:
             progress = load_checkpoint(self.checkpoint, trainee, self.fingerprint)
             logger.info("resuming after epoch %d", progress.epoch)
         criterion = cross_entropy(
@@ -79,9 +85,11 @@ class TrainingLoop:
             trained = self._train_epoch(trainee, criterion, train, progress.epoch + 1)
             validated = self._validate(model, criterion, val)
             self._advance(progress, model, validated["macro_f1"], validated["loss"])
+            record(progress.epoch, trained, validated)
             if self.checkpoint is not None:
                 save_checkpoint(self.checkpoint, trainee, progress, self.fingerprint)
-            on_epoch(progress.epoch, trained, validated)
+            if on_progress is not None:
+                on_progress(progress.epoch, self.config.epochs, "training")
         model.load_state_dict(progress.best_state)
         return progress
 

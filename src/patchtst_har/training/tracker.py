@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -61,6 +62,8 @@ class ExperimentTracker:
         text = json.dumps(line, allow_nan=False)
         with (self.output_dir / "metrics.jsonl").open("a", encoding="utf-8") as stream:
             stream.write(text + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
         self._remember(line)
 
     def log_artifact(self, artifact_path: Path | str, description: str = "") -> None:

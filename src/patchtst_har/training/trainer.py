@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.data.featureset import FeatureSet
-from patchtst_har.data.progress import OnProgress
+from patchtst_har.data.progress import OnProgress, under
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation.held_out import HeldOut
 from patchtst_har.files import atomic_write_json
@@ -20,14 +23,16 @@ from patchtst_har.log import TrainingLogger, log_to_file
 from patchtst_har.models.batches import WindowTensors
 from patchtst_har.models.folder import PROVENANCE_FILE, SMOOTHING_FILE, save_model
 from patchtst_har.models.patchtst import PatchTSTClassifier
-from patchtst_har.reproducibility import environment, resolve_device, seed_everything
+from patchtst_har.reproducibility import environment, resolve_device, seed_everything, threads
 from patchtst_har.smoothing import HMMSmoother
-from patchtst_har.training.checkpoint import Progress
+from patchtst_har.training.checkpoint import Progress, check_resumable
 from patchtst_har.training.experiment import ExperimentData
 from patchtst_har.training.loop import TrainingLoop
 from patchtst_har.training.tracker import ExperimentTracker
 
 logger = logging.getLogger(__name__)
+
+CHECKPOINT = Path("checkpoints") / "last.safetensors"
 
 
 class PatchTSTTrainer:
@@ -83,13 +88,17 @@ class PatchTSTTrainer:
         ConfigError, DataError
             If configuration or data cannot be used; nothing is written then.
         """
-        config = self.config
-        self._refuse_used_folder()
-        device = resolve_device(config.training.device)
-        if config.training.n_threads:
-            torch.set_num_threads(config.training.n_threads)
-        data = self.data = ExperimentData.load(config, self.on_progress)
-        tracker = self._open_run(data)
+        self._check_folder()
+        device = resolve_device(self.config.training.device)
+        data = self.data = ExperimentData.load(self.config, self.on_progress)
+        if self.resume:
+            check_resumable(self._checkpoint, data.fingerprint(self.config))
+        with threads(self.config.training.n_threads):
+            return self._run(data, device, self._open_run(data))
+
+    def _run(
+        self, data: ExperimentData, device: torch.device, tracker: ExperimentTracker
+    ) -> tuple[PatchTSTClassifier, dict[str, float]]:
         with log_to_file(tracker.output_dir):
             model, progress = self._fit(data, device, tracker)
             self.smoother = self._fit_smoother(model, data)
@@ -98,11 +107,19 @@ class PatchTSTTrainer:
             self._save(model.cpu(), data, metrics, tracker)
         return model.eval(), metrics
 
-    def _refuse_used_folder(self) -> None:
+    @property
+    def _checkpoint(self) -> Path:
+        return self.config.run_dir / CHECKPOINT
+
+    def _check_folder(self) -> None:
+        """Refuse to mix two runs in one folder, and to resume what was never begun."""
         run_dir = self.config.run_dir
+        if self.resume and not self._checkpoint.exists():
+            raise DataError(f"{self._checkpoint}: there is no checkpoint to resume from")
         if not self.resume and (run_dir / "metrics.jsonl").exists():
             raise DataError(
-                f"{run_dir}: already holds a run; choose another experiment_name, resume it, or remove it"
+                f"{run_dir}: already holds a run; resume it (--resume), remove it, "
+                "or choose another experiment_name"
             )
 
     def _open_run(self, data: ExperimentData) -> ExperimentTracker:
@@ -124,20 +141,17 @@ class PatchTSTTrainer:
         model.fit_scaling(train.windows, train.stats, train.topo)
         lines = TrainingLogger(logger)
 
-        def on_epoch(epoch: int, trained: dict[str, float], validated: dict[str, float]) -> None:
+        def record(epoch: int, trained: dict[str, float], validated: dict[str, float]) -> None:
             for phase, metrics in (("train", trained), ("val", validated)):
                 lines.log_metrics(metrics, epoch, phase)
                 tracker.log_metrics(metrics, epoch, phase)
-            self.on_progress(epoch, config.training.epochs, "training")
 
-        loop = TrainingLoop(
-            config.training,
-            device,
-            config.seed,
-            tracker.output_dir / "checkpoints" / "last.safetensors",
-            data.fingerprint(config),
+        fingerprint = data.fingerprint(config)
+        loop = TrainingLoop(config.training, device, config.seed, self._checkpoint, fingerprint)
+        progress = loop.fit(
+            model, train, val, record, on_progress=under("training", self.on_progress), resume=self.resume
         )
-        return model, loop.fit(model, train, val, on_epoch, resume=self.resume)
+        return model, progress
 
     def _fit_smoother(self, model: PatchTSTClassifier, data: ExperimentData) -> HMMSmoother | None:
         """Transitions come from the training people, emissions from people the model did not train on."""
@@ -148,7 +162,23 @@ class PatchTSTTrainer:
         sequences = sequences_of(data.train.participants, data.train.start_ns, config)
         smoother.fit_transitions(data.train.labels, sequences)
         probabilities = predict_probabilities(model, WindowTensors.of(data.val, config.model))
-        return smoother.fit_emissions(data.val.labels, probabilities)
+        smoother.fit_emissions(data.val.labels, probabilities)
+        self._warn_of_harm(smoother, probabilities, data.val)
+        return smoother
+
+    def _warn_of_harm(
+        self, smoother: HMMSmoother, probabilities: NDArray[np.float64], val: FeatureSet
+    ) -> None:
+        """Say so if smoothing loses even on the people on whom its emissions were measured."""
+        made = decide(probabilities, sequences_of(val.participants, val.start_ns, self.config), smoother)
+        raw, smoothed = (float((labels == val.labels).mean()) for labels in (made.raw, made.smoothed))
+        if smoothed < raw:
+            logger.warning(
+                "smoothing lowers the accuracy on the validation people from %.3f to %.3f: "
+                "they may be too few for it; smoothing.method=none switches it off",
+                raw,
+                smoothed,
+            )
 
     def judge(self, model: PatchTSTClassifier, features: FeatureSet) -> HeldOut:
         """Return the decisions of a trained model, raw and smoothed, on labelled windows."""

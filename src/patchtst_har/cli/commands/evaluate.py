@@ -19,6 +19,9 @@ def run(
     out_dir: Annotated[
         Path | None, typer.Option("--out", help="Folder for evaluation.json and predictions.csv.")
     ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder of the feature cache; default: in the data set's folder.")
+    ] = None,
     verbose: VerboseOption = False,
 ) -> None:
     """Score a trained model on a prepared data set, raw and smoothed."""
@@ -27,9 +30,9 @@ def run(
     start_logging(verbose)
     names = None if participants is None else tuple(name.strip() for name in participants.split(","))
     with progress() as on_progress:
-        result = evaluate_folder(model, data, names, on_progress)
+        result = evaluate_folder(model, data, names, cache_dir=cache, on_progress=on_progress)
     for warning in result.warnings:
-        err.print(f"[yellow]warning:[/] {warning}", soft_wrap=True)
+        err.print(f"patchtst-har: warning: {warning}", soft_wrap=True)
     columns = {"raw": result.scores["raw"], "smoothed": result.scores["smoothed"]}
     out.print(score_table(f"{len(result.participants)} participants", columns))
     if out_dir is not None:

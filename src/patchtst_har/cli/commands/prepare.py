@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,8 +11,12 @@ import typer
 from patchtst_har.cli.console import (
     ConfigOption,
     SetOption,
+    StrictOption,
+    TimeUnitOption,
+    UnitsOption,
     VerboseOption,
     configure,
+    err,
     out,
     progress,
     start_logging,
@@ -33,14 +38,21 @@ def run(
         Literal["raise", "record"],
         typer.Option(help="raise: stop at a bad recording; record: note it in the manifest and go on."),
     ] = "raise",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a prepared data set that is already there.")
+    ] = False,
+    units: UnitsOption = "g",
+    time_unit: TimeUnitOption = None,
+    strict: StrictOption = False,
     config: ConfigOption = None,
     overrides: SetOption = None,
     verbose: VerboseOption = False,
 ) -> None:
-    """Cut annotated recordings into calibrated windows that `train` can use."""
+    """Cut annotated recordings into windows that `train` can use."""
     from patchtst_har.data.label_map import LabelMap
-    from patchtst_har.data.prepare import prepare_recordings
+    from patchtst_har.data.prepare import count_windows, prepare_recordings
     from patchtst_har.data.progress import under
+    from patchtst_har.data.recording import read_recording
 
     start_logging(verbose)
     settings = configure(config, overrides)
@@ -53,8 +65,17 @@ def run(
             out_dir,
             settings.data,
             label_map=label_map,
+            reader=partial(read_recording, units=units, time_unit=time_unit, strict=strict),
             on_error=on_error,
+            overwrite=overwrite,
             on_progress=under("recordings", on_progress),
         )
     out.print(f"{len(dataset.participants)} participants, classes: {', '.join(dataset.classes)}")
+    windows, lost = count_windows(dataset)
+    out.print("windows: " + ", ".join(f"{name} {n}" for name, n in windows.items()))
+    if lost:
+        text = f"no window carries {', '.join(lost)}: their bouts are too short for a window"
+        err.print(f"patchtst-har: warning: {text}", soft_wrap=True)
+    for participant, reason in dataset.failures.items():
+        err.print(f"patchtst-har: warning: {participant} could not be used: {reason}", soft_wrap=True)
     out.print(f"prepared data set: {out_dir}", soft_wrap=True)

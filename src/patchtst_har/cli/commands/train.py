@@ -13,6 +13,8 @@ from patchtst_har.cli.console import (
     configure,
     out,
     progress,
+    resumable,
+    score_table,
     start_logging,
 )
 
@@ -30,19 +32,25 @@ def run(
     from patchtst_har.evaluation.report import render_report
     from patchtst_har.evaluation.run_measurements import measure_run
     from patchtst_har.inference.recognizer import Recognizer
-    from patchtst_har.training.cross_validation import cross_validate
+    from patchtst_har.training.cross_validation import cross_validate, require_folds
     from patchtst_har.training.trainer import PatchTSTTrainer
 
     start_logging(verbose)
     settings = configure(config, overrides)
-    with progress() as on_progress:
+    if cross_validation:
+        require_folds(settings)
+    scores = None
+    with progress() as on_progress, resumable():
         trainer = PatchTSTTrainer(settings, resume=resume, on_progress=on_progress)
         _, metrics = trainer.train()
         if cross_validation:
-            cross_validate(settings, done=trainer, on_progress=on_progress)
+            scores = cross_validate(settings, done=trainer, resume=resume, on_progress=on_progress)
         recognizer = Recognizer.from_pretrained(settings.run_dir / "model")
-        measure_run(settings.run_dir, recognizer, trainer.judged)
+        measure_run(settings.run_dir, recognizer, trainer.judged, on_progress=on_progress)
     report = render_report(settings.run_dir)
     for name, value in metrics.items():
-        out.print(f"{name:24s} {value:.4f}")
+        out.print(f"{name:24s} {value:.3f}".removesuffix(".000"))
+    if scores is not None:
+        columns = {"raw": scores["raw"], "smoothed": scores["smoothed"], **scores["baselines"]}
+        out.print(score_table("Every person held out once", columns))
     out.print(f"run:    {settings.run_dir}\nreport: {report}", soft_wrap=True)

@@ -1,0 +1,59 @@
+"""The demonstration as `make demo` runs it, and the care it takes of folders."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from patchtst_har.demo import MARKER, run_demo
+from patchtst_har.errors import ConfigError, DataError
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    return run_demo(tmp_path_factory.mktemp("runs") / "demo")
+
+
+def test_people_never_met_are_recognised(result):
+    raw, smoothed = result.scores["raw"], result.scores["smoothed"]
+    assert raw["macro_f1"] >= 0.80 or smoothed["macro_f1"] >= 0.80
+    assert raw["per_participant"]["n_participants"] == 10
+    evaluation = json.loads((result.run_dir / "evaluation.json").read_text())
+    assert evaluation["smoothed"]["macro_f1"] >= 0.80
+    assert len(evaluation["split"]["test"]) == 2
+
+
+def test_what_is_left_behind(result):
+    assert result.report == result.run_dir / "report.html"
+    page = result.report.read_text()
+    assert f"{result.scores['raw']['macro_f1']:.3f}" in page
+    assert "not measured in this run" not in page
+    latency = json.loads((result.run_dir / "latency.json").read_text())
+    assert latency["end_to_end"]["p99_us"] >= latency["end_to_end"]["p95_us"] > 0
+    timeline = pd.read_csv(result.run_dir / "timeline.csv")
+    assert (timeline["label"] == timeline["annotation"]).mean() > 0.6
+
+
+def test_a_second_run_needs_permission(result):
+    with pytest.raises(DataError, match="is not empty"):
+        run_demo(result.run_dir)
+    assert result.report.exists()
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "thesis.txt"])
+def test_a_folder_of_somebody_else_is_never_removed(tmp_path, name):
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / name).write_text("years of work")
+    with pytest.raises(DataError, match="was not made by the demonstration"):
+        run_demo(folder, overwrite=True)
+    assert (folder / name).read_text() == "years of work"
+
+
+def test_an_impossible_name_is_refused_before_anything_is_touched(tmp_path):
+    folder = tmp_path / "my run"
+    folder.mkdir()
+    (folder / MARKER).write_text("")
+    with pytest.raises(ConfigError, match="experiment_name"):
+        run_demo(folder, overwrite=True)
+    assert (folder / MARKER).exists()
