@@ -127,7 +127,7 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
         (
             ExperimentConfig,
             {"model": {"n_stat_features": 55}},
-            "model.n_stat_features must be 0 or 56, is 55",
+            "model.n_stat_features must be 0 or 56, is",
         ),
         (
             ExperimentConfig,
@@ -137,12 +137,12 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
         (
             FeatureConfig,
             {"plugins": ["absent"]},
-            "plugins: feature 'absent': is not registered; known are hjorth",
+            "plugins: feature 'absent': is not registered",
         ),
         (
             FeatureConfig,
             {"plugins": ["hjorth", "hjorth"]},
-            "plugins: feature 'hjorth': is selected more than once",
+            "feature 'hjorth': is selected more than once",
         ),
         (ExperimentConfig, {"model": {"n_topo_features": 1}}, "model.n_topo_features must be 0 or 24"),
         (ExperimentConfig, {"model": {"n_time_features": 6}}, "model.n_time_features must be 0 or 5"),
