@@ -286,6 +286,9 @@ def test_the_statistical_vector_follows_the_plug_ins_and_survives_writing(tmp_pa
     assert ExperimentConfig().model.n_stat_features == 56
     without = ExperimentConfig.from_mapping({}, ["features.plugins=[hjorth]", "model.n_stat_features=0"])
     assert without.model.n_stat_features == 0
+    changed = config.replace(features=FeatureConfig(plugins=("hjorth",)))
+    assert changed.model.n_stat_features == 58
+    assert changed.replace(features=FeatureConfig()).model.n_stat_features == 56
 
 
 def test_a_shared_section_is_not_changed_by_the_experiment_it_is_given_to() -> None:

@@ -250,7 +250,9 @@ class ExperimentConfig(Section):
         n_stat_features = N_STATISTICAL_FEATURES + self.features.n_plugin_outputs
         if "n_stat_features" not in self.model.model_fields_set:
             model = self.model.model_copy(update={"n_stat_features": n_stat_features})
-            # Nobody has seen this object yet: it is still being built.
+            # It stays unset, so that it follows again where the plug-ins are replaced.
+            model.model_fields_set.discard("n_stat_features")
+            # The experiment is frozen, but still being built.
             object.__setattr__(self, "model", model)
         problems = []
         if self.data.window_size != self.model.window_size:

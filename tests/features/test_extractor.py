@@ -136,7 +136,18 @@ def test_ambiguous_windows_are_refused(layout):
         (np.zeros((4, 50, 3)), {"layout": "tnc"}, DataError, "layout must be 'ntc' or 'nct', not 'tnc'"),
         (np.zeros((4, 50, 3)), {"topology": {}}, TypeError, "topology must be a TopologyConfig, not dict"),
         (np.zeros((4, 50, 3)), {"plugins": ("absent",)}, FeatureError, "'absent': is not registered"),
-        (np.zeros((4, 50, 3)), {"plugins": "hjorth"}, FeatureError, "not the text 'hjorth'"),
+        (
+            np.zeros((4, 50, 3)),
+            {"plugins": "hjorth"},
+            TypeError,
+            "plugins must be a tuple or list of names, not str",
+        ),
+        (
+            np.zeros((4, 50, 3)),
+            {"plugins": None},
+            TypeError,
+            "plugins must be a tuple or list of names, not None",
+        ),
         (
             np.zeros((4, 50, 3)),
             {"statistical": False, "topological": False},

@@ -80,6 +80,7 @@ def test_the_latency_is_that_of_the_same_features(run):
 def test_the_folder_names_plug_ins_and_a_process_without_them_cannot_load_it(run):
     folder = run.config.run_dir / "model"
     assert json.loads((folder / "config.json").read_text())["features"]["plugins"] == list(PLUGINS)
+    assert "is loaded): own_spread, jerk_rms." in (folder / "MODEL_CARD.md").read_text()
     code = f"import patchtst_har; patchtst_har.Recognizer.from_pretrained({str(folder)!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -95,3 +96,29 @@ def test_a_folder_whose_numbers_do_not_fit_is_refused(run, tmp_path):
     (folder / "config.json").write_text(json.dumps(values))
     with pytest.raises(ModelFolderError, match=r"n_stat_features must be 0 or 59, is 58 \(features\.plugins"):
         Recognizer.from_pretrained(folder)
+
+
+def test_a_recording_on_which_a_plug_in_fails_is_named(run, tmp_path):
+    from patchtst_har.data import write_recording
+    from patchtst_har.errors import FeatureError
+    from patchtst_har.inference.files import predict_file
+    from synthetic import make_recording
+
+    def tame(window, sr):
+        return 0.0 if np.abs(window).max() < 2.5 else np.nan
+
+    unregister_feature("own_spread")
+    register_feature("own_spread", outputs=["own_spread"])(tame)
+    recording = make_recording(bouts=(("walking", 30.0),))
+    recording.iloc[1500, 0] = 3.0
+    path = tmp_path / "P77.csv"
+    write_recording(path, recording)
+    try:
+        with pytest.raises(
+            FeatureError, match=r"P77\.csv: feature 'own_spread': .*own_spread = nan \(window 1\)"
+        ):
+            predict_file(path, run.config.run_dir / "model", tmp_path / "out")
+    finally:
+        unregister_feature("own_spread")
+        register_feature("own_spread", outputs=["own_spread"])(own_spread)
+    assert not (tmp_path / "out").exists()

@@ -30,7 +30,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Compute the 56 statistical features.
     topological : bool, default True
         Compute the 24 topological features.
-    plugins : sequence of str, default ()
+    plugins : tuple or list of str, default ()
         Names of registered features to add.
     topology : TopologyConfig, optional
         Settings of the topological features; None takes the defaults.
@@ -142,7 +142,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if self.topological:
             topology = self.topology
             parts.append(compute_topological_features_batch(windows, self.sr, topology, n_threads=n_threads))
-        if len(self.plugins):
+        if self.plugins:
             parts.append(compute_plugin_features_batch(windows, self.plugins, self.sr, n_threads=n_threads))
         return np.concatenate(parts, axis=1)
 
@@ -175,9 +175,11 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_threads(self.n_threads)
         if self.layout not in ("ntc", "nct"):
             raise DataError(f"layout must be 'ntc' or 'nct', not {self.layout!r}")
+        if not isinstance(self.plugins, tuple | list):
+            raise TypeError(f"plugins must be a tuple or list of names, not {type(self.plugins).__name__}")
         if self.topology is not None and not isinstance(self.topology, TopologyConfig):
             raise TypeError(f"topology must be a TopologyConfig, not {type(self.topology).__name__}")
-        if not (self.statistical or self.topological or len(self.plugins)):
+        if not (self.statistical or self.topological or self.plugins):
             raise DataError("nothing to compute: set statistical, topological or plugins")
 
     def _names(self) -> list[str]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from patchtst_har.data.recording import read_recording
 from patchtst_har.data.units import Unit
-from patchtst_har.errors import DataError
+from patchtst_har.errors import DataError, FeatureError
 from patchtst_har.evaluation.plots.timeline import plot_timelines
 from patchtst_har.evaluation.prediction_report import render_prediction_report
 from patchtst_har.files import atomic_path, atomic_write_text, ensure_folder
@@ -47,15 +47,15 @@ def predict_file(
 
     Raises
     ------
-    DataError, ModelFolderError
+    DataError, FeatureError, ModelFolderError
         If the recording or the model cannot be used; nothing is written then.
     """
     recognizer = Recognizer.from_pretrained(model_dir)
     recording, info = read_recording(path, units=units, strict=strict)
     try:
         timeline = recognizer.predict_recording(recording)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
+    except (DataError, FeatureError) as error:
+        raise type(error)(f"{path}: {error}") from error
     stem = path.name.split(".")[0]
     folder = ensure_folder(out_dir)
     written = PredictedFiles(

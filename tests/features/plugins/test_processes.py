@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -39,10 +40,7 @@ if __name__ == "__main__":
 
 
 def run(*arguments, stdin=None, **environment):
-    import os
-
     command = [sys.executable, *map(str, arguments)]
-    # One folder for the compiled code of all children: they race for it.
     return subprocess.run(
         command,
         input=stdin,
@@ -54,8 +52,10 @@ def run(*arguments, stdin=None, **environment):
     )
 
 
-@pytest.mark.parametrize("layer", ["default", "workqueue"])
-@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+@pytest.mark.parametrize(
+    ("method", "layer"),
+    [("spawn", "default"), ("forkserver", "default"), ("fork", "default"), ("fork", "workqueue")],
+)
 def test_other_processes_compute_the_same(tmp_path, method, layer):
     if method == "fork" and sys.platform == "darwin":
         pytest.skip("fork is not safe on macOS")

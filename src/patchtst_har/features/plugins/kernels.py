@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from functools import cached_property
 from types import FunctionType
@@ -100,7 +101,7 @@ class Kernel:
             # An index out of range is an exception with the feature's name, not a read from elsewhere.
             return self._jit(function, function.__globals__, (_WINDOW, types.float64), boundscheck=True)
         except NumbaError as error:
-            reason = " ".join(str(error).split())
+            reason = textwrap.shorten(str(error), 600)
             raise FeatureError(f"feature {self.name!r}: numba cannot compile it: {reason}") from error
 
     def _jit(

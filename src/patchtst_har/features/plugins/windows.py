@@ -128,9 +128,10 @@ def compute_plugin_features_batch(
 
 def repair(windows: Float32Array) -> Float32Array:
     """Return windows without values that are no measurement; a copy only if there are any."""
-    bad = ~(np.abs(windows) <= _LARGEST_VALUE)
-    if not bad.any():
+    # Whole recordings pass through here: look for trouble without a temporary of their size.
+    if windows.size == 0 or (windows.max() <= _LARGEST_VALUE and windows.min() >= -_LARGEST_VALUE):
         return windows
+    bad = ~(np.abs(windows) <= _LARGEST_VALUE)
     repaired = windows.copy()
     positions = np.arange(windows.shape[1])
     for row, axis in zip(*np.nonzero(bad.any(axis=1)), strict=True):
