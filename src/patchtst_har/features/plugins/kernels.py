@@ -51,7 +51,7 @@ class Kernel:
         self._function = function
         self._tag = fingerprint[:16]
         self._compiled = self._compile()
-        names = {"feature": self._compiled, "store": self._storing()}
+        names = {"feature": self._compiled, "store": self._storing(), "RAISED": templates.RAISED}
         self._guarded = self._jit(templates.guard, names, (_WINDOW, types.float64, _ROW))
 
     def fill(self, windows: NDArray[np.float32], sr: float, out: NDArray[np.float32], parallel: bool) -> None:

@@ -24,7 +24,7 @@ def guard(window: Any, sr: float, row: Any) -> int:
         result = feature(window, sr)  # noqa: F821
     # An exception must not leave a parallel loop.
     except Exception:
-        return 1
+        return RAISED
     return store(result, row)  # noqa: F821
 
 
