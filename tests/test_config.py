@@ -125,7 +125,26 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
             {"data": {"window_size": 500, "hop_size": 500}},
             "data.window_size (500) and model.window_size (1000) must be equal",
         ),
-        (ExperimentConfig, {"model": {"n_stat_features": 55}}, "model.n_stat_features must be 0 or 56"),
+        (
+            ExperimentConfig,
+            {"model": {"n_stat_features": 55}},
+            "model.n_stat_features must be 0 or 56, is",
+        ),
+        (
+            ExperimentConfig,
+            {"model": {"n_stat_features": 56}, "features": {"plugins": ["hjorth"]}},
+            "model.n_stat_features must be 0 or 58, is 56 (features.plugins adds 2 to the 56",
+        ),
+        (
+            FeatureConfig,
+            {"plugins": ["absent"]},
+            "plugins: feature 'absent': is not registered",
+        ),
+        (
+            FeatureConfig,
+            {"plugins": ["hjorth", "hjorth"]},
+            "feature 'hjorth': is selected more than once",
+        ),
         (ExperimentConfig, {"model": {"n_topo_features": 1}}, "model.n_topo_features must be 0 or 24"),
         (ExperimentConfig, {"model": {"n_time_features": 6}}, "model.n_time_features must be 0 or 5"),
         (ExperimentConfig, {"model": {"channels": 1}}, "model.channels must be 3"),
@@ -303,3 +322,26 @@ def test_a_configuration_without_paths_travels() -> None:
     assert "somewhere" not in portable.to_yaml()
     assert "else" not in portable.to_yaml()
     assert portable.data.train_n == 3
+
+
+def test_the_statistical_vector_follows_the_plug_ins_and_survives_writing(tmp_path: Path) -> None:
+    config = ExperimentConfig.from_mapping({}, ["features.plugins=[hjorth, jerk_rms]"])
+    assert config.features.plugins == ("hjorth", "jerk_rms")
+    assert config.model.n_stat_features == 59
+    config.save(tmp_path / "config.yaml")
+    assert ExperimentConfig.load(tmp_path / "config.yaml") == config
+    assert ExperimentConfig().model.n_stat_features == 56
+    without = ExperimentConfig.from_mapping({}, ["features.plugins=[hjorth]", "model.n_stat_features=0"])
+    assert without.model.n_stat_features == 0
+    changed = config.replace(features=FeatureConfig(plugins=("hjorth",)))
+    assert changed.model.n_stat_features == 58
+    assert changed.replace(features=FeatureConfig()).model.n_stat_features == 56
+
+
+def test_a_shared_section_is_not_changed_by_the_experiment_it_is_given_to() -> None:
+    model = ModelConfig()
+    assert (
+        ExperimentConfig(model=model, features=FeatureConfig(plugins=("hjorth",))).model.n_stat_features == 58
+    )
+    assert model.n_stat_features == 56
+    assert ExperimentConfig(model=model).model.n_stat_features == 56

@@ -1,4 +1,7 @@
+import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 from patchtst_har.config import ExperimentConfig
@@ -21,3 +24,21 @@ def test_the_example_configuration_is_valid():
     config = ExperimentConfig.load(DOCS / "example.yaml")
     assert config.experiment_name == "study"
     assert config != ExperimentConfig(experiment_name="study")
+
+
+def test_the_examples_of_the_page_on_features_run(tmp_path):
+    """The one on real recordings holds out whole people."""
+    text = (DOCS / "features.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    printed = []
+    for number, example in enumerate(examples):
+        script = tmp_path / f"example_{number}.py"
+        script.write_text(example, encoding="utf-8")
+        command = [sys.executable, "-W", "error", str(script)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        printed.append(done.stdout)
+    forest, own = printed
+    score = re.fullmatch(r"macro F1 on people it never met: (\d\.\d\d)\n", forest)
+    assert 0.75 < float(score[1]) < 0.97
+    assert own == "(4, 3)\n59\n"

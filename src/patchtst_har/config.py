@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, model_validator
 
-from patchtst_har.errors import ConfigError
+from patchtst_har.errors import ConfigError, FeatureError
 from patchtst_har.files import atomic_write_text
 from patchtst_har.validation import Section, refuse
 
@@ -109,10 +109,29 @@ class FeatureConfig(Section):
 
     topology: TopologyConfig = TopologyConfig()
     """Topological features."""
+    plugins: tuple[str, ...] = ()
+    """Registered feature plug-ins whose values follow the 56 statistical features."""
     cache_dir: Path | None = None
     """Folder of the feature cache; None: `features_cache` inside `data.proc_dir`."""
     n_threads: Count = 1
     """Threads of the batch kernels."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        try:
+            self.n_plugin_outputs  # noqa: B018
+        except FeatureError as error:
+            return refuse(self, [f"plugins: {error}"])
+        return self
+
+    @property
+    def n_plugin_outputs(self) -> int:
+        """Values a window that the plug-ins add (loads them)."""
+        if not self.plugins:
+            return 0
+        from patchtst_har.features import feature_outputs
+
+        return len(feature_outputs(self.plugins))
 
 
 class ModelConfig(Section):
@@ -135,7 +154,10 @@ class ModelConfig(Section):
     dropout: Fraction = 0.3
     """Dropout probability everywhere, attention included."""
     n_stat_features: Annotated[int, Field(ge=0)] = N_STATISTICAL_FEATURES
-    """Length of the statistical feature vector; 0 leaves its token out."""
+    """Length of the statistical feature vector; 0 leaves its token out.
+
+    In an experiment it follows `features.plugins` if it is not set: 56 and the number of their outputs.
+    """
     n_topo_features: Annotated[int, Field(ge=0)] = N_TOPOLOGICAL_FEATURES
     """Length of the topological feature vector; 0 leaves its token out."""
     n_time_features: Annotated[int, Field(ge=0)] = N_TIME_FEATURES
@@ -235,14 +257,25 @@ class ExperimentConfig(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        n_stat_features = N_STATISTICAL_FEATURES + self.features.n_plugin_outputs
+        if "n_stat_features" not in self.model.model_fields_set:
+            model = self.model.model_copy(update={"n_stat_features": n_stat_features})
+            # It stays unset, so that it follows again where the plug-ins are replaced.
+            model.model_fields_set.discard("n_stat_features")
+            # The experiment is frozen, but still being built.
+            object.__setattr__(self, "model", model)
         problems = []
         if self.data.window_size != self.model.window_size:
             problems.append(
                 f"data.window_size ({self.data.window_size}) and model.window_size "
                 f"({self.model.window_size}) must be equal"
             )
-        if self.model.n_stat_features not in (0, N_STATISTICAL_FEATURES):
-            problems.append(f"model.n_stat_features must be 0 or {N_STATISTICAL_FEATURES}")
+        if self.model.n_stat_features not in (0, n_stat_features):
+            problems.append(
+                f"model.n_stat_features must be 0 or {n_stat_features}, is {self.model.n_stat_features} "
+                f"(features.plugins adds {n_stat_features - N_STATISTICAL_FEATURES} to the "
+                f"{N_STATISTICAL_FEATURES}; left out, it follows)"
+            )
         if self.model.n_topo_features not in (0, N_TOPOLOGICAL_FEATURES):
             problems.append(f"model.n_topo_features must be 0 or {N_TOPOLOGICAL_FEATURES}")
         if self.model.n_time_features not in (0, N_TIME_FEATURES):

@@ -33,6 +33,10 @@ class DataError(PatchTSTHARError, ValueError):
     """A recording, a prepared data set or an array does not have the form that was asked for."""
 
 
+class FeatureError(PatchTSTHARError, ValueError):
+    """A feature plug-in is unknown, malformed, or failed on a window; the message names it."""
+
+
 class ModelFolderError(PatchTSTHARError, ValueError):
     """A model folder is incomplete, damaged, or from an incompatible version."""
 

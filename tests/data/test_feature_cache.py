@@ -2,6 +2,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,12 +54,13 @@ def test_the_key_holds_all_that_matters_and_nothing_else(
         cache_key(windows.reshape(2, 100, 3), 100.0, CONFIG),
         cache_key(windows, 50.0, CONFIG),
         cache_key(windows, 100.0, CONFIG.replace(topology=TopologyConfig(max_points=64))),
+        cache_key(windows, 100.0, CONFIG.replace(plugins=("hjorth",))),
     }
     for name, value in (("FEATURE_VERSION", 99), ("__version__", "99")):
         with monkeypatch.context() as patch:
             patch.setattr(feature_cache, name, value)
             keys.add(cache_key(windows, 100.0, CONFIG))
-    assert len(keys) == 7
+    assert len(keys) == 8
     irrelevant = CONFIG.replace(n_threads=4, cache_dir=Path("elsewhere"))
     assert cache_key(windows, 100.0, irrelevant) == cache_key(windows, 100.0, CONFIG)
     strided = np.repeat(windows, 2, axis=0)[::2]
@@ -131,3 +133,33 @@ def test_the_kernels_give_what_the_cache_keeps(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         kept.topo, features.compute_topological_features_batch(signal, 100.0, config.topology)
     )
+
+
+def test_the_values_of_plug_ins_are_kept_behind_the_statistics(tmp_path: Path) -> None:
+    from patchtst_har import features
+
+    signal = np.random.default_rng(1).normal(0, 0.3, (3, 200, 3)).astype(np.float32)
+    config = FeatureConfig(topology=TopologyConfig(max_points=32), plugins=("hjorth", "jerk_rms"))
+    first = FeatureCache(tmp_path).features(signal, 50.0, config)
+    (entry,) = tmp_path.glob("*.npz")
+    stamp = entry.stat().st_mtime_ns
+    kept = FeatureCache(tmp_path).features(signal, 50.0, config)
+    assert entry.stat().st_mtime_ns == stamp
+    expected = features.compute_extended_statistics_batch(signal, 50.0, config.plugins)
+    for found in (first.stats, kept.stats):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_redefined_plug_in_has_another_key(windows: NDArray[np.float32]) -> None:
+    from patchtst_har.features import register_feature, unregister_feature
+
+    keys = set()
+    for offset in (1.0, 2.0):
+
+        def first(window: Any, sr: float) -> float:
+            return window[0, 0] + offset  # noqa: B023
+
+        register_feature("shifted", outputs=["shifted"])(first)
+        keys.add(cache_key(windows, 100.0, FeatureConfig(plugins=("shifted",))))
+        unregister_feature("shifted")
+    assert len(keys) == 2

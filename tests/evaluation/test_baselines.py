@@ -32,3 +32,14 @@ def test_a_class_that_the_training_people_lack_is_scored_as_missed():
     scores = random_forest([(fitted, judged)], n_trees=30)
     assert scores["per_class"][1]["recall"] == 0
     assert scores["per_class"][2]["recall"] > 0.9
+
+
+def test_plug_ins_do_not_reach_the_baseline():
+    from dataclasses import replace
+
+    labels = np.tile([0, 1, 2], 40)
+    plain = features(["P1", "P2"], labels, 0.0, 1), features(["P3"], labels, 0.0, 2)
+    telling = [
+        replace(part, stats=np.hstack([part.stats, np.float32(part.labels)[:, None]])) for part in plain
+    ]
+    assert random_forest([tuple(telling)], n_trees=20) == random_forest([plain], n_trees=20)

@@ -20,6 +20,7 @@ from patchtst_har import __version__
 from patchtst_har.config import N_STATISTICAL_FEATURES, N_TOPOLOGICAL_FEATURES, FeatureConfig
 from patchtst_har.data.npz import read_npz, write_npz
 from patchtst_har.errors import DataError
+from patchtst_har.features.plugins.registry import selected
 from patchtst_har.files import ensure_folder
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class Features:
     """Features of some windows."""
 
     stats: NDArray[np.float32]
-    """(n, 56) statistical features."""
+    """(n, 56 + outputs of the plug-ins) statistical features, then those of the plug-ins."""
     topo: NDArray[np.float32]
     """(n, 24) topological features."""
 
@@ -65,17 +66,19 @@ class FeatureCache:
         sample_rate_hz : float
             Their sampling rate.
         config : FeatureConfig
-            Which topology; `n_threads` has no influence on the result.
+            Which topology and plug-ins; `n_threads` has no influence on the result.
 
         Raises
         ------
+        FeatureError
+            If a plug-in fails on a window.
         OSError
             If an entry cannot be written.
         """
         path = self.folder / f"{cache_key(windows, sample_rate_hz, config)}.npz"
         if path.exists():
             try:
-                return _read_entry(path, len(windows))
+                return _read_entry(path, len(windows), N_STATISTICAL_FEATURES + config.n_plugin_outputs)
             except DataError as error:
                 logger.warning("feature cache: %s; computing it again", error)
         features = compute_features(windows, sample_rate_hz, config)
@@ -91,6 +94,7 @@ def cache_key(windows: NDArray[np.float32], sample_rate_hz: float, config: Featu
         "config": config.model_dump(mode="json", exclude={"n_threads", "cache_dir"}),
         "feature_version": FEATURE_VERSION,
         "package_version": __version__,
+        "plugins": [(plugin.name, plugin.fingerprint) for plugin in selected(config.plugins)],
     }
     digest = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode())
     digest.update(np.ascontiguousarray(windows, dtype="<f4").data)
@@ -101,16 +105,18 @@ def compute_features(windows: NDArray[np.float32], sample_rate_hz: float, config
     """Return the features of `windows`, always computed."""
     from patchtst_har import features
 
-    stats = features.compute_statistical_features_batch(windows, sample_rate_hz, n_threads=config.n_threads)
+    stats = features.compute_extended_statistics_batch(
+        windows, sample_rate_hz, config.plugins, n_threads=config.n_threads
+    )
     topo = features.compute_topological_features_batch(
         windows, sample_rate_hz, config.topology, n_threads=config.n_threads
     )
     return Features(stats, topo)
 
 
-def _read_entry(path: Path, n_windows: int) -> Features:
+def _read_entry(path: Path, n_windows: int, n_stats: int) -> Features:
     arrays = read_npz(path, ("stats", "topo"))
-    for name, width in (("stats", N_STATISTICAL_FEATURES), ("topo", N_TOPOLOGICAL_FEATURES)):
+    for name, width in (("stats", n_stats), ("topo", N_TOPOLOGICAL_FEATURES)):
         array = arrays[name]
         if array.shape != (n_windows, width) or array.dtype != np.float32 or not np.isfinite(array).all():
             needed = f"finite float32 of {(n_windows, width)}"

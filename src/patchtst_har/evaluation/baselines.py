@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from patchtst_har.config import N_STATISTICAL_FEATURES
 from patchtst_har.data.featureset import FeatureSet
 from patchtst_har.data.progress import OnProgress
 from patchtst_har.evaluation.metrics import evaluate
@@ -48,7 +49,9 @@ def random_forest(
     seed: int = 0,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
-    """Score a random forest (Breiman 2001) on the statistical features, not smoothed.
+    """Score a random forest (Breiman 2001) on the 56 statistical features, not smoothed.
+
+    The values of plug-ins are left out: the baseline is the same whatever the model is given.
 
     Parameters
     ----------
@@ -70,10 +73,10 @@ def random_forest(
     probabilities = []
     for fitted, judged in pairs:
         forest = RandomForestClassifier(n_trees, class_weight="balanced", random_state=seed, n_jobs=1)
-        forest.fit(fitted.stats, fitted.labels)
+        forest.fit(fitted.stats[:, :N_STATISTICAL_FEATURES], fitted.labels)
         rows = np.zeros((len(judged.labels), len(classes)))
         # A class that the training people lack has no column in the forest.
-        rows[:, forest.classes_] = forest.predict_proba(judged.stats)
+        rows[:, forest.classes_] = forest.predict_proba(judged.stats[:, :N_STATISTICAL_FEATURES])
         probabilities.append(rows)
         if on_progress is not None:
             on_progress(len(probabilities), len(pairs), "random forest")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from patchtst_har.data.progress import OnProgress
 from patchtst_har.data.recording import read_recording, recording_suffix
-from patchtst_har.errors import DataError
+from patchtst_har.errors import DataError, FeatureError
 from patchtst_har.evaluation.plots.timeline import plot_timelines
 from patchtst_har.evaluation.prediction_report import render_prediction_report
 from patchtst_har.files import atomic_path, ensure_folder
@@ -57,15 +57,15 @@ def predict_file(
 
     Raises
     ------
-    DataError, ModelFolderError
+    DataError, FeatureError, ModelFolderError
         If the recording or the model cannot be used; nothing is written then.
     """
     recognizer = Recognizer.from_pretrained(model_dir).in_zone(timezone)
     recording, info = reader(path)
     try:
         labelled = recognizer.label_recording(recording, on_progress)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
+    except (DataError, FeatureError) as error:
+        raise type(error)(f"{path}: {error}") from error
     facts = {name: value for name, value in info.items() if name != "warnings"}
     stem = path.name[: -len(recording_suffix(path) or path.suffix) or None]
     folder = ensure_folder(out_dir)

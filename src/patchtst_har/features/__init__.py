@@ -1,23 +1,62 @@
 """Statistical and topological features of raw tri-axial acceleration.
 
-Importing this package loads neither torch nor pandas nor the persistence engine.
+Importing this package loads neither torch nor pandas, numba, scikit-learn nor the persistence engine.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from patchtst_har.features.embedding import takens_embedding
+from patchtst_har.features.extended import (
+    compute_extended_statistics,
+    compute_extended_statistics_batch,
+    extended_statistics_names,
+)
 from patchtst_har.features.frame import feature_frame
 from patchtst_har.features.names import STATISTICAL_FEATURE_NAMES, TOPOLOGICAL_FEATURE_NAMES
 from patchtst_har.features.persistence import rips_persistence
+from patchtst_har.features.plugins import (
+    compute_plugin_features,
+    compute_plugin_features_batch,
+    feature_outputs,
+    register_feature,
+    registered_features,
+    unregister_feature,
+)
 from patchtst_har.features.statistics import compute_statistical_features, compute_statistical_features_batch
 from patchtst_har.features.topology import compute_topological_features, compute_topological_features_batch
+
+if TYPE_CHECKING:
+    from patchtst_har.features.extractor import FeatureExtractor
 
 __all__ = [
     "STATISTICAL_FEATURE_NAMES",
     "TOPOLOGICAL_FEATURE_NAMES",
+    "FeatureExtractor",
+    "compute_extended_statistics",
+    "compute_extended_statistics_batch",
+    "compute_plugin_features",
+    "compute_plugin_features_batch",
     "compute_statistical_features",
     "compute_statistical_features_batch",
     "compute_topological_features",
     "compute_topological_features_batch",
+    "extended_statistics_names",
     "feature_frame",
+    "feature_outputs",
+    "register_feature",
+    "registered_features",
     "rips_persistence",
     "takens_embedding",
+    "unregister_feature",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "FeatureExtractor":
+        return import_module("patchtst_har.features.extractor").FeatureExtractor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

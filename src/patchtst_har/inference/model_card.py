@@ -42,6 +42,7 @@ def write_model_card(
     )
     judged = "test" if split["test"] else "validation"
     scores = "\n".join(f"| {name} | {value:.4f} |" for name, value in metrics.items())
+    plugins = ", ".join(config.features.plugins) or "none"
     text = f"""# {config.experiment_name}
 
 PatchTST encoder with rotary attention, statistical and topological feature tokens; patchtst-har
@@ -49,6 +50,7 @@ PatchTST encoder with rotary attention, statistical and topological feature toke
 
 - **Input**: tri-axial wrist acceleration in g, {data.sample_rate_hz:g} Hz, windows of {data.window_size}
   samples, a decision every {data.hop_size} samples.
+- **Feature plug-ins** (must be registered where the model is loaded): {plugins}.
 - **Output**: one of {len(classes)} classes: {", ".join(classes)}. A movement that is none of these still
   gets one of these labels.
 - **Smoothing**: {config.smoothing.method}; it uses the whole recording, past and future, and is

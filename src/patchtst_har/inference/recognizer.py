@@ -17,7 +17,7 @@ from patchtst_har.data.progress import OnProgress
 from patchtst_har.data.times import check_clock, time_features
 from patchtst_har.data.windows import cut_windows
 from patchtst_har.errors import DataError, ModelFolderError
-from patchtst_har.features import compute_statistical_features_batch, compute_topological_features_batch
+from patchtst_har.features import compute_extended_statistics_batch, compute_topological_features_batch
 from patchtst_har.inference.probabilities import BATCH_SIZE, predict_probabilities
 from patchtst_har.inference.smooth import decide, hop_s, sequences_of
 from patchtst_har.inference.timeline import build_timeline, decision_spans
@@ -145,6 +145,8 @@ class Recognizer:
         ------
         DataError
             If the shape or type is wrong, or a window has values that are not finite (the window is named).
+        FeatureError
+            If a feature plug-in fails on a window.
         """
         self._check_windows(windows)
         # torch has no read-only tensors: a read-only array (a memory map) is copied.
@@ -154,7 +156,8 @@ class Recognizer:
         threads = config.features.n_threads
         rate = config.data.sample_rate_hz
         if config.model.n_stat_features:
-            stats = compute_statistical_features_batch(windows, rate, n_threads=threads)
+            plugins = config.features.plugins
+            stats = compute_extended_statistics_batch(windows, rate, plugins, n_threads=threads)
         if config.model.n_topo_features:
             topology = config.features.topology
             topo = compute_topological_features_batch(windows, rate, topology, n_threads=threads)

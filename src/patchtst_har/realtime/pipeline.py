@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from patchtst_har.data.progress import OnProgress
 from patchtst_har.data.times import time_features
 from patchtst_har.errors import DataError
-from patchtst_har.features import compute_statistical_features, compute_topological_features
+from patchtst_har.features import compute_extended_statistics, compute_topological_features
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.inference.smooth import hop_s
 from patchtst_har.models.batches import Inputs
@@ -48,7 +48,7 @@ def measure_recognizer(
     Returns
     -------
     LatencyReport
-        Stages: statistical features, topological features, inputs, model, label.
+        Stages: statistical features (and those of plug-ins), topological features, inputs, model, label.
 
     Raises
     ------
@@ -59,12 +59,12 @@ def measure_recognizer(
         raise DataError("windows: there are no windows to measure on")
     order = np.random.default_rng(0).permutation(len(windows))
     config = recognizer.config
-    rate, topology = config.data.sample_rate_hz, config.features.topology
+    rate, topology, plugins = config.data.sample_rate_hz, config.features.topology, config.features.plugins
 
     def statistical(i: int) -> Arrays:
         row = order[i % len(order)]
         window = windows[row]
-        stats = compute_statistical_features(window, rate) if config.model.n_stat_features else _EMPTY
+        stats = compute_extended_statistics(window, rate, plugins) if config.model.n_stat_features else _EMPTY
         return window, start_ns[row : row + 1], stats
 
     def topological(passed: Arrays) -> Arrays:

@@ -1,0 +1,101 @@
+"""The shipped plug-ins against slow versions written from the papers' definitions."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations, pairwise
+
+import numpy as np
+import pytest
+
+from patchtst_har.features import compute_plugin_features
+from synthetic import activity_signal
+
+
+def magnitude_of(window):
+    return np.array([math.sqrt(x * x + y * y + z * z) for x, y, z in window.astype(np.float64)])
+
+
+def jerk_rms(window, sr):
+    steps = [(b - a) * sr for a, b in pairwise(window.astype(np.float64))]
+    return [math.sqrt(sum(float(step @ step) for step in steps) / len(steps))]
+
+
+def hjorth(window, sr):
+    def variance(series):
+        mean = sum(series) / len(series)
+        return sum((value - mean) ** 2 for value in series) / len(series)
+
+    def derivative(series):
+        return [(after - before) * sr for before, after in pairwise(series)]
+
+    signal = list(magnitude_of(window))
+    first = derivative(signal)
+    second = derivative(first)
+    mobility = math.sqrt(variance(first) / variance(signal))
+    return [mobility, math.sqrt(variance(second) / variance(first)) / mobility]
+
+
+def sample_entropy(window, sr):
+    magnitude = magnitude_of(window)
+    block = 1
+    while len(magnitude) // block > 512:
+        block += 1
+    series = [magnitude[i * block : (i + 1) * block].mean() for i in range(len(magnitude) // block)]
+    tolerance = 0.2 * np.std(series)
+
+    def agreeing(length):
+        # As many templates of length m as of length m + 1: n - m.
+        templates = [np.array(series[i : i + length]) for i in range(len(series) - 2)]
+        return sum(np.abs(a - b).max() <= tolerance for a, b in combinations(templates, 2))
+
+    return [-math.log(agreeing(3) / agreeing(2))]
+
+
+REFERENCES = {"jerk_rms": jerk_rms, "hjorth": hjorth, "sample_entropy": sample_entropy}
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+@pytest.mark.parametrize(("activity", "n_samples", "sr"), [("walking", 300, 50.0), ("sitting", 601, 100.0)])
+def test_agrees_with_the_slow_reference(name, activity, n_samples, sr):
+    window = activity_signal(activity, n_samples, np.random.default_rng(5), sample_rate_hz=sr)
+    computed = compute_plugin_features(window, [name], sr)
+    np.testing.assert_allclose(computed, REFERENCES[name](window, sr), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+@pytest.mark.parametrize("n_samples", [1, 2, 3, 4, 5, 511, 512, 513, 1024, 1025])
+def test_is_defined_for_every_length(name, n_samples):
+    rng = np.random.default_rng(n_samples)
+    for window in (rng.normal(size=(n_samples, 3)), np.ones((n_samples, 3)), np.zeros((n_samples, 3))):
+        assert np.isfinite(compute_plugin_features(window.astype(np.float32), [name])).all()
+
+
+def test_known_values():
+    time_s = np.arange(2000) / 100
+    window = np.zeros((2000, 3), np.float32)
+    window[:, 2] = 1 + 0.5 * np.sin(2 * np.pi * time_s)
+    mobility, complexity = compute_plugin_features(window, ["hjorth"])
+    assert mobility == pytest.approx(2 * np.pi, rel=1e-2)
+    assert complexity == pytest.approx(1.0, rel=1e-2)
+    slope_rms = 0.5 * 2 * np.pi / np.sqrt(2)
+    assert compute_plugin_features(window, ["jerk_rms"])[0] == pytest.approx(slope_rms, rel=1e-2)
+
+
+def test_noise_is_less_regular_than_a_sine_and_stillness_is_regular():
+    rng = np.random.default_rng(0)
+    noise, sine = np.zeros((2, 500, 3), np.float32)
+    noise[:, 2] = 1 + rng.normal(0, 0.1, 500)
+    sine[:, 2] = 1 + 0.1 * np.sin(np.arange(500) / 8)
+    irregular, regular = (compute_plugin_features(window, ["sample_entropy"])[0] for window in (noise, sine))
+    # Richman and Moorman give 2.2 for long Gaussian noise at r = 0.2.
+    assert irregular == pytest.approx(2.2, abs=0.3)
+    assert regular < 0.5
+    assert compute_plugin_features(np.ones((500, 3), np.float32), ["sample_entropy"])[0] == 0
+
+
+def test_without_any_agreement_sample_entropy_is_its_upper_bound():
+    window = np.zeros((6, 3), np.float32)
+    window[:, 0] = [1, 2, 4, 8, 16, 32]
+    expected = math.log(3) + math.log(4) - math.log(2)
+    assert compute_plugin_features(window, ["sample_entropy"])[0] == pytest.approx(expected, rel=1e-6)
