@@ -73,7 +73,7 @@ def test_single_window_and_single_class_leave_undefined_scores_empty():
     assert found["transition_accuracy"] is None
     assert found["n_transitions"] == 0
     assert found["per_participant"]["summary"]["accuracy"] == {
-        "n": 1, "mean": 1.0, "sd": None, "median": 1.0, "worst_decile": 1.0,
+        "n": 1, "mean": 1.0, "sd": None, "median": 1.0, "worst_decile": None,
     }  # fmt: skip
     assert found["per_participant"]["summary"]["cohen_kappa"]["mean"] is None
     json.dumps(found, allow_nan=False)
@@ -126,7 +126,17 @@ def test_per_participant_scores_equal_scikit_learn_on_each_persons_classes():
     assert summary["mean"] == pytest.approx(values.mean())
     assert summary["sd"] == pytest.approx(values.std(ddof=1))
     assert summary["median"] == pytest.approx(np.median(values))
-    assert summary["worst_decile"] == pytest.approx(np.quantile(values, 0.1))
+    assert summary["worst_decile"] is None
+
+
+@pytest.mark.parametrize("n_people", [9, 10])
+def test_the_worst_decile_needs_ten_people(n_people):
+    truth, guess, *_ = predictions()
+    participants = np.arange(truth.size) % n_people
+    found = evaluate(truth, guess, classes=CLASSES, participants=participants)["per_participant"]
+    values = [record["accuracy"] for record in found["scores"]]
+    expected = None if n_people < 10 else pytest.approx(np.quantile(values, 0.1))
+    assert found["summary"]["accuracy"]["worst_decile"] == expected
 
 
 def test_pooled_and_per_person_are_different_quantities():

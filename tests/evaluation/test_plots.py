@@ -1,5 +1,6 @@
 import re
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -81,7 +82,8 @@ def test_confusion_shows_counts_and_percentages_and_escapes_names():
 
 def test_learning_curves_mark_the_best_epoch_and_live_without_validation():
     history = {"val": {"loss": [(1, 1.0), (2, 0.5), (3, 0.6)], "macro_f1": [(1, 0.2), (2, 0.612), (3, 0.5)]}}
-    assert "best 0.612, epoch 2" in text_of(plots.plot_learning_curves(history))
+    # In the title of the panel, where no curve runs.
+    assert "Macro F1 (best 0.612, epoch 2)" in text_of(plots.plot_learning_curves(history))
     assert "Macro F1" in text_of(plots.plot_learning_curves({}))
 
 
@@ -158,6 +160,50 @@ def test_reliability_leaves_out_bins_of_few_windows():
     assert plots.plot_reliability({"raw": bins}) == one
     bins[1] |= {"accuracy": 0.9}
     assert plots.plot_reliability({"raw": bins}) != one
+
+
+@pytest.mark.parametrize("name", ["learning", "reliability", "persons"])
+def test_legends_stand_outside_the_axes(scores, latency, timeline, name):
+    root = ElementTree.fromstring(all_plots(scores, latency, timeline)[name]())  # noqa: S314 - made here
+    legends = {group.get("id") for group in root.iter() if "legend" in group.get("id", "")}
+    inside = [
+        part.get("id")
+        for group in root.iter()
+        if "-axes_" in group.get("id", "")
+        for part in group.iter()
+        if part.get("id") in legends
+    ]
+    assert len(legends) == 1
+    assert inside == []
+
+
+def test_reliability_shows_both_series_where_they_coincide_and_the_whole_last_bin(scores):
+    bins = scores["raw"]["calibration"]["bins"]
+    svg = plots.plot_reliability({"raw": bins, "smoothed": bins})
+    root = ElementTree.fromstring(svg)  # noqa: S314 - made here
+    right = next(group for group in root.iter() if group.get("id") == "reliability-axes_2")
+    boxes = [part for part in right.iter() if "d" in part.attrib]
+    surface = next(p for p in boxes if "fill: #e69f00" in p.get("style", ""))
+    line = next(p for p in boxes if "stroke: #0072b2" in p.get("style", ""))
+    assert "fill: none" in line.get("style")
+    panel = [float(x) for x in re.findall(r"[ML] ([\d.]+)", boxes[0].get("d"))]
+    for series in (surface, line):
+        edges = [float(x) for x in re.findall(r"[ML] ([\d.]+)", series.get("d"))]
+        assert min(panel) + 1 < min(edges)
+        assert max(edges) < max(panel) - 1
+
+
+@pytest.mark.parametrize("n_classes", [5, 9, 12])
+def test_confusion_text_is_not_shrunk_by_the_page(n_classes):
+    counts = np.full((n_classes, n_classes), 1234)
+    names = [f"activity {i}" for i in range(n_classes)]
+    svg = plots.plot_confusions({"Raw": counts, "Smoothed": counts}, names)
+    width_pt = float(re.search(r'viewBox="0 0 ([\d.]+)', svg)[1])
+    # The text column of a report is 935 px (701 pt) wide.
+    assert width_pt <= 701
+    sizes = {float(size) for size in re.findall(r"font-size: ([\d.]+)px", svg)}
+    assert min(sizes) >= 8
+    assert text_of(svg).count("1,234") == 2 * n_classes**2
 
 
 def test_colours_belong_to_positions_and_never_repeat():

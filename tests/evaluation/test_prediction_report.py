@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,7 +7,10 @@ import pytest
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation.prediction_report import render_prediction_report
 
-INFO = {"recording_info": {"name": "P7.csv", "rate_hz": 100.0}, "model_info": {"model": {"layers": 2}}}
+INFO = {
+    "recording_info": {"name": "P7.csv", "rate_hz": 104.28616122640526},
+    "model_info": {"model": {"layers": 2}},
+}
 
 
 def render(timeline, tmp_path, **options):
@@ -27,8 +32,8 @@ def test_page_shows_facts_minutes_and_warnings(timeline, tmp_path, parse_page):
         "94.2 % of the recording's span",
         "rest is at 0.1 g <not 1 g>",
         "cannot be told from this recording",
-        "model.layers 2",
-        "rate_hz 100.0",
+        "model: layers 2",
+        "rate (Hz) 104.3",
         "Tue 03 Mar 2026",
     ):
         assert part in text, part
@@ -82,10 +87,131 @@ def test_a_short_recording_is_drawn_along_its_own_time(timeline, tmp_path, parse
     text = parse_page(render(timeline.iloc[:60], tmp_path)).sections
     assert "08:05" in text["timeline"]
     assert "24:00" not in text["timeline"]
-    assert "Minutes with data" in text["minutes"]
     whole = parse_page(render(timeline, tmp_path)).sections
     assert "24:00" in whole["timeline"]
     assert "Hours with data" in whole["minutes"]
+
+
+def test_the_chart_of_days_needs_an_hour_and_has_the_unit_that_suits(timeline, tmp_path, parse_page):
+    short = parse_page(render(timeline.iloc[:354], tmp_path)).sections["minutes"]
+    assert "with data" not in short
+    assert "shorter than an hour" in short
+    assert "Mon 02 Mar 2026" in short
+    assert "59.0" in short
+    hour = parse_page(render(timeline.iloc[:360], tmp_path)).sections["minutes"]
+    assert "Minutes with data" in hour
+    info = {"start": "2026-03-02 06:00", "end": "2026-03-02 12:00"}
+    sparse = parse_page(render(timeline.iloc[:10], tmp_path, recording_info=info)).sections["minutes"]
+    assert "Seconds with data" in sparse
+
+
+def extent_of(svg_page):
+    """Left and right edge of the grey bar of the first row of the timeline, in points."""
+    grey = re.search(r'<path d="M ([\d.]+) [\d.]+\s+L ([\d.]+) [^"]*"[^>]*style="fill: #ececec', svg_page)
+    bars = re.search(r'<path d="M ([\d.]+) [\d.]+\s+L ([\d.]+) [^"]*"[^>]*style="fill: #0072b2', svg_page)
+    return [float(x) for x in (*grey.groups(), *bars.groups())]
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+@pytest.mark.parametrize("as_file", [False, True])
+def test_unlabelled_ends_count_and_are_drawn_grey(tmp_path, parse_page, zone, as_file):
+    start = pd.date_range("2026-03-02 10:00", periods=6, freq="10s", tz=zone, unit="ns")
+    rows = pd.DataFrame({"start": start, "end": start + pd.Timedelta("10s"), "label": "a", "probability": 1})
+    if as_file:
+        rows.to_csv(tmp_path / "rows.csv", index=False)
+    # The recording's own stamps are in UTC: an hour before the clock of the timeline.
+    info = (
+        {"start": "2026-03-02 08:58:00+00:00", "end": "2026-03-02 09:08:00+00:00"}
+        if zone
+        else {"start": "2026-03-02 09:58:00", "end": "2026-03-02T10:08:00.000"}
+    )
+    html = render(tmp_path / "rows.csv" if as_file else rows, tmp_path, recording_info=info)
+    text = " ".join(parse_page(html).sections.values())
+    assert "2026-03-02 09:58 to 2026-03-02 10:08" in text
+    assert "1 min 00 s labelled 10.0 % of the recording's span" in text
+    assert "9 min 00 s without data or label" in text
+    left, right, first, last = extent_of(html)
+    assert (first - left) / (right - left) == pytest.approx(0.2, abs=1e-3)
+    assert (last - first) / (right - left) == pytest.approx(0.1, abs=1e-3)
+
+
+def test_days_without_any_label_have_a_grey_row(timeline, tmp_path, parse_page):
+    info = {"start": "2026-03-01 12:00", "end": "2026-03-06 12:00"}
+    html = render(timeline, tmp_path, recording_info=info)
+    page = parse_page(html).sections
+    assert "Sun 01 Mar" in page["timeline"]
+    assert "Fri 06 Mar" in page["timeline"]
+    assert "47.1 % of the recording's span" in " ".join(page.values())
+    # Of a recording with years of pause, only the days with labels.
+    years = parse_page(render(timeline, tmp_path, recording_info={"start": "2019-01-01"})).sections[
+        "timeline"
+    ]
+    assert "Days without any label are left out" in years
+    assert "Tue 01 Jan" not in years
+
+
+def test_a_recording_is_never_shorter_than_its_labels(timeline, tmp_path):
+    info = {"start": timeline["start"].iloc[1].isoformat(), "end": timeline["start"].iloc[5].isoformat()}
+    assert "100.0 % of the recording" in render(timeline.iloc[:60], tmp_path, recording_info=info)
+
+
+@pytest.mark.parametrize("value", ["noon", "", 12.5])
+def test_an_end_that_is_no_time_is_refused(timeline, tmp_path, value):
+    with pytest.raises(DataError, match=r"recording_info: end: not a time"):
+        render(timeline, tmp_path, recording_info={"end": value})
+    assert not (tmp_path / "out.html").exists()
+
+
+@pytest.mark.parametrize("clock", ["UTC", "local wall clock", "Europe/Paris"])
+def test_the_clock_is_said_beside_the_times(timeline, tmp_path, clock):
+    header = render(timeline, tmp_path, recording_info={"clock": clock}).partition("</header>")[0]
+    assert f"2026-03-04 20:00 (times: {clock})" in header
+    assert "times:" not in render(timeline, tmp_path)
+
+
+def test_what_was_dropped_is_told_in_words(timeline, tmp_path, parse_page):
+    def told(dropped):
+        return parse_page(render(timeline, tmp_path, recording_info={"dropped": dropped})).sections[
+            "recording"
+        ]
+
+    counts = {"n_nonfinite": 12, "n_zero": 0, "short_stretches": 3, "too_noisy": 1}
+    expected = "dropped 12 samples that are not numbers, 3 stretches shorter than a window, 1 too noisy"
+    assert expected in told(counts)
+    assert "dropped nothing" in told({"n_zero": 0})
+
+
+def test_warnings_stand_out_and_notices_do_not(timeline, tmp_path):
+    html = render(timeline, tmp_path, warnings=["rest is off <x>"], notices=["the model is closed <y>"])
+    assert re.findall(r'<p class="warning">.*?</p>', html) == [
+        '<p class="warning"><strong>Warning:</strong> rest is off &lt;x&gt;</p>'
+    ]
+    assert '<p class="note">the model is closed &lt;y&gt;</p>' in html
+
+
+def test_facts_are_words_and_numbers_for_reading(timeline, tmp_path, parse_page):
+    info = {
+        "rest_magnitude_g": 9.808362238975329,
+        "sample_rate_hz": 104.28616122640526,
+        "n_samples": 1234567,
+        "n_repeated_stamps": 0,
+        "duration_s": 123456.78,
+        "rest_magnitude_basis": None,
+        "axis_gains": [1.00004, np.float32(0.5)],
+        "tiny": 1.23456e-7,
+    }
+    text = parse_page(render(timeline, tmp_path, recording_info=info)).sections["recording"]
+    for part in (
+        "rest magnitude (g) 9.808 ",
+        "sample rate (Hz) 104.3 ",
+        "number of samples 1234567 ",
+        "number of repeated stamps 0 ",
+        "duration (s) 123457 ",
+        "rest magnitude basis (none) ",
+        "axis gains 1, 0.5 ",
+        "tiny 1.235e-07",
+    ):
+        assert part in text, part
 
 
 def test_a_single_window_is_a_report(timeline, tmp_path):

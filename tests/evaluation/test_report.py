@@ -76,17 +76,16 @@ def test_every_section_has_its_numbers(run_dir, page_of):
         "confusion": [f"{n:,}" for row in raw["confusion"]["counts"] for n in row if n],
         "people": ["P101", "P112", three(raw["per_participant"]["scores"][3]["macro_f1"])],
         "calibration": [three(raw["calibration"][key]) for key in ("ece", "brier", "nll")],
-        "timeline": ["annotated", "smoothed", "no data", "median of the held-out people"],
+        "timeline": ["annotated", "smoothed", "no data", "nearest to the median of the held-out people"],
         "cross-validation": ["in 4 folds", "random forest, 56 features", "0.760"],
         "complexity": ["118,213", "1,612,800", "461.8 KiB", "encoder.0"],
         "latency": ["statistics", "HMM filter", "n/a", latency["verdict"], "First call"],
         "environment": ["Example CPU", "3.11.9"],
         "configuration": [
-            "training.lr",
-            "0.0001",
+            "training.lr 0.0001",
             "data.split",
             "training.warmup_steps 77",
-            "final_macro_f1 0.8125",
+            "final macro f1 0.8125",
         ],
     }
     assert set(expected) == set(text) - {""}
@@ -143,13 +142,29 @@ def test_recording_timeline_of_the_command_line_is_drawn(run_dir, timeline, page
 
 
 @pytest.mark.usefixtures("without_drawing")
-def test_one_held_out_person_has_no_interval(run_dir, page_of):
+@pytest.mark.parametrize("remove", [True, False])
+def test_one_held_out_person_has_no_interval(run_dir, page_of, remove):
     document = json.loads((run_dir / "evaluation.json").read_text())
-    del document["bootstrap"]
+    if remove:
+        del document["bootstrap"]
+    else:
+        for part in document["bootstrap"].values():
+            part["n_participants"] = 1
+            for score in ("accuracy", "macro_f1", "cohen_kappa"):
+                part[score] |= {"low": None, "high": None}
+    document["split"]["test"] = ["P101"]
     (run_dir / "evaluation.json").write_text(json.dumps(document))
-    text = page_of(run_dir).sections
-    assert "no interval: needs several people" in text["headline"]
-    assert "distinguishable" not in text["headline"]
+    (run_dir / "cross_validation.json").unlink()
+    page = page_of(run_dir)
+    text = page.sections
+    assert "scored on 1 person whom the model never met" in text[""]
+    assert "On 1 held-out person the shipped model" in text["headline"]
+    assert "rest on 1 person." in text["headline"]
+    assert text["headline"].count("no interval: needs several people") == 2
+    for section in ("headline", "scores"):
+        remarks = text[section].replace("no interval: needs several people", "")
+        assert "distinguishable" not in remarks
+        assert "interval" not in remarks.lower()
 
 
 @pytest.mark.usefixtures("without_drawing")
@@ -188,13 +203,72 @@ def test_a_better_baseline_is_said_in_the_headline(run_dir, page_of, offset, sen
 def test_few_people_and_no_transition_are_said(run_dir, page_of):
     document = json.loads((run_dir / "evaluation.json").read_text())
     document["split"]["test"] = ["P101", "P102"]
-    document["smoothed"]["per_participant"]["n_participants"] = 2
+    for title in ("raw", "smoothed"):
+        for spread in document[title]["per_participant"]["summary"].values():
+            spread["n"] = 9
     document["raw"] |= {"n_transitions": 0, "transition_accuracy": None}
     (run_dir / "evaluation.json").write_text(json.dumps(document))
     text = page_of(run_dir).sections
-    assert "2 people; with so few, the interval is itself unreliable" in text["headline"]
+    assert re.search("2 people; with so few, the interval is itself unreliable", text["headline"])
     assert "For one person in ten" not in text["headline"]
+    assert re.search(r"Macro F1 Raw +\d\.\d{3} ± \d\.\d{3} +\d\.\d{3} +n/a +9", text["scores"])
     assert "Transition accuracy: n/a, because" in text["scores"]
+
+
+@pytest.mark.usefixtures("without_drawing")
+@pytest.mark.parametrize(
+    ("known", "chosen"),
+    [
+        ({"P101": 0.2, "P102": 0.5, "P103": 0.9}, "P102"),
+        ({"P101": 0.9, "P102": 0.3, "P103": 0.8, "P104": 0.1}, "P102"),
+        ({"P101": 0.9, "P102": 0.6}, "P102"),
+    ],
+)
+def test_the_person_drawn_is_the_one_nearest_to_the_median(run_dir, page_of, known, chosen):
+    def change(document):
+        for row in document["smoothed"]["per_participant"]["scores"]:
+            row["macro_f1"] = known.get(row["participant"])
+
+    damage(run_dir, "evaluation.json", change)
+    text = page_of(run_dir).sections["timeline"]
+    assert f"Person {chosen}, whose smoothed macro F1 is nearest to the median" in text
+
+
+@pytest.mark.usefixtures("without_drawing")
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [("evaluation.json", "on the held-out people"), ("cross_validation.json", "in the cross-validation")],
+)
+def test_smoothing_that_lowers_the_score_is_a_limit_in_bold(run_dir, name, where):
+    assert "Smoothing lowered" not in render_report(run_dir).read_text(encoding="utf-8")
+    damage(run_dir, name, lambda d: (d["raw"].update(macro_f1=0.7214), d["smoothed"].update(macro_f1=0.7104)))
+    html = render_report(run_dir).read_text(encoding="utf-8")
+    found = re.findall(r"<li><strong>(Smoothing lowered.*?)</li>", html)
+    assert found == [f"Smoothing lowered macro F1 {where}</strong>, from 0.721 to 0.710."]
+
+
+@pytest.mark.usefixtures("without_drawing")
+def test_the_cross_validation_comes_first_and_alone_still_has_its_limits(run_dir, page_of):
+    damage(run_dir, "cross_validation.json", lambda d: d["raw"].update(macro_f1=0.4321))
+    text = page_of(run_dir).sections["headline"]
+    crossed, shipped = text.index("0.432 cross-validated macro F1, raw"), text.index("held-out macro F1, raw")
+    assert crossed < shipped
+    assert text.index("every person held out once") < text.index("shipped model, 12 people")
+    assert text.index("With every person held out once, in 4 folds") < text.index("On 12 held-out people")
+    (run_dir / "evaluation.json").unlink()
+    alone = page_of(run_dir).sections["headline"]
+    assert "0.432 cross-validated macro F1, raw" in alone
+    assert "Scores on held-out people: not measured in this run" in alone
+    assert "beats the model" in alone
+
+
+@pytest.mark.usefixtures("without_drawing")
+def test_scores_without_an_interval_have_a_dash_that_is_explained(run_dir):
+    html = render_report(run_dir).read_text(encoding="utf-8")
+    assert "<td></td>" not in html.partition('id="scores"')[2].partition("</section>")[0]
+    assert "Intervals only for macro F1, accuracy and kappa (\u2013: not computed)" in html
+    row = re.search(r'<tr><th scope="row">Weighted F1</th>(.*?)</tr>', html, re.DOTALL)[1]
+    assert re.findall(r"<td>(.*?)</td>", row)[1::2] == ["\u2013", "\u2013"]
 
 
 @pytest.mark.usefixtures("without_drawing")
@@ -203,7 +277,7 @@ def test_a_class_without_test_windows_is_named_as_a_limit(run_dir, page_of):
     document["raw"] |= {"n_classes_present": 4, "macro_f1_present": 0.987}
     (run_dir / "evaluation.json").write_text(json.dumps(document))
     text = page_of(run_dir).sections["headline"]
-    assert "1 of 5 classes do not occur in the test set" in text
+    assert re.search("1 of 5 classes +does not occur in the test set and counts as 0", text)
     assert "0.987 raw" in text
 
 

@@ -12,6 +12,9 @@ from patchtst_har.evaluation import confusion
 
 SCORES = ("accuracy", "macro_f1", "cohen_kappa")
 
+MIN_PEOPLE_FOR_DECILE = 10
+"""With fewer people, nobody is the worst tenth: the 10th percentile would lie between the worst two."""
+
 
 def participant_confusions(
     y_true: npt.NDArray[np.int64],
@@ -70,7 +73,8 @@ def participant_scores(names: list[str], counts: npt.NDArray[np.int64]) -> dict[
         ``n_participants``; ``scores``: one record a person with n, accuracy, macro F1 over the classes that
         this person truly shows, and Cohen's kappa (None if the person shows and is given a single class);
         ``summary``: of each score the mean, the standard deviation between people (n - 1; None for one
-        person), the median, the 10th percentile (``worst_decile``), and the number of people it stands on.
+        person), the median, the 10th percentile (``worst_decile``; None for fewer than 10 people), and the
+        number of people it stands on.
     """
     present = counts.sum(axis=-1) > 0
     columns = {
@@ -103,7 +107,7 @@ def _summary(values: npt.NDArray[np.float64]) -> dict[str, float | int | None]:
         "mean": float(known.mean()),
         "sd": float(known.std(ddof=1)) if known.size > 1 else None,
         "median": float(np.median(known)),
-        "worst_decile": float(np.quantile(known, 0.1)),
+        "worst_decile": float(np.quantile(known, 0.1)) if known.size >= MIN_PEOPLE_FOR_DECILE else None,
     }
 
 

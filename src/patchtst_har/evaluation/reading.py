@@ -18,8 +18,8 @@ from patchtst_har.files import read_json
 
 Checked = TypeVar("Checked", bound=Record)
 
-# Offsets change within a recording that spans a change to summer time, so they go before parsing.
-_ZONE = r"(?<=\d)(?:Z|[+-]\d\d:?\d\d)$"
+ZONE = r"(?<=\d)(?:Z|[+-]\d\d:?\d\d)$"
+"""The zone of an ISO 8601 time. Offsets change within a recording that spans a change to summer time."""
 
 
 def read_record(path: Path, kind: type[Checked]) -> Checked | None:
@@ -124,7 +124,7 @@ def wall_clock(texts: pd.Series[str], source: str) -> pd.Series[Any]:
         If one is not a time; the message begins with `source`.
     """
     try:
-        times = pd.to_datetime(texts.str.replace(_ZONE, "", regex=True), format="ISO8601")
+        times = pd.to_datetime(texts.str.replace(ZONE, "", regex=True), format="ISO8601")
     except ValueError as error:
         raise DataError(f"{source}: not a time ({error})") from error
     if times.isna().any():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from patchtst_har.evaluation.persons import MIN_PEOPLE_FOR_DECILE
 
 
 class Record(BaseModel):
@@ -61,13 +63,18 @@ class PersonScores(Record):
 
 
 class Spread(Record):
-    """A score over people."""
+    """A score over people; ``worst_decile`` is None for fewer than 10 people."""
 
     n: int
     mean: float | None
     sd: float | None
     median: float | None
     worst_decile: float | None
+
+    @field_validator("worst_decile")
+    @classmethod
+    def _drop_of_few(cls, value: float | None, info: ValidationInfo) -> float | None:
+        return value if info.data.get("n", 0) >= MIN_PEOPLE_FOR_DECILE else None
 
 
 class SpreadOfScores(Record):

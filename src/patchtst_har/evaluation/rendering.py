@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 
-from patchtst_har.evaluation.records import Interval, Spread
+from patchtst_har.evaluation.records import Bootstrap, Interval, Spread
 
 _DASH = "\u2013"
 _NONE = "n/a"
+_UNITS = {"hz": "Hz", "g": "g", "s": "s", "ms": "ms", "us": "µs"}
+# The name of a package is no phrase.
+_KEPT_NAMES = frozenset({"patchtst_har"})
 
 
 def render(template: str, **values: Any) -> str:
@@ -31,6 +35,8 @@ def render(template: str, **values: Any) -> str:
         duration=duration,
         size=size,
         count=count,
+        counted=counted,
+        bounded=bounded,
     )
     return environment.get_template(template).render(**values)
 
@@ -52,6 +58,11 @@ def interval(value: Interval, signed: bool = False) -> str:
     if signed:
         return f"{value.low:+.3f} to {value.high:+.3f}"
     return f"{value.low:.3f}{_DASH}{value.high:.3f}"
+
+
+def bounded(value: Bootstrap | None) -> Bootstrap | None:
+    """Return the intervals if there are any: a single person has none."""
+    return None if value is None or value.raw.macro_f1.low is None else value
 
 
 def spread(value: Spread) -> str:
@@ -84,8 +95,47 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def counted(value: int, one: str, many: str) -> str:
+    """Return a whole number and what it counts, in the singular for 1."""
+    return f"{count(value)} {one if value == 1 else many}"
+
+
+def facts(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield names in words and values for reading of nested mappings: floats have 4 significant digits."""
+    for name, value in values.items():
+        path = f"{prefix}{words(name)}"
+        if isinstance(value, Mapping):
+            yield from facts(value, f"{path}: ")
+        elif isinstance(value, list | tuple):
+            yield path, ", ".join(readable(item) for item in value) or "(none)"
+        else:
+            yield path, readable(value)
+
+
+def words(name: str) -> str:
+    """Return a key in words: ``sample_rate_hz`` is "sample rate (Hz)", ``n_gaps`` "number of gaps"."""
+    if name in _KEPT_NAMES:
+        return name
+    parts = name.split("_")
+    if len(parts) > 1 and parts[-1] in _UNITS:
+        parts[-1] = f"({_UNITS[parts[-1]]})"
+    if len(parts) > 1 and parts[0] == "n":
+        parts[0] = "number of"
+    return " ".join(filter(None, parts))
+
+
+def readable(value: Any) -> str:
+    """Return a value for reading: a float with 4 significant digits."""
+    if value is None:
+        return "(none)"
+    if not isinstance(value, float | np.floating):
+        return str(value)
+    number = float(value)
+    return f"{number:.0f}" if 1e4 <= abs(number) < 1e15 else f"{number:.4g}"
+
+
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield dotted names and text values of nested mappings."""
+    """Yield dotted names and exact values of nested mappings, as one would write them in a settings file."""
     for name, value in values.items():
         path = f"{prefix}{name}"
         if isinstance(value, Mapping):

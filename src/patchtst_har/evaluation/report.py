@@ -14,7 +14,7 @@ from markupsafe import Markup
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation import plots, reading, records
-from patchtst_har.evaluation.rendering import flatten, render
+from patchtst_har.evaluation.rendering import facts, flatten, render
 from patchtst_har.files import atomic_write_text, ensure_folder
 
 REPORT_FILE = "report.html"
@@ -98,11 +98,12 @@ def render_report(run_dir: str | Path) -> Path:
         figures={name: Markup(svg) for name, svg in figures.items()},  # noqa: S704 - made here, text in it escaped
         person=person,
         headline=_headline(run.evaluation) if run.evaluation else None,
-        environment=list(flatten(run.environment or {})),
-        host=list(flatten(run.latency.host)) if run.latency else [],
+        lowered=_lowered(run),
+        environment=list(facts(run.environment or {})),
+        host=list(facts(run.latency.host)) if run.latency else [],
         logged=[
             ("Logged parameters", list(flatten(run.params or {}))),
-            ("Summary at the end of the run", list(flatten(_final_metrics(run.summary)))),
+            ("Summary at the end of the run", list(facts(_final_metrics(run.summary)))),
         ],
         configuration=list(flatten(run.config.model_dump(mode="json"))),
     )
@@ -201,13 +202,25 @@ def _refuse_unknown(file: str, labels: Iterable[str], classes: Sequence[str]) ->
 
 
 def _typical_person(scored: records.Evaluation) -> str | None:
-    """Return the person whose smoothed macro F1 is the (lower) median: neither the best nor the worst."""
+    """Return the person whose smoothed macro F1 is nearest to the median (of two equally near, the lower)."""
     persons = scored.smoothed.per_participant
-    if persons is None:
+    known = (
+        {row.participant: row.macro_f1 for row in persons.scores if row.macro_f1 is not None}
+        if persons
+        else {}
+    )
+    if not known:
         return None
-    known = [row for row in persons.scores if row.macro_f1 is not None]
-    ordered = sorted(known, key=lambda row: (row.macro_f1 or 0.0, row.participant))
-    return ordered[(len(ordered) - 1) // 2].participant if ordered else None
+    median = float(np.median(list(known.values())))
+    # Rounded: the two in the middle of an even number are equally near but for the last digit.
+    return min(known, key=lambda name: (round(abs(known[name] - median), 12), known[name], name))
+
+
+def _lowered(run: Run) -> list[tuple[str, float, float]]:
+    """Return where smoothing lowers macro F1 by as much as the report shows: where, before, after."""
+    parts = {"on the held-out people": run.evaluation, "in the cross-validation": run.cross_validation}
+    scores = [(where, part.raw.macro_f1, part.smoothed.macro_f1) for where, part in parts.items() if part]
+    return [row for row in scores if round(row[2], 3) < round(row[1], 3)]
 
 
 def _headline(scored: records.Evaluation) -> dict[str, Any]:

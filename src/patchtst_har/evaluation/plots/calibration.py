@@ -9,7 +9,7 @@ from patchtst_har.evaluation.plots.style import RAW, SMOOTHED, TRUTH, add_grid, 
 
 MIN_WINDOWS = 10
 _COLOURS = (RAW, SMOOTHED)
-_MARKERS = ("o", "s")
+_STYLES = ("o-", "s--")
 
 
 def plot_reliability(bins: Mapping[str, Sequence[Mapping[str, Any]]], *, name: str = "reliability") -> str:
@@ -31,21 +31,22 @@ def plot_reliability(bins: Mapping[str, Sequence[Mapping[str, Any]]], *, name: s
     with settings(name):
         figure, (left, right) = new_figure(9, 3.4, ncols=2)
         left.plot([0, 1], [0, 1], color=TRUTH, linewidth=0.9, linestyle=":")
-        for (label, rows), colour, marker in zip(bins.items(), _COLOURS, _MARKERS, strict=False):
+        for k, ((label, rows), colour) in enumerate(zip(bins.items(), _COLOURS, strict=False)):
             filled = [row for row in rows if row["n"] >= MIN_WINDOWS]
             x, y = [row["confidence"] for row in filled], [row["accuracy"] for row in filled]
-            left.plot(
-                x, y, marker=marker, markersize=4, linewidth=1.4, color=colour, label=label, clip_on=False
-            )
+            left.plot(x, y, _STYLES[k], markersize=4, linewidth=1.4, color=colour, label=label, clip_on=False)
             total = sum(row["n"] for row in rows)
             edges = [row["lower"] for row in rows] + [rows[-1]["upper"]]
             shares = [100 * row["n"] / total for row in rows]
-            right.stairs(shares, edges, color=colour, linewidth=1.5, label=label)
+            # The first lies below as a surface, the second above as a line: both show where they coincide.
+            look: dict[str, Any] = {"fill": True, "alpha": 0.45} if k == 0 else {"linewidth": 1.6}
+            right.stairs(shares, edges, color=colour, **look)
         left.set(xlabel="Confidence", ylabel="Fraction correct", xlim=(0, 1), ylim=(0, 1), aspect="equal")
         left.set_title("Reliability")
-        right.set(xlabel="Confidence", ylabel="% of windows", xlim=(0, 1))
+        right.set(xlabel="Confidence", ylabel="% of windows", xlim=(-0.02, 1.02))
         right.set_title("Distribution of confidence")
         for axes in (left, right):
             add_grid(axes)
-            axes.legend(loc="upper left")
+        handles, labels = left.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2)
         return to_svg(figure, name, "Fraction correct against confidence; distribution of confidence")

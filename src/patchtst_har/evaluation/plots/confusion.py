@@ -12,12 +12,14 @@ from patchtst_har.evaluation.confusion import row_normalised
 from patchtst_har.evaluation.plots.style import new_figure, settings, to_svg
 
 _MAX_CLASSES_WITH_COUNTS = 12
+# A page shows a wider picture smaller, and its text with it.
+_PAGE_WIDTH_IN = 9.7
 
 
 def plot_confusions(
     matrices: Mapping[str, npt.ArrayLike], classes: Sequence[str], *, name: str = "confusion"
 ) -> str:
-    """Draw confusion matrices side by side: colour is the fraction of the true class, text adds the count.
+    """Draw confusion matrices: colour is the fraction of the true class, text adds the count.
 
     Parameters
     ----------
@@ -31,16 +33,19 @@ def plot_confusions(
     Returns
     -------
     str
-        An SVG element.
+        An SVG element: the matrices beside each other, or below each other where a page is too narrow.
     """
-    side = max(3.4, 0.62 * len(classes) + 1.2)
+    side = min(max(3.4, 0.62 * len(classes) + 1.2), _PAGE_WIDTH_IN - 0.5)
+    beside = side * len(matrices) + 0.5 <= _PAGE_WIDTH_IN
+    rows, columns = (1, len(matrices)) if beside else (len(matrices), 1)
     with settings(name):
         figure, grid = new_figure(
-            side * len(matrices) + 0.5, side, layout="compressed", ncols=len(matrices), squeeze=False
+            side * columns + 0.5, side * rows, layout="compressed", nrows=rows, ncols=columns, squeeze=False
         )
-        for column, (title, counts) in enumerate(matrices.items()):
-            _matrix(grid[0, column], np.asarray(counts), classes, first=column == 0)
-            grid[0, column].set_title(title)
+        for k, (title, counts) in enumerate(matrices.items()):
+            axes = grid.flat[k]
+            _matrix(axes, np.asarray(counts), classes, first=k == 0 or not beside)
+            axes.set_title(title)
         return to_svg(figure, name, "Confusion matrices: " + ", ".join(matrices))
 
 
@@ -70,6 +75,6 @@ def _write_cells(axes: Axes, counts: npt.NDArray[np.int64], fractions: npt.NDArr
             f"{100 * share:.0f} %\n{counts[i, j]:,}",
             ha="center",
             va="center",
-            fontsize=7.5,
+            fontsize=8,
             color="white" if share > 0.55 else "#222222",
         )

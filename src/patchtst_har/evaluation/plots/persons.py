@@ -54,8 +54,8 @@ def plot_persons(
         axes.set_xlim(-0.8, max(len(people) - 0.2, 0.8))
         _name_people(axes, [str(row["participant"]) for row in people])
         add_grid(axes, "y")
-        axes.legend(loc="lower right", ncols=2)
-        return to_svg(figure, name, f"{label}, raw and smoothed, {len(people)} people")
+        figure.legend(loc="outside upper right", ncols=2)
+        return to_svg(figure, name, f"{label}, raw and smoothed; people: {len(people)}")
 
 
 def _name_people(axes: Any, people: list[str]) -> None:

@@ -16,6 +16,7 @@ from patchtst_har.evaluation.plots.style import (
     to_svg,
 )
 from patchtst_har.evaluation.plots.timeline import (
+    Extent,
     add_class_legend,
     bare,
     days_of,
@@ -25,11 +26,14 @@ from patchtst_har.evaluation.plots.timeline import (
 )
 
 _DAY = pd.Timedelta(days=1)
-_SHORT_MIN = 180
+_UNITS_MIN = ((60, "Hours"), (1, "Minutes"), (1 / 60, "Seconds"))
 _WHOLE_DAY_MIN = 1440
+_MAX_DAYS_WITHOUT_GAPS = 62
 
 
-def plot_days(timeline: pd.DataFrame, classes: Sequence[str], *, name: str = "days") -> str:
+def plot_days(
+    timeline: pd.DataFrame, classes: Sequence[str], *, extent: Extent | None = None, name: str = "days"
+) -> str:
     """Draw a timeline with one row a calendar day, midnight to midnight.
 
     Parameters
@@ -38,21 +42,29 @@ def plot_days(timeline: pd.DataFrame, classes: Sequence[str], *, name: str = "da
         Columns ``start, end`` (datetime64), ``label``.
     classes : sequence of str
         Class names in the order of their colours.
+    extent : pair of Timestamp, optional
+        First and last moment of the recording, drawn grey where it has no label; default: those of the rows.
     name : str
         Put before every id in the SVG.
 
     Returns
     -------
     str
-        An SVG element.
+        An SVG element. Beyond 62 days, days without any label are left out, and the plot says so.
     """
     pieces = split_at_midnight(merge_runs(timeline))
-    days = sorted(pieces["day"].unique())
+    begin, end = extent or (timeline["start"].min(), timeline["end"].max())
+    whole = pd.date_range(begin.normalize(), (end - pd.Timedelta(1, "ns")).normalize(), freq="D")
+    days = whole if len(whole) <= _MAX_DAYS_WITHOUT_GAPS else pd.DatetimeIndex(sorted(pieces["day"].unique()))
     with settings(name):
         figure, axes = new_figure(9, 0.42 * len(days) + 0.6 + legend_height_in(classes))
         for y, day in enumerate(days):
-            draw_runs(axes, pieces[pieces["day"] == day], classes, y, x0=days_of(pd.Timestamp(day)), scale=24)
-        axes.set_yticks(range(len(days)), labels=[f"{pd.Timestamp(day):%a %d %b}" for day in days])
+            x0, runs = days_of(day), pieces[pieces["day"] == day]
+            span = tuple((days_of(t) - x0) * 24 for t in (max(begin, day), min(end, day + _DAY)))
+            draw_runs(axes, runs, classes, y, x0=x0, scale=24, span=span)
+        if len(days) < len(whole):
+            axes.set_xlabel("Days without any label are left out")
+        axes.set_yticks(range(len(days)), labels=[f"{day:%a %d %b}" for day in days])
         axes.set_ylim(len(days) - 0.55, -0.45)
         axes.set_xticks(range(0, 25, 3), labels=[f"{hour:02d}:00" for hour in range(0, 25, 3)])
         axes.set_xlim(0, 24)
@@ -63,7 +75,7 @@ def plot_days(timeline: pd.DataFrame, classes: Sequence[str], *, name: str = "da
 
 
 def plot_daily_minutes(minutes: pd.DataFrame, *, name: str = "minutes") -> str:
-    """Draw the time of each class as one stacked bar a day; in minutes where no day has 3 hours.
+    """Draw the time of each class as one stacked bar a day, in the unit that suits the longest day.
 
     Parameters
     ----------
@@ -82,7 +94,7 @@ def plot_daily_minutes(minutes: pd.DataFrame, *, name: str = "minutes") -> str:
     with settings(name):
         figure, axes = new_figure(9, 0.42 * len(minutes) + 1.3)
         left = np.zeros(len(minutes))
-        scale, unit = (60, "Hours") if longest > _SHORT_MIN else (1, "Minutes")
+        scale, unit = next(pair for pair in _UNITS_MIN if longest > 3 * pair[0] or pair == _UNITS_MIN[-1])
         for label, colour in class_colours(classes).items():
             width = minutes[label].to_numpy() / scale
             axes.barh(range(len(minutes)), width, left=left, height=0.7, color=colour)

@@ -18,9 +18,16 @@ from patchtst_har.evaluation.plots.style import MISSING, class_colours, new_figu
 _NS_PER_DAY = 86_400e9
 _NO_DATA = "no data"
 
+Extent = tuple[pd.Timestamp, pd.Timestamp]
+
 
 def plot_timelines(
-    timelines: Mapping[str, pd.DataFrame], classes: Sequence[str], *, title: str = "", name: str = "timeline"
+    timelines: Mapping[str, pd.DataFrame],
+    classes: Sequence[str],
+    *,
+    title: str = "",
+    extent: Extent | None = None,
+    name: str = "timeline",
 ) -> str:
     """Draw timelines one above the other on a common time axis; grey is time without data.
 
@@ -32,6 +39,8 @@ def plot_timelines(
         Class names in the order of their colours.
     title : str
         Above the plot.
+    extent : pair of Timestamp, optional
+        First and last moment of the recording, drawn grey where it has no label; default: those of the rows.
     name : str
         Put before every id in the SVG.
 
@@ -40,12 +49,15 @@ def plot_timelines(
     str
         An SVG element.
     """
-    begin = min(frame["start"].min() for frame in timelines.values())
-    end = max(frame["end"].max() for frame in timelines.values())
+    begin, end = extent or (
+        min(frame["start"].min() for frame in timelines.values()),
+        max(frame["end"].max() for frame in timelines.values()),
+    )
+    span = (days_of(begin), days_of(end)) if extent else None
     with settings(name):
         figure, axes = new_figure(9, 0.52 * len(timelines) + 0.8 + legend_height_in(classes))
         for y, frame in enumerate(timelines.values()):
-            draw_runs(axes, merge_runs(frame), classes, y)
+            draw_runs(axes, merge_runs(frame), classes, y, span=span)
         axes.set_yticks(range(len(timelines)), labels=list(timelines))
         axes.set_ylim(len(timelines) - 0.55, -0.45)
         axes.set_xlim(days_of(begin), days_of(end))
@@ -77,11 +89,19 @@ def days_of(times: Any) -> Any:
 
 
 def draw_runs(
-    axes: Axes, runs: pd.DataFrame, classes: Sequence[str], y: float, *, x0: float = 0.0, scale: float = 1.0
+    axes: Axes,
+    runs: pd.DataFrame,
+    classes: Sequence[str],
+    y: float,
+    *,
+    x0: float = 0.0,
+    scale: float = 1.0,
+    span: tuple[float, float] | None = None,
 ) -> None:
-    """Draw runs as bars around `y`, x = (days - x0) * scale: one path a class keeps the SVG small."""
+    """Draw runs as bars around `y`, x = (days - x0) * scale, on grey over `span` (in x): one path a class."""
     left, right = ((days_of(runs[name]) - x0) * scale for name in ("start", "end"))
-    axes.add_patch(_bars(np.array([left.min()]), np.array([right.max()]), y, 0.36, MISSING))
+    first, last = span or (left.min(), right.max())
+    axes.add_patch(_bars(np.array([first]), np.array([last]), y, 0.36, MISSING))
     for label, colour in class_colours(classes).items():
         chosen = (runs["label"] == label).to_numpy()
         if chosen.any():
