@@ -99,10 +99,9 @@ def test_a_folder_whose_numbers_do_not_fit_is_refused(run, tmp_path):
 
 
 def test_a_recording_on_which_a_plug_in_fails_is_named(run, tmp_path):
-    from patchtst_har.evaluation.prediction_files import predict_file
-
     from patchtst_har.data import write_recording
     from patchtst_har.errors import FeatureError
+    from patchtst_har.evaluation.prediction_files import predict_file
     from synthetic import make_recording
 
     def tame(window, sr):

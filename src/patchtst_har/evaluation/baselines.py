@@ -23,8 +23,8 @@ class LabelledFeatures:
 
     Attributes
     ----------
-    stats : ndarray, shape (n, 56)
-        Statistical features.
+    stats : ndarray, shape (n, 56 or more)
+        Statistical features; the values of plug-ins that follow them are not used.
     labels, participants : ndarray, shape (n,)
         True class indices; whose window each is.
     classes : tuple of str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,9 @@ def predict_file(
         atomic_path(written.report) as report,
     ):
         labelled.timeline.to_csv(labels, index=False, float_format="%.6f")
-        svg = plot_timelines({stem: _wall_clock(labelled.timeline)}, recognizer.classes, title=stem)
+        timeline = _wall_clock(labelled.timeline)
+        extent = _extent(recording.index, labelled.timeline["start"].dt.tz)
+        svg = plot_timelines({stem: timeline}, recognizer.classes, title=stem, extent=extent)
         picture.write_text(svg, encoding="utf-8")
         render_prediction_report(
             labelled.timeline,
@@ -97,6 +100,12 @@ def _wall_clock(timeline: pd.DataFrame) -> pd.DataFrame:
     """Drop the zone but keep the hours that it shows."""
     naive = {name: timeline[name].dt.tz_localize(None) for name in ("start", "end")}
     return timeline.assign(**naive)
+
+
+def _extent(stamps: pd.Index[Any], zone: tzinfo | None) -> tuple[pd.Timestamp, pd.Timestamp]:
+    """Return the recording's first and last moment by the clock of the timeline."""
+    first, last = (stamp if zone is None else stamp.tz_convert(zone) for stamp in (stamps[0], stamps[-1]))
+    return first.tz_localize(None), last.tz_localize(None)
 
 
 def _model_facts(recognizer: Recognizer, model_dir: Path) -> dict[str, Any]:
