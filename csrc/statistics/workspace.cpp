@@ -14,9 +14,9 @@ constexpr std::size_t kMostPlans = 8;
 // Plans of longer windows than this in all are not kept beside a new one.
 constexpr std::size_t kMostSamples = 262144;
 
-// The kernels read and write whole blocks of sixteen.
+// The kernels read and write whole blocks, of buckets the longest: 64.
 std::size_t padded(std::size_t n) {
-    return (n + 15) / 16 * 16;
+    return (n + 64) / 64 * 64;
 }
 
 }  // namespace

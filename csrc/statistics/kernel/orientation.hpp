@@ -53,6 +53,15 @@ struct DirectionSums {
     }
 };
 
+struct Split {
+    DirectionSums gravity, dynamic;
+
+    PATCHTST_HAR_INLINE void add(const Axes& still, const Axes& moving) {
+        gravity.add(still);
+        dynamic.add(moving);
+    }
+};
+
 PATCHTST_HAR_INLINE CircularStatistics circular(double sine, double cosine) {
     const double length = __builtin_sqrt(sine * sine + cosine * cosine);
     const double resultant = length < 1.0 ? length : 1.0;
@@ -103,14 +112,11 @@ double carry_states(double* states, double fade) {
     return state;
 }
 
-struct Split {
-    DirectionSums gravity, dynamic;
-};
-
 PATCHTST_HAR_STAGE void add_segments(const Plan& plan, std::size_t length, const double* first,
                                      const double* starts, Split& split) {
     const double* relative = plan.relative;
     const double* filtered = plan.filtered;
+    Split sums;  // a local object stays in registers
     for (std::size_t k = 0; k < length; ++k) {
         const Doubles decay = Doubles::all(plan.decay[k]);
         Doubles gravity[3];
@@ -122,9 +128,9 @@ PATCHTST_HAR_STAGE void add_segments(const Plan& plan, std::size_t length, const
             relative += kLanes;
             filtered += kLanes;
         }
-        split.gravity.add({gravity[0], gravity[1], gravity[2]});
-        split.dynamic.add({dynamic[0], dynamic[1], dynamic[2]});
+        sums.add({gravity[0], gravity[1], gravity[2]}, {dynamic[0], dynamic[1], dynamic[2]});
     }
+    split = sums;
 }
 
 // The samples after the last whole segment, at most seven; lanes without a sample hold vectors of length 0.
@@ -139,8 +145,8 @@ void add_rest(const Plan& plan, std::size_t start, const double* first, double* 
             dynamic[axis][i - start] = a - states[axis];
         }
     }
-    split.gravity.add({Doubles::at(gravity[0]), Doubles::at(gravity[1]), Doubles::at(gravity[2])});
-    split.dynamic.add({Doubles::at(dynamic[0]), Doubles::at(dynamic[1]), Doubles::at(dynamic[2])});
+    split.add({Doubles::at(gravity[0]), Doubles::at(gravity[1]), Doubles::at(gravity[2])},
+              {Doubles::at(dynamic[0]), Doubles::at(dynamic[1]), Doubles::at(dynamic[2])});
 }
 
 void split_orientation(const Plan& plan, Orientation& posture, Orientation& motion) {

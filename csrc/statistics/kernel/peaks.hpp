@@ -31,7 +31,7 @@ std::size_t extrema_of(const float* __restrict signal, std::size_t n, float* __r
     return position + 1;
 }
 
-// The peaks that no later one has exceeded so far, highest first, as a stack.
+// The peaks that no later one has exceeded so far, the highest at the bottom of a stack.
 struct Rivals {
     float* height;
     float* left;  // lowest value back to the next strictly higher sample
@@ -64,21 +64,18 @@ PATCHTST_HAR_INLINE void push_peak(Rivals& rivals, float peak, float valley, flo
 // Peaks and prominences as scipy.signal.find_peaks and peak_prominences define them: the ends of the signal
 // are no peaks, and a base is looked for up to the next strictly higher sample. Both are 0 without peaks.
 PATCHTST_HAR_STAGE PeakFeatures peaks_of(const Plan& plan) {
-    const float* extrema = plan.extrema;
     const std::size_t count = extrema_of(plan.channels[3], plan.n, plan.extrema);
-    if (count < 3) return {0.0, 0.0};
+    // An end of the signal above its neighbour is no base; one below it is.
+    const bool falls_first = count > 1 && plan.extrema[1] < plan.extrema[0];
+    const float* valleys = plan.extrema + (falls_first ? 1 : 0);
+    const std::size_t n_peaks = (count - (falls_first ? 1 : 0) - 1) / 2;
+    if (n_peaks == 0) return {0.0, 0.0};
     Rivals rivals{plan.height, plan.left, plan.gap, 0};
     float* prominence = plan.prominences;
-    const bool falls_first = extrema[1] < extrema[0];
-    const std::size_t first_peak = falls_first ? 2 : 1;
-    // An end of the signal above its neighbour is no base; one below it is.
-    for (std::size_t k = first_peak; k + 1 < count; k += 2) {
-        push_peak(rivals, extrema[k], extrema[k - 1], prominence);
+    for (std::size_t k = 0; k < n_peaks; ++k) {
+        push_peak(rivals, valleys[2 * k + 1], valleys[2 * k], prominence);
     }
-    const std::size_t last_valley = (count - 1 - first_peak) % 2 == 0 ? count - 2 : count - 1;
-    settle_all(rivals, extrema[last_valley], prominence);
-    const auto n_peaks = static_cast<std::size_t>(prominence - plan.prominences);
-    if (n_peaks == 0) return {0.0, 0.0};
+    settle_all(rivals, valleys[2 * n_peaks], prominence);
     return {static_cast<double>(n_peaks), median_of(plan, plan.prominences, n_peaks)};
 }
 

@@ -135,24 +135,26 @@ class Ranks {
         return static_cast<std::size_t>(bucket);
     }
 
-    // Copies the values of a bucket to the selection. Eight buckets are compared at once.
+    // Copies the values of a bucket to the selection, which has room for four more. Most groups of 64 samples
+    // hold no more than four of them; those are copied without asking how many there are.
     PATCHTST_HAR_INLINE void collect(std::uint8_t bucket) const {
-        static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first byte is the lowest");
-        constexpr std::uint64_t kLow = 0x7F7F7F7F7F7F7F7F;
-        const std::uint64_t wanted = 0x0101010101010101 * static_cast<std::uint64_t>(bucket);
-        const std::size_t whole = n_ - n_ % 8;
+        constexpr std::uint64_t kLast = 0x8000000000000000;
+        const std::uint8_t* buckets = plan_.buckets;
         float* target = plan_.selection;
-        for (std::size_t start = 0; start < whole; start += 8) {
-            const auto bytes = load<std::uint64_t>(plan_.buckets + start);
-            const std::uint64_t differing = bytes ^ wanted;
-            // The high bit of each byte that is zero.
-            std::uint64_t equal = ~(((differing & kLow) + kLow) | differing | kLow);
-            for (; equal != 0; equal &= equal - 1) {
-                *target++ = values_[start + static_cast<std::size_t>(__builtin_ctzll(equal)) / 8];
+        for (std::size_t start = 0; start < n_; start += 64) {
+            const float* values = values_ + start;
+            std::uint64_t found = equal_bytes(buckets + start, bucket);
+            if (n_ - start < 64) found &= (std::uint64_t{1} << (n_ - start)) - 1;
+            const auto count = static_cast<std::size_t>(__builtin_popcountll(found));
+            if (count > 4) {
+                for (; found != 0; found &= found - 1) *target++ = values[__builtin_ctzll(found)];
+                continue;
             }
-        }
-        for (std::size_t i = whole; i < n_; ++i) {
-            if (plan_.buckets[i] == bucket) *target++ = values_[i];
+            for (std::size_t i = 0; i < 4; ++i) {
+                target[i] = values[__builtin_ctzll(found | kLast)];
+                found &= found - 1;
+            }
+            target += count;
         }
     }
 
