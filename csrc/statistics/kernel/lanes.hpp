@@ -7,8 +7,6 @@
 
 #if defined(__SSE2__)
 #include <immintrin.h>
-#elif defined(__aarch64__)
-#include <arm_neon.h>
 #endif
 
 #define PATCHTST_HAR_INLINE inline __attribute__((always_inline))
