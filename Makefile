@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(shell find csrc -name '*.cpp' -o -name '*.hpp')
 
-.PHONY: demo test install lint types tidy format bench wheel-check clean
+.PHONY: demo test install lint types tidy sanitize format bench wheel-check clean
 
 demo: install
 	$(BIN)/patchtst-har demo --overwrite
@@ -37,6 +37,14 @@ tidy: install
 	  -DSKBUILD_PROJECT_VERSION=0.0.0 -DPython_EXECUTABLE=$(abspath $(BIN))/python \
 	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) > /dev/null
 	$(BIN)/clang-tidy --quiet -p build/tidy $(shell find csrc -name '*.cpp')
+
+# The kernels over a sweep of sizes and kinds of signals, in every instruction set, under the sanitizers.
+sanitize: install
+	$(BIN)/cmake -S . -B build/sanitize -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+	  -DSKBUILD_PROJECT_VERSION=0.0.0 -DPython_EXECUTABLE=$(abspath $(BIN))/python \
+	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) -DPATCHTST_HAR_SANITIZE=ON > /dev/null
+	$(BIN)/cmake --build build/sanitize --target size_sweep
+	build/sanitize/size_sweep
 
 format: install
 	$(BIN)/ruff check --fix

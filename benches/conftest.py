@@ -10,6 +10,9 @@ import pytest
 
 WINDOW_SAMPLES = 1000
 SAMPLE_RATE_HZ = 100.0
+PERCENTILES = (50, 95, 99)
+
+_measured: list[tuple[str, dict[str, float]]] = []
 
 
 def _walking(rng: np.random.Generator, time_s: np.ndarray) -> np.ndarray:
@@ -56,8 +59,21 @@ def measure(benchmark: Any) -> Callable[..., None]:
         benchmark.pedantic(function, setup=setup, iterations=1, rounds=rounds, warmup_rounds=min(rounds, 5))
         if benchmark.disabled:
             return
-        for percentile in (50, 95, 99):
+        for percentile in PERCENTILES:
             seconds = float(np.percentile(benchmark.stats.stats.data, percentile))
             benchmark.extra_info[f"p{percentile}_us"] = round(seconds * 1e6 / per_round, 2)
+        _measured.append((benchmark.name, dict(benchmark.extra_info)))
 
     return run
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the percentiles of every benchmark, in microseconds an item."""
+    if not _measured:
+        return
+    width = max(len(name) for name, _ in _measured)
+    terminalreporter.section("microseconds an item")
+    terminalreporter.line(" " * width + "".join(f"{f'p{percentile}':>12}" for percentile in PERCENTILES))
+    for name, info in _measured:
+        columns = "".join(f"{info[f'p{percentile}_us']:>12.2f}" for percentile in PERCENTILES)
+        terminalreporter.line(f"{name:<{width}}{columns}")

@@ -1,12 +1,18 @@
 // The only file that knows Python: parses arguments under the GIL, releases it, calls a kernel.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include <cmath>
 #include <cstddef>
+#include <stdexcept>
+#include <string>
+#include <vector>
 
+#include "cpu/isa.hpp"
 #include "statistics/statistics.hpp"
 
+namespace cpu = patchtst_har::cpu;
 namespace py = pybind11;
 namespace statistics = patchtst_har::statistics;
 
@@ -62,11 +68,32 @@ FloatArray magnitude(const FloatArray& window) {
     return result;
 }
 
+std::size_t n_plans_made() {
+    return workspace().n_plans_made();
+}
+
+py::dict detected_features() {
+    py::dict result;
+    for (const auto& feature : cpu::features()) result[feature.name] = feature.present;
+    return result;
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, m) {
     m.doc() = "Compiled kernels of patchtst_har.";
     m.attr("__version__") = PATCHTST_HAR_VERSION;
+    try {
+        cpu::select_isa_from_environment();
+    } catch (const std::invalid_argument& error) {
+        throw py::import_error(error.what());
+    }
+    m.def("available_isas", &cpu::available_isas,
+          "Return the instruction sets that run here, fastest first.");
+    m.def("active_isa", [] { return cpu::name_of(cpu::active_isa()); }, "Return the instruction set in use.");
+    m.def("select_isa", &cpu::select_isa, py::arg("name"), "Use another instruction set in this process.");
+    m.def("cpu_features", &detected_features, "Return what the processor and the operating system support.");
+    m.def("n_plans_made", &n_plans_made, "Return how often this thread's features had to allocate.");
     m.def("statistical_features", &statistical_features, py::arg("windows").noconvert(), py::arg("sr"),
           py::arg("out").noconvert(),
           "Write the 56 statistical features of float32 windows (n, T, 3) to out (n, 56).");

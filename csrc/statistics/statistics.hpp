@@ -10,7 +10,7 @@ namespace patchtst_har::statistics {
 inline constexpr std::size_t kFeatureCount = 56;
 
 // Writes the features of `window` (n_samples x 3, row major, n_samples >= 1) to features[0..56). `rate_hz` is
-// positive and finite. Allocates only when `workspace` meets a length for the first time or a longer window.
+// positive and finite. Allocates only when `workspace` has no plan for this length and rate.
 void compute_features(const float* window, std::size_t n_samples, double rate_hz, Workspace& workspace,
                       float* features);
 

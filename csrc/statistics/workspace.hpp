@@ -1,39 +1,79 @@
-// Memory that is reused from window to window. One workspace serves one thread at a time.
+// Memory and plans that are reused from window to window. One workspace serves one thread at a time.
 #pragma once
 
-#include <array>
 #include <cstddef>
+#include <memory>
 #include <vector>
 
-#include "statistics/spectrum.hpp"
+#include "statistics/plan.hpp"
 
 namespace patchtst_har::statistics {
 
-struct Workspace {
-    std::array<std::vector<float>, 3> channels;  // x, y, z after repair
-    std::vector<float> magnitude;                // m
-    std::vector<float> selection;                // values grouped by size
-    std::vector<double> double_selection;        // values grouped by size
-    std::vector<double> deviations;              // |m - median|, later the centred m
-    std::array<std::vector<double>, 3> gravity;  // low-pass part of x, y, z
-    std::array<std::vector<double>, 3> dynamic;  // the rest of x, y, z
-    std::vector<double> power;                   // normalised spectrum of m without its DC bin
-    std::vector<std::size_t> peaks;              // positions of the local maxima of m
-    std::vector<std::size_t> rivals;             // stack of peaks that later ones have not exceeded
-    std::vector<float> left_bases, right_bases;  // lowest m on either side of a peak
-    std::vector<double> prominences;             // of the peaks
-    Spectrum spectrum;                           // transform plan of the current length
+// Real and imaginary parts apart.
+struct ComplexVector {
+    std::vector<double> re, im;
 
-    void resize(std::size_t n_samples) {
-        for (auto* vectors : {&gravity, &dynamic}) {
-            for (auto& values : *vectors) values.resize(n_samples);
-        }
-        for (auto& values : channels) values.resize(n_samples);
-        magnitude.resize(n_samples);
-        selection.resize(n_samples);
-        double_selection.resize(n_samples);
-        deviations.resize(n_samples);
+    void resize(std::size_t n) {
+        re.resize(n);
+        im.resize(n);
     }
+};
+
+// Owns what an FftPlan points to.
+class Fft {
+  public:
+    explicit Fft(std::size_t n);
+
+    [[nodiscard]] const FftPlan& plan() const { return plan_; }
+
+  private:
+    void plan_passes();
+    void plan_bluestein();
+
+    FftPlan plan_{};
+    ComplexVector twiddles_, scratch_;
+    std::unique_ptr<Fft> padded_;
+    ComplexVector chirp_, chirp_spectrum_, work_;
+};
+
+// Owns what the Plan of one window length and rate points to.
+class Planned {
+  public:
+    Planned(std::size_t n_samples, double rate_hz);
+
+    [[nodiscard]] const Plan& plan() const { return plan_; }
+    [[nodiscard]] bool is_for(std::size_t n_samples, double rate_hz) const {
+        return plan_.n == n_samples && rate_hz_ == rate_hz;
+    }
+
+  private:
+    void plan_spectrum();
+    void plan_filter();
+    void lend_memory();
+
+    Plan plan_{};
+    double rate_hz_;
+    std::unique_ptr<Fft> fft_;
+    ComplexVector unpack_, signal_;
+    std::vector<double> decay_;
+    std::vector<float> floats_;
+    std::vector<double> doubles_;
+    std::vector<std::uint8_t> buckets_;
+};
+
+// Keeps the plans that were used last, so that alternating lengths allocate nothing either.
+class Workspace {
+  public:
+    const Plan& plan(std::size_t n_samples, double rate_hz);
+
+    // How often plan() had to make one: the only occasion on which the features allocate.
+    [[nodiscard]] std::size_t n_plans_made() const { return n_plans_made_; }
+
+  private:
+    void make_room(std::size_t n_samples);
+
+    std::vector<std::unique_ptr<Planned>> recent_;  // last used first
+    std::size_t n_plans_made_ = 0;
 };
 
 }  // namespace patchtst_har::statistics

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from patchtst_har._core import __version__
 
 if TYPE_CHECKING:
+    from patchtst_har.host import cpu_info
     from patchtst_har.inference.recognizer import Recognizer
 
-__all__ = ["Recognizer", "__version__"]
+__all__ = ["Recognizer", "__version__", "cpu_info"]
 
-_LAZY = {"Recognizer": "patchtst_har.inference.recognizer"}
+_LAZY = {"Recognizer": "patchtst_har.inference.recognizer", "cpu_info": "patchtst_har.host"}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,29 @@ from typing import Any
 
 import numpy as np
 
+from patchtst_har import _core
+
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def cpu_info() -> dict[str, Any]:
+    """Return which instruction sets the compiled kernels can use here and which one they do use.
+
+    The fastest available one is active unless the environment variable ``PATCHTST_HAR_ISA`` names another
+    (``baseline``, ``avx2`` or ``avx512``); importing the package fails if it names one that is not available.
+    Statistical features do not depend on it, to the last bit.
+
+    Returns
+    -------
+    dict
+        ``active``, the name of the instruction set in use; ``available``, names, fastest first; ``features``,
+        what processor and operating system support, by name (empty where there is only the baseline).
+    """
+    return {
+        "active": _core.active_isa(),
+        "available": _core.available_isas(),
+        "features": _core.cpu_features(),
+    }
 
 
 def host_facts() -> dict[str, Any]:
@@ -20,6 +42,8 @@ def host_facts() -> dict[str, Any]:
     """
     facts: dict[str, Any] = {
         "cpu": _cpu_model(),
+        "isa": _core.active_isa(),
+        "isas_available": _core.available_isas(),
         "n_cores": os.cpu_count(),
         "n_usable_cores": _usable_cores(),
         "platform": platform.platform(),

@@ -1,0 +1,32 @@
+// Instruction sets that kernels are compiled for, and which of them this process uses.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace patchtst_har::cpu {
+
+enum class Isa : std::uint8_t { kBaseline, kAvx2, kAvx512 };
+
+struct Feature {
+    const char* name;
+    bool present;  // in the processor, and its registers are saved by the operating system
+};
+
+// What decides which instruction sets are available. Detected once.
+const std::vector<Feature>& features();
+
+// Names of the instruction sets that this machine runs, the fastest first.
+const std::vector<std::string>& available_isas();
+
+const char* name_of(Isa isa);
+
+// The one that PATCHTST_HAR_ISA names, by default the fastest; select_isa() changes it for the process.
+Isa active_isa();
+
+// Both throw std::invalid_argument, naming the choices, unless the name is one of available_isas().
+void select_isa(const std::string& name);
+void select_isa_from_environment();
+
+}  // namespace patchtst_har::cpu

@@ -1,0 +1,89 @@
+// The 56 features of a window: the body of every per-ISA unit. The unit defines PATCHTST_HAR_VECTOR_BYTES and
+// PATCHTST_HAR_KERNELS, the name of its table. Nothing else here has external linkage: the linker could
+// otherwise pick one unit's copy for all of them.
+#pragma once
+
+#include "statistics/kernel/fft.hpp"
+#include "statistics/kernel/load.hpp"
+#include "statistics/kernel/moments.hpp"
+#include "statistics/kernel/orientation.hpp"
+#include "statistics/kernel/peaks.hpp"
+#include "statistics/kernel/selection.hpp"
+#include "statistics/kernel/spectrum.hpp"
+#include "statistics/kernels.hpp"
+
+namespace patchtst_har::statistics {
+namespace {
+
+// Where each group of features begins; the names are in features/names.py.
+constexpr std::size_t kMagMean = 24;
+constexpr std::size_t kCorrelations = 27;
+constexpr std::size_t kMagMin = 30;
+constexpr std::size_t kMagMad = 35;
+constexpr std::size_t kSpectrum = 39;
+constexpr std::size_t kPeaks = 44;
+constexpr std::size_t kGravity = 46;
+constexpr std::size_t kDynamic = 49;
+constexpr std::size_t kEnmo = 55;
+
+template <typename... Values>
+PATCHTST_HAR_INLINE void write(float* target, Values... values) {
+    ((*target++ = static_cast<float>(values)), ...);
+}
+
+PATCHTST_HAR_INLINE double range_of(const Summary& summary) {
+    return static_cast<double>(summary.max) - summary.min;
+}
+
+void write_axes(const Plan& plan, float* features) {
+    Summary summaries[3];
+    for (std::size_t axis = 0; axis < 3; ++axis) summaries[axis] = summarise(plan.channels[axis], plan.n);
+    const AxisMoments moments = axis_moments(plan, summaries);
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+        const Summary& summary = summaries[axis];
+        const auto [q25, q50, q75] = quartiles_of(plan, plan.channels[axis], summary.min, summary.max);
+        write(features + 8 * axis, summary.mean, moments.std[axis], range_of(summary), summary.min,
+              summary.max, q25, q50, q75);
+    }
+    const double* correlations = moments.correlation;
+    write(features + kCorrelations, correlations[0], correlations[1], correlations[2]);
+}
+
+void write_magnitude(const Plan& plan, float* features) {
+    const float* m = plan.channels[3];
+    const Summary summary = summarise(m, plan.n);
+    const MagnitudeMoments moments = magnitude_moments(plan, summary.mean);
+    const auto [q25, q50, q75] = quartiles_of(plan, m, summary.min, summary.max);
+    write(features + kMagMean, summary.mean, moments.std, range_of(summary));
+    write(features + kMagMin, summary.min, summary.max, q25, q50, q75);
+    write(features + kMagMad, median_deviation(plan, q50), moments.skew, moments.kurtosis,
+          autocorrelation(plan));
+    const SpectralFeatures spectral = spectrum_of(plan, moments.std);
+    write(features + kSpectrum, spectral.freq_1, spectral.power_1, spectral.freq_2, spectral.power_2,
+          spectral.entropy);
+    const PeakFeatures peaks = peaks_of(plan);
+    write(features + kPeaks, peaks.count, peaks.median_prominence);
+    write(features + kEnmo, moments.mean_above_one);
+}
+
+void write_orientation(const Plan& plan, float* features) {
+    Orientation posture;
+    Orientation motion;
+    split_orientation(plan, posture, motion);
+    write(features + kGravity, posture.roll.mean, posture.pitch.mean, posture.yaw.mean);
+    write(features + kDynamic, motion.roll.mean, motion.roll.std, motion.pitch.mean, motion.pitch.std,
+          motion.yaw.mean, motion.yaw.std);
+}
+
+void compute(const float* window, const Plan& plan, float* features) {
+    load_window(window, plan);
+    write_axes(plan, features);
+    write_magnitude(plan, features);
+    write_orientation(plan, features);
+}
+
+}  // namespace
+
+extern const Kernels PATCHTST_HAR_KERNELS = {&compute, &load_window, &transform};
+
+}  // namespace patchtst_har::statistics

@@ -1,0 +1,223 @@
+// Complex discrete Fourier transform in float64 by a plan made beforehand.
+#pragma once
+
+#include "statistics/kernel/lanes.hpp"
+#include "statistics/plan.hpp"
+
+namespace patchtst_har::statistics {
+namespace {
+
+// One complex number a lane.
+template <typename Vector>
+struct Complex {
+    Vector re, im;
+};
+
+template <typename Vector>
+PATCHTST_HAR_INLINE Complex<Vector> operator+(const Complex<Vector>& a, const Complex<Vector>& b) {
+    return {a.re + b.re, a.im + b.im};
+}
+template <typename Vector>
+PATCHTST_HAR_INLINE Complex<Vector> operator-(const Complex<Vector>& a, const Complex<Vector>& b) {
+    return {a.re - b.re, a.im - b.im};
+}
+template <typename Vector>
+PATCHTST_HAR_INLINE Complex<Vector> operator*(double scale, const Complex<Vector>& a) {
+    return {scale * a.re, scale * a.im};
+}
+// -i a
+template <typename Vector>
+PATCHTST_HAR_INLINE Complex<Vector> turned(const Complex<Vector>& a) {
+    return {a.im, -a.re};
+}
+
+// Transforms R numbers in place; the textbook butterflies.
+template <std::size_t R, typename Vector>
+PATCHTST_HAR_INLINE void butterfly(Complex<Vector>* v) {
+    if constexpr (R == 2) {
+        const Complex<Vector> first = v[0];
+        v[0] = first + v[1];
+        v[1] = first - v[1];
+    } else if constexpr (R == 3) {
+        constexpr double kSin = 0.86602540378443864676;  // sin(2 pi / 3)
+        const Complex<Vector> sum = v[1] + v[2];
+        const Complex<Vector> turn = kSin * turned(v[1] - v[2]);
+        const Complex<Vector> half = v[0] - 0.5 * sum;
+        v[0] = v[0] + sum;
+        v[1] = half + turn;
+        v[2] = half - turn;
+    } else if constexpr (R == 4) {
+        const Complex<Vector> even = v[0] + v[2];
+        const Complex<Vector> odd = v[1] + v[3];
+        const Complex<Vector> rest = v[0] - v[2];
+        const Complex<Vector> turn = turned(v[1] - v[3]);
+        v[0] = even + odd;
+        v[1] = rest + turn;
+        v[2] = even - odd;
+        v[3] = rest - turn;
+    } else {
+        constexpr double kCos1 = 0.30901699437494742410;   // cos(2 pi / 5)
+        constexpr double kCos2 = -0.80901699437494742410;  // cos(4 pi / 5)
+        constexpr double kSin1 = 0.95105651629515357212;   // sin(2 pi / 5)
+        constexpr double kSin2 = 0.58778525229247312917;   // sin(4 pi / 5)
+        const Complex<Vector> outer = v[1] + v[4];
+        const Complex<Vector> inner = v[2] + v[3];
+        const Complex<Vector> outer_turn = turned(v[1] - v[4]);
+        const Complex<Vector> inner_turn = turned(v[2] - v[3]);
+        const Complex<Vector> even1 = v[0] + kCos1 * outer + kCos2 * inner;
+        const Complex<Vector> even2 = v[0] + kCos2 * outer + kCos1 * inner;
+        const Complex<Vector> odd1 = kSin1 * outer_turn + kSin2 * inner_turn;
+        const Complex<Vector> odd2 = kSin2 * outer_turn - kSin1 * inner_turn;
+        v[0] = v[0] + outer + inner;
+        v[1] = even1 + odd1;
+        v[2] = even2 + odd2;
+        v[3] = even2 - odd2;
+        v[4] = even1 - odd1;
+    }
+}
+
+struct Signal {
+    const double *re, *im;
+};
+
+struct MutableSignal {
+    double *re, *im;
+};
+
+// Multiplies v[1..R) by the twiddles (p, k) of this and, if a vector spans groups, the next p.
+template <std::size_t R, typename Vector, typename Read>
+PATCHTST_HAR_INLINE void twist(Complex<Vector>* v, Read twiddle) {
+    for (std::size_t k = 1; k < R; ++k) {
+        const auto [re, im] = twiddle(k);
+        v[k] = {v[k].re * re - v[k].im * im, v[k].re * im + v[k].im * re};
+    }
+}
+
+template <std::size_t R, typename Vector>
+PATCHTST_HAR_INLINE void read_group(Complex<Vector>* v, Signal in, std::size_t first, std::size_t step) {
+    for (std::size_t j = 0; j < R; ++j) {
+        v[j] = {load<Vector>(in.re + first + j * step), load<Vector>(in.im + first + j * step)};
+    }
+}
+
+// Butterflies q = from, from + width, ... of group p, as long as whole vectors fit in the stride.
+template <std::size_t R, std::size_t width>
+PATCHTST_HAR_INLINE std::size_t run_group(Signal in, MutableSignal out, Signal twiddles, const FftPass& pass,
+                                          std::size_t p, std::size_t from) {
+    using Vector = typename VectorOf<width>::Double;
+    const std::size_t stride = pass.stride;
+    std::size_t q = from;
+    for (; q + width <= stride; q += width) {
+        Complex<Vector> v[R];
+        read_group<R>(v, in, stride * p + q, stride * pass.n_groups);
+        butterfly<R>(v);
+        if (p > 0) {
+            twist<R>(v, [&](std::size_t k) {
+                return Complex<double>{twiddles.re[k * pass.n_groups + p],
+                                       twiddles.im[k * pass.n_groups + p]};
+            });
+        }
+        for (std::size_t k = 0; k < R; ++k) {
+            store(out.re + stride * (R * p + k) + q, v[k].re);
+            store(out.im + stride * (R * p + k) + q, v[k].im);
+        }
+    }
+    return q;
+}
+
+// The pass of stride 1: a vector takes `width` groups at once and its results are dealt out.
+template <std::size_t R, std::size_t width>
+PATCHTST_HAR_INLINE std::size_t run_first(Signal in, MutableSignal out, Signal twiddles, std::size_t n_groups,
+                                          std::size_t from) {
+    using Vector = typename VectorOf<width>::Double;
+    std::size_t p = from;
+    for (; p + width <= n_groups; p += width) {
+        Complex<Vector> v[R];
+        read_group<R>(v, in, p, n_groups);
+        butterfly<R>(v);
+        twist<R>(v, [&](std::size_t k) {
+            return Complex<Vector>{load<Vector>(twiddles.re + k * n_groups + p),
+                                   load<Vector>(twiddles.im + k * n_groups + p)};
+        });
+        double re[R][width];
+        double im[R][width];
+        for (std::size_t k = 0; k < R; ++k) {
+            store(re[k], v[k].re);
+            store(im[k], v[k].im);
+        }
+        for (std::size_t lane = 0; lane < width; ++lane) {
+            for (std::size_t k = 0; k < R; ++k) {
+                out.re[R * (p + lane) + k] = re[k][lane];
+                out.im[R * (p + lane) + k] = im[k][lane];
+            }
+        }
+    }
+    return p;
+}
+
+// One Stockham pass: n_groups x stride butterflies; output group p holds its R results side by side, result k
+// multiplied by twiddle (p, k).
+template <std::size_t R>
+void run_pass(Signal in, MutableSignal out, Signal twiddles, const FftPass& pass) {
+    if (pass.stride == 1) {
+        const std::size_t done = run_first<R, kWidth>(in, out, twiddles, pass.n_groups, 0);
+        run_first<R, 1>(in, out, twiddles, pass.n_groups, done);
+        return;
+    }
+    for (std::size_t p = 0; p < pass.n_groups; ++p) {
+        std::size_t q = run_group<R, kWidth>(in, out, twiddles, pass, p, 0);
+        if constexpr (kWidth > 4) q = run_group<R, 4>(in, out, twiddles, pass, p, q);
+        if constexpr (kWidth > 2) q = run_group<R, 2>(in, out, twiddles, pass, p, q);
+        run_group<R, 1>(in, out, twiddles, pass, p, q);
+    }
+}
+
+void run_passes(const FftPlan& plan, double* re, double* im) {
+    MutableSignal from{re, im};
+    MutableSignal to{plan.scratch_re, plan.scratch_im};
+    for (std::size_t i = 0; i < plan.n_passes; ++i) {
+        const FftPass& pass = plan.passes[i];
+        const Signal in{from.re, from.im};
+        const Signal twiddles{plan.twiddle_re + pass.first_twiddle, plan.twiddle_im + pass.first_twiddle};
+        if (pass.radix == 2) run_pass<2>(in, to, twiddles, pass);
+        if (pass.radix == 3) run_pass<3>(in, to, twiddles, pass);
+        if (pass.radix == 4) run_pass<4>(in, to, twiddles, pass);
+        if (pass.radix == 5) run_pass<5>(in, to, twiddles, pass);
+        const MutableSignal done = to;
+        to = from;
+        from = done;
+    }
+    if (from.re == re) return;
+    __builtin_memcpy(re, from.re, plan.n * sizeof(double));
+    __builtin_memcpy(im, from.im, plan.n * sizeof(double));
+}
+
+// target[k] = a[k] * b[k] for k < n.
+void multiply(Signal a, Signal b, std::size_t n, MutableSignal target) {
+    for (std::size_t k = 0; k < n; ++k) {
+        const double re = a.re[k] * b.re[k] - a.im[k] * b.im[k];
+        target.im[k] = a.re[k] * b.im[k] + a.im[k] * b.re[k];
+        target.re[k] = re;
+    }
+}
+
+// Replaces re + i im, each [0..n), by its unnormalised transform with the kernel exp(-2 pi i j k / n).
+PATCHTST_HAR_STAGE void transform(const FftPlan& plan, double* re, double* im) {
+    if (plan.padded == nullptr) {
+        run_passes(plan, re, im);
+        return;
+    }
+    const std::size_t padded_size = plan.padded->n;
+    const MutableSignal work{plan.padded_re, plan.padded_im};
+    const Signal chirp{plan.chirp_re, plan.chirp_im};
+    multiply({re, im}, chirp, plan.n, work);
+    for (std::size_t k = plan.n; k < padded_size; ++k) work.re[k] = work.im[k] = 0.0;
+    run_passes(*plan.padded, work.re, work.im);
+    multiply({work.re, work.im}, {plan.chirp_spectrum_re, plan.chirp_spectrum_im}, padded_size, work);
+    // Exchanging the parts before and after a forward transform makes it the inverse one.
+    run_passes(*plan.padded, work.im, work.re);
+    multiply({work.re, work.im}, chirp, plan.n, {re, im});
+}
+
+}  // namespace
+}  // namespace patchtst_har::statistics

@@ -1,0 +1,134 @@
+// Means, extremes, population moments and correlations, in float64 and two passes.
+#pragma once
+
+#include "statistics/kernel/lanes.hpp"
+#include "statistics/plan.hpp"
+
+namespace patchtst_har::statistics {
+namespace {
+
+// Below this standard deviation a signal counts as constant.
+constexpr double kConstantStd = 1e-8;
+
+struct Summary {
+    double mean;
+    float min, max;
+};
+
+struct MagnitudeMoments {
+    double std, skew, kurtosis, mean_above_one;
+};
+
+struct AxisMoments {
+    double std[3], correlation[3];  // correlations of xy, xz, yz
+};
+
+PATCHTST_HAR_INLINE double correlation(double products, double count, double std_a, double std_b) {
+    if (std_a < kConstantStd || std_b < kConstantStd) return 0.0;
+    return products / count / (std_a * std_b);
+}
+
+// Smallest and largest of values[0..n), n >= 1.
+PATCHTST_HAR_INLINE void extremes_of(const float* values, std::size_t n, float& smallest, float& largest) {
+    Extremes extremes(values[0]);
+    const std::size_t whole = n - n % kFloats;
+    for (std::size_t start = 0; start < whole; start += kFloats) extremes.see(values + start);
+    extremes.result(smallest, largest);
+    for (std::size_t i = whole; i < n; ++i) {
+        smallest = values[i] < smallest ? values[i] : smallest;
+        largest = values[i] > largest ? values[i] : largest;
+    }
+}
+
+PATCHTST_HAR_STAGE Summary summarise(const float* values, std::size_t n) {
+    Summary result{};
+    Doubles sum{};
+    for_each_block(n, [&](auto block) { sum += block(values, 0.0); });
+    result.mean = sum.total() / static_cast<double>(n);
+    extremes_of(values, n, result.min, result.max);
+    return result;
+}
+
+PATCHTST_HAR_STAGE AxisMoments axis_moments(const Plan& plan, const Summary* summaries) {
+    Doubles squares[3] = {};
+    Doubles products[3] = {};
+    const double means[3] = {summaries[0].mean, summaries[1].mean, summaries[2].mean};
+    for_each_block(plan.n, [&](auto block) {
+        const Doubles x = block(plan.channels[0], means[0]) - Doubles::all(means[0]);
+        const Doubles y = block(plan.channels[1], means[1]) - Doubles::all(means[1]);
+        const Doubles z = block(plan.channels[2], means[2]) - Doubles::all(means[2]);
+        squares[0] += x * x;
+        squares[1] += y * y;
+        squares[2] += z * z;
+        products[0] += x * y;
+        products[1] += x * z;
+        products[2] += y * z;
+    });
+    const auto count = static_cast<double>(plan.n);
+    AxisMoments result{};
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+        result.std[axis] = __builtin_sqrt(squares[axis].total() / count);
+    }
+    const double* std = result.std;
+    result.correlation[0] = correlation(products[0].total(), count, std[0], std[1]);
+    result.correlation[1] = correlation(products[1].total(), count, std[0], std[2]);
+    result.correlation[2] = correlation(products[2].total(), count, std[1], std[2]);
+    return result;
+}
+
+// Also writes m - mean to plan.centred, 0 in its padding.
+PATCHTST_HAR_STAGE MagnitudeMoments magnitude_moments(const Plan& plan, double mean) {
+    Doubles squares{};
+    Doubles cubes{};
+    Doubles fourths{};
+    Doubles above{};
+    const Doubles centre = Doubles::all(mean);
+    double* target = plan.centred;
+    for_each_block(plan.n, [&](auto block) {
+        const Doubles deviation = block(plan.channels[3], mean) - centre;
+        deviation.to(target + block.start);
+        const Doubles square = deviation * deviation;
+        squares += square;
+        cubes += square * deviation;
+        fourths += square * square;
+        above += max(block(plan.channels[3], 0.0) - Doubles::all(1.0), Doubles{});
+    });
+    const auto count = static_cast<double>(plan.n);
+    const double variance = squares.total() / count;
+    const double std = __builtin_sqrt(variance);
+    if (std < kConstantStd) return {std, 0.0, 0.0, above.total() / count};
+    return {std, cubes.total() / count / (variance * std),
+            fourths.total() / count / (variance * variance) - 3.0, above.total() / count};
+}
+
+// Pearson correlation of the centred magnitude with itself one second later; 0 for fewer than two pairs.
+PATCHTST_HAR_STAGE double autocorrelation(const Plan& plan) {
+    const std::size_t n_pairs = plan.n - plan.lag;
+    if (n_pairs < 2) return 0.0;
+    const auto count = static_cast<double>(n_pairs);
+    const double* early = plan.centred;
+    const double* late = plan.centred + plan.lag;
+    Doubles early_sum{};
+    Doubles late_sum{};
+    for_each_block(n_pairs, [&](auto block) {
+        early_sum += block(early, 0.0);
+        late_sum += block(late, 0.0);
+    });
+    const double early_mean = early_sum.total() / count;
+    const double late_mean = late_sum.total() / count;
+    Doubles early_squares{};
+    Doubles late_squares{};
+    Doubles products{};
+    for_each_block(n_pairs, [&](auto block) {
+        const Doubles a = block(early, early_mean) - Doubles::all(early_mean);
+        const Doubles b = block(late, late_mean) - Doubles::all(late_mean);
+        early_squares += a * a;
+        late_squares += b * b;
+        products += a * b;
+    });
+    return correlation(products.total(), count, __builtin_sqrt(early_squares.total() / count),
+                       __builtin_sqrt(late_squares.total() / count));
+}
+
+}  // namespace
+}  // namespace patchtst_har::statistics

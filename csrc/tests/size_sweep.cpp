@@ -1,0 +1,128 @@
+// Runs the kernels over sizes around every block edge and over kinds of signals, in every instruction set,
+// and compares the bits. Counts allocations after the first window. `size_sweep profile ISA KIND` computes
+// 1000 windows of 1000 samples, for an instruction counter.
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <new>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "cpu/isa.hpp"
+#include "statistics/statistics.hpp"
+
+namespace {
+
+std::size_t n_allocations = 0;
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+    ++n_allocations;
+    void* memory = std::malloc(size);
+    if (memory == nullptr) throw std::bad_alloc();
+    return memory;
+}
+void operator delete(void* memory) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t /*size*/) noexcept {
+    std::free(memory);
+}
+
+namespace {
+
+namespace cpu = patchtst_har::cpu;
+namespace statistics = patchtst_har::statistics;
+
+constexpr double kRateHz = 100.0;
+const char* const kKinds[] = {"walking", "grid", "noise", "constant", "invalid", "huge"};
+
+double signal_at(const std::string& kind, double seconds, std::size_t axis, double noise) {
+    const double rest = axis == 2 ? 0.9 : 0.2;
+    if (kind == "walking") {
+        return rest + 0.4 * std::sin(12.0 * seconds + static_cast<double>(axis)) + 0.05 * noise;
+    }
+    if (kind == "grid") return std::round((rest + 0.006 * noise) * 64.0) / 64.0;
+    if (kind == "constant") return rest;
+    if (kind == "invalid" && noise > 0.5) return std::numeric_limits<double>::quiet_NaN();
+    return kind == "huge" ? 1e19 * std::tanh(noise) : rest + 0.3 * noise;
+}
+
+std::vector<float> make_window(const std::string& kind, std::size_t n_samples) {
+    // The same signals in every run.
+    std::mt19937 generator(1);  // NOLINT(bugprone-random-generator-seed)
+    std::normal_distribution<double> normal;
+    std::vector<float> window(3 * n_samples);
+    for (std::size_t i = 0; i < window.size(); ++i) {
+        const std::size_t sample = i / 3;
+        const double seconds = static_cast<double>(sample) / kRateHz;
+        window[i] = static_cast<float>(signal_at(kind, seconds, i % 3, normal(generator)));
+    }
+    return window;
+}
+
+using Features = std::vector<float>;
+
+void fail(const std::string& isa, const std::string& kind, std::size_t n_samples, const char* what) {
+    std::fprintf(stderr, "%s, %s, %zu samples: %s\n", isa.c_str(), kind.c_str(), n_samples, what);
+    std::exit(1);
+}
+
+void sweep(const std::string& kind, std::size_t n_samples) {
+    const std::vector<float> window = make_window(kind, n_samples);
+    Features expected(statistics::kFeatureCount);
+    Features features(statistics::kFeatureCount);
+    for (const auto& isa : cpu::available_isas()) {
+        cpu::select_isa(isa);
+        statistics::Workspace workspace;
+        const auto compute = [&] {
+            statistics::compute_features(window.data(), n_samples, kRateHz, workspace, features.data());
+        };
+        compute();
+        const std::size_t before = n_allocations;
+        compute();
+        if (n_allocations != before) fail(isa, kind, n_samples, "allocates for a window it has a plan for");
+        for (const float value : features) {
+            if (!std::isfinite(value)) fail(isa, kind, n_samples, "a feature is not finite");
+        }
+        if (isa == cpu::available_isas().front()) expected = features;
+        if (std::memcmp(expected.data(), features.data(), sizeof(float) * features.size()) != 0) {
+            fail(isa, kind, n_samples, "differs from the first instruction set");
+        }
+    }
+}
+
+void profile(const std::string& isa, const std::string& kind) {
+    cpu::select_isa(isa);
+    const std::vector<float> window = make_window(kind, 1000);
+    Features features(statistics::kFeatureCount);
+    statistics::Workspace workspace;
+    for (int i = 0; i < 1000; ++i) {
+        statistics::compute_features(window.data(), 1000, kRateHz, workspace, features.data());
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc == 4) {
+        profile(argv[2], argv[3]);
+        return 0;
+    }
+    std::vector<std::size_t> sizes;
+    for (std::size_t n = 1; n <= 140; ++n) sizes.push_back(n);
+    for (const std::size_t n :
+         {250, 255, 256, 257, 500, 997, 999, 1000, 1001, 1024, 2047, 2048, 3000, 30011, 65536}) {
+        sizes.push_back(n);
+    }
+    for (const char* kind : kKinds) {
+        for (const std::size_t n : sizes) sweep(kind, n);
+    }
+    std::printf("%zu sizes, %zu kinds of signals, %zu instruction sets: the same bits\n", sizes.size(),
+                std::size(kKinds), cpu::available_isas().size());
+    return 0;
+}
