@@ -14,7 +14,7 @@ from patchtst_har.features import (
 )
 
 
-def test_one_window(windows, measure):
+def test_topology_one_window(windows, measure):
     for window in windows[:2]:
         reference.assert_features_close(
             compute_topological_features(window),
@@ -25,7 +25,7 @@ def test_one_window(windows, measure):
 
 
 @pytest.mark.parametrize("n_points", [100, 200])
-def test_persistence(windows, measure, n_points):
+def test_topology_persistence(windows, measure, n_points):
     series = np.linalg.norm(windows.astype(np.float64), axis=2)[:, ::4]
     clouds = [takens_embedding(row, 3, 3)[:n_points].astype(np.float32) for row in series]
     for bars, expected in zip(rips_persistence(clouds[0]), reference.rips_diagrams(clouds[0]), strict=True):

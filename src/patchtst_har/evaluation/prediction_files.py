@@ -123,11 +123,11 @@ def _losses(labelled: LabelledRecording) -> list[str]:
     """Return, in words, what of the recording could not be used."""
     counts = labelled.counts
     told = {
-        "n_nonfinite": "samples are not numbers (NaN or infinite) and were dropped",
-        "n_zero": "samples are exactly (0, 0, 0), as a device writes where it has none, and were dropped",
-        "short_stretches": "stretches between gaps are shorter than a window and have no label",
+        "n_nonfinite": "Samples that are not numbers (NaN or infinite), dropped",
+        "n_zero": "Samples of exactly (0, 0, 0), as devices write where they have none, dropped",
+        "short_stretches": "Stretches between gaps that are shorter than a window, not labelled",
     }
-    return [f"{counts[name]:,} {text}." for name, text in told.items() if counts.get(name)]
+    return [f"{text}: {counts[name]:,}." for name, text in told.items() if counts.get(name)]
 
 
 def _notices(recognizer: Recognizer) -> list[str]:

@@ -26,7 +26,7 @@ from patchtst_har.models.folder import SMOOTHING_FILE, load_model, save_model
 from patchtst_har.models.patchtst import PatchTSTClassifier
 from patchtst_har.smoothing import HMMSmoother
 
-_UNUSABLE = ("n_nonfinite", "n_zero", "repeated_s", "n_gaps")
+_UNUSABLE = ("n_nonfinite", "n_zero")
 
 
 @dataclass(frozen=True)
