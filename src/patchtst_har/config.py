@@ -163,8 +163,8 @@ class ModelConfig(Section):
     n_time_features: Annotated[int, Field(ge=0)] = N_TIME_FEATURES
     """Length of the time vector, added once to the pooled tokens; 0 leaves it out.
 
-    Leave it out unless the training recordings span whole days: a model trained on one session a person
-    learns when the session was, and errs at any other hour.
+    Leave it out unless the training recordings span whole days: from one session a person, a model
+    can only learn when the session was.
     """
     rope_base: PositiveFloat = 10000.0
     """Base of the rotary frequencies."""
