@@ -26,6 +26,16 @@ void* operator new(std::size_t size) {
     if (memory == nullptr) throw std::bad_alloc();
     return memory;
 }
+void* operator new(std::size_t size, std::align_val_t alignment) {
+    ++n_allocations;
+    const auto line = static_cast<std::size_t>(alignment);
+    void* memory = std::aligned_alloc(line, (size + line - 1) / line * line);
+    if (memory == nullptr) throw std::bad_alloc();
+    return memory;
+}
+void operator delete(void* memory, std::align_val_t /*alignment*/) noexcept {
+    std::free(memory);
+}
 void operator delete(void* memory) noexcept {
     std::free(memory);
 }
