@@ -68,7 +68,8 @@ void split_turns(const float* __restrict signal, std::size_t n, Range& range) {
 }
 
 // Settles all peaks that are lower than both neighbours, writes their prominences, and leaves the others,
-// with the valleys between them, in `rest`.
+// with the valleys between them, in `rest`. Of two tied peaks the left one is settled if the valley between
+// them is no higher than the one before: then it does not matter what lies beyond.
 void settle_lowest(const Range& range, Range& rest, float*& prominence) {
     std::size_t n_left = 0;
     std::uint32_t settled = 0;
@@ -79,10 +80,14 @@ void settle_lowest(const Range& range, Range& rest, float*& prominence) {
         const auto before = load<FloatRegister>(at - 1);
         const auto left = load<FloatRegister>(valley);
         const std::uint32_t present = bits_below(range.n - i);
-        settled = bits_of_less(peak, before) & bits_of_less(peak, load<FloatRegister>(at + 1)) & present;
-        pack(prominence, peak - greatest(left, load<FloatRegister>(valley + 1)), settled);
+        const auto after = load<FloatRegister>(at + 1);
+        const auto right = load<FloatRegister>(valley + 1);
+        const std::uint32_t tied = ~(bits_of_less(after, peak) | bits_of_less(left, right));
+        settled = bits_of_less(peak, before) & (bits_of_less(peak, after) | tied) & present;
+        pack(prominence, peak - greatest(left, right), settled);
         prominence += count_bits(settled);
-        // If the peak before goes, the valley before that one is on this peak's side.
+        // If the peak before goes, the valley before that one is on this peak's side (if tied, it is no
+        // lower).
         const auto farther = least(left, load<FloatRegister>(valley - 1));
         const auto joined = before < peak ? farther : left;
         const auto lowest = before < load<FloatRegister>(at - 2) ? joined : left;

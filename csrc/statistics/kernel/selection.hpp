@@ -79,9 +79,21 @@ float select(float* values, std::size_t n, std::size_t rank) {
     return neighbours_among(values, n, rank).at;
 }
 
-struct Inside {
-    float low, high, above;  // extremes of a bucket's values and the lowest value of the buckets after it
-};
+std::size_t count_equal(const float* values, std::size_t n, float wanted) {
+    IntRegister lanes[kFloatParts] = {};
+    const std::size_t whole = n - n % kFloats;
+    for (std::size_t start = 0; start < whole; start += kFloats) {
+        for (std::size_t i = 0; i < kFloatParts; ++i) {
+            lanes[i] -= load<FloatRegister>(values + start + i * kFloatWidth) == all_of(wanted);
+        }
+    }
+    std::int32_t lane[kFloats];
+    __builtin_memcpy(lane, lanes, sizeof lane);
+    std::size_t count = 0;
+    for (const std::int32_t part : lane) count += static_cast<std::size_t>(part);
+    for (std::size_t i = whole; i < n; ++i) count += values[i] == wanted;
+    return count;
+}
 
 template <std::size_t n_wanted>
 class Quantiles {
@@ -112,7 +124,7 @@ class Quantiles {
         const double weight = weights_[i];
         if (weight == 0.0) return neighbours.at;
         const bool next_inside = place + 1 < size;
-        const double above = next_inside ? neighbours.next : look_inside(found.number).above;
+        const double above = next_inside ? neighbours.next : lowest_above(found.number);
         return neighbours.at + (above - neighbours.at) * weight;
     }
 
@@ -138,8 +150,8 @@ class Quantiles {
 
     // Recordings on a device's grid have few values: often a bucket holds but one.
     [[nodiscard]] PATCHTST_HAR_INLINE Neighbours of_many(const Bucket& found, std::size_t place) const {
-        const Inside inside = look_inside(found.number);
-        if (inside.low == inside.high) return {inside.low, inside.low};
+        const float member = member_of(found.number);
+        if (count_equal(values_, n_, member) == found.end - found.start) return {member, member};
         const std::size_t size = found.end - found.start;
         const std::size_t next = place + 1 < size ? place + 1 : place;
         return {select_inside(found.number, size, place), select_inside(found.number, size, next)};
@@ -173,35 +185,34 @@ class Quantiles {
         return select(plan_.selection, size, rank);
     }
 
-    [[nodiscard]] PATCHTST_HAR_STAGE Inside look_inside(std::size_t bucket) const {
-        const auto wanted = static_cast<std::int32_t>(bucket);
-        float low[kFloats];
-        float high[kFloats];
-        float above[kFloats];
-        for (std::size_t lane = 0; lane < kFloats; ++lane) {
-            low[lane] = above[lane] = high_;
-            high[lane] = low_;
+    // The first value of a bucket that has one.
+    [[nodiscard]] PATCHTST_HAR_INLINE float member_of(std::size_t bucket) const {
+        std::size_t start = 0;
+        std::uint64_t found = 0;
+        for (; found == 0; start += kBytes) {
+            found = equal_bytes(plan_.buckets + start, static_cast<std::uint8_t>(bucket));
         }
-        const auto look = [&](float value, std::size_t lane) {
-            const std::int32_t found = bucket_of_value(value);
-            const float at_least = found == wanted ? value : high_;
-            const float at_most = found == wanted ? value : low_;
-            const float after = found > wanted ? value : high_;
-            low[lane] = at_least < low[lane] ? at_least : low[lane];
-            high[lane] = at_most > high[lane] ? at_most : high[lane];
-            above[lane] = after < above[lane] ? after : above[lane];
-        };
+        return values_[start - kBytes + static_cast<std::size_t>(__builtin_ctzll(found))];
+    }
+
+    // The lowest value of the buckets after one.
+    [[nodiscard]] PATCHTST_HAR_STAGE float lowest_above(std::size_t bucket) const {
+        const auto number = static_cast<std::int32_t>(bucket);
+        FloatRegister lanes[kFloatParts];
+        for (auto& part : lanes) part = all_of(high_);
         const std::size_t whole = n_ - n_ % kFloats;
         for (std::size_t start = 0; start < whole; start += kFloats) {
-            for (std::size_t lane = 0; lane < kFloats; ++lane) look(values_[start + lane], lane);
+            for (std::size_t i = 0; i < kFloatParts; ++i) {
+                const auto value = load<FloatRegister>(values_ + start + i * kFloatWidth);
+                const auto found = __builtin_convertvector((value - low_) * scale_, IntRegister);
+                lanes[i] = least(lanes[i], found > number ? value : all_of(high_));
+            }
         }
-        for (std::size_t i = whole; i < n_; ++i) look(values_[i], 0);
-        for (std::size_t lane = 1; lane < kFloats; ++lane) {
-            low[0] = low[lane] < low[0] ? low[lane] : low[0];
-            high[0] = high[lane] > high[0] ? high[lane] : high[0];
-            above[0] = above[lane] < above[0] ? above[lane] : above[0];
+        float lowest = smallest_of(lanes);
+        for (std::size_t i = whole; i < n_; ++i) {
+            if (bucket_of_value(values_[i]) > number && values_[i] < lowest) lowest = values_[i];
         }
-        return {low[0], high[0], above[0]};
+        return lowest;
     }
 
     const Plan& plan_;
