@@ -54,7 +54,7 @@ def test_plugin_of_one_window(windows, measure, name):
     def run(window):
         return compute_plugin_features(window, [name], SAMPLE_RATE_HZ)
 
-    check(windows, name, np.stack([run(window) for window in windows[:3]]))
+    check(windows[:3], name, np.stack([run(window) for window in windows[:3]]))
     measure(run, windows, rounds=300)
 
 
