@@ -142,7 +142,7 @@ def test_tsfel_statistical_domain_one_window(windows, measure):
 
 
 def test_scikit_digital_health_equivalents_one_window(windows, measure):
-    """Ten features; its spectrum is padded and cut at 5 Hz, and its lag differs: the last four are not compared."""
+    """Ten features; it defines autocorrelation and spectrum otherwise: the last four are not compared."""
     features = installed("skdh.features")
     of_axes = [features.Mean(), features.StdDev(), features.Range(), features.IQR()]
     of_magnitude = [
