@@ -77,9 +77,14 @@ def test_magnitude_rounds_to_float32_at_every_step():
 
 def test_nothing_is_converted_at_the_boundary():
     good, out = np.zeros((2, 9, 3), np.float32), np.empty((2, 56), np.float32)
-    for windows in (good.astype(np.float64), good[:, ::2], good.tolist(), good.astype(">f4")):
+    for windows in (good.astype(np.float64), good.tolist(), good.astype(">f4")):
         with pytest.raises(TypeError, match="incompatible function arguments"):
             _core.statistical_features(windows, 100.0, out)
+    for windows in (good[:, ::2], np.asfortranarray(good), good[:, ::-1]):
+        with pytest.raises(ValueError, match="windows must each be contiguous"):
+            _core.statistical_features(windows, 100.0, out)
+    with pytest.raises(TypeError, match="incompatible function arguments"):
+        _core.window_statistics(good[0, ::2], 100.0)
     for target in (out.astype(np.float64), np.empty((56, 2), np.float32).T):
         with pytest.raises(TypeError, match="incompatible function arguments"):
             _core.statistical_features(good, 100.0, target)

@@ -48,10 +48,12 @@ struct Plan {
     double* filtered;     // 3 n, their low-pass part as far as a segment alone tells
     double *re, *im;      // complex signal of the transform
     double* power;        // n / 2
-    float* extrema;       // n, alternating minima and maxima of m
-    float* prominences;   // n, of the peaks of m
-    float *height, *gap;  // n, stack of the peaks that later ones have not exceeded
-    float* left;          // n, their lowest value to the left
+    float* prominences;   // of the peaks of m
+    float* turning;       // m without plateaus, a place before and after it
+    float* peaks[2];      // of m, at most n / 2; two places before and one after them
+    float* valleys[2];    // between them; one place before and after them
+    float *height, *gap;  // at most n / 2, stack of the peaks that later ones have not exceeded
+    float* left;          // at most n / 2, their lowest value to the left
 };
 
 }  // namespace patchtst_har::statistics

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <memory>
 
 namespace patchtst_har::statistics {
 namespace {
@@ -10,13 +11,15 @@ namespace {
 constexpr double kPi = 3.14159265358979323846;
 constexpr double kCutoffHz = 0.5;
 constexpr std::size_t kSegments = 8;
+// Values before the first peak, valley or turning point; two are needed, so many keep arrays at cache lines.
+constexpr std::size_t kRoomBefore = 16;
 constexpr std::size_t kMostPlans = 8;
 // Plans of longer windows than this in all are not kept beside a new one.
 constexpr std::size_t kMostSamples = 262144;
 
-// The kernels read and write whole blocks, of buckets the longest: 64.
+// The kernels read and write whole blocks, of buckets the longest: 64. Some blocks begin a value late.
 std::size_t padded(std::size_t n) {
-    return (n + 64) / 64 * 64;
+    return (n + 127) / 64 * 64;
 }
 
 }  // namespace
@@ -61,21 +64,24 @@ void Planned::plan_filter() {
 
 void Planned::lend_memory() {
     const std::size_t n = padded(plan_.n);
-    floats_.resize(10 * n);
+    const std::size_t half = padded(plan_.n / 2) + kRoomBefore;
+    floats_.resize(7 * n + 7 * half + kRoomBefore);
     doubles_.resize(8 * n);
     buckets_.resize(n);
     float* floats = floats_.data();
-    const auto take_floats = [&floats, n] {
-        floats += n;
-        return floats - n;
+    const auto take_floats = [&floats](std::size_t size) {
+        floats += size;
+        return floats - size;
     };
-    for (auto& channel : plan_.channels) channel = take_floats();
-    plan_.selection = take_floats();
-    plan_.extrema = take_floats();
-    plan_.prominences = take_floats();
-    plan_.height = take_floats();
-    plan_.gap = take_floats();
-    plan_.left = take_floats();
+    for (auto& channel : plan_.channels) channel = take_floats(n);
+    plan_.selection = take_floats(n);
+    plan_.prominences = take_floats(n);
+    plan_.turning = take_floats(n + kRoomBefore) + kRoomBefore;
+    for (auto& peaks : plan_.peaks) peaks = take_floats(half) + kRoomBefore;
+    for (auto& valleys : plan_.valleys) valleys = take_floats(half) + kRoomBefore;
+    plan_.height = take_floats(half);
+    plan_.gap = take_floats(half);
+    plan_.left = take_floats(half);
     plan_.centred = doubles_.data();
     plan_.filtered = plan_.centred + n;
     plan_.relative = plan_.filtered + 3 * n;

@@ -3,15 +3,38 @@
 
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "statistics/plan.hpp"
 
 namespace patchtst_har::statistics {
 
+// Registers are as long as a cache line at most; a load across two lines takes twice the time.
+template <typename Value>
+struct CacheLineAllocator {
+    using value_type = Value;
+    static constexpr std::align_val_t kAlignment{64};
+
+    CacheLineAllocator() = default;
+    template <typename Other>
+    explicit CacheLineAllocator(const CacheLineAllocator<Other>& /*other*/) {}
+
+    Value* allocate(std::size_t n) {
+        return static_cast<Value*>(::operator new(n * sizeof(Value), kAlignment));
+    }
+    void deallocate(Value* memory, std::size_t /*n*/) { ::operator delete(memory, kAlignment); }
+
+    friend bool operator==(const CacheLineAllocator& /*a*/, const CacheLineAllocator& /*b*/) { return true; }
+    friend bool operator!=(const CacheLineAllocator& /*a*/, const CacheLineAllocator& /*b*/) { return false; }
+};
+
+template <typename Value>
+using AlignedVector = std::vector<Value, CacheLineAllocator<Value>>;
+
 // Real and imaginary parts apart.
 struct ComplexVector {
-    std::vector<double> re, im;
+    AlignedVector<double> re, im;
 
     void resize(std::size_t n) {
         re.resize(n);
@@ -55,10 +78,10 @@ class Planned {
     double rate_hz_;
     std::unique_ptr<Fft> fft_;
     ComplexVector unpack_, signal_;
-    std::vector<double> decay_;
-    std::vector<float> floats_;
-    std::vector<double> doubles_;
-    std::vector<std::uint8_t> buckets_;
+    AlignedVector<double> decay_;
+    AlignedVector<float> floats_;
+    AlignedVector<double> doubles_;
+    AlignedVector<std::uint8_t> buckets_;
 };
 
 // Keeps the plans that were used last, so that alternating lengths allocate nothing either.

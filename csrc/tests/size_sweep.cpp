@@ -1,6 +1,9 @@
 // Runs the kernels over sizes around every block edge and over kinds of signals, in every instruction set,
-// and compares the bits. Counts allocations after the first window. `size_sweep profile ISA KIND` computes
-// 1000 windows of 1000 samples, for an instruction counter.
+// and compares the bits. Counts allocations after the first window. `size_sweep short` leaves out most sizes,
+// `size_sweep profile ISA KIND` computes 1000 windows of 1000 samples, for an instruction counter, and
+// `size_sweep transform ISA N` prints the nanoseconds of a complex transform of N values.
+#include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +15,7 @@
 #include <vector>
 
 #include "cpu/isa.hpp"
+#include "statistics/kernels.hpp"
 #include "statistics/statistics.hpp"
 
 namespace {
@@ -20,11 +24,33 @@ std::size_t n_allocations = 0;
 
 }  // namespace
 
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
+// The C library's memory is counted too.
+extern "C" {
+void* __libc_malloc(std::size_t size);  // NOLINT(bugprone-reserved-identifier)
+
+void* malloc(std::size_t size) {
+    ++n_allocations;
+    return __libc_malloc(size);
+}
+}
+#endif
+
 void* operator new(std::size_t size) {
     ++n_allocations;
     void* memory = std::malloc(size);
     if (memory == nullptr) throw std::bad_alloc();
     return memory;
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+    ++n_allocations;
+    const auto line = static_cast<std::size_t>(alignment);
+    void* memory = std::aligned_alloc(line, (size + line - 1) / line * line);
+    if (memory == nullptr) throw std::bad_alloc();
+    return memory;
+}
+void operator delete(void* memory, std::align_val_t /*alignment*/) noexcept {
+    std::free(memory);
 }
 void operator delete(void* memory) noexcept {
     std::free(memory);
@@ -85,6 +111,7 @@ void sweep(const std::string& kind, std::size_t n_samples) {
         compute();
         const std::size_t before = n_allocations;
         compute();
+        if (before == 0) fail(isa, kind, n_samples, "no allocation was counted");
         if (n_allocations != before) fail(isa, kind, n_samples, "allocates for a window it has a plan for");
         for (const float value : features) {
             if (!std::isfinite(value)) fail(isa, kind, n_samples, "a feature is not finite");
@@ -106,19 +133,54 @@ void profile(const std::string& isa, const std::string& kind) {
     }
 }
 
+// The least time of many transforms, the copy of their input included.
+void time_transform(const std::string& isa, std::size_t n) {
+    cpu::select_isa(isa);
+    const statistics::Fft fft(n);
+    statistics::ComplexVector input;
+    input.resize(n);
+    for (std::size_t i = 0; i < n; ++i) {
+        input.re[i] = std::sin(static_cast<double>(i * i));
+        input.im[i] = std::cos(static_cast<double>(i));
+    }
+    statistics::ComplexVector work = input;
+    double least = 1e30;
+    for (int round = 0; round < 200; ++round) {
+        constexpr int kRepeats = 10;
+        const auto start = std::chrono::steady_clock::now();
+        for (int i = 0; i < kRepeats; ++i) {
+            std::copy(input.re.begin(), input.re.end(), work.re.begin());
+            std::copy(input.im.begin(), input.im.end(), work.im.begin());
+            statistics::active_kernels().transform(fft.plan(), work.re.data(), work.im.data());
+        }
+        const std::chrono::duration<double, std::nano> taken = std::chrono::steady_clock::now() - start;
+        least = std::min(least, taken.count() / kRepeats);
+    }
+    std::printf("%.0f\n", least);
+}
+
+std::vector<std::size_t> sizes_of_sweep(bool is_short) {
+    std::vector<std::size_t> sizes;
+    for (std::size_t n = 1; n <= 140; n += is_short ? 7 : 1) sizes.push_back(n);
+    for (const std::size_t n :
+         {250, 255, 256, 257, 500, 997, 999, 1000, 1001, 1024, 2047, 2048, 3000, 30011, 65536}) {
+        if (!is_short || n <= 3000) sizes.push_back(n);
+    }
+    return sizes;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     if (argc == 4) {
-        profile(argv[2], argv[3]);
+        if (std::string(argv[1]) == "profile") {
+            profile(argv[2], argv[3]);
+        } else {
+            time_transform(argv[2], std::stoul(argv[3]));
+        }
         return 0;
     }
-    std::vector<std::size_t> sizes;
-    for (std::size_t n = 1; n <= 140; ++n) sizes.push_back(n);
-    for (const std::size_t n :
-         {250, 255, 256, 257, 500, 997, 999, 1000, 1001, 1024, 2047, 2048, 3000, 30011, 65536}) {
-        sizes.push_back(n);
-    }
+    const std::vector<std::size_t> sizes = sizes_of_sweep(argc == 2);
     for (const char* kind : kKinds) {
         for (const std::size_t n : sizes) sweep(kind, n);
     }

@@ -124,7 +124,10 @@ def test_info_lists_versions(cli):
     facts = json.loads(out)
     assert status == 0
     assert {"patchtst_har", "python", "torch", "numpy", "cpu", "n_cores", "cuda"} <= set(facts)
-    assert cli("info")[1].count(facts["patchtst_har"]) >= 1
+    assert set(facts["plugins"]) >= {"hjorth", "jerk_rms", "sample_entropy"}
+    table = cli("info")[1]
+    assert facts["patchtst_har"] in table
+    assert "plug-in hjorth" in table
 
 
 @pytest.mark.parametrize(

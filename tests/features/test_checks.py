@@ -67,6 +67,16 @@ def test_wrong_windows_are_refused_with_their_shape(function, windows, message):
         function(windows)
 
 
+def test_topology_takes_no_overlapping_windows_and_statistics_no_scattered_ones():
+    overlapping = np.lib.stride_tricks.sliding_window_view(zeros(90, 3), 60, axis=0)[::10].transpose(0, 2, 1)
+    with pytest.raises(DataError, match="C-ordered"):
+        compute_topological_features_batch(overlapping)
+    assert compute_statistical_features_batch(overlapping).shape == (4, 56)
+    for windows in (zeros(5, 60, 6)[:, :, ::2], zeros(5, 3, 60).transpose(0, 2, 1)):
+        with pytest.raises(DataError, match="C-ordered"):
+            compute_statistical_features_batch(windows)
+
+
 @pytest.mark.parametrize("value", [[[0.0, 0.0, 1.0]], None, "abc", np.ma.zeros((9, 3), np.float32)])
 def test_only_plain_arrays_are_accepted(value):
     for function in SINGLE:

@@ -8,6 +8,7 @@ from patchtst_har.errors import DataError
 from patchtst_har.features import (
     STATISTICAL_FEATURE_NAMES,
     TOPOLOGICAL_FEATURE_NAMES,
+    compute_plugin_features_batch,
     compute_statistical_features_batch,
     compute_topological_features_batch,
     feature_frame,
@@ -24,6 +25,15 @@ def test_columns_are_named_and_hold_both_kinds():
     topological = compute_topological_features_batch(windows, 50.0, config)
     np.testing.assert_array_equal(frame[list(STATISTICAL_FEATURE_NAMES)], statistical)
     np.testing.assert_array_equal(frame[list(TOPOLOGICAL_FEATURE_NAMES)], topological)
+
+
+def test_plugins_are_columns_behind_the_others():
+    windows = np.random.default_rng(0).normal(size=(3, 120, 3)).astype(np.float32)
+    frame = feature_frame(windows, 50.0, TopologyConfig(max_points=30), plugins=("jerk_rms",))
+    assert frame.shape == (3, 81)
+    np.testing.assert_array_equal(
+        frame[["jerk_rms"]], compute_plugin_features_batch(windows, ["jerk_rms"], 50.0)
+    )
 
 
 def test_no_windows_give_an_empty_table_with_names():

@@ -88,6 +88,22 @@ def test_nothing_is_allocated_for_lengths_that_were_seen(every_isa):
     assert _core.n_plans_made() == before + 1
 
 
+def test_no_memory_is_allocated_after_the_first_window(tmp_path):
+    """The sweep program, with counting allocators of its own, fails at an allocation."""
+    compiler = shutil.which("c++")
+    libraries = sorted((ROOT / "build").glob("cp*/libpatchtst_har_kernels.a"))
+    if compiler is None or not libraries:
+        pytest.skip("no compiler, or no build folder with the library of kernels")
+    program = tmp_path / "size_sweep"
+    source = ROOT / "csrc/tests/size_sweep.cpp"
+    definitions = ["-DPATCHTST_HAR_X86"] if len(_core.available_isas()) > 1 else []
+    command = [compiler, "-std=c++17", *definitions, "-I", ROOT / "csrc", source, libraries[0], "-o", program]
+    subprocess.run(command, check=True)
+    result = subprocess.run([program, "short"], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "the same bits" in result.stdout
+
+
 def test_every_thread_plans_for_itself():
     counts = []
 

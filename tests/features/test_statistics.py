@@ -19,7 +19,7 @@ from patchtst_har.features import (
 )
 from synthetic import activity_signal
 
-LENGTHS = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 50, 63, 64, 65, 97, 100, 127, 128, 129]
+LENGTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 50, 63, 64, 65, 97, 100, 127, 128, 129]
 LENGTHS += [250, 500, 997, 1000, 1001, 1024, 2048]
 INDEX = {name: position for position, name in enumerate(STATISTICAL_FEATURE_NAMES)}
 NO_DIRECTION = math.sqrt(-2 * math.log(1e-12))
@@ -301,6 +301,56 @@ def test_out_is_filled_and_returned():
     out = np.full((5, 56), np.nan, np.float32)
     assert compute_statistical_features_batch(windows, out=out, n_threads=2) is out
     np.testing.assert_array_equal(out, compute_statistical_features_batch(windows))
+
+
+@pytest.mark.parametrize("hop", [1, 7, 100, 130])
+def test_overlapping_windows_of_a_ring_buffer_are_read_in_place(hop):
+    ring = walking(700)
+    windows = np.lib.stride_tricks.sliding_window_view(ring, 100, axis=0)[::hop].transpose(0, 2, 1)
+    assert np.shares_memory(windows, ring)
+    expected = compute_statistical_features_batch(np.ascontiguousarray(windows))
+    for n_threads in (1, 2):
+        assert (
+            compute_statistical_features_batch(windows, n_threads=n_threads).tobytes() == expected.tobytes()
+        )
+    backwards = compute_statistical_features_batch(windows[::-1])
+    assert backwards.tobytes() == expected[::-1].tobytes()
+    same = np.broadcast_to(ring[:100], (3, 100, 3))
+    np.testing.assert_array_equal(compute_statistical_features_batch(same), expected[[0, 0, 0]])
+
+
+def test_the_longest_window():
+    window = np.zeros((2**20, 3), np.float32)
+    window[:, 2] = 1 + 0.25 * np.sin(2 * np.pi * np.arange(2**20) / 64)
+    features = dict(
+        zip(STATISTICAL_FEATURE_NAMES, compute_statistical_features(window).tolist(), strict=True)
+    )
+    assert features["freq_1"] == np.float32(100 / 64)
+    assert features["power_1"] == pytest.approx(1, abs=1e-6)
+    assert features["peak_count"] == 2**20 / 64
+    assert features["peak_prominence_median"] == pytest.approx(0.5)
+    assert features["z_q50"] == pytest.approx(1, abs=1e-6)
+    assert features["z_std"] == pytest.approx(0.25 / math.sqrt(2))
+
+
+# The samples from which on a feature can be other than 0, as docs/features.md has them.
+DEFINED_FROM = {
+    1: ["x_mean", "z_q50", "mag_mean", "gravity_roll", "gravity_pitch", "gravity_yaw", "enmo"],
+    2: ["x_std", "y_range", "corr_xy", "mag_std", "mag_mad", "mag_kurtosis", "freq_1", "power_1"],
+    3: ["mag_skew", "mag_autocorr_1s", "peak_count", "peak_prominence_median"],
+    4: ["spectral_entropy"],
+    6: ["freq_2", "power_2"],
+}
+
+
+def test_every_feature_is_defined_from_its_documented_length_on():
+    for n_samples in range(1, 9):
+        windows = np.stack([noisy(n_samples, seed) for seed in range(200)])
+        values = compute_statistical_features_batch(windows, sr=1.0)
+        varies = dict(zip(STATISTICAL_FEATURE_NAMES, (values != 0).any(axis=0), strict=True))
+        for needed, names in DEFINED_FROM.items():
+            for name in names:
+                assert varies[name] == (n_samples >= needed), (name, n_samples)
 
 
 def test_no_windows_give_no_rows():

@@ -35,9 +35,7 @@ PATCHTST_HAR_INLINE double range_of(const Summary& summary) {
     return static_cast<double>(summary.max) - summary.min;
 }
 
-void write_axes(const Plan& plan, float* features) {
-    Summary summaries[3];
-    for (std::size_t axis = 0; axis < 3; ++axis) summaries[axis] = summarise(plan.channels[axis], plan.n);
+void write_axes(const Plan& plan, const Summary* summaries, float* features) {
     const AxisMoments moments = axis_moments(plan, summaries);
     for (std::size_t axis = 0; axis < 3; ++axis) {
         const Summary& summary = summaries[axis];
@@ -49,9 +47,8 @@ void write_axes(const Plan& plan, float* features) {
     write(features + kCorrelations, correlations[0], correlations[1], correlations[2]);
 }
 
-void write_magnitude(const Plan& plan, float* features) {
+void write_magnitude(const Plan& plan, const Summary& summary, float* features) {
     const float* m = plan.channels[3];
-    const Summary summary = summarise(m, plan.n);
     const MagnitudeMoments moments = magnitude_moments(plan, summary.mean);
     const auto [q25, q50, q75] = quartiles_of(plan, m, summary.min, summary.max);
     write(features + kMagMean, summary.mean, moments.std, range_of(summary));
@@ -76,14 +73,20 @@ void write_orientation(const Plan& plan, float* features) {
 }
 
 void compute(const float* window, const Plan& plan, float* features) {
-    load_window(window, plan);
-    write_axes(plan, features);
-    write_magnitude(plan, features);
+    Summary summaries[4];
+    load_window(window, plan, summaries);
+    write_axes(plan, summaries, features);
+    write_magnitude(plan, summaries[3], features);
     write_orientation(plan, features);
+}
+
+void load_channels(const float* window, const Plan& plan) {
+    Summary summaries[4];
+    load_window(window, plan, summaries);
 }
 
 }  // namespace
 
-extern const Kernels PATCHTST_HAR_KERNELS = {&compute, &load_window, &transform};
+extern const Kernels PATCHTST_HAR_KERNELS = {&compute, &load_channels, &transform};
 
 }  // namespace patchtst_har::statistics

@@ -186,12 +186,26 @@ PATCHTST_HAR_INLINE Doubles zero_if_below(const Doubles& length2, double limit, 
     return each(length2, value, [limit](Register l, Register v) { return l >= limit ? v : Register{}; });
 }
 
-// 1 / sqrt(value) for 1e-36 <= value <= 1e36 within 1e-13: a float32 root and quotient, exactly rounded on
-// every machine, and one step of Newton's iteration. A third of the time of a float64 root and quotient.
-PATCHTST_HAR_INLINE Doubles inverse_root(const Doubles& value) {
+// Inverse roots of values from 1e-36 to 1e36 within 4e-7; those of smaller ones are smaller than they should
+// be. Two float32 roots share a quotient, all exactly rounded on every machine.
+PATCHTST_HAR_INLINE void inverse_roots(const Doubles& a, const Doubles& b, Doubles& per_a, Doubles& per_b) {
+    constexpr float kSmallest = 1e-18F;
+    for (std::size_t i = 0; i < kParts; ++i) {
+        const Singles root_a = square_root(narrowed(a.part[i]));
+        const Singles root_b = square_root(narrowed(b.part[i]));
+        const Singles safe_a = root_a > kSmallest ? root_a : kSmallest - Singles{};
+        const Singles safe_b = root_b > kSmallest ? root_b : kSmallest - Singles{};
+        const Singles quotient = 1.0F / (safe_a * safe_b);
+        per_a.part[i] = widened(quotient * safe_b);
+        per_b.part[i] = widened(quotient * safe_a);
+    }
+}
+
+// An inverse root after a step of Newton's iteration: within 1e-12.
+PATCHTST_HAR_INLINE Doubles refined(const Doubles& value, const Doubles& inverse_root) {
     Doubles result;
     for (std::size_t i = 0; i < kParts; ++i) {
-        const Register r = widened(1.0F / square_root(narrowed(value.part[i])));
+        const Register r = inverse_root.part[i];
         result.part[i] = r * (1.5 - (0.5 * value.part[i]) * (r * r));
     }
     return result;
@@ -228,64 +242,6 @@ PATCHTST_HAR_INLINE Doubles logarithm(const Doubles& value) {
     for (std::size_t i = 0; i < kParts; ++i) result.part[i] = logarithm(value.part[i]);
     return result;
 }
-
-// Bit i tells whether bytes[i] == wanted, for 64 bytes.
-PATCHTST_HAR_INLINE std::uint64_t equal_bytes(const std::uint8_t* bytes, std::uint8_t wanted) {
-#if PATCHTST_HAR_VECTOR_BYTES == 64
-    return _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(bytes), _mm512_set1_epi8(static_cast<char>(wanted)));
-#elif defined(__SSE2__)
-    std::uint64_t result = 0;
-    const __m128i pattern = _mm_set1_epi8(static_cast<char>(wanted));
-    for (std::size_t part = 4; part-- > 0;) {
-        const __m128i equal = _mm_cmpeq_epi8(load<__m128i>(bytes + 16 * part), pattern);
-        result = result * 65536 + static_cast<std::uint32_t>(_mm_movemask_epi8(equal));
-    }
-    return result;
-#else
-    std::uint64_t result = 0;
-    for (std::size_t i = 64; i-- > 0;) result = result * 2 + (bytes[i] == wanted);
-    return result;
-#endif
-}
-
-using FloatRegister = float __attribute__((vector_size(PATCHTST_HAR_VECTOR_BYTES)));
-
-constexpr std::size_t kFloats = 16;
-
-// Sixteen float32 lanes that remember the smallest and the largest value they saw.
-class Extremes {
-  public:
-    explicit PATCHTST_HAR_INLINE Extremes(float first) {
-        for (std::size_t i = 0; i < kFloatParts; ++i) low_[i] = high_[i] = first - FloatRegister{};
-    }
-
-    PATCHTST_HAR_INLINE void see(const float* sixteen) {
-        for (std::size_t i = 0; i < kFloatParts; ++i) {
-            const auto value = load<FloatRegister>(sixteen + i * kFloatWidth);
-            low_[i] = value < low_[i] ? value : low_[i];
-            high_[i] = value > high_[i] ? value : high_[i];
-        }
-    }
-
-    PATCHTST_HAR_INLINE void result(float& smallest, float& largest) const {
-        float low[kFloats];
-        float high[kFloats];
-        __builtin_memcpy(low, low_, sizeof low);
-        __builtin_memcpy(high, high_, sizeof high);
-        smallest = low[0];
-        largest = high[0];
-        for (std::size_t lane = 1; lane < kFloats; ++lane) {
-            smallest = low[lane] < smallest ? low[lane] : smallest;
-            largest = high[lane] > largest ? high[lane] : largest;
-        }
-    }
-
-  private:
-    static constexpr std::size_t kFloatWidth = PATCHTST_HAR_VECTOR_BYTES / sizeof(float);
-    static constexpr std::size_t kFloatParts = kFloats / kFloatWidth;
-
-    FloatRegister low_[kFloatParts], high_[kFloatParts];
-};
 
 // Reads eight consecutive values.
 struct WholeBlock {

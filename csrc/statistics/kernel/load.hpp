@@ -1,6 +1,8 @@
-// Splits an interleaved window into channels, replaces samples that are no measurement, takes the magnitude.
+// Splits an interleaved window into channels, replaces samples that are no measurement, takes the magnitude
+// and what one pass tells of all four: mean and extremes.
 #pragma once
 
+#include "statistics/kernel/floats.hpp"
 #include "statistics/kernel/lanes.hpp"
 #include "statistics/plan.hpp"
 
@@ -17,15 +19,6 @@ PATCHTST_HAR_INLINE std::int32_t magnitude_bits(const float* value) {
 
 bool is_valid(const float* value) {
     return magnitude_bits(value) <= kLargestBits;
-}
-
-bool all_valid(const float* values, std::size_t n) {
-    std::int32_t largest = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-        const std::int32_t bits = magnitude_bits(values + i);
-        largest = bits > largest ? bits : largest;
-    }
-    return largest <= kLargestBits;
 }
 
 // Fills the invalid stretch (left, right) exclusive; both ends are valid.
@@ -59,25 +52,146 @@ void repair(float* channel, std::size_t n) {
     fill(channel + last + 1, channel + n, channel[last]);
 }
 
-void take_magnitude(const float* __restrict x, const float* __restrict y, const float* __restrict z,
-                    std::size_t n, float* __restrict m) {
-    for (std::size_t i = 0; i < n; ++i) m[i] = __builtin_sqrtf((x[i] * x[i] + y[i] * y[i]) + z[i] * z[i]);
+#if PATCHTST_HAR_VECTOR_BYTES == 64
+// Which of two registers' 32 values come to the lanes of an axis, and then, with the third register behind
+// them.
+struct AxisLanes {
+    std::int32_t first[kFloats], last[kFloats];
+};
+
+constexpr AxisLanes lanes_of_axis(std::int32_t axis) {
+    AxisLanes lanes{};
+    for (std::int32_t i = 0; i < 16; ++i) {
+        const std::int32_t from = 3 * i + axis;
+        lanes.first[i] = from % 32;
+        lanes.last[i] = from < 32 ? i : from - 16;
+    }
+    return lanes;
 }
 
-PATCHTST_HAR_STAGE void load_window(const float* __restrict window, const Plan& plan) {
-    const std::size_t n = plan.n;
-    float* __restrict x = plan.channels[0];
-    float* __restrict y = plan.channels[1];
-    float* __restrict z = plan.channels[2];
-    for (std::size_t i = 0; i < n; ++i) {
+constexpr AxisLanes kAxisLanes[] = {lanes_of_axis(0), lanes_of_axis(1), lanes_of_axis(2)};
+#endif
+
+void split_axes(const float* __restrict window, std::size_t n, float* __restrict x, float* __restrict y,
+                float* __restrict z) {
+    std::size_t i = 0;
+#if PATCHTST_HAR_VECTOR_BYTES == 64
+    float* const axes[] = {x, y, z};
+    for (; i + kFloats <= n; i += kFloats) {
+        const __m512 a = _mm512_loadu_ps(window + 3 * i);
+        const __m512 b = _mm512_loadu_ps(window + 3 * i + 16);
+        const __m512 c = _mm512_loadu_ps(window + 3 * i + 32);
+        for (std::size_t axis = 0; axis < 3; ++axis) {
+            const AxisLanes& lanes = kAxisLanes[axis];
+            const __m512 most = _mm512_permutex2var_ps(a, _mm512_loadu_si512(lanes.first), b);
+            store(axes[axis] + i, _mm512_permutex2var_ps(most, _mm512_loadu_si512(lanes.last), c));
+        }
+    }
+#endif
+    for (; i < n; ++i) {
         x[i] = window[3 * i];
         y[i] = window[3 * i + 1];
         z[i] = window[3 * i + 2];
     }
-    if (!all_valid(window, 3 * n)) {
-        for (std::size_t axis = 0; axis < 3; ++axis) repair(plan.channels[axis], n);
+}
+
+struct Summary {
+    double mean;
+    float min, max;
+};
+
+// Sum and extremes of a channel, sixteen values after sixteen.
+struct Tally {
+    Extremes extremes;
+    Doubles sum{};
+
+    explicit PATCHTST_HAR_INLINE Tally(const float* values) : extremes(values[0]) {}
+
+    PATCHTST_HAR_INLINE void see(const float* sixteen) {
+        extremes.see(sixteen);
+        sum += Doubles::at(sixteen);
+        sum += Doubles::at(sixteen + kLanes);
     }
-    take_magnitude(x, y, z, n, plan.channels[3]);
+
+    // Takes in the values from `start` on, fewer than sixteen.
+    [[nodiscard]] PATCHTST_HAR_INLINE Summary finish(const float* values, std::size_t start, std::size_t n) {
+        Summary result{};
+        for_each_block(n - start, [&](auto block) { sum += block(values + start, 0.0); });
+        extremes.result(result.min, result.max);
+        for (std::size_t i = start; i < n; ++i) {
+            result.min = values[i] < result.min ? values[i] : result.min;
+            result.max = values[i] > result.max ? values[i] : result.max;
+        }
+        result.mean = sum.total() / static_cast<double>(n);
+        return result;
+    }
+};
+
+PATCHTST_HAR_INLINE IntRegister magnitude_bits(FloatRegister value) {
+    return load<IntRegister>(&value) & 0x7FFFFFFF;
+}
+
+// Takes the magnitude of sixteen samples; `worst` remembers the largest bits of their axes.
+PATCHTST_HAR_INLINE void take_magnitudes(const Plan& plan, std::size_t start, IntRegister* worst) {
+    for (std::size_t i = 0; i < kFloatParts; ++i) {
+        const std::size_t at = start + i * kFloatWidth;
+        const auto x = load<FloatRegister>(plan.channels[0] + at);
+        const auto y = load<FloatRegister>(plan.channels[1] + at);
+        const auto z = load<FloatRegister>(plan.channels[2] + at);
+        const IntRegister x_bits = magnitude_bits(x);
+        const IntRegister y_bits = magnitude_bits(y);
+        const IntRegister z_bits = magnitude_bits(z);
+        const IntRegister larger = x_bits > y_bits ? x_bits : y_bits;
+        const IntRegister largest = larger > z_bits ? larger : z_bits;
+        worst[i] = largest > worst[i] ? largest : worst[i];
+        store(plan.channels[3] + at, square_root_of((x * x + y * y) + z * z));
+    }
+}
+
+PATCHTST_HAR_INLINE bool is_valid(const IntRegister* worst) {
+    std::int32_t lane[kFloats];
+    __builtin_memcpy(lane, worst, sizeof lane);
+    std::int32_t largest = lane[0];
+    for (const std::int32_t bits : lane) largest = bits > largest ? bits : largest;
+    return largest <= kLargestBits;
+}
+
+// Fills the magnitude and the summaries of all four channels; false if a sample is no measurement.
+PATCHTST_HAR_STAGE bool summarise(const Plan& plan, Summary* summaries) {
+    float* const* channels = plan.channels;
+    const std::size_t n = plan.n;
+    const std::size_t whole = n - n % kFloats;
+    IntRegister worst[kFloatParts] = {};
+    // Zeros behind the last sample are valid and take part in nothing else.
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+        __builtin_memset(channels[axis] + n, 0, sizeof(float[kFloats]));
+    }
+    take_magnitudes(plan, 0, worst);
+    Tally x(channels[0]);
+    Tally y(channels[1]);
+    Tally z(channels[2]);
+    Tally m(channels[3]);
+    for (std::size_t start = 0; start < whole; start += kFloats) {
+        take_magnitudes(plan, start, worst);
+        x.see(channels[0] + start);
+        y.see(channels[1] + start);
+        z.see(channels[2] + start);
+        m.see(channels[3] + start);
+    }
+    take_magnitudes(plan, whole, worst);
+    summaries[0] = x.finish(channels[0], whole, n);
+    summaries[1] = y.finish(channels[1], whole, n);
+    summaries[2] = z.finish(channels[2], whole, n);
+    summaries[3] = m.finish(channels[3], whole, n);
+    return is_valid(worst);
+}
+
+// Fills plan.channels, with samples that are no measurement repaired, and the summaries of all four.
+PATCHTST_HAR_STAGE void load_window(const float* window, const Plan& plan, Summary* summaries) {
+    split_axes(window, plan.n, plan.channels[0], plan.channels[1], plan.channels[2]);
+    if (summarise(plan, summaries)) return;
+    for (std::size_t axis = 0; axis < 3; ++axis) repair(plan.channels[axis], plan.n);
+    summarise(plan, summaries);
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
-// Means, extremes, population moments and correlations, in float64 and two passes.
+// Population moments and correlations in float64, about the means of the first pass.
 #pragma once
 
 #include "statistics/kernel/lanes.hpp"
+#include "statistics/kernel/load.hpp"
 #include "statistics/plan.hpp"
 
 namespace patchtst_har::statistics {
@@ -9,11 +10,6 @@ namespace {
 
 // Below this standard deviation a signal counts as constant.
 constexpr double kConstantStd = 1e-8;
-
-struct Summary {
-    double mean;
-    float min, max;
-};
 
 struct MagnitudeMoments {
     double std, skew, kurtosis, mean_above_one;
@@ -26,27 +22,6 @@ struct AxisMoments {
 PATCHTST_HAR_INLINE double correlation(double products, double count, double std_a, double std_b) {
     if (std_a < kConstantStd || std_b < kConstantStd) return 0.0;
     return products / count / (std_a * std_b);
-}
-
-// Smallest and largest of values[0..n), n >= 1.
-PATCHTST_HAR_INLINE void extremes_of(const float* values, std::size_t n, float& smallest, float& largest) {
-    Extremes extremes(values[0]);
-    const std::size_t whole = n - n % kFloats;
-    for (std::size_t start = 0; start < whole; start += kFloats) extremes.see(values + start);
-    extremes.result(smallest, largest);
-    for (std::size_t i = whole; i < n; ++i) {
-        smallest = values[i] < smallest ? values[i] : smallest;
-        largest = values[i] > largest ? values[i] : largest;
-    }
-}
-
-PATCHTST_HAR_STAGE Summary summarise(const float* values, std::size_t n) {
-    Summary result{};
-    Doubles sum{};
-    for_each_block(n, [&](auto block) { sum += block(values, 0.0); });
-    result.mean = sum.total() / static_cast<double>(n);
-    extremes_of(values, n, result.min, result.max);
-    return result;
 }
 
 PATCHTST_HAR_STAGE AxisMoments axis_moments(const Plan& plan, const Summary* summaries) {

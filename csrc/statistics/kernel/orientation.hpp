@@ -11,8 +11,6 @@ namespace {
 constexpr double kUnit = 0x1p-10;
 // A shorter vector (1e-6 g) has no direction.
 constexpr double kShortest2 = 1e-12 * kUnit * kUnit;
-// Below this a squared length has no float32 root; far below kShortest2.
-constexpr double kTiny2 = 1e-36;
 // Resultants below this are rounding noise.
 constexpr double kNoResultant = 1e-12;
 
@@ -28,22 +26,29 @@ struct Axes {
     Doubles x, y, z;
 };
 
+// Squared lengths that the angles of a vector refer to, and their inverse roots.
+struct Lengths {
+    Doubles yz2, whole2, xy2;
+    Doubles per_yz, per_whole, per_xy;
+
+    explicit PATCHTST_HAR_INLINE Lengths(const Axes& v) {
+        const Doubles xx = v.x * v.x;
+        const Doubles yy = v.y * v.y;
+        yz2 = yy + v.z * v.z;
+        xy2 = xx + yy;
+        whole2 = xx + yz2;
+    }
+};
+
 // Sums of sines and cosines of the three angles.
 struct DirectionSums {
     Doubles roll_sine{}, roll_cosine{}, pitch_sine{}, pitch_cosine{}, yaw_sine{}, yaw_cosine{};
 
-    PATCHTST_HAR_INLINE void add(const Axes& v) {
-        const Doubles xx = v.x * v.x;
-        const Doubles yy = v.y * v.y;
-        const Doubles yz2 = yy + v.z * v.z;
-        const Doubles xy2 = xx + yy;
-        const Doubles length2 = xx + yz2;
-        const Doubles tiny = Doubles::all(kTiny2);
-        const Doubles per_yz = inverse_root(max(yz2, tiny));
-        const Doubles yz = yz2 * per_yz;
-        const Doubles roll = zero_if_below(yz2, kShortest2, per_yz);
-        const Doubles pitch = zero_if_below(length2, kShortest2, inverse_root(max(length2, tiny)));
-        const Doubles yaw = zero_if_below(xy2, kShortest2, inverse_root(max(xy2, tiny)));
+    PATCHTST_HAR_INLINE void add(const Axes& v, const Lengths& lengths) {
+        const Doubles yz = lengths.yz2 * lengths.per_yz;
+        const Doubles roll = zero_if_below(lengths.yz2, kShortest2, lengths.per_yz);
+        const Doubles pitch = zero_if_below(lengths.whole2, kShortest2, lengths.per_whole);
+        const Doubles yaw = zero_if_below(lengths.xy2, kShortest2, lengths.per_xy);
         roll_sine += v.y * roll;
         roll_cosine += v.z * roll;
         pitch_sine += v.x * pitch;
@@ -56,9 +61,20 @@ struct DirectionSums {
 struct Split {
     DirectionSums gravity, dynamic;
 
+    // An error of an inverse length is the same in an angle's sine and cosine: it does not turn a direction,
+    // and single precision does for gravity. But it changes the resultant, which a circular deviation near 0
+    // needs to the last digits: those of the dynamic part are refined.
     PATCHTST_HAR_INLINE void add(const Axes& still, const Axes& moving) {
-        gravity.add(still);
-        dynamic.add(moving);
+        Lengths rest(still);
+        Lengths motion(moving);
+        inverse_roots(rest.yz2, rest.whole2, rest.per_yz, rest.per_whole);
+        inverse_roots(rest.xy2, motion.xy2, rest.per_xy, motion.per_xy);
+        inverse_roots(motion.yz2, motion.whole2, motion.per_yz, motion.per_whole);
+        motion.per_yz = refined(motion.yz2, motion.per_yz);
+        motion.per_whole = refined(motion.whole2, motion.per_whole);
+        motion.per_xy = refined(motion.xy2, motion.per_xy);
+        gravity.add(still, rest);
+        dynamic.add(moving, motion);
     }
 };
 

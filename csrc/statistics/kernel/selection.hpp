@@ -1,27 +1,54 @@
-// Linearly interpolated quantiles by selection: values are counted in buckets of equal width, and only the
-// few that share a bucket with a wanted rank are looked at again.
+// Linearly interpolated quantiles by selection: values are sorted into buckets of equal width, a byte each;
+// the buckets of the wanted ranks are found by counting bytes, and only the few values in them are looked at
+// again.
 #pragma once
 
-#include "statistics/kernel/lanes.hpp"
-#include "statistics/kernel/moments.hpp"
+#include "statistics/kernel/bytes.hpp"
+#include "statistics/kernel/floats.hpp"
 #include "statistics/plan.hpp"
 
 namespace patchtst_har::statistics {
 namespace {
 
 constexpr std::size_t kBuckets = 256;
-// Equal neighbours would wait for each other in one table of counts.
-constexpr std::size_t kTables = 4;
-// So few are sorted at once.
-constexpr std::size_t kFew = 24;
+// Among so few, a rank is found by comparing all with all.
+constexpr std::size_t kFew = 32;
 
-void insertion_sort(float* values, std::size_t n) {
-    for (std::size_t i = 1; i < n; ++i) {
-        const float value = values[i];
-        std::size_t j = i;
-        for (; j > 0 && value < values[j - 1]; --j) values[j] = values[j - 1];
-        values[j] = value;
+// The values of a rank and of the next one; the latter is infinite if there is none.
+struct Neighbours {
+    float at, next;
+};
+
+// Of values[0..size), size <= 16 n_blocks. A value belongs to a rank if more values than that are not above
+// it, and none that is smaller does. values is padded.
+template <std::size_t n_blocks>
+PATCHTST_HAR_INLINE Neighbours neighbours_in(float* values, std::size_t size, std::size_t rank) {
+    constexpr std::size_t kParts = n_blocks * kFloatParts;
+    for (std::size_t i = 0; i < kParts; ++i) {
+        store(values + size + i * kFloatWidth, all_of(__builtin_inff()));
     }
+    FloatRegister value[kParts];
+    IntRegister not_above[kParts] = {};
+    for (std::size_t i = 0; i < kParts; ++i) value[i] = load<FloatRegister>(values + i * kFloatWidth);
+    for (std::size_t j = 0; j < size; ++j) {
+        const FloatRegister other = all_of(values[j]);
+        for (std::size_t i = 0; i < kParts; ++i) not_above[i] -= other <= value[i];
+    }
+    const IntRegister wanted = static_cast<std::int32_t>(rank) - IntRegister{};
+    FloatRegister at[kFloatParts];
+    FloatRegister next[kFloatParts];
+    for (std::size_t i = 0; i < kFloatParts; ++i) at[i] = next[i] = all_of(__builtin_inff());
+    for (std::size_t i = 0; i < kParts; ++i) {
+        const FloatRegister none = all_of(__builtin_inff());
+        const std::size_t lane = i % kFloatParts;
+        at[lane] = least(at[lane], not_above[i] > wanted ? value[i] : none);
+        next[lane] = least(next[lane], not_above[i] > wanted + 1 ? value[i] : none);
+    }
+    return {smallest_of(at), smallest_of(next)};
+}
+
+Neighbours neighbours_among(float* values, std::size_t size, std::size_t rank) {
+    return size <= kFloats ? neighbours_in<1>(values, size, rank) : neighbours_in<2>(values, size, rank);
 }
 
 // The value of a rank in values[0..n), which are reordered. Each round keeps one bucket of 256: there are
@@ -49,55 +76,56 @@ float select(float* values, std::size_t n, std::size_t rank) {
         }
         n = kept;
     }
-    insertion_sort(values, n);
-    return values[rank];
+    return neighbours_among(values, n, rank).at;
 }
 
-struct Inside {
-    float low, high, above;  // extremes of a bucket's values and the lowest value of the buckets after it
-};
+std::size_t count_equal(const float* values, std::size_t n, float wanted) {
+    IntRegister lanes[kFloatParts] = {};
+    const std::size_t whole = n - n % kFloats;
+    for (std::size_t start = 0; start < whole; start += kFloats) {
+        for (std::size_t i = 0; i < kFloatParts; ++i) {
+            lanes[i] -= load<FloatRegister>(values + start + i * kFloatWidth) == all_of(wanted);
+        }
+    }
+    std::int32_t lane[kFloats];
+    __builtin_memcpy(lane, lanes, sizeof lane);
+    std::size_t count = 0;
+    for (const std::int32_t part : lane) count += static_cast<std::size_t>(part);
+    for (std::size_t i = whole; i < n; ++i) count += values[i] == wanted;
+    return count;
+}
 
-class Ranks {
+template <std::size_t n_wanted>
+class Quantiles {
   public:
     // low and high are the extremes of values[0..n).
-    PATCHTST_HAR_INLINE Ranks(const Plan& plan, const float* values, std::size_t n, float low, float high)
+    PATCHTST_HAR_INLINE Quantiles(const Plan& plan, const float* values, std::size_t n, float low, float high,
+                                  const double* fractions)
         : plan_(plan), values_(values), n_(n), low_(low), high_(high) {
         const float range = high - low;
         // Of a range that single precision cannot scale, all values share a bucket.
         scale_ = range > 1e-30F && range < 1e30F ? static_cast<float>(kBuckets - 1) / range : 0.0F;
         assign();
-        count();
+        std::size_t ranks[n_wanted];
+        for (std::size_t i = 0; i < n_wanted; ++i) {
+            const double position = fractions[i] * static_cast<double>(n_ - 1);
+            ranks[i] = static_cast<std::size_t>(position);
+            weights_[i] = position - static_cast<double>(ranks[i]);
+        }
+        find_buckets<n_wanted>(plan_.buckets, n_, ranks, found_);
     }
 
     // Interpolates between the values of two neighbouring ranks.
-    [[nodiscard]] PATCHTST_HAR_INLINE double quantile(double fraction) const {
-        const double position = fraction * static_cast<double>(n_ - 1);
-        const auto rank = static_cast<std::size_t>(position);
-        const double weight = position - static_cast<double>(rank);
-        const std::size_t bucket = bucket_of(rank);
-        const std::size_t start = bucket == 0 ? 0 : ends_[bucket - 1];
-        const std::size_t size = ends_[bucket] - start;
-        const bool next_inside = rank + 1 < ends_[bucket];
-        double below;
-        double above = 0.0;
-        if (size <= kFew) {
-            collect(static_cast<std::uint8_t>(bucket));
-            insertion_sort(plan_.selection, size);
-            below = plan_.selection[rank - start];
-            if (next_inside) above = plan_.selection[rank + 1 - start];
-        } else {
-            // Recordings on a device's grid have few values: often a bucket holds but one.
-            const Inside inside = look_inside(bucket);
-            below = inside.low;
-            above = inside.high;
-            if (inside.low < inside.high) {
-                below = select_inside(bucket, size, rank - start);
-                if (next_inside) above = select_inside(bucket, size, rank + 1 - start);
-            }
-        }
-        if (weight == 0.0) return below;
-        if (!next_inside) above = look_inside(bucket).above;
-        return below + (above - below) * weight;
+    [[nodiscard]] PATCHTST_HAR_INLINE double operator[](std::size_t i) const {
+        const Bucket& found = found_[i];
+        const std::size_t size = found.end - found.start;
+        const std::size_t place = found.rank - found.start;
+        const Neighbours neighbours = size <= kFew ? of_few(found, place) : of_many(found, place);
+        const double weight = weights_[i];
+        if (weight == 0.0) return neighbours.at;
+        const bool next_inside = place + 1 < size;
+        const double above = next_inside ? neighbours.next : lowest_above(found.number);
+        return neighbours.at + (above - neighbours.at) * weight;
     }
 
   private:
@@ -105,34 +133,28 @@ class Ranks {
         return static_cast<std::int32_t>((value - low_) * scale_);
     }
 
+    // The last block of bytes is filled up with the highest number.
     PATCHTST_HAR_INLINE void assign() {
         const float* __restrict values = values_;
         std::uint8_t* __restrict buckets = plan_.buckets;
         for (std::size_t i = 0; i < n_; ++i) {
             buckets[i] = static_cast<std::uint8_t>(bucket_of_value(values[i]));
         }
+        __builtin_memset(buckets + n_, 0xFF, kBytes);
     }
 
-    PATCHTST_HAR_INLINE void count() {
-        std::uint32_t counts[kTables][kBuckets] = {};
-        const std::uint8_t* buckets = plan_.buckets;
-        const std::size_t whole = n_ - n_ % kTables;
-        for (std::size_t i = 0; i < whole; i += kTables) {
-            for (std::size_t table = 0; table < kTables; ++table) ++counts[table][buckets[i + table]];
-        }
-        for (std::size_t i = whole; i < n_; ++i) ++counts[0][buckets[i]];
-        for (std::size_t b = 0; b < kBuckets; ++b) {
-            ends_[b] = (counts[0][b] + counts[1][b]) + (counts[2][b] + counts[3][b]);
-        }
-        for (std::size_t b = 1; b < kBuckets; ++b) ends_[b] += ends_[b - 1];
+    [[nodiscard]] PATCHTST_HAR_INLINE Neighbours of_few(const Bucket& found, std::size_t place) const {
+        collect(static_cast<std::uint8_t>(found.number));
+        return neighbours_among(plan_.selection, found.end - found.start, place);
     }
 
-    // How many buckets end at or before the rank.
-    [[nodiscard]] PATCHTST_HAR_INLINE std::size_t bucket_of(std::size_t rank) const {
-        const auto wanted = static_cast<std::int32_t>(rank);
-        std::int32_t bucket = 0;
-        for (const std::uint32_t end : ends_) bucket += static_cast<std::int32_t>(end) <= wanted;
-        return static_cast<std::size_t>(bucket);
+    // Recordings on a device's grid have few values: often a bucket holds but one.
+    [[nodiscard]] PATCHTST_HAR_INLINE Neighbours of_many(const Bucket& found, std::size_t place) const {
+        const float member = member_of(found.number);
+        if (count_equal(values_, n_, member) == found.end - found.start) return {member, member};
+        const std::size_t size = found.end - found.start;
+        const std::size_t next = place + 1 < size ? place + 1 : place;
+        return {select_inside(found.number, size, place), select_inside(found.number, size, next)};
     }
 
     // Copies the values of a bucket to the selection, which has room for four more. Most groups of 64 samples
@@ -158,48 +180,47 @@ class Ranks {
         }
     }
 
-    [[nodiscard]] PATCHTST_HAR_INLINE double select_inside(std::size_t bucket, std::size_t size,
-                                                           std::size_t rank) const {
+    [[nodiscard]] float select_inside(std::size_t bucket, std::size_t size, std::size_t rank) const {
         collect(static_cast<std::uint8_t>(bucket));
         return select(plan_.selection, size, rank);
     }
 
-    [[nodiscard]] PATCHTST_HAR_STAGE Inside look_inside(std::size_t bucket) const {
-        const auto wanted = static_cast<std::int32_t>(bucket);
-        float low[kFloats];
-        float high[kFloats];
-        float above[kFloats];
-        for (std::size_t lane = 0; lane < kFloats; ++lane) {
-            low[lane] = above[lane] = high_;
-            high[lane] = low_;
+    // The first value of a bucket that has one.
+    [[nodiscard]] PATCHTST_HAR_INLINE float member_of(std::size_t bucket) const {
+        std::size_t start = 0;
+        std::uint64_t found = 0;
+        for (; found == 0; start += kBytes) {
+            found = equal_bytes(plan_.buckets + start, static_cast<std::uint8_t>(bucket));
         }
-        const auto look = [&](float value, std::size_t lane) {
-            const std::int32_t found = bucket_of_value(value);
-            const float at_least = found == wanted ? value : high_;
-            const float at_most = found == wanted ? value : low_;
-            const float after = found > wanted ? value : high_;
-            low[lane] = at_least < low[lane] ? at_least : low[lane];
-            high[lane] = at_most > high[lane] ? at_most : high[lane];
-            above[lane] = after < above[lane] ? after : above[lane];
-        };
+        return values_[start - kBytes + static_cast<std::size_t>(__builtin_ctzll(found))];
+    }
+
+    // The lowest value of the buckets after one.
+    [[nodiscard]] PATCHTST_HAR_STAGE float lowest_above(std::size_t bucket) const {
+        const auto number = static_cast<std::int32_t>(bucket);
+        FloatRegister lanes[kFloatParts];
+        for (auto& part : lanes) part = all_of(high_);
         const std::size_t whole = n_ - n_ % kFloats;
         for (std::size_t start = 0; start < whole; start += kFloats) {
-            for (std::size_t lane = 0; lane < kFloats; ++lane) look(values_[start + lane], lane);
+            for (std::size_t i = 0; i < kFloatParts; ++i) {
+                const auto value = load<FloatRegister>(values_ + start + i * kFloatWidth);
+                const auto found = __builtin_convertvector((value - low_) * scale_, IntRegister);
+                lanes[i] = least(lanes[i], found > number ? value : all_of(high_));
+            }
         }
-        for (std::size_t i = whole; i < n_; ++i) look(values_[i], 0);
-        for (std::size_t lane = 1; lane < kFloats; ++lane) {
-            low[0] = low[lane] < low[0] ? low[lane] : low[0];
-            high[0] = high[lane] > high[0] ? high[lane] : high[0];
-            above[0] = above[lane] < above[0] ? above[lane] : above[0];
+        float lowest = smallest_of(lanes);
+        for (std::size_t i = whole; i < n_; ++i) {
+            if (bucket_of_value(values_[i]) > number && values_[i] < lowest) lowest = values_[i];
         }
-        return {low[0], high[0], above[0]};
+        return lowest;
     }
 
     const Plan& plan_;
     const float* values_;
     std::size_t n_;
     float low_, high_, scale_;
-    std::uint32_t ends_[kBuckets];
+    double weights_[n_wanted];
+    Bucket found_[n_wanted];
 };
 
 struct Quartiles {
@@ -207,16 +228,18 @@ struct Quartiles {
 };
 
 PATCHTST_HAR_STAGE Quartiles quartiles_of(const Plan& plan, const float* values, float low, float high) {
-    const Ranks ranks(plan, values, plan.n, low, high);
-    return {ranks.quantile(0.25), ranks.quantile(0.5), ranks.quantile(0.75)};
+    constexpr double kFractions[] = {0.25, 0.5, 0.75};
+    const Quantiles<3> quantiles(plan, values, plan.n, low, high, kFractions);
+    return {quantiles[0], quantiles[1], quantiles[2]};
 }
 
 // values[0..n) may be as long as the window.
 PATCHTST_HAR_STAGE double median_of(const Plan& plan, const float* values, std::size_t n) {
+    constexpr double kFractions[] = {0.5};
     float low;
     float high;
     extremes_of(values, n, low, high);
-    return Ranks(plan, values, n, low, high).quantile(0.5);
+    return Quantiles<1>(plan, values, n, low, high, kFractions)[0];
 }
 
 // Median of |m - centre|. Rounding a deviation to float32 keeps the order, so the median is rounded alike.

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from patchtst_har import _core
 from patchtst_har.features.checks import (
     Float32Array,
     check_out,
     check_rate,
+    check_strided_windows,
     check_threads,
     check_window,
-    check_windows,
 )
 from patchtst_har.features.names import STATISTICAL_FEATURE_NAMES
 from patchtst_har.features.threads import run_in_chunks
@@ -56,10 +54,7 @@ def compute_statistical_features(window: Float32Array, sr: float = 100.0) -> Flo
       the mean resultant is below 1e-12, the angle is 0 and its circular deviation 7.434 = sqrt(-2 ln 1e-12).
     - `enmo` is the Euclidean norm minus one (van Hees et al., PLoS ONE 8(4), 2013).
     """
-    window = check_window(window)
-    features = np.empty(len(STATISTICAL_FEATURE_NAMES), np.float32)
-    _core.statistical_features(window[np.newaxis], check_rate(sr), features[np.newaxis])
-    return features
+    return _core.window_statistics(check_window(window), check_rate(sr))
 
 
 def compute_statistical_features_batch(
@@ -69,8 +64,9 @@ def compute_statistical_features_batch(
 
     Parameters
     ----------
-    windows : ndarray of float32, shape (n_windows, n_samples, 3), C order
-        Acceleration in g; n_windows may be 0.
+    windows : ndarray of float32, shape (n_windows, n_samples, 3)
+        Acceleration in g; n_windows may be 0. Each window is in C order; windows may overlap, as those of
+        ``sliding_window_view(buffer, n_samples, axis=0)[::hop].transpose(0, 2, 1)``. Nothing is copied.
     sr : float, default 100.0
         Sampling rate in Hz.
     n_threads : int, default 1
@@ -90,7 +86,7 @@ def compute_statistical_features_batch(
     TypeError
         If an array is not a numpy array, or `n_threads` not an integer.
     """
-    windows = check_windows(windows)
+    windows = check_strided_windows(windows)
     rate_hz = check_rate(sr)
     n_threads = check_threads(n_threads)
     features = check_out(out, len(windows), len(STATISTICAL_FEATURE_NAMES), windows)

@@ -13,7 +13,7 @@ from patchtst_har.features import (
     registered_features,
     unregister_feature,
 )
-from patchtst_har.features.plugins import registry
+from patchtst_har.features.plugins import feature_origins, registry
 
 pytestmark = pytest.mark.usefixtures("registry")
 
@@ -175,6 +175,16 @@ def test_a_failing_entry_point_is_named(entry_points, source, value, message):
     expected = rf"feature 'faulty': entry point 'faulty' = '{value}' of broken {message}"
     with pytest.raises(FeatureError, match=expected):
         feature_outputs(["faulty"])
+
+
+def test_the_origins_of_all_features_are_told_and_the_broken_ones_named(entry_points):
+    entry_points("brings_one", SOURCE, {"packaged": "brings_one"})
+    entry_points("broken_one", "raise OSError('no disk')", {"faulty": "broken_one"})
+    origins = feature_origins()
+    assert origins["hjorth"] == "shipped with patchtst-har"
+    assert origins["packaged"] == "package brings_one"
+    assert origins["faulty"].startswith("error: feature 'faulty': entry point 'faulty' = 'broken_one'")
+    assert "OSError: no disk" in origins["faulty"]
 
 
 def test_a_name_that_two_packages_declare_is_refused(entry_points):

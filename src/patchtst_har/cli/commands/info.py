@@ -12,14 +12,16 @@ from patchtst_har.cli.console import out
 
 
 def run(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
-    """Show versions, processor and devices: what to put into a bug report."""
+    """Show versions, processor, devices and feature plug-ins: what to put into a bug report."""
+    from patchtst_har.features.plugins import feature_origins
     from patchtst_har.reproducibility import environment
 
-    facts = environment()
+    facts = {**environment(), "plugins": feature_origins()}
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return
     table = Table(show_header=False)
+    facts |= {f"plug-in {name}": origin for name, origin in facts.pop("plugins").items()}
     for name, value in facts.items():
         table.add_row(name.replace("_", " "), str(value))
     out.print(table)

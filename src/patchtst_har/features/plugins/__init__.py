@@ -4,6 +4,7 @@ Importing this package does not import numba; registering or using a plug-in doe
 """
 
 from patchtst_har.features.plugins.registry import (
+    feature_origins,
     feature_outputs,
     register_feature,
     registered_features,
@@ -14,6 +15,7 @@ from patchtst_har.features.plugins.windows import compute_plugin_features, compu
 __all__ = [
     "compute_plugin_features",
     "compute_plugin_features_batch",
+    "feature_origins",
     "feature_outputs",
     "register_feature",
     "registered_features",

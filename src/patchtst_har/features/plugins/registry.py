@@ -143,6 +143,24 @@ def registered_features() -> tuple[str, ...]:
     return tuple(sorted({*_registered, *_SHIPPED, *(point.name for point in _entry_points())}))
 
 
+def feature_origins() -> dict[str, str]:
+    """Return where every selectable feature comes from, or why it cannot be loaded; loads entry points."""
+    return {name: _origin(name) for name in registered_features()}
+
+
+def _origin(name: str) -> str:
+    if name in _SHIPPED:
+        return "shipped with patchtst-har"
+    points = _entry_points(name)
+    if not points:
+        return f"registered by {_registered[name].function.__module__}"
+    try:
+        _find(name)
+    except FeatureError as error:
+        return f"error: {error}"
+    return f"package {_package_of(points[0])}"
+
+
 def feature_outputs(plugins: Iterable[str]) -> tuple[str, ...]:
     """Return the columns of some plug-ins, in order (raises `FeatureError` as `selected` does)."""
     return tuple(output for plugin in selected(plugins) for output in plugin.outputs)
