@@ -1,4 +1,6 @@
-from numpy import float32
+from typing import Any
+
+from numpy import float32, floating
 from numpy.typing import NDArray
 
 __version__: str
@@ -10,3 +12,12 @@ def active_isa() -> str: ...
 def select_isa(name: str) -> None: ...
 def cpu_features() -> dict[str, bool]: ...
 def n_plans_made() -> int: ...
+
+MOST_POINTS: int
+
+def rips_persistence(
+    points: NDArray[floating[Any]], max_edge: float
+) -> tuple[NDArray[float32], NDArray[float32]]: ...
+def rips_persistence_of_distances(
+    distances: NDArray[float32], max_edge: float
+) -> tuple[NDArray[float32], NDArray[float32]]: ...
