@@ -38,13 +38,19 @@ tidy: install
 	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) > /dev/null
 	$(BIN)/clang-tidy --quiet -p build/tidy $(shell find csrc -name '*.cpp')
 
-# The kernels over a sweep of sizes and kinds of signals, in every instruction set, under the sanitizers.
+# The kernels over a sweep of sizes and kinds of signals, in every instruction set, under the sanitizers;
+# then in several threads at once.
 sanitize: install
-	$(BIN)/cmake -S . -B build/sanitize -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
-	  -DSKBUILD_PROJECT_VERSION=0.0.0 -DPython_EXECUTABLE=$(abspath $(BIN))/python \
-	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) -DPATCHTST_HAR_SANITIZE=ON > /dev/null
-	$(BIN)/cmake --build build/sanitize --target size_sweep
-	build/sanitize/size_sweep
+	for sanitizers in address,undefined thread; do \
+	  $(BIN)/cmake -S . -B build/sanitize/$$sanitizers -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+	    -DSKBUILD_PROJECT_VERSION=0.0.0 -DPython_EXECUTABLE=$(abspath $(BIN))/python \
+	    -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) \
+	    -DPATCHTST_HAR_SANITIZE=$$sanitizers > /dev/null && \
+	  $(BIN)/cmake --build build/sanitize/$$sanitizers --target size_sweep cloud_sweep || exit 1; \
+	done
+	build/sanitize/address,undefined/size_sweep
+	build/sanitize/address,undefined/cloud_sweep
+	build/sanitize/thread/cloud_sweep threads
 
 format: install
 	$(BIN)/ruff check --fix

@@ -10,9 +10,11 @@
 #include <vector>
 
 #include "cpu/isa.hpp"
+#include "persistence/rips.hpp"
 #include "statistics/statistics.hpp"
 
 namespace cpu = patchtst_har::cpu;
+namespace persistence = patchtst_har::persistence;
 namespace py = pybind11;
 namespace statistics = patchtst_har::statistics;
 
@@ -94,6 +96,59 @@ FloatArray magnitude(const FloatArray& window) {
     return result;
 }
 
+persistence::Workspace& cloud_workspace() {
+    thread_local persistence::Workspace instance;
+    return instance;
+}
+
+FloatArray array_of(const persistence::Bar* bars, std::size_t n_bars) {
+    FloatArray result({static_cast<py::ssize_t>(n_bars), py::ssize_t{2}});
+    float* ends = result.mutable_data();
+    for (std::size_t i = 0; i < n_bars; ++i) {
+        *ends++ = bars[i].birth;
+        *ends++ = bars[i].death;
+    }
+    return result;
+}
+
+py::tuple arrays_of(const persistence::Diagrams& diagrams) {
+    return py::make_tuple(array_of(diagrams.h0, diagrams.n_h0), array_of(diagrams.h1, diagrams.n_h1));
+}
+
+template <typename Real>
+py::tuple diagrams_of_points(const py::array_t<Real, py::array::c_style>& points, float max_edge) {
+    require(points.ndim() == 2 && points.shape(1) >= 1, "points must have shape (n, d >= 1)");
+    require(static_cast<std::size_t>(points.shape(0)) <= persistence::kMostPoints, "too many points");
+    persistence::Diagrams diagrams{};
+    {
+        const py::gil_scoped_release released;
+        diagrams = persistence::rips_of_points(points.data(), static_cast<std::size_t>(points.shape(0)),
+                                               static_cast<std::size_t>(points.shape(1)), max_edge,
+                                               cloud_workspace());
+    }
+    return arrays_of(diagrams);
+}
+
+py::tuple rips_of_points(const py::array& points, float max_edge) {
+    using DoubleArray = py::array_t<double, py::array::c_style>;
+    if (py::isinstance<FloatArray>(points)) return diagrams_of_points(FloatArray(points), max_edge);
+    require(py::isinstance<DoubleArray>(points), "points must be float32 or float64 in C order");
+    return diagrams_of_points(DoubleArray(points), max_edge);
+}
+
+py::tuple rips_of_distances(const FloatArray& distances, float max_edge) {
+    require(distances.ndim() == 2 && distances.shape(0) == distances.shape(1),
+            "distances must have shape (n, n)");
+    require(extent(distances, 0) <= persistence::kMostPoints, "too many points");
+    persistence::Diagrams diagrams{};
+    {
+        const py::gil_scoped_release released;
+        diagrams = persistence::rips_of_distances(distances.data(), extent(distances, 0), max_edge,
+                                                  cloud_workspace());
+    }
+    return arrays_of(diagrams);
+}
+
 std::size_t n_plans_made() {
     return workspace().n_plans_made();
 }
@@ -114,6 +169,7 @@ PYBIND11_MODULE(_core, m) {
     } catch (const std::invalid_argument& error) {
         throw py::import_error(error.what());
     }
+    py::register_exception<persistence::MemoryBoundError>(m, "MemoryBoundError", PyExc_MemoryError);
     m.def("available_isas", &cpu::available_isas,
           "Return the instruction sets that run here, fastest first.");
     m.def("active_isa", [] { return cpu::name_of(cpu::active_isa()); }, "Return the instruction set in use.");
@@ -127,4 +183,9 @@ PYBIND11_MODULE(_core, m) {
           "Return the 56 statistical features of a float32 window (T, 3).");
     m.def("magnitude", &magnitude, py::arg("window").noconvert(),
           "Return the magnitude (T,) of a float32 window (T, 3) after repair of its non-finite samples.");
+    m.attr("MOST_POINTS") = persistence::kMostPoints;
+    const char* rips_doc = "Return the finite bars (k, 2) of H0 and H1, sorted.";
+    m.def("rips_persistence", &rips_of_points, py::arg("points"), py::arg("max_edge"), rips_doc);
+    m.def("rips_persistence_of_distances", &rips_of_distances, py::arg("distances").noconvert(),
+          py::arg("max_edge"), rips_doc);
 }

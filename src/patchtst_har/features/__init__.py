@@ -14,7 +14,7 @@ from patchtst_har.features.extended import (
 )
 from patchtst_har.features.frame import feature_frame
 from patchtst_har.features.names import STATISTICAL_FEATURE_NAMES, TOPOLOGICAL_FEATURE_NAMES
-from patchtst_har.features.persistence import rips_persistence
+from patchtst_har.features.persistence import rips_persistence, rips_persistence_of_distances
 from patchtst_har.features.plugins import (
     compute_plugin_features,
     compute_plugin_features_batch,
@@ -47,6 +47,7 @@ __all__ = [
     "register_feature",
     "registered_features",
     "rips_persistence",
+    "rips_persistence_of_distances",
     "takens_embedding",
     "unregister_feature",
 ]

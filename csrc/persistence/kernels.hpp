@@ -1,0 +1,24 @@
+// The kernels of one instruction set; every set gives the same bits.
+#pragma once
+
+#include "persistence/complex.hpp"
+
+namespace patchtst_har::persistence {
+
+struct Kernels {
+    // Fills `distances` with the Euclidean ones, computed in float64 and rounded to float32.
+    void (*measure)(const Points& points, const Distances& distances);
+    // Adds edges until all are in or a list might overflow.
+    void (*grow)(Growth& growth);
+};
+
+extern const Kernels kBaselineKernels;
+#if defined(PATCHTST_HAR_X86)
+extern const Kernels kAvx2Kernels;
+extern const Kernels kAvx512Kernels;
+#endif
+
+// Those of the active instruction set.
+const Kernels& active_kernels();
+
+}  // namespace patchtst_har::persistence

@@ -1,0 +1,167 @@
+// Runs Vietoris-Rips persistence over sizes around every row width and over kinds of clouds, in every
+// instruction set, and compares the bits; a second run must not allocate. `cloud_sweep threads` runs the same
+// clouds in several threads at once. `cloud_sweep profile ISA KIND N` computes 100 clouds, for an instruction
+// counter.
+#include <atomic>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+#include <new>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cpu/isa.hpp"
+#include "persistence/rips.hpp"
+
+namespace {
+
+std::atomic<std::size_t> n_allocations{0};
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+    ++n_allocations;
+    void* memory = std::malloc(size);
+    if (memory == nullptr) throw std::bad_alloc();
+    return memory;
+}
+void operator delete(void* memory) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t /*size*/) noexcept {
+    std::free(memory);
+}
+
+namespace {
+
+namespace cpu = patchtst_har::cpu;
+namespace persistence = patchtst_har::persistence;
+
+constexpr std::size_t kDimension = 3;
+const char* const kKinds[] = {"noise", "grid", "circle", "line", "constant", "far", "clusters"};
+
+double coordinate(const std::string& kind, std::size_t point, std::size_t axis, double noise) {
+    const auto place = static_cast<double>(point);
+    if (kind == "grid") return std::round(3.0 * noise) / 64.0;
+    if (kind == "circle") {
+        return axis == 0 ? std::cos(place) : std::sin(place) * static_cast<double>(axis == 1);
+    }
+    if (kind == "line") return std::fmod(place, 17.0);
+    if (kind == "constant") return 0.5;
+    if (kind == "far" && point == 0) return 1e6;
+    if (kind == "clusters") return std::fmod(place, 3.0) + 0.001 * noise;
+    return noise;
+}
+
+std::vector<float> make_cloud(const std::string& kind, std::size_t n_points) {
+    // The same clouds in every run.
+    std::mt19937 generator(1);  // NOLINT(bugprone-random-generator-seed)
+    std::normal_distribution<double> normal;
+    std::vector<float> points(kDimension * n_points);
+    for (std::size_t i = 0; i < points.size(); ++i) {
+        points[i] = static_cast<float>(coordinate(kind, i / kDimension, i % kDimension, normal(generator)));
+    }
+    return points;
+}
+
+std::vector<float> bars_of(const std::vector<float>& points, persistence::Workspace& workspace) {
+    const auto diagrams = persistence::rips_of_points(points.data(), points.size() / kDimension, kDimension,
+                                                      std::numeric_limits<float>::max(), workspace);
+    std::vector<float> bars{diagrams.enclosing_radius};
+    for (std::size_t i = 0; i < diagrams.n_h0; ++i) bars.push_back(diagrams.h0[i].death);
+    for (std::size_t i = 0; i < diagrams.n_h1; ++i) {
+        bars.push_back(diagrams.h1[i].birth);
+        bars.push_back(diagrams.h1[i].death);
+    }
+    return bars;
+}
+
+void fail(const std::string& where, const std::string& kind, std::size_t n_points, const char* what) {
+    std::fprintf(stderr, "%s, %s, %zu points: %s\n", where.c_str(), kind.c_str(), n_points, what);
+    std::exit(1);
+}
+
+void compare_isas(const std::string& kind, std::size_t n_points) {
+    const std::vector<float> points = make_cloud(kind, n_points);
+    std::vector<float> expected;
+    for (const auto& isa : cpu::available_isas()) {
+        cpu::select_isa(isa);
+        persistence::Workspace workspace;
+        const std::vector<float> bars = bars_of(points, workspace);
+        const std::size_t before = n_allocations;
+        persistence::rips_of_points(points.data(), n_points, kDimension, std::numeric_limits<float>::max(),
+                                    workspace);
+        if (n_allocations != before) fail(isa, kind, n_points, "allocates for a cloud it has seen");
+        if (isa == cpu::available_isas().front()) expected = bars;
+        if (bars != expected) fail(isa, kind, n_points, "differs from the first instruction set");
+        if (n_points > 0 && bars.size() > 1 && !(bars[0] > 0.0F)) fail(isa, kind, n_points, "has no radius");
+    }
+}
+
+void sweep_in_threads() {
+    constexpr std::size_t kPoints = 150;
+    const auto work = [] {
+        persistence::Workspace own;
+        persistence::Workspace fresh;
+        for (const char* kind : kKinds) {
+            const std::vector<float> points = make_cloud(kind, kPoints);
+            if (bars_of(points, own) != bars_of(points, fresh)) {
+                fail("threads", kind, kPoints, "not repeatable");
+            }
+        }
+    };
+    std::vector<std::thread> threads;
+    threads.reserve(4);
+    for (int i = 0; i < 4; ++i) threads.emplace_back(work);
+    for (auto& thread : threads) thread.join();
+    std::puts("4 threads: repeatable");
+}
+
+void refuse_more_memory() {
+    const std::vector<float> points = make_cloud("noise", 300);
+    persistence::Workspace workspace;
+    const std::vector<float> expected = bars_of(points, workspace);
+    workspace.most_column_entries = 100;
+    try {
+        bars_of(points, workspace);
+        fail("memory bound", "noise", 300, "not refused");
+    } catch (const persistence::MemoryBoundError&) {
+        workspace.most_column_entries = 1000000;
+    }
+    if (bars_of(points, workspace) != expected) fail("memory bound", "noise", 300, "workspace is spoilt");
+}
+
+void profile(const std::string& isa, const std::string& kind, std::size_t n_points) {
+    cpu::select_isa(isa);
+    const std::vector<float> points = make_cloud(kind, n_points);
+    persistence::Workspace workspace;
+    for (int i = 0; i < 100; ++i) bars_of(points, workspace);
+}
+
+void sweep() {
+    std::vector<std::size_t> sizes;
+    for (std::size_t n = 0; n <= 70; ++n) sizes.push_back(n);
+    for (const std::size_t n : {127, 128, 129, 255, 256, 257, 490, 511, 512, 513, 600}) sizes.push_back(n);
+    for (const char* kind : kKinds) {
+        for (const std::size_t n : sizes) compare_isas(kind, n);
+    }
+    refuse_more_memory();
+    std::printf("%zu sizes, %zu kinds of clouds, %zu instruction sets: the same bars\n", sizes.size(),
+                std::size(kKinds), cpu::available_isas().size());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc == 5) {
+        profile(argv[2], argv[3], std::strtoul(argv[4], nullptr, 10));
+    } else if (argc == 2) {
+        sweep_in_threads();
+    } else {
+        sweep();
+    }
+    return 0;
+}
