@@ -28,14 +28,43 @@ def test_without_a_smoother_both_decisions_are_the_same():
     decisions = made(["P1", "P2"]).decisions
     assert (decisions.raw == decisions.smoothed).all()
     assert decisions.smoothed_probabilities is decisions.probabilities
+    assert made(["P1", "P2"]).scores()["causal"] == []
 
 
-def test_smoothing_repairs_lonely_errors():
+def bouts_smoother():
     smoother = HMMSmoother(2).fit(
         np.repeat([0, 1] * 10, 20), np.tile([[0.7, 0.3]], (400, 1)), np.zeros(400, np.int64)
     )
-    smoother.fit_emissions(np.array([0] * 50 + [1] * 50), np.repeat([[0.9, 0.1], [0.1, 0.9]], 50, axis=0))
-    scores = made([f"P{i}" for i in range(20)], smoother=smoother).scores()
+    truth = np.array([0] * 50 + [1] * 50)
+    return smoother.fit_emissions(truth, np.repeat([[0.9, 0.1], [0.1, 0.9]], 50, axis=0))
+
+
+def test_causality_costs_the_less_the_longer_one_waits():
+    held_out = made([f"P{i}" for i in range(20)], smoother=bouts_smoother())
+    scores = held_out.scores()
+    rows = scores["causal"]
+    assert [row["lag"] for row in rows] == [0, 1, 2, 5]
+    accuracies = [row["accuracy"] for row in rows]
+    assert accuracies == sorted(accuracies)
+    assert scores["raw"]["accuracy"] < accuracies[0] < accuracies[-1] <= scores["smoothed"]["accuracy"] + 0.01
+    for row in rows:
+        right = (held_out.decisions.causal[row["lag"]] == held_out.labels).mean()
+        assert row["accuracy"] == pytest.approx(right)
+        estimate = row["minus_offline"]["macro_f1"]["estimate"]
+        assert estimate == pytest.approx(row["macro_f1"] - scores["smoothed"]["macro_f1"])
+    assert rows[0]["minus_offline"]["macro_f1"]["high"] < 0
+
+
+def test_pooling_keeps_the_causal_decisions():
+    parts = [made([name], smoother=bouts_smoother(), seed=i) for i, name in enumerate(("P1", "P2"))]
+    pooled = pool(parts)
+    for lag, decided in pooled.decisions.causal.items():
+        expected = np.concatenate([part.decisions.causal[lag] for part in parts])
+        np.testing.assert_array_equal(decided, expected)
+
+
+def test_smoothing_repairs_lonely_errors():
+    scores = made([f"P{i}" for i in range(20)], smoother=bouts_smoother()).scores()
     assert scores["smoothed"]["accuracy"] > scores["raw"]["accuracy"] + 0.05
     difference = scores["bootstrap"]["smoothed_minus_raw"]["accuracy"]
     assert difference["estimate"] == pytest.approx(scores["smoothed"]["accuracy"] - scores["raw"]["accuracy"])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from patchtst_har.data.featureset import FeatureSet
 from patchtst_har.evaluation.bootstrap import bootstrap_intervals, paired_difference
+from patchtst_har.evaluation.confusion import accuracy, confusion_counts, macro_f1
 from patchtst_har.evaluation.metrics import evaluate
 from patchtst_har.files import atomic_path
 from patchtst_har.inference.smooth import Decisions
@@ -53,10 +54,32 @@ class HeldOut:
         }
         raw = evaluate(self.labels, made.raw, probabilities=made.probabilities, **common)
         smoothed = evaluate(self.labels, made.smoothed, probabilities=made.smoothed_probabilities, **common)
-        scores = {"classes": list(self.classes), "raw": raw, "smoothed": smoothed}
+        scores = {"classes": list(self.classes), "raw": raw, "smoothed": smoothed, "causal": self._causal()}
         if len(np.unique(self.participants)) > 1:
             scores["bootstrap"] = self._intervals()
         return scores
+
+    def _causal(self) -> list[dict[str, Any]]:
+        """Return what each wait for later windows gives, and what it loses against the whole recording."""
+        rows = []
+        n_classes = len(self.classes)
+        several = len(np.unique(self.participants)) > 1
+        for lag, decided in self.decisions.causal.items():
+            counts = confusion_counts(self.labels, decided, n_classes)
+            difference = (
+                paired_difference(self.labels, decided, self.decisions.smoothed, self.participants, n_classes)
+                if several
+                else None
+            )
+            rows.append(
+                {
+                    "lag": lag,
+                    "accuracy": float(accuracy(counts)),
+                    "macro_f1": float(macro_f1(counts)),
+                    "minus_offline": difference,
+                }
+            )
+        return rows
 
     def frame(self) -> pd.DataFrame:
         """Return one row a window: participant, start, label, raw, smoothed, probability."""
@@ -114,6 +137,7 @@ def pool(parts: Sequence[HeldOut]) -> HeldOut:
         np.concatenate([one.smoothed for one in made]),
         np.concatenate([one.smoothed_probabilities for one in made]),
         np.concatenate([one.sequences + start for one, start in zip(made, offsets[:-1], strict=True)]),
+        {lag: np.concatenate([one.causal[lag] for one in made]) for lag in made[0].causal},
     )
     return HeldOut(
         np.concatenate([part.participants for part in parts]),

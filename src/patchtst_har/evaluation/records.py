@@ -161,6 +161,15 @@ class Split(Record):
     fingerprint: str
 
 
+class CausalScores(Record):
+    """Scores of what a stream can tell after waiting for `lag` later windows."""
+
+    lag: int
+    accuracy: float
+    macro_f1: float
+    minus_offline: Intervals | None = None
+
+
 class Evaluation(Record):
     """`evaluation.json`: the shipped model on people it never met."""
 
@@ -169,6 +178,7 @@ class Evaluation(Record):
     n_windows: dict[str, int]
     raw: Scores
     smoothed: Scores
+    causal: tuple[CausalScores, ...] = ()
     bootstrap: Bootstrap | None = None
 
 
@@ -187,6 +197,7 @@ class CrossValidation(Record):
     n_folds: int
     raw: Scores
     smoothed: Scores
+    causal: tuple[CausalScores, ...] = ()
     bootstrap: Bootstrap | None = None
     folds: tuple[Fold, ...] = ()
     baselines: dict[str, Scores] = {}

@@ -99,6 +99,7 @@ def render_report(run_dir: str | Path) -> Path:
         person=person,
         headline=_headline(run.evaluation) if run.evaluation else None,
         lowered=_lowered(run),
+        hop_s=run.config.data.hop_size / run.config.data.sample_rate_hz,
         environment=list(facts(run.environment or {})),
         host=list(facts(run.latency.host)) if run.latency else [],
         logged=[

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.smoothing import HMMSmoother, sequence_ids
+
+# Later windows that a stream may wait for, beside none.
+LAGS = (0, 1, 2, 5)
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,9 @@ class Decisions:
         Posterior of the smoother given the whole sequence; the classifier's own without a smoother.
     sequences : ndarray of int64, shape (n,)
         Runs of windows without a gap.
+    causal : dict of int to ndarray of int64, shape (n,)
+        Classes that a stream can tell: of the largest posterior given the windows so far (0) or up to so many
+        later ones; empty without a smoother.
     """
 
     probabilities: NDArray[np.float64]
@@ -32,6 +38,7 @@ class Decisions:
     smoothed: NDArray[np.int64]
     smoothed_probabilities: NDArray[np.float64]
     sequences: NDArray[np.int64]
+    causal: dict[int, NDArray[np.int64]] = field(default_factory=dict)
 
 
 def hop_s(config: ExperimentConfig) -> float:
@@ -49,11 +56,11 @@ def sequences_of(
 def decide(
     probabilities: NDArray[np.float64], sequences: NDArray[np.int64], smoother: HMMSmoother | None
 ) -> Decisions:
-    """Turn probabilities (n, K) into raw and, offline over whole sequences, smoothed decisions."""
+    """Turn probabilities (n, K) into raw, offline smoothed and causally smoothed decisions."""
     raw = probabilities.argmax(axis=1)
     if smoother is None or not len(raw):
         return Decisions(probabilities, raw, raw, probabilities, sequences)
+    causal = {lag: smoother.fixed_lag_proba(probabilities, sequences, lag).argmax(axis=1) for lag in LAGS}
     smoothed = smoother.predict(probabilities, sequences)
-    return Decisions(
-        probabilities, raw, smoothed, smoother.predict_proba(probabilities, sequences), sequences
-    )
+    posterior = smoother.predict_proba(probabilities, sequences)
+    return Decisions(probabilities, raw, smoothed, posterior, sequences, causal)

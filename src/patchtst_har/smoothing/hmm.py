@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from patchtst_har.errors import DataError, ModelFolderError
-from patchtst_har.files import atomic_write_json, read_json
 from patchtst_har.smoothing.checks import (
     check_distributions,
     check_labels,
@@ -23,19 +22,9 @@ from patchtst_har.smoothing.checks import (
     check_probabilities,
 )
 from patchtst_har.smoothing.sequences import sequence_bounds
+from patchtst_har.smoothing.storage import read_document, write_document
 
 FloatArray = npt.NDArray[np.float64]
-
-FORMAT_VERSION = 1
-_FIELDS = {
-    "format_version",
-    "n_classes",
-    "pseudo_count",
-    "hop_s",
-    "start_probabilities",
-    "transition_matrix",
-    "emission_matrix",
-}
 
 
 class HMMSmoother:
@@ -224,10 +213,68 @@ class HMMSmoother:
         _refuse_impossible(stuck)
         return posterior
 
+    def filter_proba(self, probabilities: npt.ArrayLike, sequences: npt.ArrayLike) -> FloatArray:
+        """Return the posterior probability of every class given the windows so far (causal filter).
+
+        What a stream can know of a window when it ends: no later window has an influence. Parameters and
+        errors are those of `predict`.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, K)
+            Rows sum to 1.
+        """
+        return self._filter(probabilities, sequences)[0]
+
+    def fixed_lag_proba(self, probabilities: npt.ArrayLike, sequences: npt.ArrayLike, lag: int) -> FloatArray:
+        """Return the posterior probability of every class given the windows up to `lag` later ones.
+
+        What a stream can know of a window `lag` hops after it ended (Anderson and Moore, Optimal Filtering,
+        1979, chapter 7). At the end of a sequence fewer windows follow.
+
+        Parameters
+        ----------
+        probabilities, sequences : array_like
+            As in `predict`, as are the errors.
+        lag : int
+            Later windows to wait for; 0 is the causal filter.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, K)
+            Rows sum to 1.
+
+        Raises
+        ------
+        DataError
+            Also if `lag` is negative or no integer.
+        """
+        if isinstance(lag, bool) or not isinstance(lag, int | np.integer) or lag < 0:
+            raise DataError(f"lag: needs an integer of at least 0, is {lag!r}")
+        from patchtst_har.smoothing import causal
+
+        filtered, likelihoods, bounds = self._filter(probabilities, sequences)
+        posterior = np.zeros_like(filtered)
+        causal.look_ahead(filtered, likelihoods, self.transition_matrix, bounds, int(lag), posterior)
+        return posterior
+
+    def _filter(
+        self, probabilities: npt.ArrayLike, sequences: npt.ArrayLike
+    ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.int64]]:
+        from patchtst_har.smoothing import causal, viterbi
+
+        observed, bounds = self._check_input(probabilities, sequences)
+        likelihoods = viterbi.observation_likelihoods(observed, self.emission_matrix)
+        posterior = np.zeros_like(observed)
+        stuck = causal.filter_posteriors(
+            likelihoods, self.start_probabilities, self.transition_matrix, bounds, posterior
+        )
+        _refuse_impossible(stuck)
+        return posterior, likelihoods, bounds
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model as JSON (`smoothing.json` in a model folder)."""
         document = {
-            "format_version": FORMAT_VERSION,
             "n_classes": self.n_classes,
             "pseudo_count": self.pseudo_count,
             "hop_s": self.hop_s,
@@ -235,7 +282,7 @@ class HMMSmoother:
             "transition_matrix": self.transition_matrix.tolist(),
             "emission_matrix": self.emission_matrix.tolist(),
         }
-        atomic_write_json(path, document)
+        write_document(path, document)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -247,7 +294,7 @@ class HMMSmoother:
             If the file is missing or not JSON, or a field is missing, unknown, or not what it should be; the
             message names the file and the field.
         """
-        document = _read_document(path)
+        document = read_document(path)
         try:
             return cls.from_parameters(
                 document["start_probabilities"],
@@ -295,25 +342,6 @@ class HMMSmoother:
     ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
         observed = check_probabilities(probabilities, self.n_classes)
         return observed, sequence_bounds(sequences, len(observed))
-
-
-def _read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
-    try:
-        document = read_json(path)
-    except OSError as error:
-        raise ModelFolderError(f"{path}: cannot be read ({error.strerror})") from error
-    except DataError as error:
-        raise ModelFolderError(str(error)) from error
-    if not isinstance(document, dict):
-        raise ModelFolderError(f"{path}: needs an object at the top, has {type(document).__name__}")
-    for problem, fields in (("lacks", _FIELDS - set(document)), ("has unknown", set(document) - _FIELDS)):
-        if fields:
-            raise ModelFolderError(f"{path}: {problem} {', '.join(sorted(fields))}")
-    if document["format_version"] != FORMAT_VERSION:
-        raise ModelFolderError(
-            f"{path}: format_version is {document['format_version']!r}, this version reads {FORMAT_VERSION}"
-        )
-    return document
 
 
 def _fitted(value: FloatArray | None, method: str) -> FloatArray:
