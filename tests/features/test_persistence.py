@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 import reference
 from patchtst_har.errors import DataError
 from patchtst_har.features import rips_persistence
-from patchtst_har.features.persistence import enclosing_radius, pairwise_distances
+from patchtst_har.features.ripser_engine import enclosing_radius, pairwise_distances
 
 
 def check(points, max_edge=math.inf):
