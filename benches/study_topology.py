@@ -47,8 +47,8 @@ SETTINGS = {
     "max_points 100": {"max_points": 100},
     "max_points 200": {"max_points": 200},
     "max_points 490": {"max_points": 490},
-    "delay 0.05 s": {"delay_s": 0.05},
     "delay 0.2 s": {"delay_s": 0.2},
+    "max_points 64, delay 0.2 s": {"max_points": 64, "delay_s": 0.2},
     "max_points 200, delay 0.2 s": {"max_points": 200, "delay_s": 0.2},
     "dimension 2": {"dimension": 2},
 }
@@ -119,32 +119,33 @@ def show(*cells: object) -> None:
 
 def compare_settings(study: Study, stats: np.ndarray) -> None:
     """Print what each setting of the topological features adds to the statistical ones."""
-    alone = study.forest(stats)
+    statistical = study.forest(stats)
 
-    def row(name: str, features: np.ndarray, cost: tuple[float, float] | None = None) -> None:
-        made = study.forest(features)
-        gain = paired_difference(study.labels, made, alone, study.people, len(study.classes))["macro_f1"]
+    def row(name: str, added: np.ndarray, cost: tuple[float, float] | None = None) -> None:
+        made = study.forest(np.hstack([stats, added]))
+        gain = paired_difference(study.labels, made, statistical, study.people, len(study.classes))[
+            "macro_f1"
+        ]
         show(
             name,
+            f"{study.macro_f1(study.forest(added)):.3f}",
             f"{study.macro_f1(made):.3f}",
             f"{gain['estimate']:+.3f} ({gain['low']:+.3f} to {gain['high']:+.3f})",
             "" if cost is None else f"{cost[0]:.0f} / {cost[1]:.0f}",
         )
 
     print("\n### Random forest: settings\n")
-    show("features", "macro F1", "against statistical only", "µs a window p50 / p95")
-    show("---", "---", "---", "---")
-    show("56 statistical", f"{study.macro_f1(alone):.3f}", "", "")
+    show("topological features", "alone", "with the 56", "gain", "µs a window p50 / p95")
+    show("---", "---", "---", "---", "---")
+    show("none", "", f"{study.macro_f1(statistical):.3f}", "", "")
     for name, changes in SETTINGS.items():
         config = TopologyConfig(**changes)
         topology = compute_topological_features_batch(study.windows, 100.0, config, n_threads=2)
-        row(f"and 24 topological, {name}", np.hstack([stats, topology]), cost_us(study.windows, config))
+        row(name, topology, cost_us(study.windows, config))
     topology = compute_topological_features_batch(study.windows)
     for name, columns in GROUPS.items():
-        row(f"and only {name}", np.hstack([stats, topology[:, columns]]))
-    simplified = compute_simplified_topological_features(study.windows)
-    row("and 24 simplified", np.hstack([stats, simplified]))
-    row("24 topological alone", topology)
+        row(f"only {name}", topology[:, columns])
+    row("simplified", compute_simplified_topological_features(study.windows))
 
 
 def permutation_importance(study: Study, stats: np.ndarray, repeats: int = 2) -> None:
@@ -230,14 +231,19 @@ def main() -> None:
     """Run the study on a folder of recordings."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recordings", type=Path)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=12, help="of the model")
+    parser.add_argument("--part", choices=("settings", "importance", "model"), action="append")
     arguments = parser.parse_args()
     study = Study.read(arguments.recordings)
     stats = compute_statistical_features_batch(study.windows)
     print(f"{len(study.labels)} windows, {len(np.unique(study.people))} people, {len(study.classes)} classes")
-    compare_settings(study, stats)
-    permutation_importance(study, stats)
-    compare_models(study, arguments.epochs)
+    parts = arguments.part or ("settings", "importance", "model")
+    if "settings" in parts:
+        compare_settings(study, stats)
+    if "importance" in parts:
+        permutation_importance(study, stats)
+    if "model" in parts:
+        compare_models(study, arguments.epochs)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
 
 from patchtst_har.evaluation.plots.style import RAW, SMOOTHED, TRUTH, add_grid, new_mosaic, settings, to_svg
 
@@ -39,7 +38,7 @@ def plot_topology(example: Mapping[str, Any], *, name: str = "topology") -> str:
             per_subplot_kw={"cloud": {"projection": "3d"}},
         )
         _series(axes["series"], example)
-        _cloud(axes["cloud"], np.array(example["points"], np.float64))
+        _cloud(axes["cloud"], example["points"])
         _diagram(axes["diagram"], example)
         _features(axes["features"], example["features"])
         return to_svg(figure, name, _description(example))
@@ -56,9 +55,9 @@ def _series(axes: Axes, example: Mapping[str, Any]) -> None:
     add_grid(axes, "y")
 
 
-def _cloud(axes: Any, points: NDArray[np.float64]) -> None:
-    missing = max(3 - points.shape[1], 0) if points.ndim == 2 else 3
-    x, y, z = np.pad(points.reshape(len(points), -1), ((0, 0), (0, missing)))[:, :3].T
+def _cloud(axes: Any, points: Sequence[Sequence[float]]) -> None:
+    """Draw the first three coordinates; missing ones are 0."""
+    x, y, z = np.array([[*point, 0.0, 0.0][:3] for point in points], np.float64).reshape(-1, 3).T
     axes.plot(x, y, z, color="#B5B5B5", linewidth=0.4)
     axes.scatter(x, y, z, c=np.arange(len(x)), cmap="viridis", s=9, depthshade=False)
     axes.set_title("Delay embedding (g)")
