@@ -146,14 +146,16 @@ py::tuple topological_features(const FloatArray& windows, std::size_t factor, st
     require(factor >= 1 && dimension >= 1 && delay >= 1, "factor, dimension and delay must be at least 1");
     const std::size_t n_windows = extent(windows, 0);
     const std::size_t n_samples = extent(windows, 1);
+    const topology::Embedding embedding{factor, dimension, delay};
+    require(topology::count_points(n_samples, embedding) <= persistence::kMostPoints, "too many points");
     const float* window = windows.data();
     float* features = out.mutable_data();
     topology::StageSeconds seconds;
     {
         const py::gil_scoped_release released;
         for (std::size_t i = 0; i < n_windows; ++i) {
-            topology::compute_features(window, n_samples, {factor, dimension, delay}, workspace(),
-                                       cloud_workspace(), topology_workspace(), features, seconds);
+            topology::compute_features(window, n_samples, embedding, workspace(), cloud_workspace(),
+                                       topology_workspace(), features, seconds);
             window += 3 * n_samples;
             features += topology::kFeatureCount;
         }

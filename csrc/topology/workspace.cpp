@@ -26,15 +26,25 @@ std::vector<double> low_pass(std::size_t factor) {
     return taps;
 }
 
+std::size_t count_kept(std::size_t n_samples, const Embedding& embedding) {
+    return (n_samples + embedding.factor - 1) / embedding.factor;
+}
+
 }  // namespace
+
+std::size_t count_points(std::size_t n_samples, const Embedding& embedding) {
+    const std::size_t n_kept = count_kept(n_samples, embedding);
+    const std::size_t reach = embedding.dimension - 1;
+    // Divided, because a product of the two could overflow.
+    const bool fits = reach == 0 || (n_kept - 1) / reach >= embedding.delay;
+    return fits ? n_kept - reach * embedding.delay : 0;
+}
 
 Plan::Plan(std::size_t n_samples, const Embedding& embedding)
     : n_samples_(n_samples),
       embedding_(embedding),
-      n_kept_((n_samples + embedding.factor - 1) / embedding.factor) {
-    // Divided, because a product of the two could overflow.
-    const std::size_t reach = embedding.dimension - 1;
-    if (reach == 0 || (n_kept_ - 1) / reach >= embedding.delay) n_points_ = n_kept_ - reach * embedding.delay;
+      n_kept_(count_kept(n_samples, embedding)),
+      n_points_(count_points(n_samples, embedding)) {
     if (embedding.factor > 1) taps_ = low_pass(embedding.factor);
 }
 

@@ -15,6 +15,9 @@ struct Embedding {
     std::size_t factor, dimension, delay;
 };
 
+// How many points become of a window.
+std::size_t count_points(std::size_t n_samples, const Embedding& embedding);
+
 // What depends on the length of a window and its embedding alone.
 class Plan {
   public:
@@ -31,8 +34,7 @@ class Plan {
   private:
     std::size_t n_samples_;
     Embedding embedding_;
-    std::size_t n_kept_;
-    std::size_t n_points_ = 0;
+    std::size_t n_kept_, n_points_;
     std::vector<double> taps_;
 };
 

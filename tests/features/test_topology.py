@@ -195,6 +195,24 @@ def test_the_batch_size_changes_nothing(batch_size, n_threads):
     assert batch.tobytes() == compute_topological_features_batch(windows).tobytes()
 
 
+@pytest.mark.parametrize(
+    ("factor", "dimension", "delay", "n_samples", "message"),
+    [
+        (0, 3, 1, 100, "factor, dimension and delay must be at least 1"),
+        (1, 0, 1, 100, "factor, dimension and delay must be at least 1"),
+        (1, 3, 0, 100, "factor, dimension and delay must be at least 1"),
+        (1, 1, 1, 2049, "too many points"),
+        (1, 3, 1, 2051, "too many points"),
+    ],
+)
+def test_the_kernel_refuses_what_would_leave_its_memory(factor, dimension, delay, n_samples, message):
+    windows, out = np.zeros((1, n_samples, 3), np.float32), np.zeros((1, 24), np.float32)
+    with pytest.raises(ValueError, match=message):
+        _core.topological_features(windows, factor, dimension, delay, out)
+    with pytest.raises(ValueError, match=r"out must have shape \(n, 24\)"):
+        _core.topological_features(windows, 8, 3, 1, np.zeros((2, 24), np.float32))
+
+
 def test_the_batch_size_bounds_the_windows_of_one_call(monkeypatch):
     sizes = []
 
