@@ -5,7 +5,6 @@
 
 #include <cmath>
 #include <cstddef>
-#include <exception>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -198,13 +197,7 @@ PYBIND11_MODULE(_core, m) {
     } catch (const std::invalid_argument& error) {
         throw py::import_error(error.what());
     }
-    py::register_exception_translator([](std::exception_ptr pending) {
-        try {
-            if (pending) std::rethrow_exception(pending);
-        } catch (const persistence::MemoryBoundError& error) {
-            PyErr_SetString(PyExc_MemoryError, error.what());
-        }
-    });
+    py::register_exception<persistence::MemoryBoundError>(m, "MemoryBoundError", PyExc_MemoryError);
     m.def("available_isas", &cpu::available_isas,
           "Return the instruction sets that run here, fastest first.");
     m.def("active_isa", [] { return cpu::name_of(cpu::active_isa()); }, "Return the instruction set in use.");

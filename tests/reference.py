@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -170,6 +171,30 @@ def rips_diagrams(points, max_edge=math.inf):
         bars = sorted((birth, death) for birth, death in diagram.tolist() if birth < death < math.inf)
         kept.append(np.array(bars).reshape(-1, 2))
     return kept[0], kept[1]
+
+
+def reduced_bars(points):
+    """Return the bars of H0 and H1 by reducing the boundary matrix of all simplices, column by column."""
+    n = len(points)
+    diameter = {frozenset([v]): 0.0 for v in range(n)}
+    for size in (2, 3):
+        for simplex in itertools.combinations(range(n), size):
+            pairs = itertools.combinations(simplex, 2)
+            diameter[frozenset(simplex)] = max(math.dist(points[a], points[b]) for a, b in pairs)
+    order = sorted(diameter, key=lambda simplex: (diameter[simplex], len(simplex), sorted(simplex)))
+    rank = {simplex: i for i, simplex in enumerate(order)}
+    reduced = {}
+    bars = ([], [])
+    for simplex in order:
+        column = {rank[simplex - {v}] for v in simplex} if len(simplex) > 1 else set()
+        while column and max(column) in reduced:
+            column ^= reduced[max(column)]
+        if column:
+            reduced[max(column)] = column
+            birth = diameter[order[max(column)]]
+            if birth < diameter[simplex]:
+                bars[len(simplex) - 2].append((birth, diameter[simplex]))
+    return tuple(np.array(sorted(kind)).reshape(-1, 2) for kind in bars)
 
 
 def lifetime_entropy(lifetimes):

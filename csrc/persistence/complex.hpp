@@ -51,9 +51,10 @@ struct Saddle {
 struct Growth {
     std::size_t n, n_words;     // words of a row of `neighbours`
     std::uint64_t* neighbours;  // a bit set a vertex; every vertex is its own neighbour
+    std::uint64_t* near;        // the same without the edges much longer than half the present one
     std::uint64_t* scratch;     // 4 rows
     const Edge* edges;
-    std::size_t n_edges, next;
+    std::size_t n_edges, next, next_near;
     // Of edge {a, b} at a n + b: its rank, then a vertex of its lune, or a if the lune is empty.
     std::uint32_t* links;
     std::uint32_t* lonely;  // ranks of the edges whose lune is empty

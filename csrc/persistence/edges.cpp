@@ -32,12 +32,12 @@ std::size_t select_edges(std::size_t n, float limit, const float* upper, Edge* e
 class Digits {
   public:
     Digits(float longest, std::size_t n_edges) {
-        while (n_edges >> digit_bits_ != 0 && digit_bits_ < 2 * kMostDigitBits) ++digit_bits_;
+        while ((n_edges >> digit_bits_) != 0 && digit_bits_ < 2 * kMostDigitBits) ++digit_bits_;
         digit_bits_ = std::min((digit_bits_ + kSpareBits) / 2, kMostDigitBits);
         std::uint32_t bits;
         std::memcpy(&bits, &longest, sizeof bits);
         drop_ = kSpanBits - 2 * digit_bits_;
-        base_ = std::max(std::int64_t{bits} - (std::int64_t{1} << kSpanBits) + 1, std::int64_t{0});
+        base_ = std::max(std::int64_t{bits} - kSpan + 1, std::int64_t{0});
     }
 
     [[nodiscard]] std::size_t n_values() const { return std::size_t{1} << digit_bits_; }
@@ -47,6 +47,7 @@ class Digits {
 
   private:
     static constexpr unsigned kSpareBits = 5;
+    static constexpr std::int64_t kSpan = 0x4000000;
     static constexpr unsigned kSpanBits = 26;  // eight binades: the longest and 1/256 of it
 
     [[nodiscard]] std::size_t prefix(Edge edge) const {

@@ -99,11 +99,13 @@ Growth grow_complex(std::size_t n, Workspace& workspace) {
     for (std::size_t i = 0; i < n; ++i) {
         workspace.neighbours[i * growth.n_words + i / kWordBits] = std::uint64_t{1} << (i % kWordBits);
     }
+    workspace.near.assign(n * growth.n_words, 0);
     workspace.scratch.resize(4 * growth.n_words);
     workspace.links.resize(n * n);
     workspace.lonely.resize(std::max(workspace.lonely.size(), 4 * n));
     workspace.saddles.resize(std::max(workspace.saddles.size(), 8 * n));
     growth.neighbours = workspace.neighbours.data();
+    growth.near = workspace.near.data();
     growth.scratch = workspace.scratch.data();
     growth.edges = workspace.edges.data();
     growth.n_edges = workspace.n_edges;

@@ -24,7 +24,7 @@ class Workspace {
     // Of the growing complex.
     std::vector<Edge> edges, spare_edges;
     std::size_t n_edges = 0;
-    std::vector<std::uint64_t> neighbours, scratch;
+    std::vector<std::uint64_t> neighbours, near, scratch;
     std::vector<std::uint32_t> links, lonely, parent;
     std::vector<Saddle> saddles;
 

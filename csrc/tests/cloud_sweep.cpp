@@ -46,8 +46,9 @@ const char* const kKinds[] = {"noise", "grid", "circle", "line", "constant", "fa
 double coordinate(const std::string& kind, std::size_t point, std::size_t axis, double noise) {
     const auto place = static_cast<double>(point);
     if (kind == "grid") return std::round(3.0 * noise) / 64.0;
-    if (kind == "circle")
+    if (kind == "circle") {
         return axis == 0 ? std::cos(place) : std::sin(place) * static_cast<double>(axis == 1);
+    }
     if (kind == "line") return std::fmod(place, 17.0);
     if (kind == "constant") return 0.5;
     if (kind == "far" && point == 0) return 1e6;
@@ -107,11 +108,13 @@ void sweep_in_threads() {
         persistence::Workspace fresh;
         for (const char* kind : kKinds) {
             const std::vector<float> points = make_cloud(kind, kPoints);
-            if (bars_of(points, own) != bars_of(points, fresh))
+            if (bars_of(points, own) != bars_of(points, fresh)) {
                 fail("threads", kind, kPoints, "not repeatable");
+            }
         }
     };
     std::vector<std::thread> threads;
+    threads.reserve(4);
     for (int i = 0; i < 4; ++i) threads.emplace_back(work);
     for (auto& thread : threads) thread.join();
     std::puts("4 threads: repeatable");

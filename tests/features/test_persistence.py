@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import reference
+from patchtst_har import _core
 from patchtst_har.errors import DataError
-from patchtst_har.features import rips_persistence
+from patchtst_har.features import rips_persistence, rips_persistence_of_distances
 from patchtst_har.features.ripser_engine import enclosing_radius, pairwise_distances
 
 
@@ -30,6 +31,57 @@ def test_equals_ripser_on_random_clouds(n_points, dimension):
     points = np.random.default_rng([n_points, dimension]).normal(size=(n_points, dimension))
     check(points)
     check(points.astype(np.float32))
+
+
+@pytest.mark.parametrize("step", [1e-6, 0.25])
+@pytest.mark.parametrize("n_points", [0, 1, 2, 3, 5, 9, 14])
+def test_equals_the_reduction_of_the_whole_boundary_matrix(n_points, step):
+    # Coarse steps bring ties and coincident points.
+    points = np.round(np.random.default_rng(n_points).normal(size=(n_points, 2)) / step) * step
+    for bars, expected in zip(rips_persistence(points), reference.reduced_bars(points), strict=True):
+        assert bars.shape == expected.shape
+        np.testing.assert_allclose(bars, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_points", [63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513])
+def test_every_instruction_set_gives_the_same_bars(n_points):
+    rng = np.random.default_rng(n_points)
+    active = _core.active_isa()
+    try:
+        for points in (rng.normal(size=(n_points, 3)), rng.integers(0, 9, (n_points, 3)) / 64):
+            results = set()
+            for isa in _core.available_isas():
+                _core.select_isa(isa)
+                results.add(b"|".join(bars.tobytes() for bars in rips_persistence(points)))
+            assert len(results) == 1
+            assert len(results.pop()) > 8 * n_points
+    finally:
+        _core.select_isa(active)
+
+
+def test_a_distance_matrix_gives_the_bars_of_its_points():
+    points = np.random.default_rng(8).normal(size=(80, 3))
+    distances = pairwise_distances(points)
+    for of_points, of_distances in zip(
+        rips_persistence(points, max_edge=1.5),
+        rips_persistence_of_distances(distances, max_edge=1.5),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(of_points, of_distances)
+    assert len(of_points) > 5
+
+
+def test_a_matrix_of_no_metric_equals_ripser():
+    from ripser import ripser
+
+    rng = np.random.default_rng(9)
+    distances = np.triu(rng.integers(1, 50, (60, 60)), 1).astype(np.float32)
+    distances += distances.T
+    diagrams = ripser(distances, maxdim=1, thresh=distances.max(axis=1).min(), distance_matrix=True)["dgms"]
+    for bars, expected in zip(rips_persistence_of_distances(distances), diagrams, strict=True):
+        kept = sorted(bar for bar in expected.tolist() if bar[0] < bar[1] < math.inf)
+        assert bars.tolist() == kept
+        assert len(kept) > 20
 
 
 @pytest.mark.parametrize("max_edge", [0.0, 0.3, 0.8, 1.5, 100.0])
@@ -116,6 +168,39 @@ def test_any_finite_cloud_has_ordered_finite_bars(points):
 def test_bad_points_are_refused(points, message):
     with pytest.raises(DataError, match=re.escape(message)):
         rips_persistence(points)
+
+
+def test_too_many_points_are_refused_before_memory_is_taken():
+    message = "points of shape (2049, 3): more than 2048 points"
+    with pytest.raises(DataError, match=re.escape(message)):
+        rips_persistence(np.zeros((2049, 3)))
+    message = "distances of shape (2049, 2049): more than 2048 points"
+    with pytest.raises(DataError, match=re.escape(message)):
+        rips_persistence_of_distances(np.broadcast_to(np.float32(0), (2049, 2049)))
+
+
+def matrix(changes):
+    distances = np.float32([[0, 1, 2], [1, 0, 2], [2, 2, 0]])
+    for place, value in changes.items():
+        distances[place] = value
+    return distances
+
+
+@pytest.mark.parametrize(
+    ("distances", "message"),
+    [
+        (np.zeros((2, 3), np.float32), "distances must have shape (n, n), not (2, 3)"),
+        (np.zeros((2, 2)), "distances must be float32, not float64 (shape (2, 2))"),
+        (matrix({(1, 2): -1}), "distances of shape (3, 3): [1, 2] = -1.0 is negative or not finite"),
+        (matrix({(0, 1): np.nan}), "[0, 1] = nan is negative or not finite"),
+        (matrix({(2, 1): np.inf}), "[2, 1] = inf is negative or not finite"),
+        (matrix({(0, 2): 5}), "[0, 2] = 5.0 differs from the transposed one"),
+        (matrix({(1, 1): 1}), "[1, 1] = 1.0 on the diagonal is not 0"),
+    ],
+)
+def test_bad_distances_are_refused(distances, message):
+    with pytest.raises(DataError, match=re.escape(message)):
+        rips_persistence_of_distances(distances)
 
 
 def test_a_list_is_refused():

@@ -18,6 +18,10 @@ namespace {
 
 constexpr auto kNoVertex = static_cast<std::uint32_t>(kMostPoints);
 
+// Whether good hubs are worth their search: not in small clouds, where any hub sees most of a lune.
+template <std::size_t kWords>
+constexpr bool kFollows = kWords > 2 || kWords == 0;
+
 // The bit sets of one lune, rows of Growth::scratch.
 struct Lune {
     std::size_t n_words;
@@ -78,14 +82,16 @@ __attribute__((noinline)) void find_saddles(Growth& growth, std::uint32_t a, std
 // Whether each vertex of the lune is joined to the hub, or to a vertex of the lune that is. Few lunes that
 // have one component fail this.
 template <std::size_t kWords>
-PATCHTST_HAR_INLINE bool is_near(const Word* neighbours, const Row<kWords>& lune, std::uint32_t hub) {
+PATCHTST_HAR_INLINE bool is_star_like(const Word* neighbours, const Row<kWords>& lune, std::uint32_t hub) {
     const Row<kWords> hub_row = Row<kWords>::at(neighbours + hub * kWords);
     const Row<kWords> rest = lune.without(hub_row);
-    if (!rest.any()) return true;
+    unsigned words_left = rest.nonzero();
+    if (words_left == 0) return true;
     const Row<kWords> seen = lune.common(hub_row);
     Word words[kWords];
-    __builtin_memcpy(words, &rest, sizeof words);
-    for (std::size_t w = 0; w < kWords; ++w) {
+    rest.to(words);
+    for (; words_left != 0; words_left &= words_left - 1) {
+        const std::uint32_t w = lowest_bit(words_left);
         for (Word bits = words[w]; bits != 0; bits &= bits - 1) {
             const std::size_t vertex = w * kWordBits + lowest_bit(bits);
             if (!seen.common(Row<kWords>::at(neighbours + vertex * kWords)).any()) return false;
@@ -94,8 +100,45 @@ PATCHTST_HAR_INLINE bool is_near(const Word* neighbours, const Row<kWords>& lune
     return true;
 }
 
-PATCHTST_HAR_INLINE void insert(Word* row, std::uint32_t vertex) {
-    row[vertex / kWordBits] |= Word{1} << (vertex % kWordBits);
+PATCHTST_HAR_INLINE void join(Word* rows, std::size_t n_words, std::uint32_t a, std::uint32_t b) {
+    rows[a * n_words + b / kWordBits] |= Word{1} << (b % kWordBits);
+    rows[b * n_words + a / kWordBits] |= Word{1} << (a % kWordBits);
+}
+
+// Vertices not much further from both ends than half the edge lie about its middle: as a hub, they see most
+// of the lune. 5/8 did best among 0.55 to 0.8. Brought up to date now and then: any vertex of the lune will
+// do.
+PATCHTST_HAR_INLINE void follow(Growth& growth, std::size_t n_words, float length) {
+    constexpr float kNear = 0.625F;
+    const float limit = kNear * length;
+    while (length_of(growth.edges[growth.next_near]) < limit) {
+        const Edge edge = growth.edges[growth.next_near++];
+        join(growth.near, n_words, first_end(edge), second_end(edge));
+    }
+}
+
+template <std::size_t kWords>
+PATCHTST_HAR_INLINE std::uint32_t first_common(const Word* rows, std::size_t n_words, std::uint32_t a,
+                                               std::uint32_t b) {
+    const Word* row_a = rows + a * n_words;
+    const Word* row_b = rows + b * n_words;
+    if constexpr (kWords > 2 && PATCHTST_HAR_VECTOR_BYTES > 16) {
+        const unsigned words = Row<kWords>::at(row_a).common(Row<kWords>::at(row_b)).nonzero();
+        if (words == 0) return kNoVertex;
+        const std::uint32_t w = lowest_bit(words);
+        return w * static_cast<std::uint32_t>(kWordBits) + lowest_bit(row_a[w] & row_b[w]);
+    }
+    return first_vertex(n_words, [&](std::size_t w) { return row_a[w] & row_b[w]; });
+}
+
+template <std::size_t kWords>
+PATCHTST_HAR_INLINE std::uint32_t hub_of(const Growth& growth, std::size_t n_words, std::uint32_t a,
+                                         std::uint32_t b) {
+    if constexpr (kFollows<kWords>) {
+        const std::uint32_t hub = first_common<kWords>(growth.near, n_words, a, b);
+        if (hub != kNoVertex) return hub;
+    }
+    return first_common<kWords>(growth.neighbours, n_words, a, b);
 }
 
 // Whether the next edge might not find room in a list.
@@ -106,31 +149,28 @@ bool is_full(const Growth& growth) {
 // kWords is 0 where a row has more words than the registers are meant for.
 template <std::size_t kWords>
 void grow_in(Growth& growth) {
+    constexpr std::size_t kFollowEvery = 16;
     const std::size_t n_words = kWords != 0 ? kWords : growth.n_words;
     while (growth.next < growth.n_edges) {
         const Edge edge = growth.edges[growth.next];
+        if (kFollows<kWords> && growth.next % kFollowEvery == 0) follow(growth, n_words, length_of(edge));
         const std::uint32_t a = first_end(edge);
         const std::uint32_t b = second_end(edge);
-        Word* row_a = growth.neighbours + a * n_words;
-        Word* row_b = growth.neighbours + b * n_words;
-        const std::uint32_t hub = first_vertex(n_words, [&](std::size_t w) { return row_a[w] & row_b[w]; });
+        const std::uint32_t hub = hub_of<kWords>(growth, n_words, a, b);
         const auto rank = static_cast<std::uint32_t>(growth.next);
         growth.links[a * growth.n + b] = rank << kVertexBits | (hub == kNoVertex ? a : hub);
-        bool simple = true;
+        bool simple = false;
         if (hub == kNoVertex) {
             growth.lonely[growth.n_lonely++] = rank;
-            simple = growth.n_lonely < growth.lonely_capacity;
         } else {
             if constexpr (kWords != 0) {
-                const auto lune = Row<kWords>::at(row_a).common(Row<kWords>::at(row_b));
-                simple = is_near<kWords>(growth.neighbours, lune, hub);
-            } else {
-                simple = false;
+                const auto lune = Row<kWords>::at(growth.neighbours + a * kWords)
+                                      .common(Row<kWords>::at(growth.neighbours + b * kWords));
+                simple = is_star_like<kWords>(growth.neighbours, lune, hub);
             }
             if (!simple) find_saddles(growth, a, b, hub);
         }
-        insert(row_a, b);
-        insert(row_b, a);
+        join(growth.neighbours, n_words, a, b);
         ++growth.next;
         if (!simple && is_full(growth)) return;
     }

@@ -59,6 +59,33 @@ PATCHTST_HAR_INLINE bool any_of(const Register& bits) {
     }
 }
 
+// Bit w tells whether word w is not 0.
+template <typename Register>
+PATCHTST_HAR_INLINE unsigned nonzero_words(const Register& bits) {
+#if PATCHTST_HAR_VECTOR_BYTES == 64
+    if constexpr (sizeof(Register) == 64) {
+        const auto words = reinterpret_cast<__m512i>(bits);
+        return _mm512_test_epi64_mask(words, words);
+    }
+#endif
+#if PATCHTST_HAR_VECTOR_BYTES >= 32
+    if constexpr (sizeof(Register) == 32) {
+        const auto words = reinterpret_cast<__m256i>(bits);
+        const __m256i empty = _mm256_cmpeq_epi64(words, _mm256_setzero_si256());
+        return 0xFU ^ static_cast<unsigned>(_mm256_movemask_pd(_mm256_castsi256_pd(empty)));
+    }
+#endif
+    if constexpr (sizeof(Register) == sizeof(Word)) {
+        return bits != 0 ? 1U : 0U;
+    } else {
+        unsigned found = 0;
+        for (std::size_t w = 0; w < sizeof(Register) / sizeof(Word); ++w) {
+            found |= (bits[w] != 0 ? 1U : 0U) << w;
+        }
+        return found;
+    }
+}
+
 // A row of kWords words, in as many registers as it needs.
 template <std::size_t kWords>
 struct Row {
@@ -71,7 +98,10 @@ struct Row {
 
     static PATCHTST_HAR_INLINE Row at(const Word* words) {
         Row row;
-        __builtin_memcpy(&row, words, sizeof row);
+        // Part by part: as a whole, it would go through the stack in pieces of other sizes.
+        for (std::size_t i = 0; i < kParts; ++i) {
+            __builtin_memcpy(&row.part[i], words + i * kWidth, sizeof row.part[i]);
+        }
         return row;
     }
 
@@ -85,6 +115,18 @@ struct Row {
         Row row;
         for (std::size_t i = 0; i < kParts; ++i) row.part[i] = part[i] & ~other.part[i];
         return row;
+    }
+
+    PATCHTST_HAR_INLINE void to(Word* words) const {
+        for (std::size_t i = 0; i < kParts; ++i) {
+            __builtin_memcpy(words + i * kWidth, &part[i], sizeof part[i]);
+        }
+    }
+
+    [[nodiscard]] PATCHTST_HAR_INLINE unsigned nonzero() const {
+        unsigned found = 0;
+        for (std::size_t i = 0; i < kParts; ++i) found |= nonzero_words(part[i]) << (i * kWidth);
+        return found;
     }
 
     [[nodiscard]] PATCHTST_HAR_INLINE bool any() const {

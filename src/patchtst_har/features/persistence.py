@@ -86,7 +86,7 @@ def _bars(
         raise DataError(f"max_edge must not be negative or NaN, is {max_edge}")
     try:
         return kernel(array, min(max_edge, float(np.finfo(np.float32).max)))
-    except MemoryError as error:
+    except _core.MemoryBoundError as error:
         raise DataError(f"{array.shape}: {error}") from error
 
 
