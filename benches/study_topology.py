@@ -212,7 +212,7 @@ def train_and_judge(folder: Path, n_topo_features: int, seed: int, epochs: int) 
             data=DataConfig(proc_dir=folder / "prepared", split="kfold", fold=fold, val_n=4),
             model=ModelConfig(n_time_features=0, n_topo_features=n_topo_features),
             training=TrainingConfig(
-                lr=1e-3, weight_decay=0.05, epochs=epochs, early_stop_patience=epochs, n_threads=2
+                lr=1e-3, weight_decay=0.05, epochs=epochs, early_stop_patience=epochs, n_threads=1
             ),
             smoothing=SmoothingConfig(method="none"),
         )
