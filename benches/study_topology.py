@@ -245,7 +245,7 @@ def main() -> None:
     """Run the study on a folder of recordings."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recordings", type=Path)
-    parser.add_argument("--epochs", type=int, default=12, help="of the model")
+    parser.add_argument("--epochs", type=int, default=10, help="of the model")
     parser.add_argument("--part", choices=("settings", "cost", "importance", "model"), action="append")
     arguments = parser.parse_args()
     study = Study.read(arguments.recordings)
