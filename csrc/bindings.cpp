@@ -125,6 +125,13 @@ FloatArray attention_dropout_factors(std::size_t n_heads, std::size_t n_tokens, 
     return factors;
 }
 
+void drop_values(Address values, std::size_t n, std::uint64_t seed, std::uint32_t threshold, Address result,
+                 std::size_t n_threads) {
+    require(threshold < 65536, "threshold must be below 65536");
+    const py::gil_scoped_release released;
+    attention::drop_values(floats(values), n, {seed, threshold}, mutable_floats(result), n_threads);
+}
+
 py::dict detected_features() {
     py::dict result;
     for (const auto& feature : cpu::features()) result[feature.name] = feature.present;
@@ -156,6 +163,9 @@ PYBIND11_MODULE(_core, m) {
     m.def("attention_dropout_factors", &attention_dropout_factors, py::arg("n_heads"), py::arg("n_tokens"),
           py::arg("seed"), py::arg("threshold"),
           "Return the factors (head, key, query) that dropout puts on the attention weights.");
+    m.def("drop_values", &drop_values, py::arg("values"), py::arg("n"), py::arg("seed"), py::arg("threshold"),
+          py::arg("result"), py::arg("n_threads"),
+          "Write dropout of n float32 values at an address to another.");
     m.def("statistical_features", &statistical_features, py::arg("windows").noconvert(), py::arg("sr"),
           py::arg("out").noconvert(),
           "Write the 56 statistical features of float32 windows (n, T, 3) to out (n, 56).");

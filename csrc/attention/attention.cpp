@@ -105,4 +105,16 @@ void dropout_factors(const Shape& shape, const Dropout& dropout, float* factors)
     }
 }
 
+void drop_values(const float* values, std::size_t n, const Dropout& dropout, float* result,
+                 std::size_t n_threads) {
+    constexpr std::size_t kChunk = 16384;  // a few microseconds
+    constexpr std::size_t kWorthAThread = 65536;
+    const Kernels& kernels = active_kernels();
+    const auto chunks = [&](std::size_t /*thread*/, std::size_t begin, std::size_t end) {
+        kernels.drop_values(values, begin * kChunk, std::min(n, end * kChunk), dropout, result);
+    };
+    const std::size_t useful = std::min(n_threads, n / kWorthAThread);
+    threads::parallel_for((n + kChunk - 1) / kChunk, useful, chunks);
+}
+
 }  // namespace patchtst_har::attention

@@ -46,4 +46,8 @@ void backward(const Inputs& inputs, const Gradients& gradients, std::size_t n_th
 // factors[head][key][query] (n_batch * n_heads, n_tokens, n_tokens): what forward() applies, for tests.
 void dropout_factors(const Shape& shape, const Dropout& dropout, float* factors);
 
+// Dropout of any values: result[i] = values[i] * 1 / (1 - threshold / 65536) or 0. Its gradient is itself.
+void drop_values(const float* values, std::size_t n, const Dropout& dropout, float* result,
+                 std::size_t n_threads);
+
 }  // namespace patchtst_har::attention

@@ -21,9 +21,24 @@ void dropout_factors_of_head(const Shape& shape, const Dropout& dropout, std::si
     }
 }
 
+// Values in rising blocks of 64, each with the numbers of keys 4 * block.. and queries 0..15 of head 0.
+void drop_values(const float* values, std::size_t begin, std::size_t end, const Dropout& dropout,
+                 float* result) {
+    const float kept = factor_of_kept(dropout);
+    alignas(64) std::uint16_t numbers[kBlock];
+    for (std::size_t first = begin; first < end; first += kBlock) {
+        random_block(dropout.seed, 0, first / kBlock, 0, numbers);
+        for (std::size_t i = 0; i < kBlock && first + i < end; i += kLanes) {
+            const Lanes value = Lanes::first(values + first + i, end - first - i);
+            const Lanes dropped = value * factors_of(numbers + i, dropout, kept);
+            dropped.first_to(result + first + i, end - first - i);
+        }
+    }
+}
+
 }  // namespace
 
-extern const Kernels PATCHTST_HAR_KERNELS = {&forward_head, &backward_head, &forward_scratch,
-                                             &backward_scratch, &dropout_factors_of_head};
+extern const Kernels PATCHTST_HAR_KERNELS = {&forward_head,     &backward_head,           &forward_scratch,
+                                             &backward_scratch, &dropout_factors_of_head, &drop_values};
 
 }  // namespace patchtst_har::attention

@@ -74,27 +74,36 @@ PATCHTST_HAR_INLINE void random_block(std::uint64_t seed, std::size_t head, std:
     }
 }
 
+PATCHTST_HAR_INLINE float factor_of_kept(const Dropout& dropout) {
+    constexpr float kAll = 65536.0F;
+    return kAll / (kAll - static_cast<float>(dropout.threshold));
+}
+
+// `kept` where the number reaches the threshold, otherwise 0.
+PATCHTST_HAR_INLINE Lanes factors_of(const std::uint16_t* numbers, const Dropout& dropout, float kept) {
+    Lanes result;
+    for (std::size_t i = 0; i < kParts; ++i) {
+        const Integers number = __builtin_convertvector(load<Halves>(numbers + i * kWidth), Integers);
+        const Integers keeps = number >= static_cast<std::int32_t>(dropout.threshold);
+        result.part[i] = keeps ? kept - Register{} : Register{};
+    }
+    return result;
+}
+
 // Gives the factors of the attention weights of sixteen queries, a key at a time in rising order.
 class DropoutFactors {
   public:
     PATCHTST_HAR_INLINE DropoutFactors(const Dropout& dropout, std::size_t head, std::size_t first_query)
-        : dropout_(dropout), head_(head), query_block_(first_query / kLanes) {
-        constexpr float kAll = 65536.0F;
-        kept_ = kAll / (kAll - static_cast<float>(dropout.threshold));
-    }
+        : dropout_(dropout),
+          head_(head),
+          query_block_(first_query / kLanes),
+          kept_(factor_of_kept(dropout)) {}
 
     PATCHTST_HAR_INLINE Lanes at(std::size_t key) {
         if (key % kBlockKeys == 0) {
             random_block(dropout_.seed, head_, key / kBlockKeys, query_block_, numbers_);
         }
-        Lanes result;
-        const std::uint16_t* numbers = numbers_ + kLanes * (key % kBlockKeys);
-        for (std::size_t i = 0; i < kParts; ++i) {
-            const Integers number = __builtin_convertvector(load<Halves>(numbers + i * kWidth), Integers);
-            const Integers keeps = number >= static_cast<std::int32_t>(dropout_.threshold);
-            result.part[i] = keeps ? kept_ - Register{} : Register{};
-        }
-        return result;
+        return factors_of(numbers_ + kLanes * (key % kBlockKeys), dropout_, kept_);
     }
 
   private:

@@ -123,9 +123,11 @@ def rope_attention(
     seed = torch.randint(2**63 - 1, (1,), device=qkv.device) if dropped else None
     out: Tensor
     if qkv.dtype is torch.float32 and cos.dtype is torch.float32 and sin.dtype is torch.float32:
-        out, _ = torch.ops.patchtst_har.rope_attention(qkv, cos, sin, seed, dropped)
+        out, _ = torch.ops.patchtst_har.rope_attention.default(qkv, cos, sin, seed, dropped)
         return out
-    out, _ = torch.ops.patchtst_har.rope_attention(qkv.float(), cos.float(), sin.float(), seed, dropped)
+    out, _ = torch.ops.patchtst_har.rope_attention.default(
+        qkv.float(), cos.float(), sin.float(), seed, dropped
+    )
     return out.to(qkv.dtype)
 
 

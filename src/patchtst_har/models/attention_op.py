@@ -185,7 +185,7 @@ def _differentiate(ctx: Any, grad_out: Tensor | None, _grad_lse: None) -> tuple[
     if grad_out is None or not ctx.needs_input_grad[0]:
         return (None,) * 5
     qkv, cos, sin, out, lse, seed = ctx.saved_tensors
-    grad_qkv = torch.ops.patchtst_har.rope_attention_backward(
+    grad_qkv = torch.ops.patchtst_har.rope_attention_backward.default(
         grad_out, qkv, cos, sin, out, lse, seed, ctx.dropout_p
     )
     return grad_qkv, None, None, None, None
