@@ -28,3 +28,23 @@ def rips_persistence(
 def rips_persistence_of_distances(
     distances: NDArray[float32], max_edge: float
 ) -> tuple[NDArray[float32], NDArray[float32]]: ...
+def attention_forward(
+    shape: tuple[int, int, int, int],
+    qkv_cos_sin: tuple[int, int, int],
+    seed: int,
+    threshold: int,
+    out: int,
+    lse: int,
+    n_threads: int,
+) -> None: ...
+def attention_backward(
+    shape: tuple[int, int, int, int],
+    qkv_cos_sin: tuple[int, int, int],
+    seed: int,
+    threshold: int,
+    grad_out_lse: tuple[int, int, int],
+    grad_qkv: int,
+    n_threads: int,
+) -> None: ...
+def attention_dropout_factors(n_heads: int, n_tokens: int, seed: int, threshold: int) -> NDArray[float32]: ...
+def drop_values(values: int, n: int, seed: int, threshold: int, result: int, n_threads: int) -> None: ...
