@@ -168,6 +168,7 @@ class Recognizer:
             torch.from_numpy(topo),
             torch.zeros(n, dtype=torch.int64),
             config.model.patch_len,
+            config.model.patch_hop,
         )
 
     def predict(self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None = None) -> Prediction:

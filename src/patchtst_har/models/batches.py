@@ -28,8 +28,8 @@ class WindowTensors:
         Feature vectors.
     labels : Tensor, shape (n,), int64
         Class indices.
-    patch_len : int
-        Samples a patch.
+    patch_len, patch_stride : int
+        Samples a patch, samples between the starts of patches.
     """
 
     windows: Tensor
@@ -38,6 +38,7 @@ class WindowTensors:
     topo: Tensor
     labels: Tensor
     patch_len: int
+    patch_stride: int
 
     @classmethod
     def of(cls, features: FeatureSet, config: ModelConfig) -> WindowTensors:
@@ -49,6 +50,7 @@ class WindowTensors:
             torch.from_numpy(features.topo),
             torch.from_numpy(features.labels),
             config.patch_len,
+            config.patch_hop,
         )
 
     def __len__(self) -> int:
@@ -56,7 +58,7 @@ class WindowTensors:
 
     def select(self, rows: Tensor | slice) -> tuple[Inputs, Tensor]:
         """Return the inputs and labels of some rows."""
-        patches = cut_patches(self.windows[rows], self.patch_len)
+        patches = cut_patches(self.windows[rows], self.patch_len, self.patch_stride)
         return (patches, self.times[rows], self.stats[rows], self.topo[rows]), self.labels[rows]
 
     def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Inputs, Tensor]]:

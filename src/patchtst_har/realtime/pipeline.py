@@ -78,7 +78,8 @@ def measure_recognizer(
     def inputs(passed: Arrays) -> Inputs:
         window, start, stats, topo = passed
         times = time_features(start, config.data.timezone) if config.model.n_time_features else _EMPTY[None]
-        patches = cut_patches(torch.from_numpy(window[None]), config.model.patch_len)
+        model = config.model
+        patches = cut_patches(torch.from_numpy(window[None]), model.patch_len, model.patch_hop)
         return patches, torch.from_numpy(times), torch.from_numpy(stats[None]), torch.from_numpy(topo[None])
 
     def label(logits: torch.Tensor) -> str:
