@@ -22,6 +22,8 @@ struct Known {
 };
 constexpr Known kKnown[] = {{Isa::kAvx512, "avx512"}, {Isa::kAvx2, "avx2"}, {Isa::kBaseline, "baseline"}};
 
+constexpr int kAvx2Features = 2;  // the first ones of detect()
+
 #if defined(PATCHTST_HAR_X86)
 // The register states that the operating system saves when it switches threads.
 std::uint64_t saved_states() {
@@ -43,10 +45,12 @@ std::vector<Feature> detect() {
     const bool saves = (ecx & bit_OSXSAVE) != 0;
     const std::uint64_t states = saves ? saved_states() : 0;
     const bool ymm = (ecx & bit_AVX) != 0 && (states & kAvxStates) == kAvxStates;
+    const bool fma = ymm && (ecx & bit_FMA) != 0;
     const bool zmm = ymm && (states & kAvx512States) == kAvx512States;
     if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) ebx = 0;
     const auto has = [ebx](std::uint32_t bit) { return (ebx & bit) != 0; };
     return {{"avx2", ymm && has(bit_AVX2)},
+            {"fma", fma},
             {"avx512f", zmm && has(bit_AVX512F)},
             {"avx512vl", zmm && has(bit_AVX512VL)},
             {"avx512dq", zmm && has(bit_AVX512DQ)},
@@ -63,7 +67,8 @@ bool runs(Isa isa) {
     const auto present = [](const Feature& feature) { return feature.present; };
     if (isa == Isa::kBaseline) return true;
     if (found.empty()) return false;
-    return isa == Isa::kAvx2 ? found.front().present : std::all_of(found.begin(), found.end(), present);
+    const auto end = isa == Isa::kAvx2 ? found.begin() + kAvx2Features : found.end();
+    return std::all_of(found.begin(), end, present);
 }
 
 std::string joined(const std::vector<std::string>& names) {

@@ -20,7 +20,7 @@ from patchtst_har.inference.probabilities import predict_probabilities
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.inference.smooth import decide, sequences_of
 from patchtst_har.models.batches import WindowTensors
-from patchtst_har.models.folder import PROVENANCE_FILE, read_provenance
+from patchtst_har.model_folder import PROVENANCE_FILE, read_provenance
 
 
 @dataclass(frozen=True)

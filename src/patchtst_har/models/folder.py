@@ -1,29 +1,22 @@
-"""The model folder: safetensors and JSON, never a pickle.
-
-``config.json`` (the experiment's configuration and the format version), ``model.safetensors`` (weights and
-scaling), ``classes.json``. The trainer adds ``smoothing.json``, ``provenance.json`` (who it was
-trained on) and ``MODEL_CARD.md``.
-"""
+"""The model folder of a torch module (see `patchtst_har.model_folder`): safetensors and JSON, never a pickle."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
-from safetensors import SafetensorError
+import torch
 
 from patchtst_har.config import ExperimentConfig
-from patchtst_har.errors import ConfigError, DataError, ModelFolderError
-from patchtst_har.files import atomic_path, atomic_write_json, ensure_folder, read_json
+from patchtst_har.files import atomic_path, atomic_write_json, ensure_folder
+from patchtst_har.model_folder import (
+    CLASSES_FILE,
+    CONFIG_FILE,
+    FORMAT_VERSION,
+    WEIGHTS_FILE,
+    read_model_folder,
+)
 from patchtst_har.models.patchtst import PatchTSTClassifier
-
-FORMAT_VERSION = 1
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.safetensors"
-CLASSES_FILE = "classes.json"
-SMOOTHING_FILE = "smoothing.json"
-PROVENANCE_FILE = "provenance.json"
 
 
 def save_model(
@@ -62,25 +55,6 @@ def save_model(
     return folder
 
 
-def read_provenance(folder: Path | str) -> dict[str, Any] | None:
-    """Return ``provenance.json`` (``split`` and ``n_windows``), or None if the folder has none.
-
-    Raises
-    ------
-    ModelFolderError
-        If the file is damaged.
-    """
-    path = Path(folder) / PROVENANCE_FILE
-    if not path.exists():
-        return None
-    values = _read(path)
-    split = values.get("split") if isinstance(values, dict) else None
-    groups = [split.get(name) for name in ("train", "val", "test")] if isinstance(split, dict) else [None]
-    if not all(isinstance(group, list) for group in groups):
-        raise ModelFolderError(f"{path}: split: needs the lists train, val and test")
-    return dict(values)
-
-
 def load_model(folder: Path | str) -> tuple[PatchTSTClassifier, tuple[str, ...], ExperimentConfig]:
     """Read what `save_model` wrote; the model is in evaluation mode, on the CPU.
 
@@ -89,62 +63,12 @@ def load_model(folder: Path | str) -> tuple[PatchTSTClassifier, tuple[str, ...],
     ModelFolderError
         If a file is missing, empty, damaged, or does not fit the others; the message names it.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise ModelFolderError(f"{folder}: no such model folder")
-    if not (folder / CONFIG_FILE).exists() and (folder / "model" / CONFIG_FILE).exists():
-        raise ModelFolderError(f"{folder}: is a run folder, its model is {folder / 'model'}")
-    config = _read_config(folder / CONFIG_FILE)
-    classes = _read_classes(folder / CLASSES_FILE)
-    model = PatchTSTClassifier(config.model, len(classes))
-    _load_weights(folder / WEIGHTS_FILE, model)
-    return model.eval(), classes, config
-
-
-def _read_config(path: Path) -> ExperimentConfig:
-    values = _read(path)
-    if not isinstance(values, dict) or values.get("format_version") != FORMAT_VERSION:
-        raise ModelFolderError(f"{path}: needs format_version {FORMAT_VERSION}")
+    stored = read_model_folder(folder)
+    model = PatchTSTClassifier(stored.config.model, len(stored.classes))
+    # Copied: torch has no read-only tensors.
+    tensors = {name: torch.from_numpy(values.copy()) for name, values in stored.tensors.items()}
     try:
-        return ExperimentConfig.from_mapping(
-            {key: value for key, value in values.items() if key != "format_version"}, source=str(path)
-        ).without_paths()
-    except ConfigError as error:
-        raise ModelFolderError(str(error)) from error
-
-
-def _read_classes(path: Path) -> tuple[str, ...]:
-    values = _read(path)
-    valid = isinstance(values, list) and len(values) >= 2 and all(isinstance(name, str) for name in values)
-    if not valid or len(set(values)) != len(values):
-        raise ModelFolderError(f"{path}: needs a list of at least two different class names")
-    return tuple(values)
-
-
-def _load_weights(path: Path, model: PatchTSTClassifier) -> None:
-    _require(path)
-    try:
-        tensors = safetensors.torch.load_file(path)
         model.load_state_dict(tensors, strict=True)
-    except SafetensorError as error:
-        raise ModelFolderError(f"{path}: not a safetensors file ({error})") from error
     except RuntimeError as error:
-        raise ModelFolderError(
-            f"{path}: does not fit {CONFIG_FILE}: {' '.join(str(error).split())}"
-        ) from error
-    for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise ModelFolderError(f"{path}: {name} has values that are not finite")
-
-
-def _read(path: Path) -> Any:
-    _require(path)
-    try:
-        return read_json(path)
-    except DataError as error:
-        raise ModelFolderError(str(error)) from error
-
-
-def _require(path: Path) -> None:
-    if not path.is_file():
-        raise ModelFolderError(f"{path}: missing from the model folder")
+        raise stored.misfit(" ".join(str(error).split())) from error
+    return model.eval(), stored.classes, stored.config
