@@ -103,8 +103,9 @@ struct BoundEngine {
     }
 
     void run(const FloatArray& patches, const FloatArray& times, const FloatArray& stats,
-             const FloatArray& topo, FloatArray& out, std::size_t buffer) {
-        require(out.ndim() == 2, "out must have shape (n, K)");
+             const FloatArray& topo, FloatArray& out) {
+        require(out.ndim() == 2 && extent(out, 1) == engine.n_outputs(),
+                "out must have shape (n, n_outputs)");
         const std::array<const FloatArray*, model::kInputs> arrays{&patches, &times, &stats, &topo};
         std::array<const float*, model::kInputs> inputs{};
         for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -113,9 +114,8 @@ struct BoundEngine {
         }
         float* outputs = out.mutable_data();
         const std::size_t n_windows = extent(out, 0);
-        const std::size_t n_outputs = extent(out, 1);
         const py::gil_scoped_release released;
-        engine.run(inputs, n_windows, buffer, n_outputs, outputs);
+        engine.run(inputs, n_windows, outputs);
     }
 
     InputShapes shapes;
@@ -147,16 +147,18 @@ void add_linear(BoundEngine& bound, const FloatArray& weights, const FloatArray&
     require(weights.ndim() == 2, "weights must have shape (n_columns, n_values)");
     require(extent(weights, 1) == segments[0] * segments[1], "segments must hold n_values values");
     const std::size_t n_columns = extent(weights, 0);
-    bound.engine.add_linear(place(source), place(target), {rows[0], rows[1]}, {segments[0], segments[1], segments[2]},
-                      n_columns, weights.data(), vector_of(bias, n_columns, "bias must have shape (n_columns,)"),
-                      activation_of(activation), adds);
+    bound.engine.add_linear(place(source), place(target), {rows[0], rows[1]},
+                            {segments[0], segments[1], segments[2]}, n_columns, weights.data(),
+                            vector_of(bias, n_columns, "bias must have shape (n_columns,)"),
+                            activation_of(activation), adds);
 }
 
 void add_standardise(BoundEngine& bound, const FloatArray& mean, const FloatArray& inverse_std, float limit,
                      const PlaceTuple& source, const PlaceTuple& target) {
     const auto width = static_cast<std::size_t>(mean.size());
-    bound.engine.add_standardise(place(source), place(target), width, vector_of(mean, width, "mean must be a vector"),
-                           vector_of(inverse_std, width, "inverse_std must be as long as mean"), limit);
+    bound.engine.add_standardise(place(source), place(target), width,
+                                 vector_of(mean, width, "mean must be a vector"),
+                                 vector_of(inverse_std, width, "inverse_std must be as long as mean"), limit);
 }
 
 void add_constant(BoundEngine& bound, const FloatArray& values, const PlaceTuple& target) {
@@ -168,8 +170,8 @@ void add_normalise(BoundEngine& bound, const FloatArray& gain, const FloatArray&
                    std::size_t n_rows, const PlaceTuple& source, const PlaceTuple& target) {
     const auto width = static_cast<std::size_t>(gain.size());
     bound.engine.add_normalise(place(source), place(target), n_rows, width,
-                         vector_of(gain, width, "gain must be a vector"),
-                         vector_of(bias, width, "bias must be as long as gain"), epsilon);
+                               vector_of(gain, width, "gain must be a vector"),
+                               vector_of(bias, width, "bias must be as long as gain"), epsilon);
 }
 
 void add_attention(BoundEngine& bound, const FloatArray& cos, const FloatArray& sin, std::size_t n_heads,
@@ -177,8 +179,8 @@ void add_attention(BoundEngine& bound, const FloatArray& cos, const FloatArray& 
     require(cos.ndim() == 2 && sin.ndim() == 2 && extent(cos, 0) == extent(sin, 0) &&
                 extent(cos, 1) == extent(sin, 1),
             "cos and sin must have shape (n_tokens, head_dim / 2)");
-    bound.engine.add_attention(place(qkv), place(target), extent(cos, 0), n_heads, 2 * extent(cos, 1), cos.data(),
-                         sin.data());
+    bound.engine.add_attention(place(qkv), place(target), extent(cos, 0), n_heads, 2 * extent(cos, 1),
+                               cos.data(), sin.data());
 }
 
 void add_pool(BoundEngine& bound, const FloatArray& query, bool weighted, std::size_t n_rows,
@@ -205,15 +207,16 @@ FloatArray apply(void (*function)(float*, std::size_t), const FloatArray& values
 }
 
 void bind_engine(py::module_& m) {
-    py::class_<BoundEngine>(m, "Engine", "A forward pass as a sequence of steps on packed weights.")
+    py::class_<BoundEngine>(m, "Engine", py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)),
+                            "A forward pass as a sequence of steps on packed weights.")
         .def(py::init<const InputShapes&, std::size_t>(), py::arg("input_shapes"), py::arg("n_block_windows"))
         .def(
             "add_buffer",
             [](BoundEngine& bound, std::size_t n_floats) { return bound.engine.add_buffer(n_floats); },
             py::arg("n_floats"))
         .def("add_linear", &add_linear, py::arg("weights").noconvert(), py::arg("bias").noconvert(),
-             py::arg("source"), py::arg("target"), py::arg("rows"), py::arg("segments"), py::arg("activation"),
-             py::arg("adds"))
+             py::arg("source"), py::arg("target"), py::arg("rows"), py::arg("segments"),
+             py::arg("activation"), py::arg("adds"))
         .def("add_standardise", &add_standardise, py::arg("mean").noconvert(),
              py::arg("inverse_std").noconvert(), py::arg("limit"), py::arg("source"), py::arg("target"))
         .def("add_constant", &add_constant, py::arg("values").noconvert(), py::arg("target"))
@@ -225,7 +228,13 @@ void bind_engine(py::module_& m) {
              py::arg("source"), py::arg("target"))
         .def("run", &BoundEngine::run, py::arg("patches").noconvert(), py::arg("times").noconvert(),
              py::arg("stats").noconvert(), py::arg("topo").noconvert(), py::arg("out").noconvert(),
-             py::arg("buffer"), "Write the first K floats of a buffer to out (n, K), for n windows.")
+             "Write the outputs of n windows to out (n, n_outputs).")
+        .def(
+            "set_outputs",
+            [](BoundEngine& bound, std::size_t buffer, std::size_t n_outputs) {
+                bound.engine.set_outputs(buffer, n_outputs);
+            },
+            py::arg("buffer"), py::arg("n_outputs"))
         .def_property_readonly(
             "n_workspaces_made", [](const BoundEngine& bound) { return bound.engine.n_workspaces_made(); },
             "How often run() had to allocate.");

@@ -49,12 +49,9 @@ std::vector<Feature> detect() {
     const bool zmm = ymm && (states & kAvx512States) == kAvx512States;
     if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) ebx = 0;
     const auto has = [ebx](std::uint32_t bit) { return (ebx & bit) != 0; };
-    return {{"avx2", ymm && has(bit_AVX2)},
-            {"fma", fma},
-            {"avx512f", zmm && has(bit_AVX512F)},
-            {"avx512vl", zmm && has(bit_AVX512VL)},
-            {"avx512dq", zmm && has(bit_AVX512DQ)},
-            {"avx512bw", zmm && has(bit_AVX512BW)}};
+    return {{"avx2", ymm && has(bit_AVX2)},         {"fma", fma},
+            {"avx512f", zmm && has(bit_AVX512F)},   {"avx512vl", zmm && has(bit_AVX512VL)},
+            {"avx512dq", zmm && has(bit_AVX512DQ)}, {"avx512bw", zmm && has(bit_AVX512BW)}};
 }
 #else
 std::vector<Feature> detect() {

@@ -34,7 +34,7 @@ struct Runner {
 
 }  // namespace
 
-AlignedFloats::AlignedFloats(std::size_t n) : data_(new(kBoundary) float[std::max<std::size_t>(n, 1)]) {
+AlignedFloats::AlignedFloats(std::size_t n) : data_(new (kBoundary) float[std::max<std::size_t>(n, 1)]) {
     std::fill_n(data_.get(), n, 0.0F);
 }
 
@@ -147,18 +147,24 @@ void Engine::add_pool(Place source, Place target, std::size_t n_rows, std::size_
     scratch_size_ = std::max(scratch_size_, aligned(n_rows));
 }
 
-void Engine::run(const std::array<const float*, kInputs>& inputs, std::size_t n_windows, std::size_t buffer,
-                 std::size_t n_outputs, float* outputs) {
+void Engine::set_outputs(std::size_t buffer, std::size_t n_outputs) {
     require(buffer >= kInputs && buffer < sizes_.size() && n_outputs <= sizes_[buffer],
             "the outputs are not in the buffer");
+    output_buffer_ = buffer;
+    n_outputs_ = n_outputs;
+}
+
+void Engine::run(const std::array<const float*, kInputs>& inputs, std::size_t n_windows, float* outputs) {
+    if (n_outputs_ == 0 || n_windows == 0) return;
     std::unique_ptr<Workspace> workspace = borrow();
     Block& block = workspace->block;
     for (std::size_t i = 0; i < kInputs; ++i) block.sources[i] = inputs[i];
     for (std::size_t first = 0; first < n_windows; first += n_block_windows_) {
         block.n_windows = std::min(n_block_windows_, n_windows - first);
         for (const auto& step : steps_) std::visit(Runner{*kernels_, block}, step);
-        for (std::size_t i = 0; i < block.n_windows; ++i, outputs += n_outputs) {
-            std::memcpy(outputs, block.sources[buffer] + i * sizes_[buffer], n_outputs * sizeof(float));
+        const float* results = block.sources[output_buffer_];
+        for (std::size_t i = 0; i < block.n_windows; ++i, outputs += n_outputs_) {
+            std::memcpy(outputs, results + i * sizes_[output_buffer_], n_outputs_ * sizeof(float));
         }
         for (std::size_t i = 0; i < kInputs; ++i) block.sources[i] += block.n_windows * sizes_[i];
     }

@@ -44,8 +44,8 @@ struct Segments {
 };
 
 // The steps are added in the order of execution; every one is checked to stay inside its buffers
-// (std::invalid_argument). Weights are copied and packed for the instruction set that is active on construction,
-// which is the one that run() uses. run() may be called from several threads at once.
+// (std::invalid_argument). Weights are copied and packed for the instruction set that is active on
+// construction, which is the one that run() uses. run() may be called from several threads at once.
 class Engine {
   public:
     // Floats a window of each input; windows that go through the steps together.
@@ -69,15 +69,18 @@ class Engine {
     void add_normalise(Place source, Place target, std::size_t n_rows, std::size_t width, const float* gain,
                        const float* bias, float epsilon);
     // cos, sin: (n_tokens, head_dim / 2).
-    void add_attention(Place qkv, Place target, std::size_t n_tokens, std::size_t n_heads, std::size_t head_dim,
-                       const float* cos, const float* sin);
+    void add_attention(Place qkv, Place target, std::size_t n_tokens, std::size_t n_heads,
+                       std::size_t head_dim, const float* cos, const float* sin);
     // query: width values, or null for the plain mean.
     void add_pool(Place source, Place target, std::size_t n_rows, std::size_t width, const float* query);
 
-    // Writes the first n_outputs floats of `buffer` to outputs, for every window.
-    void run(const std::array<const float*, kInputs>& inputs, std::size_t n_windows, std::size_t buffer,
-             std::size_t n_outputs, float* outputs);
+    // The outputs of a window are the first n_outputs floats of `buffer`.
+    void set_outputs(std::size_t buffer, std::size_t n_outputs);
 
+    // Writes the outputs of every window, n_windows x n_outputs.
+    void run(const std::array<const float*, kInputs>& inputs, std::size_t n_windows, float* outputs);
+
+    [[nodiscard]] std::size_t n_outputs() const { return n_outputs_; }
     [[nodiscard]] std::size_t input_size(std::size_t input) const { return sizes_[input]; }
     // How often run() had to make memory: the only occasion on which it allocates.
     [[nodiscard]] std::size_t n_workspaces_made() const { return n_workspaces_made_; }
@@ -97,6 +100,7 @@ class Engine {
 
     const Kernels* kernels_;
     std::size_t n_block_windows_, scratch_size_ = kAlignment;
+    std::size_t output_buffer_ = 0, n_outputs_ = 0;
     std::vector<std::size_t> sizes_;  // of the buffers, floats a window
     std::vector<AlignedFloats> constants_;
     std::vector<Step> steps_;

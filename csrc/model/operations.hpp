@@ -34,7 +34,7 @@ struct Linear {
     std::size_t n_outer, n_inner;  // rows a window
     std::size_t n_segments, segment_length, segment_stride;
     std::size_t n_vectors;  // of the target's rows, the last one filled up with zero weights
-    const float* weights;   // panels of at most kPanelVectors vectors; within one, a row for each source value
+    const float* weights;  // panels of at most kPanelVectors vectors; within one, a row for each source value
     const float* bias;
     Activation activation;
     bool adds;

@@ -22,7 +22,8 @@ void error_functions(float* values, std::size_t n) {
 
 }  // namespace
 
-extern const Kernels PATCHTST_HAR_KERNELS = {kLanes,    kPanelVectors, kTileRows, &linear,        &standardise,   &constant,
-                                      &normalise, &attention,    &pool,     &exponentials, &error_functions};
+extern const Kernels PATCHTST_HAR_KERNELS = {kLanes,       kPanelVectors, kTileRows,       &linear,
+                                             &standardise, &constant,     &normalise,      &attention,
+                                             &pool,        &exponentials, &error_functions};
 
 }  // namespace patchtst_har::model

@@ -22,9 +22,9 @@ constexpr std::size_t kPanelVectors = 2;
 struct Tile {
     const float* a[kTileRows];  // rows of the left matrix
     float* c[kTileRows];
-    const float* b;        // the right matrix, b_stride floats a row
+    const float* b;  // the right matrix, b_stride floats a row
     std::size_t b_stride;
-    const float* bias;     // null: none
+    const float* bias;  // null: none
     std::size_t n_segments, segment_length, segment_stride;
     bool adds;
 };
@@ -114,7 +114,11 @@ PATCHTST_HAR_INLINE std::size_t rows_of_next_tile(std::size_t n_left) {
 class Rows {
   public:
     PATCHTST_HAR_INLINE Rows(const View& view, std::size_t n_outer, std::size_t n_inner)
-        : view_(view), n_outer_(n_outer), n_inner_(n_inner), outer_start_(view.offset), offset_(view.offset) {}
+        : view_(view),
+          n_outer_(n_outer),
+          n_inner_(n_inner),
+          outer_start_(view.offset),
+          offset_(view.offset) {}
 
     [[nodiscard]] PATCHTST_HAR_INLINE std::size_t next() {
         const std::size_t offset = offset_;

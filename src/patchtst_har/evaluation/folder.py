@@ -19,8 +19,8 @@ from patchtst_har.files import atomic_write_json, ensure_folder
 from patchtst_har.inference.probabilities import predict_probabilities
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.inference.smooth import decide, sequences_of
-from patchtst_har.models.batches import WindowTensors
 from patchtst_har.model_folder import PROVENANCE_FILE, read_provenance
+from patchtst_har.models.batches import WindowTensors
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from patchtst_har.config import ModelConfig
 from patchtst_har.errors import DataError
 from patchtst_har.features.checks import check_threads
 from patchtst_har.features.threads import run_in_chunks
-from patchtst_har.inference.native_program import build_program, input_shapes
+from patchtst_har.inference.native_program import build_engine, input_shapes
 from patchtst_har.inference.native_weights import checked_weights
 from patchtst_har.model_folder import read_model_folder
 
@@ -60,9 +60,8 @@ class NativeClassifier:
     def __init__(self, config: ModelConfig, num_classes: int, tensors: Mapping[str, Any]) -> None:
         self.config = config
         self.num_classes = num_classes
-        self._program = build_program(config, num_classes, checked_weights(tensors, config, num_classes))
-        self._run = self._program.engine.run
-        self._buffer = self._program.buffer
+        self._engine = build_engine(config, num_classes, checked_weights(tensors, config, num_classes))
+        self._run = self._engine.run
         self._shapes = input_shapes(config)
 
     @classmethod
@@ -80,7 +79,9 @@ class NativeClassifier:
 
         if type(module) is not PatchTSTClassifier:
             raise TypeError(f"module must be a PatchTSTClassifier, not {type(module).__name__}")
-        tensors = {name: tensor.detach().cpu().double().numpy() for name, tensor in module.state_dict().items()}
+        tensors = {
+            name: tensor.detach().cpu().double().numpy() for name, tensor in module.state_dict().items()
+        }
         return cls(module.config, module.num_classes, tensors)
 
     @classmethod
@@ -147,7 +148,7 @@ class NativeClassifier:
             if out is None:
                 out = np.empty((len(patches), self.num_classes), np.float32)
             if n_threads == 1:
-                self._run(*inputs, out, self._buffer)
+                self._run(*inputs, out)
                 return out
         except (TypeError, ValueError):
             # The engine takes float32 arrays of the right shape in C order and nothing else: say what is not.
@@ -175,14 +176,14 @@ class NativeClassifier:
     @property
     def n_workspaces_made(self) -> int:
         """How often a call had to allocate: once for each thread that ever ran at the same time."""
-        return self._program.engine.n_workspaces_made
+        return self._engine.n_workspaces_made
 
     def _run_threads(self, inputs: Inputs, out: Float32Array, n_threads: int) -> None:
         patches, *vectors = inputs
 
         def run(rows: slice) -> None:
             times, stats, topo = (vector[rows] for vector in vectors)
-            self._run(patches[rows], times, stats, topo, out[rows], self._buffer)
+            self._run(patches[rows], times, stats, topo, out[rows])
 
         run_in_chunks(run, len(patches), n_threads)
 

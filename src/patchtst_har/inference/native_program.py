@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -33,21 +32,13 @@ class Place(NamedTuple):
     inner_stride: int = 0
 
 
-@dataclass(frozen=True)
-class Program:
-    """A compiled forward pass: `engine.run` leaves the logits in `buffer`."""
-
-    engine: Engine
-    buffer: int
-
-
 def padded(width: int) -> int:
     """Return the length of a row of `width` floats in the engine's own buffers."""
     return -(-width // 16) * 16
 
 
-def build_program(config: ModelConfig, num_classes: int, weights: Weights) -> Program:
-    """Lay out the whole forward pass.
+def build_engine(config: ModelConfig, num_classes: int, weights: Weights) -> Engine:
+    """Compile the whole forward pass; the engine's outputs are the logits.
 
     Parameters
     ----------
@@ -93,7 +84,7 @@ class _Builder:
         self.mixed = self._rows(config.n_tokens, last_head)
         self.scale = _single(np.ones(config.d_model))
 
-    def build(self, num_classes: int) -> Program:
+    def build(self, num_classes: int) -> Engine:
         self._embed()
         for i in range(self.config.n_layers):
             # Of the last layer, only the row that is read in the end.
@@ -104,7 +95,8 @@ class _Builder:
             self._linear("time_embedding.project", Place(TIMES), pooled, adds=True)
         logits = self._rows(1, num_classes)
         self._linear("head.project", pooled, logits)
-        return Program(self.engine, logits.buffer)
+        self.engine.set_outputs(logits.buffer, num_classes)
+        return self.engine
 
     def _rows(self, n_rows: int, width: int) -> Place:
         """Make a buffer of rows."""
@@ -242,19 +234,19 @@ class _Builder:
 
     def _encode(self, name: str, n_rows: int) -> None:
         """Add one encoder layer; behind the attention, only the first `n_rows` tokens."""
-        pre, n_tokens = self.config.norm == "pre", self.config.n_tokens
-        branch = self.normed if pre else self.tokens
+        pre, activation = self.config.norm == "pre", self.config.activation
+        tokens = self.tokens
+        branch = self.normed if pre else tokens
         if pre:
-            self._normalise(f"{name}norm_attention", self.tokens, self.normed, n_tokens)
+            self._normalise(f"{name}norm_attention", tokens, branch, self.config.n_tokens)
         self._attend(name, branch)
-        self._linear(f"{name}out", self.mixed, self.tokens, n_rows=n_rows, adds=True)
-        norms = ("norm_feed_forward",) if pre else ("norm_attention", "norm_feed_forward")
-        self._normalise(f"{name}{norms[0]}", self.tokens, branch, n_rows)
-        activation = self.config.activation
+        self._linear(f"{name}out", self.mixed, tokens, n_rows=n_rows, adds=True)
+        between = "norm_feed_forward" if pre else "norm_attention"
+        self._normalise(f"{name}{between}", tokens, branch, n_rows)
         self._linear(f"{name}feed_forward.0", branch, self.hidden, n_rows=n_rows, activation=activation)
-        self._linear(f"{name}feed_forward.3", self.hidden, self.tokens, n_rows=n_rows, adds=True)
+        self._linear(f"{name}feed_forward.3", self.hidden, tokens, n_rows=n_rows, adds=True)
         if not pre:
-            self._normalise(f"{name}{norms[1]}", self.tokens, self.tokens, n_rows)
+            self._normalise(f"{name}norm_feed_forward", tokens, tokens, n_rows)
 
     def _attend(self, name: str, source: Place) -> None:
         config = self.config

@@ -46,9 +46,9 @@ def checked_weights(
     shapes = expected_shapes(config, num_classes)
     missing, unknown = sorted(shapes.keys() - tensors.keys()), sorted(tensors.keys() - shapes.keys())
     if missing or unknown:
-        listed = [f"{what} {', '.join(names)}" for what, names in (("misses", missing), ("has unknown", unknown))]
-        named = "; ".join(text for text, names in zip(listed, (missing, unknown), strict=True) if names)
-        raise ValueError(f"the model does not fit its configuration: {named}")
+        named = (("misses", missing), ("has unknown", unknown))
+        listed = "; ".join(f"{what} {', '.join(names)}" for what, names in named if names)
+        raise ValueError(f"the model {listed}")
     weights = {}
     for name, shape in shapes.items():
         values = np.asarray(tensors[name], np.float64)

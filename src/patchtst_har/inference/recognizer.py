@@ -21,8 +21,8 @@ from patchtst_har.features import compute_extended_statistics_batch, compute_top
 from patchtst_har.inference.probabilities import BATCH_SIZE, predict_probabilities
 from patchtst_har.inference.smooth import decide, hop_s, sequences_of
 from patchtst_har.inference.timeline import build_timeline, decision_spans
-from patchtst_har.models.batches import WindowTensors
 from patchtst_har.model_folder import SMOOTHING_FILE
+from patchtst_har.models.batches import WindowTensors
 from patchtst_har.models.folder import load_model, save_model
 from patchtst_har.models.patchtst import PatchTSTClassifier
 from patchtst_har.smoothing import HMMSmoother

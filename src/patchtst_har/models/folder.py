@@ -1,4 +1,4 @@
-"""The model folder of a torch module (see `patchtst_har.model_folder`): safetensors and JSON, never a pickle."""
+"""Writing the model folder, and reading it as a torch module (see `patchtst_har.model_folder`)."""
 
 from __future__ import annotations
 

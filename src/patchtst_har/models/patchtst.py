@@ -45,8 +45,8 @@ class PatchTSTClassifier(nn.Module):
 
     The window's patches become tokens (Nie et al. 2023, arXiv:2211.14730, but with the three axes joined in
     each patch); the statistical and the topological feature vectors are one token or more each; the time
-    vector is added to the pooled tokens. All inputs are in physical units; their scaling is learned from the training
-    set and kept in buffers (`fit_scaling`).
+    vector is added to the pooled tokens. All inputs are in physical units; their scaling is learned from the
+    training set and kept in buffers (`fit_scaling`).
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ class PatchTSTClassifier(nn.Module):
         return logits
 
     def _embed(self, patches: Tensor, stats: Tensor, topo: Tensor) -> Tensor:
-        """Return all tokens (B, n_tokens, d_model), class token and patches first: positions are this order."""
+        """Return all tokens (B, n_tokens, d_model); positions are their order: class, patches, features."""
         tokens = [] if self.class_token is None else [self.class_token.expand(len(patches), 1, -1)]
         tokens.append(self.patch_embedding(patches))
         if self.stat_embedding is not None:
