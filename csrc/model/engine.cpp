@@ -220,7 +220,7 @@ void softmax(float* rows, std::size_t n_rows, std::size_t n_values) {
 }
 
 std::unique_ptr<Engine::Workspace> Engine::borrow() {
-    const std::lock_guard lock(mutex_);
+    const std::scoped_lock lock(mutex_);
     if (idle_.empty()) {
         ++n_workspaces_made_;
         idle_.reserve(n_workspaces_made_);
@@ -232,7 +232,7 @@ std::unique_ptr<Engine::Workspace> Engine::borrow() {
 }
 
 void Engine::give_back(std::unique_ptr<Workspace> workspace) {
-    const std::lock_guard lock(mutex_);
+    const std::scoped_lock lock(mutex_);
     idle_.push_back(std::move(workspace));
 }
 

@@ -1,12 +1,13 @@
-"""Reading a model folder without torch: configuration, class names, tensors, provenance.
+"""The model folder: configuration, class names, tensors, provenance. Needs no torch.
 
 ``config.json`` (the experiment's configuration and the format version), ``model.safetensors`` (weights and
 scaling), ``classes.json``; from the trainer also ``smoothing.json``, ``provenance.json`` (who it was trained
-on) and ``MODEL_CARD.md``. Never a pickle. `models.folder` writes it.
+on) and ``MODEL_CARD.md``. Never a pickle.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from safetensors import SafetensorError
 
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.errors import ConfigError, DataError, ModelFolderError
-from patchtst_har.files import read_json
+from patchtst_har.files import atomic_path, atomic_write_json, ensure_folder, read_json
 
 FORMAT_VERSION = 1
 CONFIG_FILE = "config.json"
@@ -52,6 +53,41 @@ class StoredModel:
     def misfit(self, what: str) -> ModelFolderError:
         """Return the error to raise if tensors and configuration do not fit each other."""
         return ModelFolderError(f"{self.folder / WEIGHTS_FILE}: does not fit {CONFIG_FILE}: {what}")
+
+
+def write_model_folder(
+    folder: Path | str,
+    tensors: Mapping[str, NDArray[Any]],
+    classes: tuple[str, ...],
+    config: ExperimentConfig,
+) -> Path:
+    """Write the model's three files.
+
+    Parameters
+    ----------
+    folder : path-like
+        Created if missing.
+    tensors : mapping of str to ndarray
+        Weights and scaling by name.
+    classes : tuple of str
+        Class names in the order of the logits.
+    config : ExperimentConfig
+        The configuration that the model was trained with; its paths are left out.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
+    """
+    folder = ensure_folder(folder)
+    with atomic_path(folder / WEIGHTS_FILE) as temporary:
+        ordered = {name: np.array(values, order="C") for name, values in tensors.items()}
+        safetensors.numpy.save_file(ordered, temporary)
+    atomic_write_json(folder / CLASSES_FILE, list(classes))
+    # Paths of this machine are of no use elsewhere, and a model must not say where others write.
+    description = {"format_version": FORMAT_VERSION, **config.without_paths().model_dump(mode="json")}
+    atomic_write_json(folder / CONFIG_FILE, description)
+    return folder
 
 
 def read_model_folder(folder: Path | str) -> StoredModel:

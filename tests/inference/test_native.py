@@ -6,7 +6,6 @@ import json
 import math
 import shutil
 import subprocess
-import sys
 import threading
 import tracemalloc
 
@@ -25,6 +24,7 @@ from patchtst_har.inference.native_weights import expected_shapes
 from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.models.batches import WindowTensors
 from patchtst_har.models.folder import load_model
+from without_torch import run_without_torch
 
 ISAS = _core.available_isas()
 SIZES = (1, 2, 3, 5, 7, 8, 15, 16, 17, 33)
@@ -204,8 +204,6 @@ def test_it_runs_where_torch_cannot_be_imported(small_run, tmp_path):
     inputs = arrays_of(native.config, 4)
     np.savez(tmp_path / "inputs.npz", *inputs)
     code = f"""
-import sys
-sys.modules["torch"] = None
 import numpy as np
 from patchtst_har.inference.native import NativeClassifier
 with np.load({str(tmp_path / "inputs.npz")!r}) as stored:
@@ -213,7 +211,7 @@ with np.load({str(tmp_path / "inputs.npz")!r}) as stored:
 native = NativeClassifier.from_pretrained({str(folder)!r})
 np.save({str(tmp_path / "out.npy")!r}, native.probabilities(*inputs, n_threads=2))
 """
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+    run_without_torch(code)
     np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), native.probabilities(*inputs))
 
 
@@ -397,3 +395,8 @@ def test_a_step_that_leaves_its_buffers_is_refused():
     ):
         with pytest.raises(ValueError, match=message):
             add(**changes)
+
+
+def test_the_refusal_of_torch_works():
+    with pytest.raises(subprocess.CalledProcessError):
+        run_without_torch("import torch")

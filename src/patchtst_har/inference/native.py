@@ -16,7 +16,7 @@ from patchtst_har.features.checks import check_threads
 from patchtst_har.features.threads import run_in_chunks
 from patchtst_har.inference.native_program import build_engine, input_shapes
 from patchtst_har.inference.native_weights import checked_weights
-from patchtst_har.model_folder import read_model_folder
+from patchtst_har.model_folder import StoredModel, read_model_folder
 
 if TYPE_CHECKING:
     from patchtst_har.models import PatchTSTClassifier
@@ -50,6 +50,8 @@ class NativeClassifier:
         Architecture.
     num_classes : int
         Number of classes.
+    tensors : dict of str to ndarray
+        What it was made from.
 
     Raises
     ------
@@ -60,6 +62,7 @@ class NativeClassifier:
     def __init__(self, config: ModelConfig, num_classes: int, tensors: Mapping[str, Any]) -> None:
         self.config = config
         self.num_classes = num_classes
+        self.tensors = dict(tensors)
         self._engine = build_engine(config, num_classes, checked_weights(tensors, config, num_classes))
         self._run = self._engine.run
         self._shapes = input_shapes(config)
@@ -75,12 +78,15 @@ class NativeClassifier:
         ValueError
             If its tensors do not fit its configuration, or are not finite.
         """
+        from torch import float32, int64
+
         from patchtst_har.models import PatchTSTClassifier
 
         if type(module) is not PatchTSTClassifier:
             raise TypeError(f"module must be a PatchTSTClassifier, not {type(module).__name__}")
         tensors = {
-            name: tensor.detach().cpu().double().numpy() for name, tensor in module.state_dict().items()
+            name: tensor.detach().cpu().to(float32 if tensor.is_floating_point() else int64).numpy().copy()
+            for name, tensor in module.state_dict().items()
         }
         return cls(module.config, module.num_classes, tensors)
 
@@ -93,7 +99,11 @@ class NativeClassifier:
         ModelFolderError
             If a file is missing or damaged, or the files do not fit each other; the message names it.
         """
-        stored = read_model_folder(folder)
+        return cls.from_stored(read_model_folder(folder))
+
+    @classmethod
+    def from_stored(cls, stored: StoredModel) -> Self:
+        """Compile what `read_model_folder` returned (errors as `from_pretrained`)."""
         try:
             return cls(stored.config.model, len(stored.classes), stored.tensors)
         except ValueError as error:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from patchtst_har.config import ModelConfig
@@ -52,6 +54,16 @@ class WindowTensors:
             config.patch_len,
             config.patch_hop,
         )
+
+    @classmethod
+    def unlabelled(cls, config: ModelConfig, *arrays: NDArray[np.float32]) -> WindowTensors:
+        """Wrap windows, times, stats and topo whose labels are not known (all 0 here)."""
+        # torch has no read-only tensors: a read-only array (a memory map) is copied.
+        windows, times, stats, topo = (
+            torch.from_numpy(array if array.flags.writeable else array.copy()) for array in arrays
+        )
+        labels = torch.zeros(len(windows), dtype=torch.int64)
+        return cls(windows, times, stats, topo, labels, config.patch_len, config.patch_hop)
 
     def __len__(self) -> int:
         return len(self.labels)

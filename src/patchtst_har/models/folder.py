@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import safetensors.torch
 import torch
+from numpy.typing import NDArray
 
 from patchtst_har.config import ExperimentConfig
-from patchtst_har.files import atomic_path, atomic_write_json, ensure_folder
-from patchtst_har.model_folder import (
-    CLASSES_FILE,
-    CONFIG_FILE,
-    FORMAT_VERSION,
-    WEIGHTS_FILE,
-    read_model_folder,
-)
+from patchtst_har.model_folder import read_model_folder, write_model_folder
 from patchtst_har.models.patchtst import PatchTSTClassifier
 
 
@@ -44,15 +39,8 @@ def save_model(
     """
     if len(classes) != model.num_classes:
         raise ValueError(f"{len(classes)} classes for a model with {model.num_classes} outputs")
-    folder = ensure_folder(folder)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with atomic_path(folder / WEIGHTS_FILE) as temporary:
-        safetensors.torch.save_file(tensors, temporary)
-    atomic_write_json(folder / CLASSES_FILE, list(classes))
-    # Paths of this machine are of no use elsewhere, and a model must not say where others write.
-    description = {"format_version": FORMAT_VERSION, **config.without_paths().model_dump(mode="json")}
-    atomic_write_json(folder / CONFIG_FILE, description)
-    return folder
+    tensors = {name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()}
+    return write_model_folder(folder, tensors, classes, config)
 
 
 def load_model(folder: Path | str) -> tuple[PatchTSTClassifier, tuple[str, ...], ExperimentConfig]:
@@ -65,10 +53,14 @@ def load_model(folder: Path | str) -> tuple[PatchTSTClassifier, tuple[str, ...],
     """
     stored = read_model_folder(folder)
     model = PatchTSTClassifier(stored.config.model, len(stored.classes))
-    # Copied: torch has no read-only tensors.
-    tensors = {name: torch.from_numpy(values.copy()) for name, values in stored.tensors.items()}
     try:
-        model.load_state_dict(tensors, strict=True)
+        load_tensors(model, stored.tensors)
     except RuntimeError as error:
         raise stored.misfit(" ".join(str(error).split())) from error
     return model.eval(), stored.classes, stored.config
+
+
+def load_tensors(model: PatchTSTClassifier, tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Copy tensors into a module; a `RuntimeError` of torch names those that do not fit."""
+    # Copied first: torch has no read-only tensors.
+    model.load_state_dict({name: torch.from_numpy(values.copy()) for name, values in tensors.items()})
