@@ -43,8 +43,9 @@ sanitize: install
 	$(BIN)/cmake -S . -B build/sanitize -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
 	  -DSKBUILD_PROJECT_VERSION=0.0.0 -DPython_EXECUTABLE=$(abspath $(BIN))/python \
 	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) -DPATCHTST_HAR_SANITIZE=ON > /dev/null
-	$(BIN)/cmake --build build/sanitize --target size_sweep
+	$(BIN)/cmake --build build/sanitize --target size_sweep model_sweep
 	build/sanitize/size_sweep
+	build/sanitize/model_sweep
 
 format: install
 	$(BIN)/ruff check --fix
