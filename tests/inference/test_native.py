@@ -16,14 +16,16 @@ import torch
 
 import reference_model
 from architectures import ARCHITECTURES, random_inputs, randomise
-from patchtst_har import _core
-from patchtst_har.config import ModelConfig
+from experiments import small_config
+from patchtst_har import Recognizer, _core
+from patchtst_har.config import ModelConfig, TrainingConfig
 from patchtst_har.errors import DataError, ModelFolderError
-from patchtst_har.inference.native import NativeClassifier
+from patchtst_har.inference import NativeClassifier
 from patchtst_har.inference.native_weights import expected_shapes
 from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.models.batches import WindowTensors
 from patchtst_har.models.folder import load_model
+from patchtst_har.training import PatchTSTTrainer
 from without_torch import run_without_torch
 
 ISAS = _core.available_isas()
@@ -205,7 +207,7 @@ def test_it_runs_where_torch_cannot_be_imported(small_run, tmp_path):
     np.savez(tmp_path / "inputs.npz", *inputs)
     code = f"""
 import numpy as np
-from patchtst_har.inference.native import NativeClassifier
+from patchtst_har.inference import NativeClassifier
 with np.load({str(tmp_path / "inputs.npz")!r}) as stored:
     inputs = [stored[name] for name in stored.files]
 native = NativeClassifier.from_pretrained({str(folder)!r})
@@ -400,3 +402,24 @@ def test_a_step_that_leaves_its_buffers_is_refused():
 def test_the_refusal_of_torch_works():
     with pytest.raises(subprocess.CalledProcessError):
         run_without_torch("import torch")
+
+
+def test_what_the_trainer_makes_of_other_options_runs_as_in_torch(prepared, tmp_path):
+    options = {**ARCHITECTURES["two convolutions, overlap, relu"], "pooling": "attention", "n_layers": 1}
+    config = small_config(
+        prepared,
+        output_dir=tmp_path,
+        model=ModelConfig(n_stat_tokens=2, norm="post", **options),
+        training=TrainingConfig(epochs=1, n_threads=1),
+    )
+    trainer = PatchTSTTrainer(config)
+    trainer.train()
+    test = trainer.data.test
+    native, torch_based = (
+        Recognizer.from_pretrained(config.run_dir / "model", engine=engine).predict(
+            test.windows, test.start_ns
+        )
+        for engine in ("native", "torch")
+    )
+    np.testing.assert_allclose(native.probabilities, torch_based.probabilities, atol=1e-5)
+    np.testing.assert_array_equal(native.labels, torch_based.labels)
