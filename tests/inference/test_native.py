@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
+import re
 import shutil
 import subprocess
 import threading
@@ -252,6 +254,13 @@ def test_threads_may_share_one_classifier():
     assert 1 <= native.n_workspaces_made <= 4
 
 
+def test_it_can_be_sent_to_another_process():
+    config = ModelConfig(**ARCHITECTURES["everything"])
+    native, inputs = NativeClassifier.from_torch(model_of(config)), arrays_of(config, 3)
+    received = pickle.loads(pickle.dumps(native))  # noqa: S301 - its own
+    np.testing.assert_array_equal(received.logits(*inputs), native.logits(*inputs))
+
+
 def test_unused_inputs_may_be_anything():
     config = ModelConfig(n_stat_features=0, n_topo_features=0, n_time_features=0)
     native, patches = NativeClassifier.from_torch(model_of(config)), arrays_of(config, 3)[0]
@@ -327,6 +336,21 @@ def test_weights_that_are_not_finite_are_named():
     with torch.no_grad():
         model.layers[1].out.bias[3] = torch.inf
     with pytest.raises(ValueError, match=r"layers\.1\.out\.bias has values that are not finite"):
+        NativeClassifier.from_torch(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("stat_embedding.scale.std", 0.0, "has values that are not positive"),
+        ("patch_embedding.scale.std", -1.0, "has values that are not positive"),
+        ("patch_embedding.stem.0.1.running_var", -1e-9, "has negative values"),
+    ],
+)
+def test_an_impossible_spread_is_named(name, value, message):
+    model = PatchTSTClassifier(ModelConfig(**ARCHITECTURES["one convolution"]), 3)
+    model.state_dict()[name][1] = value
+    with pytest.raises(ValueError, match=f"{re.escape(name)} {message}"):
         NativeClassifier.from_torch(model)
 
 

@@ -120,9 +120,8 @@ PATCHTST_HAR_STAGE void attend(const Attention& step, const float* qkv, float* t
 
 void attention(const Attention& step, const Block& block) {
     for (std::size_t window = 0; window < block.n_windows; ++window) {
-        float* qkv = block.targets[step.qkv.buffer] + window * step.qkv.window_stride + step.qkv.offset;
-        float* target =
-            block.targets[step.target.buffer] + window * step.target.window_stride + step.target.offset;
+        float* qkv = target_of(block, step.qkv, window);
+        float* target = target_of(block, step.target, window);
         rotate(step, qkv);
         // Ascending, because each head's last vector may reach into the next one's columns.
         for (std::size_t head = 0; head < step.n_heads; ++head) {

@@ -110,6 +110,15 @@ PATCHTST_HAR_INLINE std::size_t rows_of_next_tile(std::size_t n_left) {
     return (n_left + n_tiles - 1) / n_tiles;
 }
 
+// Where the first row of a window begins.
+PATCHTST_HAR_INLINE const float* source_of(const Block& block, const View& view, std::size_t window) {
+    return block.sources[view.buffer] + window * view.window_stride + view.offset;
+}
+
+PATCHTST_HAR_INLINE float* target_of(const Block& block, const View& view, std::size_t window) {
+    return block.targets[view.buffer] + window * view.window_stride + view.offset;
+}
+
 // Walks over the rows of a view, window by window.
 class Rows {
   public:

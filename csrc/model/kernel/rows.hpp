@@ -12,10 +12,8 @@ PATCHTST_HAR_INLINE float square_root(float value) {
 
 void standardise(const Standardise& step, const Block& block) {
     for (std::size_t window = 0; window < block.n_windows; ++window) {
-        const float* source =
-            block.sources[step.source.buffer] + window * step.source.window_stride + step.source.offset;
-        float* target =
-            block.targets[step.target.buffer] + window * step.target.window_stride + step.target.offset;
+        const float* source = source_of(block, step.source, window);
+        float* target = target_of(block, step.target, window);
         const std::size_t n_whole = step.width / kLanes * kLanes;
         for (std::size_t j = 0; j < n_whole; j += kLanes) {
             const Vector scaled = (load(source + j) - load(step.mean + j)) * load(step.inverse_std + j);
@@ -31,8 +29,7 @@ void standardise(const Standardise& step, const Block& block) {
 
 void constant(const Constant& step, const Block& block) {
     for (std::size_t window = 0; window < block.n_windows; ++window) {
-        float* target =
-            block.targets[step.target.buffer] + window * step.target.window_stride + step.target.offset;
+        float* target = target_of(block, step.target, window);
         __builtin_memcpy(target, step.values, step.width * sizeof(float));
     }
 }
@@ -87,10 +84,8 @@ PATCHTST_HAR_INLINE void weigh(const Pool& step, const float* rows, float* weigh
 
 void pool(const Pool& step, const Block& block) {
     for (std::size_t window = 0; window < block.n_windows; ++window) {
-        const float* rows =
-            block.sources[step.source.buffer] + window * step.source.window_stride + step.source.offset;
-        float* target =
-            block.targets[step.target.buffer] + window * step.target.window_stride + step.target.offset;
+        const float* rows = source_of(block, step.source, window);
+        float* target = target_of(block, step.target, window);
         weigh(step, rows, block.scratch);
         for (std::size_t j = 0; j < vectors_for(step.width) * kLanes; j += kLanes) {
             Vector sums = {};

@@ -56,7 +56,8 @@ class NativeClassifier:
     Raises
     ------
     ValueError
-        If a tensor is missing, unknown, of the wrong shape, or not finite; the message names it.
+        If a tensor is missing, unknown, of the wrong shape, not finite, or a spread that is not positive; the
+        message names it.
     """
 
     def __init__(self, config: ModelConfig, num_classes: int, tensors: Mapping[str, Any]) -> None:
@@ -66,6 +67,10 @@ class NativeClassifier:
         self._engine = build_engine(config, num_classes, checked_weights(tensors, config, num_classes))
         self._run = self._engine.run
         self._shapes = input_shapes(config)
+
+    def __reduce__(self) -> tuple[type[NativeClassifier], tuple[Any, ...]]:
+        """Travel to another process as tensors, and be compiled there for what it has."""
+        return type(self), (self.config, self.num_classes, self.tensors)
 
     @classmethod
     def from_torch(cls, module: PatchTSTClassifier) -> Self:
@@ -136,7 +141,7 @@ class NativeClassifier:
         n_threads : int
             Threads to split the windows over. The result does not depend on it beyond rounding.
         out : ndarray of float32, shape (n, num_classes), optional
-            Where to write.
+            Where to write; must not overlap the inputs.
 
         Returns
         -------

@@ -41,7 +41,8 @@ def checked_weights(
     Raises
     ------
     ValueError
-        If a tensor is missing, unknown, of another shape than the configuration asks for, or not finite.
+        If a tensor is missing, unknown, of another shape than the configuration asks for, not finite, or a
+        spread that is not positive.
     """
     shapes = expected_shapes(config, num_classes)
     missing, unknown = sorted(shapes.keys() - tensors.keys()), sorted(tensors.keys() - shapes.keys())
@@ -56,6 +57,10 @@ def checked_weights(
             raise ValueError(f"{name} must have shape {shape}, has {values.shape}")
         if not np.isfinite(values).all():
             raise ValueError(f"{name} has values that are not finite")
+        if name.endswith(".std") and not (values > 0).all():
+            raise ValueError(f"{name} has values that are not positive")
+        if name.endswith(".running_var") and (values < 0).any():
+            raise ValueError(f"{name} has negative values")
         weights[name] = values
     return weights
 
