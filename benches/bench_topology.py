@@ -13,7 +13,7 @@ import pytest
 from ripser import ripser
 from scipy.spatial.distance import cdist
 
-from clouds import cloud
+from clouds import cloud, tripartite
 from patchtst_har.config import TopologyConfig
 from patchtst_har.features import (
     compute_simplified_topological_features,
@@ -90,6 +90,14 @@ def test_persistence_of_a_hard_cloud(measure, kind, n_points):
     clouds = [cloud(kind, n_points, 3, seed) for seed in range(8)]
     compare("native", clouds[0])
     measure(rips_persistence, clouds, rounds=60)
+
+
+@pytest.mark.parametrize("n_points", SIZES)
+def test_persistence_of_many_long_boundaries(measure, n_points):
+    # ripser needs minutes for the larger ones.
+    compare("native", tripartite(100))
+    points = tripartite(n_points)
+    measure(rips_persistence, [points] * 8, rounds=20)
 
 
 def prototype(window):

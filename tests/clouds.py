@@ -82,6 +82,18 @@ def _coincident(rng: np.random.Generator, n: int, d: int) -> NDArray[np.float64]
     return np.tile(rng.normal(0, 1, (1, d)), (n, 1))
 
 
+def tripartite(n_points: int) -> NDArray[np.float64]:
+    """Return the corners of three simplices, one a little smaller, around one centre.
+
+    Every corner is equally far from all corners of the other simplices, and hardly farther from those of its
+    own: nearly every edge leaves a lune of many components, so that boundaries are many and long.
+    n_points // 3 * 3 points in n_points // 3 dimensions.
+    """
+    n_corners = n_points // 3
+    simplex = np.eye(n_corners) - 1 / n_corners
+    return np.concatenate([simplex, simplex, 0.9995 * simplex])
+
+
 _MAKERS = {
     "uniform": _uniform,
     "clustered": _clustered,

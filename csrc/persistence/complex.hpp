@@ -30,7 +30,6 @@ inline float length_of(Edge edge) {
 
 // Distances of all pairs, row i holding those to j > i, without gaps.
 struct Distances {
-    std::size_t n;
     float* upper;         // n (n - 1) / 2, and a vector more
     float* eccentricity;  // the largest distance from each point; n, and a vector more
 };
@@ -61,6 +60,8 @@ struct Growth {
     std::size_t n_lonely, lonely_capacity;
     Saddle* saddles;
     std::size_t n_saddles, saddle_capacity;
+    // Cycles that are open, or may be: while there is none, no saddle matters.
+    std::size_t n_open;
 };
 
 }  // namespace patchtst_har::persistence

@@ -90,8 +90,7 @@ void reserve_pairs(std::size_t n, Workspace& workspace) {
     workspace.eccentricity.resize(n + kPadding);
 }
 
-// Adds all edges, with more memory for the lists as they need it.
-Growth grow_complex(std::size_t n, Workspace& workspace) {
+Growth begin_growth(std::size_t n, Workspace& workspace) {
     Growth growth{};
     growth.n = n;
     growth.n_words = words_of_row(n);
@@ -102,24 +101,34 @@ Growth grow_complex(std::size_t n, Workspace& workspace) {
     workspace.near.assign(n * growth.n_words, 0);
     workspace.scratch.resize(4 * growth.n_words);
     workspace.links.resize(n * n);
-    workspace.lonely.resize(std::max(workspace.lonely.size(), 4 * n));
-    workspace.saddles.resize(std::max(workspace.saddles.size(), 8 * n));
+    // Room for what one edge can add, and for many edges that add little.
+    workspace.lonely.resize(4 * n);
+    workspace.saddles.resize(8 * n);
     growth.neighbours = workspace.neighbours.data();
     growth.near = workspace.near.data();
     growth.scratch = workspace.scratch.data();
     growth.edges = workspace.edges.data();
     growth.n_edges = workspace.n_edges;
     growth.links = workspace.links.data();
-    while (true) {
-        growth.lonely = workspace.lonely.data();
-        growth.lonely_capacity = workspace.lonely.size();
-        growth.saddles = workspace.saddles.data();
-        growth.saddle_capacity = workspace.saddles.size();
+    growth.lonely = workspace.lonely.data();
+    growth.lonely_capacity = workspace.lonely.size();
+    growth.saddles = workspace.saddles.data();
+    growth.saddle_capacity = workspace.saddles.size();
+    return growth;
+}
+
+// Adds all edges, and takes what matters of them away whenever a list is full.
+void grow_and_reduce(std::size_t n, Workspace& workspace) {
+    Growth growth = begin_growth(n, workspace);
+    Reduction reduction(n, workspace);
+    while (growth.next < growth.n_edges) {
         active_kernels().grow(growth);
-        if (growth.next == growth.n_edges) return growth;
-        workspace.lonely.resize(2 * workspace.lonely.size());
-        workspace.saddles.resize(2 * workspace.saddles.size());
+        reduction.join_components(growth.n_lonely);
+        reduction.pair_cycles(growth.n_saddles);
+        growth.n_lonely = growth.n_saddles = 0;
+        growth.n_open = reduction.n_open();
     }
+    reduction.finish();
 }
 
 Diagrams diagrams_of(std::size_t n, float max_edge, Workspace& workspace) {
@@ -130,9 +139,7 @@ Diagrams diagrams_of(std::size_t n, float max_edge, Workspace& workspace) {
         const auto& reach = workspace.eccentricity;
         radius = *std::min_element(reach.begin(), reach.begin() + static_cast<std::ptrdiff_t>(n));
         collect_edges(n, std::min(radius, max_edge), workspace);
-        const Growth growth = grow_complex(n, workspace);
-        join_components(n, growth.n_lonely, workspace);
-        pair_cycles(n, growth.n_saddles, workspace);
+        grow_and_reduce(n, workspace);
     }
     return {workspace.h0.data(), workspace.h0.size(), workspace.h1.data(), workspace.h1.size(), radius};
 }
@@ -146,7 +153,7 @@ Diagrams rips_of(const Real* points, std::size_t n, std::size_t dimension, float
     const Points layout = lay_out(points, dimension, workspace);
     if (layout.n >= 2) {
         reserve_pairs(layout.n, workspace);
-        active_kernels().measure(layout, {layout.n, workspace.upper.data(), workspace.eccentricity.data()});
+        active_kernels().measure(layout, {workspace.upper.data(), workspace.eccentricity.data()});
     }
     return diagrams_of(layout.n, max_edge, workspace);
 }
@@ -163,6 +170,16 @@ Diagrams rips_of_points(const double* points, std::size_t n, std::size_t dimensi
     return rips_of(points, n, dimension, max_edge, workspace);
 }
 
+namespace {
+
+// The order of the bits of what is not negative is that of the numbers. -0 has other bits than 0; negative
+// numbers and NaN are refused before they come here, and must not lead out of memory if they do.
+float usable(float distance) {
+    return distance > 0.0F ? distance : 0.0F;
+}
+
+}  // namespace
+
 Diagrams rips_of_distances(const float* distances, std::size_t n, float max_edge, Workspace& workspace) {
     if (n < 2) return diagrams_of(n, max_edge, workspace);
     reserve_pairs(n, workspace);
@@ -170,7 +187,7 @@ Diagrams rips_of_distances(const float* distances, std::size_t n, float max_edge
     std::fill(reach.begin(), reach.end(), 0.0F);
     for (std::size_t i = 0; i < n; ++i) {
         for (std::size_t j = i + 1; j < n; ++j) {
-            const float distance = distances[i * n + j];
+            const float distance = usable(distances[i * n + j]);
             reach[i] = std::max(reach[i], distance);
             reach[j] = std::max(reach[j], distance);
         }
@@ -181,7 +198,7 @@ Diagrams rips_of_distances(const float* distances, std::size_t n, float max_edge
         const std::size_t a = index_of(workspace.point_order[i]);
         for (std::size_t j = i + 1; j < n; ++j) {
             const std::size_t b = index_of(workspace.point_order[j]);
-            *upper++ = distances[std::min(a, b) * n + std::max(a, b)];
+            *upper++ = usable(distances[std::min(a, b) * n + std::max(a, b)]);
         }
     }
     return diagrams_of(n, max_edge, workspace);

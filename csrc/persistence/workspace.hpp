@@ -32,7 +32,7 @@ class Workspace {
     std::vector<std::uint64_t> chain;
     std::vector<std::uint32_t> column_pool;
     std::vector<std::uint32_t> column_start;  // of the birth with this number
-    std::size_t most_column_entries = std::size_t{12} << 20U;
+    std::size_t most_column_entries = std::size_t{8} << 20U;
 
     std::vector<Bar> h0, h1;
 };

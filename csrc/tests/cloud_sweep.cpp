@@ -40,7 +40,7 @@ namespace {
 namespace cpu = patchtst_har::cpu;
 namespace persistence = patchtst_har::persistence;
 
-constexpr std::size_t kDimension = 3;
+constexpr float kNoLimit = std::numeric_limits<float>::max();
 const char* const kKinds[] = {"noise", "grid", "circle", "line", "constant", "far", "clusters"};
 
 double coordinate(const std::string& kind, std::size_t point, std::size_t axis, double noise) {
@@ -56,20 +56,26 @@ double coordinate(const std::string& kind, std::size_t point, std::size_t axis, 
     return noise;
 }
 
-std::vector<float> make_cloud(const std::string& kind, std::size_t n_points) {
+template <typename Real>
+struct Cloud {
+    std::size_t n_points, dimension;
+    std::vector<Real> points;
+};
+
+template <typename Real = float>
+Cloud<Real> make_cloud(const std::string& kind, std::size_t n_points, std::size_t dimension = 3) {
     // The same clouds in every run.
     std::mt19937 generator(1);  // NOLINT(bugprone-random-generator-seed)
     std::normal_distribution<double> normal;
-    std::vector<float> points(kDimension * n_points);
-    for (std::size_t i = 0; i < points.size(); ++i) {
-        points[i] = static_cast<float>(coordinate(kind, i / kDimension, i % kDimension, normal(generator)));
+    Cloud<Real> cloud{n_points, dimension, std::vector<Real>(dimension * n_points)};
+    for (std::size_t i = 0; i < cloud.points.size(); ++i) {
+        cloud.points[i] =
+            static_cast<Real>(coordinate(kind, i / dimension, i % dimension, normal(generator)));
     }
-    return points;
+    return cloud;
 }
 
-std::vector<float> bars_of(const std::vector<float>& points, persistence::Workspace& workspace) {
-    const auto diagrams = persistence::rips_of_points(points.data(), points.size() / kDimension, kDimension,
-                                                      std::numeric_limits<float>::max(), workspace);
+std::vector<float> flat(const persistence::Diagrams& diagrams) {
     std::vector<float> bars{diagrams.enclosing_radius};
     for (std::size_t i = 0; i < diagrams.n_h0; ++i) bars.push_back(diagrams.h0[i].death);
     for (std::size_t i = 0; i < diagrams.n_h1; ++i) {
@@ -79,25 +85,71 @@ std::vector<float> bars_of(const std::vector<float>& points, persistence::Worksp
     return bars;
 }
 
+template <typename Real>
+std::vector<float> bars_of(const Cloud<Real>& cloud, persistence::Workspace& workspace,
+                           float max_edge = kNoLimit) {
+    return flat(persistence::rips_of_points(cloud.points.data(), cloud.n_points, cloud.dimension, max_edge,
+                                            workspace));
+}
+
+// The same through a matrix of distances.
+std::vector<float> bars_of_distances(const Cloud<float>& cloud, persistence::Workspace& workspace) {
+    const std::size_t n = cloud.n_points;
+    std::vector<float> distances(n * n);
+    for (std::size_t i = 0; i < n; ++i) {
+        for (std::size_t j = 0; j < n; ++j) {
+            double sum = 0.0;
+            for (std::size_t c = 0; c < cloud.dimension; ++c) {
+                const double step = static_cast<double>(cloud.points[i * cloud.dimension + c]) -
+                                    static_cast<double>(cloud.points[j * cloud.dimension + c]);
+                sum += step * step;
+            }
+            distances[i * n + j] = static_cast<float>(std::sqrt(sum));
+        }
+    }
+    return flat(persistence::rips_of_distances(distances.data(), n, kNoLimit, workspace));
+}
+
 void fail(const std::string& where, const std::string& kind, std::size_t n_points, const char* what) {
     std::fprintf(stderr, "%s, %s, %zu points: %s\n", where.c_str(), kind.c_str(), n_points, what);
     std::exit(1);
 }
 
 void compare_isas(const std::string& kind, std::size_t n_points) {
-    const std::vector<float> points = make_cloud(kind, n_points);
+    const Cloud<float> cloud = make_cloud(kind, n_points);
     std::vector<float> expected;
     for (const auto& isa : cpu::available_isas()) {
         cpu::select_isa(isa);
         persistence::Workspace workspace;
-        const std::vector<float> bars = bars_of(points, workspace);
+        const std::vector<float> bars = bars_of(cloud, workspace);
         const std::size_t before = n_allocations;
-        persistence::rips_of_points(points.data(), n_points, kDimension, std::numeric_limits<float>::max(),
-                                    workspace);
+        persistence::rips_of_points(cloud.points.data(), n_points, cloud.dimension, kNoLimit, workspace);
         if (n_allocations != before) fail(isa, kind, n_points, "allocates for a cloud it has seen");
         if (isa == cpu::available_isas().front()) expected = bars;
         if (bars != expected) fail(isa, kind, n_points, "differs from the first instruction set");
+        if (bars_of_distances(cloud, workspace) != bars) {
+            fail(isa, kind, n_points, "differs from its matrix of distances");
+        }
         if (n_points > 0 && bars.size() > 1 && !(bars[0] > 0.0F)) fail(isa, kind, n_points, "has no radius");
+    }
+}
+
+// In every instruction set: other numbers of axes, both precisions, and a limit on the edges.
+void compare_other_forms(const std::string& kind, std::size_t n_points) {
+    std::vector<std::vector<float>> expected;
+    for (const auto& isa : cpu::available_isas()) {
+        cpu::select_isa(isa);
+        persistence::Workspace workspace;
+        std::vector<std::vector<float>> results;
+        for (const std::size_t dimension : {1, 2, 5}) {
+            for (const float max_edge : {0.0F, 0.1F, 1.0F, kNoLimit}) {
+                results.push_back(bars_of(make_cloud(kind, n_points, dimension), workspace, max_edge));
+                results.push_back(
+                    bars_of(make_cloud<double>(kind, n_points, dimension), workspace, max_edge));
+            }
+        }
+        if (isa == cpu::available_isas().front()) expected = results;
+        if (results != expected) fail(isa, kind, n_points, "of other forms differs");
     }
 }
 
@@ -107,8 +159,8 @@ void sweep_in_threads() {
         persistence::Workspace own;
         persistence::Workspace fresh;
         for (const char* kind : kKinds) {
-            const std::vector<float> points = make_cloud(kind, kPoints);
-            if (bars_of(points, own) != bars_of(points, fresh)) {
+            const Cloud<float> cloud = make_cloud(kind, kPoints);
+            if (bars_of(cloud, own) != bars_of(cloud, fresh)) {
                 fail("threads", kind, kPoints, "not repeatable");
             }
         }
@@ -121,24 +173,24 @@ void sweep_in_threads() {
 }
 
 void refuse_more_memory() {
-    const std::vector<float> points = make_cloud("noise", 300);
+    const Cloud<float> cloud = make_cloud("noise", 300);
     persistence::Workspace workspace;
-    const std::vector<float> expected = bars_of(points, workspace);
+    const std::vector<float> expected = bars_of(cloud, workspace);
     workspace.most_column_entries = 100;
     try {
-        bars_of(points, workspace);
+        bars_of(cloud, workspace);
         fail("memory bound", "noise", 300, "not refused");
     } catch (const persistence::MemoryBoundError&) {
         workspace.most_column_entries = 1000000;
     }
-    if (bars_of(points, workspace) != expected) fail("memory bound", "noise", 300, "workspace is spoilt");
+    if (bars_of(cloud, workspace) != expected) fail("memory bound", "noise", 300, "workspace is spoilt");
 }
 
 void profile(const std::string& isa, const std::string& kind, std::size_t n_points) {
     cpu::select_isa(isa);
-    const std::vector<float> points = make_cloud(kind, n_points);
+    const Cloud<float> cloud = make_cloud(kind, n_points);
     persistence::Workspace workspace;
-    for (int i = 0; i < 100; ++i) bars_of(points, workspace);
+    for (int i = 0; i < 100; ++i) bars_of(cloud, workspace);
 }
 
 void sweep() {
@@ -147,6 +199,7 @@ void sweep() {
     for (const std::size_t n : {127, 128, 129, 255, 256, 257, 490, 511, 512, 513, 600}) sizes.push_back(n);
     for (const char* kind : kKinds) {
         for (const std::size_t n : sizes) compare_isas(kind, n);
+        for (const std::size_t n : {0, 1, 2, 9, 33, 65, 130}) compare_other_forms(kind, n);
     }
     refuse_more_memory();
     std::printf("%zu sizes, %zu kinds of clouds, %zu instruction sets: the same bars\n", sizes.size(),

@@ -84,6 +84,16 @@ def test_a_matrix_of_no_metric_equals_ripser():
         assert len(kept) > 20
 
 
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+def test_points_of_a_matrix_may_coincide(zero):
+    points = np.random.default_rng(10).normal(size=(40, 3))[np.arange(70) % 40]
+    distances = pairwise_distances(points)
+    distances[distances == 0] = zero
+    of_points = rips_persistence(points)
+    for bars, expected in zip(rips_persistence_of_distances(distances), of_points, strict=True):
+        np.testing.assert_array_equal(bars, expected)
+
+
 @pytest.mark.parametrize("max_edge", [0.0, 0.3, 0.8, 1.5, 100.0])
 def test_equals_ripser_up_to_an_edge_length(max_edge):
     points = np.random.default_rng(5).normal(size=(60, 3))
@@ -206,6 +216,14 @@ def test_bad_distances_are_refused(distances, message):
 def test_a_list_is_refused():
     with pytest.raises(TypeError, match="points must be a numpy array, not list"):
         rips_persistence([[0.0, 1.0]])
+
+
+def test_an_edge_length_beyond_all_floats_is_no_limit():
+    points = np.random.default_rng(3).normal(size=(20, 2))
+    for bars, unlimited in zip(
+        rips_persistence(points, max_edge=10**400), rips_persistence(points), strict=True
+    ):
+        np.testing.assert_array_equal(bars, unlimited)
 
 
 @pytest.mark.parametrize("max_edge", [-1.0, math.nan])

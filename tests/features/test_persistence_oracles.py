@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 import reference
-from clouds import KINDS, cloud
+from clouds import KINDS, cloud, tripartite
 from patchtst_har.features import rips_persistence, takens_embedding
 from patchtst_har.features.embedding import decimate
 
@@ -65,8 +65,14 @@ def test_equal_to_ripser_on_larger_clouds(kind, n_points):
     check_against_ripser(cloud(kind, n_points, 3, 0))
 
 
-def test_equal_to_ripser_on_a_large_cloud():
-    check_against_ripser(cloud("torus", 400, 4, 0))
+@pytest.mark.parametrize("n_points", [257, 400, 513])
+def test_equal_to_ripser_on_large_clouds(n_points):
+    check_against_ripser(cloud("torus", n_points, 4, 0))
+
+
+@pytest.mark.parametrize("n_points", [6, 30, 99])
+def test_equal_to_ripser_where_boundaries_are_many_and_long(n_points):
+    check_against_ripser(tripartite(n_points))
 
 
 @settings(deadline=None, max_examples=200, derandomize=True, database=None)

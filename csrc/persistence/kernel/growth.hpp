@@ -149,7 +149,8 @@ __attribute__((noinline)) void note(Growth& growth, std::uint32_t rank, std::uin
                                     std::uint32_t hub) {
     if (hub == kNoVertex) {
         growth.lonely[growth.n_lonely++] = rank;
-    } else {
+        ++growth.n_open;
+    } else if (growth.n_open != 0) {
         find_saddles(growth, rank, a, b, hub);
     }
 }
