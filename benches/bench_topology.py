@@ -1,33 +1,141 @@
-"""Latency of the 24 topological features and of their engine, checked before they are timed."""
+"""Latency of persistence and of the 24 topological features by engine, size, threads and kind of window.
+
+Every result is compared with another engine before it is timed; giotto-ph is measured where installed.
+"""
 
 from __future__ import annotations
 
+import importlib
+import os
+
 import numpy as np
 import pytest
+from ripser import ripser
+from scipy.spatial.distance import cdist
 
-import reference
+from clouds import cloud
+from patchtst_har.config import TopologyConfig
 from patchtst_har.features import (
-    TOPOLOGICAL_FEATURE_NAMES,
+    compute_simplified_topological_features,
     compute_topological_features,
+    compute_topological_features_batch,
     rips_persistence,
     takens_embedding,
 )
 
-
-def test_topology_one_window(windows, measure):
-    for window in windows[:2]:
-        reference.assert_features_close(
-            compute_topological_features(window),
-            reference.topological_features(window),
-            TOPOLOGICAL_FEATURE_NAMES,
-        )
-    measure(compute_topological_features, windows, rounds=200)
+N_BATCH = 64
+SIZES = [100, 200, 490]
+ROUNDS = {"native": 300, "ripser": 15, "giotto-ph": 15}
+WORST = ["uniform", "grid", "still", "circle", "far"]
+CONFIGS = {engine: TopologyConfig(engine=engine) for engine in ("native", "ripser")}
 
 
-@pytest.mark.parametrize("n_points", [100, 200])
-def test_topology_persistence(windows, measure, n_points):
-    series = np.linalg.norm(windows.astype(np.float64), axis=2)[:, ::4]
-    clouds = [takens_embedding(row, 3, 3)[:n_points].astype(np.float32) for row in series]
-    for bars, expected in zip(rips_persistence(clouds[0]), reference.rips_diagrams(clouds[0]), strict=True):
+def finite(diagrams):
+    """Return the bars of positive length, sorted."""
+    kept = []
+    for bars in diagrams:
+        lasting = bars[np.isfinite(bars[:, 1]) & (bars[:, 1] > bars[:, 0])]
+        kept.append(lasting[np.lexsort((lasting[:, 1], lasting[:, 0]))])
+    return kept
+
+
+def with_ripser(points):
+    distances = cdist(points, points).astype(np.float32)
+    return finite(ripser(distances, maxdim=1, distance_matrix=True)["dgms"])
+
+
+def with_giotto(points):
+    distances = cdist(points, points).astype(np.float32)
+    parallel = importlib.import_module("gph").ripser_parallel
+    return finite(parallel(distances, maxdim=1, metric="precomputed", n_threads=1)["dgms"])
+
+
+ENGINES = {"native": rips_persistence, "ripser": with_ripser, "giotto-ph": with_giotto}
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    if request.param == "giotto-ph":
+        pytest.importorskip("gph", reason="giotto-ph is not installed", exc_type=ImportError)
+    return request.param
+
+
+def assert_same_bars(one, other):
+    for bars, expected in zip(one, other, strict=True):
         np.testing.assert_allclose(bars, expected, rtol=1e-5)
+
+
+def compare(engine, points):
+    """Check an engine against another one."""
+    other = with_ripser if engine == "native" else rips_persistence
+    assert_same_bars(ENGINES[engine](points), other(points))
+
+
+def clouds_of(windows, n_points):
+    """Return what the prototype embeds, or the first part of it: every second sample, delay 5."""
+    m = np.sqrt(np.square(windows).sum(axis=2))[:, ::2]
+    return [np.ascontiguousarray(takens_embedding(row, 3, 5)[:n_points]) for row in m]
+
+
+@pytest.mark.parametrize("n_points", SIZES)
+def test_persistence_of_a_window(windows, measure, engine, n_points):
+    clouds = clouds_of(windows, n_points)
+    compare(engine, clouds[0])
+    measure(ENGINES[engine], clouds, rounds=ROUNDS[engine])
+
+
+@pytest.mark.parametrize("kind", WORST)
+@pytest.mark.parametrize("n_points", SIZES)
+def test_persistence_of_a_hard_cloud(measure, kind, n_points):
+    clouds = [cloud(kind, n_points, 3, seed) for seed in range(8)]
+    compare("native", clouds[0])
     measure(rips_persistence, clouds, rounds=60)
+
+
+def prototype(window):
+    """Return the diagrams of the method that this package began with: 490 points."""
+    m = np.sqrt(np.square(window).sum(axis=1))
+    return ripser(takens_embedding(m[::2], 3, 5), maxdim=1)["dgms"]
+
+
+def test_prototype_one_window(windows, measure):
+    points = clouds_of(windows[:1], 490)[0]
+    # It computes distances by a formula that cancels: ties are lost, and bars appear that last no longer.
+    noise = 1e-3 * np.ptp(points)
+    ours = rips_persistence(points)
+    for bars, expected in zip(finite(prototype(windows[0])), ours, strict=True):
+        long, expected_long = ((some[:, 1] - some[:, 0] > 0.1 * np.ptp(points)) for some in (bars, expected))
+        np.testing.assert_allclose(bars[long], expected[expected_long], atol=noise)
+    measure(prototype, windows, rounds=15)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_features_one_window(windows, measure, name):
+    others = compute_topological_features_batch(windows, 100.0, CONFIGS["ripser"])
+    np.testing.assert_allclose(
+        compute_topological_features_batch(windows, 100.0, CONFIGS[name]), others, rtol=1e-5, atol=1e-6
+    )
+
+    def run(window):
+        return compute_topological_features(window, 100.0, CONFIGS[name])
+
+    measure(run, windows, rounds=3000 if name == "native" else 100)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_batch_of_64_per_window(windows, measure, n_threads):
+    if n_threads > (os.cpu_count() or 1):
+        pytest.skip(f"fewer than {n_threads} cores")
+    out = np.empty((N_BATCH, 24), np.float32)
+
+    def run(some):
+        return compute_topological_features_batch(some, n_threads=n_threads, out=out)
+
+    np.testing.assert_array_equal(run(windows)[5], compute_topological_features(windows[5]))
+    measure(run, [windows], rounds=60, per_round=N_BATCH)
+
+
+def test_simplified_batch_of_64_per_window(windows, measure):
+    simplified = compute_simplified_topological_features(windows)
+    np.testing.assert_allclose(simplified[:, 22], np.ptp(np.linalg.norm(windows, axis=2), axis=1), rtol=1e-5)
+    measure(compute_simplified_topological_features, [windows], rounds=60, per_round=N_BATCH)

@@ -216,10 +216,38 @@ def topological_features(window, sr=100.0, max_points=128, dimension=3, delay_s=
 
 def diagram_features(points):
     """Summarise the persistence of a cloud of points."""
-    h0, h1 = rips_diagrams(points)
     radius = 0.0
     if len(points):
         radius = min(max(math.dist(p, q) for q in points) for p in points)
+    return summary(*rips_diagrams(points), radius)
+
+
+def level_set_bars(series):
+    """Return the finite bars of the components of {series <= level}, from every level in turn."""
+    bars, bottoms = [], []
+    for level in sorted(set(series.tolist())):
+        low = np.concatenate([[False], series <= level, [False]])
+        starts = np.flatnonzero(low[1:] & ~low[:-1])
+        stops = np.flatnonzero(low[:-1] & ~low[1:])
+        merged = []
+        for start, stop in zip(starts, stops, strict=True):
+            inside = sorted((series[i], i) for i in bottoms if start <= i < stop)
+            merged.append(inside[0][1] if inside else start + int(np.argmin(series[start:stop])))
+            bars += [(birth, level) for birth, _ in inside[1:] if level > birth]
+        bottoms = merged
+    return np.array(sorted(bars), np.float64).reshape(-1, 2)
+
+
+def simplified_topological_features(window):
+    """Return the summaries of valleys and peaks of the magnitude, as float64."""
+    m = magnitude(window)
+    depth = m.max() - m
+    assert depth.dtype == np.float32
+    return summary(level_set_bars(m), level_set_bars(depth), float(m.max() - m.min()))
+
+
+def summary(h0, h1, radius):
+    """Return 24 numbers of two diagrams, sorted by birth and death, and a radius."""
     zero = sorted((h0[:, 1] - h0[:, 0]).tolist(), reverse=True)
     one = sorted((h1[:, 1] - h1[:, 0]).tolist(), reverse=True)
     features = (zero + [0.0] * 3)[:3]

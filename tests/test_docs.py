@@ -3,6 +3,7 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 from patchtst_har.config import ExperimentConfig
 
@@ -28,7 +29,27 @@ def test_the_example_configuration_is_valid():
 
 def test_the_examples_of_the_page_on_features_run(tmp_path):
     """The one on real recordings holds out whole people."""
-    text = (DOCS / "features.md").read_text(encoding="utf-8")
+    forest, own = printed_by("features.md", tmp_path)
+    score = re.fullmatch(r"macro F1 on people it never met: (\d\.\d\d)\n", forest)
+    assert 0.75 < float(score[1]) < 0.97
+    assert own == "(4, 3)\n59\n"
+
+
+def test_the_example_of_the_page_on_topology_runs(tmp_path):
+    stages = ["magnitude", "decimation", "embedding", "persistence", "summary"]
+    assert printed_by("topology.md", tmp_path) == [f"{stages}\n(8, 24)\n"]
+
+
+def test_the_picture_of_the_topology_is_there_and_can_be_drawn():
+    root = ElementTree.parse(DOCS / "topology.svg").getroot()  # noqa: S314 - ours
+    assert "24 topological features" in root.get("aria-label")
+    drawn = runpy.run_path(str(DOCS / "generate_topology_picture.py"))["picture"]()
+    assert ElementTree.fromstring(drawn).get("aria-label") == root.get("aria-label")  # noqa: S314 - ours
+
+
+def printed_by(page, tmp_path):
+    """Run the examples of a page as scripts; return what each prints."""
+    text = (DOCS / page).read_text(encoding="utf-8")
     examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     printed = []
     for number, example in enumerate(examples):
@@ -38,7 +59,4 @@ def test_the_examples_of_the_page_on_features_run(tmp_path):
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         printed.append(done.stdout)
-    forest, own = printed
-    score = re.fullmatch(r"macro F1 on people it never met: (\d\.\d\d)\n", forest)
-    assert 0.75 < float(score[1]) < 0.97
-    assert own == "(4, 3)\n59\n"
+    return printed

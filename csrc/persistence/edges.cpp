@@ -10,54 +10,49 @@ namespace {
 
 constexpr unsigned kLengthShift = 32;
 constexpr unsigned kMostDigitBits = 11;
+constexpr unsigned kSpareBits = 5;
 constexpr std::size_t kMovesAnEdge = 4;
 
-std::size_t select_edges(std::size_t n, float limit, const float* upper, Edge* edges) {
+unsigned bit_length(std::uint64_t value) {
+    return value == 0 ? 0 : 64U - static_cast<unsigned>(__builtin_clzll(value));
+}
+
+std::uint32_t bits_of(float length) {
+    std::uint32_t bits;
+    std::memcpy(&bits, &length, sizeof bits);
+    return bits;
+}
+
+// The two digits of a length above the shortest one that order most edges: so many bits that few share them.
+struct Digits {
+    std::uint64_t base;
+    unsigned n_bits, drop;
+
+    Digits(float shortest, float longest, std::size_t n_pairs) : base(bits_of(shortest)) {
+        const unsigned span = bit_length(bits_of(longest) - base);
+        n_bits = std::min({kMostDigitBits, (bit_length(n_pairs) + kSpareBits) / 2, (span + 1) / 2});
+        drop = kLengthShift + span - std::min(span, 2 * n_bits);
+    }
+
+    [[nodiscard]] std::size_t n_values() const { return std::size_t{1} << n_bits; }
+    // Of an edge whose length's bits count from the base.
+    [[nodiscard]] std::size_t low(Edge edge) const { return (edge >> drop) & (n_values() - 1); }
+    [[nodiscard]] std::size_t high(Edge edge) const { return edge >> (drop + n_bits); }
+};
+
+// The lengths' bits count from the digits' base.
+std::size_t select_edges(std::size_t n, float limit, const Digits& digits, const float* upper, Edge* edges) {
     std::size_t n_edges = 0;
     for (std::size_t a = 0; a < n; ++a) {
         for (std::size_t b = a + 1; b < n; ++b) {
             const float length = *upper++;
-            std::uint32_t bits;
-            std::memcpy(&bits, &length, sizeof bits);
             // Written in any case and kept if it is short enough: no branch to mispredict.
-            edges[n_edges] = Edge{bits} << kLengthShift | a << 16U | b;
+            edges[n_edges] = (bits_of(length) - digits.base) << kLengthShift | a << 16U | b;
             n_edges += length <= limit ? 1 : 0;
         }
     }
     return n_edges;
 }
-
-// Places the edges by a prefix of their lengths' bits, counted down from the longest: shorter ones than the
-// prefix can tell apart share its lowest value.
-class Digits {
-  public:
-    Digits(float longest, std::size_t n_edges) {
-        while ((n_edges >> digit_bits_) != 0 && digit_bits_ < 2 * kMostDigitBits) ++digit_bits_;
-        digit_bits_ = std::min((digit_bits_ + kSpareBits) / 2, kMostDigitBits);
-        std::uint32_t bits;
-        std::memcpy(&bits, &longest, sizeof bits);
-        drop_ = kSpanBits - 2 * digit_bits_;
-        base_ = std::max(std::int64_t{bits} - kSpan + 1, std::int64_t{0});
-    }
-
-    [[nodiscard]] std::size_t n_values() const { return std::size_t{1} << digit_bits_; }
-
-    [[nodiscard]] std::size_t low(Edge edge) const { return prefix(edge) & (n_values() - 1); }
-    [[nodiscard]] std::size_t high(Edge edge) const { return prefix(edge) >> digit_bits_; }
-
-  private:
-    static constexpr unsigned kSpareBits = 5;
-    static constexpr std::int64_t kSpan = 0x4000000;
-    static constexpr unsigned kSpanBits = 26;  // eight binades: the longest and 1/256 of it
-
-    [[nodiscard]] std::size_t prefix(Edge edge) const {
-        const auto above = static_cast<std::int64_t>(edge >> kLengthShift) - base_;
-        return static_cast<std::size_t>(std::max(above, std::int64_t{0})) >> drop_;
-    }
-
-    unsigned digit_bits_ = 0, drop_;
-    std::int64_t base_;
-};
 
 // Turns counts into where the values begin.
 void accumulate(std::uint32_t* counts, std::size_t n_values) {
@@ -72,8 +67,13 @@ void accumulate(std::uint32_t* counts, std::size_t n_values) {
 // Mends an order that is nearly right; false if this takes more than a few moves an edge.
 bool insertion_sort(Edge* edges, std::size_t n_edges) {
     std::size_t moves_left = kMovesAnEdge * n_edges;
-    for (std::size_t i = 1; i < n_edges; ++i) {
+    Edge before = 0;
+    for (std::size_t i = 0; i < n_edges; ++i) {
         const Edge edge = edges[i];
+        if (edge >= before) {
+            before = edge;
+            continue;
+        }
         std::size_t place = i;
         while (place > 0 && edge < edges[place - 1]) {
             edges[place] = edges[place - 1];
@@ -86,10 +86,9 @@ bool insertion_sort(Edge* edges, std::size_t n_edges) {
     return true;
 }
 
-// Two stable passes over the digits leave little to mend, except where lengths hardly differ or by far more
-// than usual; then the edges are sorted by comparing them.
-void sort_edges(Edge* edges, Edge* spare, std::size_t n_edges, float longest) {
-    const Digits digits(longest, n_edges);
+// Two stable passes over the digits leave little to mend, except where the lengths differ by far more or far
+// less than usual; then the edges are sorted by comparing them.
+void sort_edges(Edge* edges, Edge* spare, std::size_t n_edges, const Digits& digits) {
     std::array<std::uint32_t, std::size_t{1} << kMostDigitBits> low;
     std::array<std::uint32_t, std::size_t{1} << kMostDigitBits> high;
     std::fill_n(low.begin(), digits.n_values(), 0U);
@@ -101,7 +100,8 @@ void sort_edges(Edge* edges, Edge* spare, std::size_t n_edges, float longest) {
     accumulate(low.data(), digits.n_values());
     accumulate(high.data(), digits.n_values());
     for (std::size_t i = 0; i < n_edges; ++i) spare[low[digits.low(edges[i])]++] = edges[i];
-    for (std::size_t i = 0; i < n_edges; ++i) edges[high[digits.high(spare[i])]++] = spare[i];
+    const Edge base = digits.base << kLengthShift;
+    for (std::size_t i = 0; i < n_edges; ++i) edges[high[digits.high(spare[i])]++] = spare[i] + base;
     if (!insertion_sort(edges, n_edges)) std::sort(edges, edges + n_edges);
 }
 
@@ -111,9 +111,15 @@ void collect_edges(std::size_t n, float limit, Workspace& workspace) {
     const std::size_t n_pairs = n * (n - 1) / 2;
     workspace.edges.resize(n_pairs + 1);
     workspace.spare_edges.resize(n_pairs + 1);
-    const std::size_t n_edges = select_edges(n, limit, workspace.upper.data(), workspace.edges.data());
-    workspace.n_edges = n_edges;
-    sort_edges(workspace.edges.data(), workspace.spare_edges.data(), n_edges, limit);
+    const float* upper = workspace.upper.data();
+    const float shortest = *std::min_element(upper, upper + n_pairs);
+    if (!(shortest <= limit)) {
+        workspace.n_edges = 0;
+        return;
+    }
+    const Digits digits(shortest, limit, n_pairs);
+    workspace.n_edges = select_edges(n, limit, digits, upper, workspace.edges.data());
+    sort_edges(workspace.edges.data(), workspace.spare_edges.data(), workspace.n_edges, digits);
 }
 
 }  // namespace patchtst_har::persistence

@@ -24,9 +24,9 @@ std::size_t WindowBuffer::feed(const float* samples, const std::int64_t* stamps_
                                std::size_t n) {
     ready_ = false;
     while (!advance() && first < n) {
-        const std::int64_t stamp =
-            stamps_ns == nullptr ? rounded(static_cast<double>(state_.n_unstamped++) * period_ns_)
-                                 : stamps_ns[first];
+        const std::int64_t stamp = stamps_ns == nullptr
+                                       ? rounded(static_cast<double>(state_.n_unstamped++) * period_ns_)
+                                       : stamps_ns[first];
         take(samples + kAxes * first, stamp);
         ++first;
         // The end of a stretch completed a window before the new stretch began.
@@ -49,8 +49,7 @@ void WindowBuffer::take(const float* sample, std::int64_t stamp_ns) {
     ++state_.counts.n_samples;
     const std::int64_t place = place_of(stamp_ns);
     if (!is_usable(sample)) return;
-    if (state_.in_stretch &&
-        static_cast<double>(place - state_.current.stamp_ns) > options_.max_gap_ns) {
+    if (state_.in_stretch && static_cast<double>(place - state_.current.stamp_ns) > options_.max_gap_ns) {
         ++state_.counts.n_gaps;
         end_stretch();
     }
@@ -92,8 +91,8 @@ std::int64_t WindowBuffer::place_of(std::int64_t stamp_ns) {
 
 // Measures the rate over as many samples as a window has, so that a fast device never gets a decision.
 void WindowBuffer::watch_rate(std::int64_t stamp_ns) {
-    const bool pause = !state_.has_stamp || static_cast<double>(stamp_ns - state_.last_stamp_ns) >
-                                                options_.max_gap_ns;
+    const bool pause =
+        !state_.has_stamp || static_cast<double>(stamp_ns - state_.last_stamp_ns) > options_.max_gap_ns;
     if (pause) {
         state_.span_start_ns = stamp_ns;
         state_.n_span = 0;
@@ -189,9 +188,8 @@ void WindowBuffer::restore(const BufferState& state, const float* kept, std::siz
     const auto require = [](bool condition) {
         if (!condition) throw std::invalid_argument("the state contradicts itself");
     };
-    for (const std::int64_t stamp :
-         {state.previous.stamp_ns, state.current.stamp_ns, state.start_ns, state.last_stamp_ns,
-          state.last_place_ns, state.span_start_ns}) {
+    for (const std::int64_t stamp : {state.previous.stamp_ns, state.current.stamp_ns, state.start_ns,
+                                     state.last_stamp_ns, state.last_place_ns, state.span_start_ns}) {
         require(stamp >= -kMostNs && stamp <= kMostNs);
     }
     for (const std::int64_t count : {state.next_point, state.stretch, state.n_same_stamp, state.n_span,

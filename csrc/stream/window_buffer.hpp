@@ -45,8 +45,8 @@ struct BufferState {
     };
     BufferCounts counts{};
     Sample previous, current;
-    std::int64_t start_ns = 0;       // of the stretch
-    std::int64_t next_point = 0;     // of the grid
+    std::int64_t start_ns = 0;    // of the stretch
+    std::int64_t next_point = 0;  // of the grid
     std::int64_t stretch = 0;
     std::int64_t last_stamp_ns = 0;  // as it came
     std::int64_t last_place_ns = 0;  // with repeated stamps spread

@@ -100,8 +100,12 @@ class TopologyConfig(Section):
     """Embedding dimension."""
     delay_s: PositiveFloat = 0.1
     """Delay between coordinates (at least one decimated sample)."""
-    engine: Literal["ripser"] = "ripser"
-    """Implementation of Vietoris-Rips persistence."""
+    engine: Literal["native", "ripser"] = "native"
+    """Implementation: compiled, or with ripser.py (much slower). Both give the same features."""
+    on_error: Literal["raise", "fallback"] = "raise"
+    """If a window's features fail: `raise`, or `fallback` to simplified ones and then to zeros.
+
+    It holds for data sets, training and prediction; each fallback is logged and counted in the run."""
 
 
 class FeatureConfig(Section):

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from patchtst_har.config import FeatureConfig, TopologyConfig
 from patchtst_har.data import feature_cache
-from patchtst_har.data.feature_cache import FeatureCache, Features, cache_key
+from patchtst_har.data.feature_cache import FeatureCache, Features, cache_key, compute_features
+from patchtst_har.features import topology
 
 CONFIG = FeatureConfig()
 
@@ -28,7 +29,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     def compute(windows: NDArray[np.float32], sample_rate_hz: float, config: FeatureConfig) -> Features:
         made.append(len(windows))
         mean = windows.mean(axis=(1, 2))[:, None]
-        return Features(np.tile(mean, 56), np.tile(mean * np.float32(2), 24))
+        return Features(np.tile(mean, 56), np.tile(mean * np.float32(2), 24), np.full(len(windows), "native"))
 
     monkeypatch.setattr(feature_cache, "compute_features", compute)
     return made
@@ -54,13 +55,15 @@ def test_the_key_holds_all_that_matters_and_nothing_else(
         cache_key(windows.reshape(2, 100, 3), 100.0, CONFIG),
         cache_key(windows, 50.0, CONFIG),
         cache_key(windows, 100.0, CONFIG.replace(topology=TopologyConfig(max_points=64))),
+        cache_key(windows, 100.0, CONFIG.replace(topology=TopologyConfig(engine="ripser"))),
+        cache_key(windows, 100.0, CONFIG.replace(topology=TopologyConfig(on_error="fallback"))),
         cache_key(windows, 100.0, CONFIG.replace(plugins=("hjorth",))),
     }
     for name, value in (("FEATURE_VERSION", 99), ("__version__", "99")):
         with monkeypatch.context() as patch:
             patch.setattr(feature_cache, name, value)
             keys.add(cache_key(windows, 100.0, CONFIG))
-    assert len(keys) == 8
+    assert len(keys) == 10
     irrelevant = CONFIG.replace(n_threads=4, cache_dir=Path("elsewhere"))
     assert cache_key(windows, 100.0, irrelevant) == cache_key(windows, 100.0, CONFIG)
     strided = np.repeat(windows, 2, axis=0)[::2]
@@ -163,3 +166,25 @@ def test_a_redefined_plug_in_has_another_key(windows: NDArray[np.float32]) -> No
         keys.add(cache_key(windows, 100.0, FeatureConfig(plugins=("shifted",))))
         unregister_feature("shifted")
     assert len(keys) == 2
+
+
+def test_features_that_fell_back_are_told_and_not_kept(
+    tmp_path: Path, windows: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    native = topology._ENGINES["native"]
+
+    def fail(*_: object) -> tuple[float, ...]:
+        raise MemoryError
+
+    cache = FeatureCache(tmp_path / "cache")
+    config = FeatureConfig(topology=TopologyConfig(on_error="fallback"))
+    monkeypatch.setitem(topology._ENGINES, "native", fail)
+    assert cache.features(windows, 100.0, config).topo_engines.tolist() == ["simplified"] * 4
+    with pytest.raises(MemoryError):
+        cache.features(windows, 100.0, CONFIG)
+    monkeypatch.setitem(topology._ENGINES, "native", native)
+    for _ in range(2):
+        features = cache.features(windows, 100.0, config)
+        assert features.topo_engines.tolist() == ["native"] * 4
+        np.testing.assert_array_equal(features.topo, compute_features(windows, 100.0, CONFIG).topo)
+    assert len(list(cache.folder.glob("*.npz"))) == 1

@@ -5,11 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from patchtst_har.config import ExperimentConfig
+from patchtst_har.config import ExperimentConfig, TopologyConfig
 from patchtst_har.evaluation.bootstrap import bootstrap_intervals, paired_difference
 from patchtst_har.evaluation.metrics import evaluate
+from patchtst_har.evaluation.topology_example import topology_example
 from patchtst_har.realtime import measure_stages
 from patchtst_har.smoothing import HMMSmoother, sequence_ids
+from synthetic import activity_signal
 
 HOP_S = 10
 CLASSES = ("sleep", "sedentary", "light & <b>chores</b>", "walking", "bicycling")
@@ -89,12 +91,19 @@ def latency():
     return measure_stages(stages, 1000, hop_s=HOP_S, clock=lambda: now[0]).to_dict()
 
 
+@pytest.fixture(scope="session")
+def topology():
+    """A window of steps, and what becomes of it."""
+    window = activity_signal("walking", 1000, np.random.default_rng(3))
+    return topology_example(window, 100.0, TopologyConfig(max_points=64), "walking")
+
+
 def write_json(path, value):
     path.write_text(json.dumps(value), encoding="utf-8")
 
 
 @pytest.fixture
-def run_dir(tmp_path, cohort, scores, latency):
+def run_dir(tmp_path, cohort, scores, latency, topology):
     """A complete run folder, as training, benchmarking and prediction leave it."""
     run = tmp_path / "run-1"
     run.mkdir()
@@ -165,6 +174,7 @@ def run_dir(tmp_path, cohort, scores, latency):
     }
     write_json(run / "complexity.json", complexity)
     write_json(run / "latency.json", latency)
+    write_json(run / "topology.json", {"participant": "P101", **topology})
     return run
 
 

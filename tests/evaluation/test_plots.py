@@ -26,7 +26,7 @@ def text_of(svg):
     return " ".join(filter(None, collected))
 
 
-def all_plots(scores, latency, timeline):
+def all_plots(scores, latency, timeline, topology):
     history = {
         p: {m: [(1, 0.9), (2, 0.5 + k / 10)] for m in ("loss", "macro_f1")}
         for k, p in enumerate(("train", "val"))
@@ -40,14 +40,15 @@ def all_plots(scores, latency, timeline):
         "reliability": lambda: plots.plot_reliability({"raw": scores["raw"]["calibration"]["bins"]}),
         "timeline": lambda: plots.plot_timelines({"predicted": timeline}, CLASSES),
         "latency": lambda: plots.plot_latency(latency),
+        "topology": lambda: plots.plot_topology(topology),
         "days": lambda: plots.plot_days(timeline, CLASSES),
         "minutes": lambda: plots.plot_daily_minutes(daily_minutes(timeline, CLASSES)),
         "probabilities": lambda: plots.plot_probabilities(timeline),
     }
 
 
-def test_every_plot_is_deterministic_self_contained_and_scalable(scores, latency, timeline):
-    for name, make in all_plots(scores, latency, timeline).items():
+def test_every_plot_is_deterministic_self_contained_and_scalable(scores, latency, timeline, topology):
+    for name, make in all_plots(scores, latency, timeline, topology).items():
         svg = make()
         assert svg == make(), name
         assert svg.startswith("<svg")
@@ -62,8 +63,10 @@ def test_every_plot_is_deterministic_self_contained_and_scalable(scores, latency
         assert len(svg) < 200_000, name
 
 
-def test_ids_are_unique_over_all_plots_and_every_reference_has_its_target(scores, latency, timeline):
-    page = "".join(make() for make in all_plots(scores, latency, timeline).values())
+def test_ids_are_unique_over_all_plots_and_every_reference_has_its_target(
+    scores, latency, timeline, topology
+):
+    page = "".join(make() for make in all_plots(scores, latency, timeline, topology).values())
     ids = re.findall(r'\bid="([^"]*)"', page)
     assert len(ids) == len(set(ids))
     references = re.findall(r"url\(#([^)]*)\)", page) + re.findall(r'href="#([^"]*)"', page)
@@ -163,8 +166,8 @@ def test_reliability_leaves_out_bins_of_few_windows():
 
 
 @pytest.mark.parametrize("name", ["learning", "reliability", "persons"])
-def test_legends_stand_outside_the_axes(scores, latency, timeline, name):
-    root = ElementTree.fromstring(all_plots(scores, latency, timeline)[name]())  # noqa: S314 - made here
+def test_legends_stand_outside_the_axes(scores, latency, timeline, topology, name):
+    root = ElementTree.fromstring(all_plots(scores, latency, timeline, topology)[name]())  # noqa: S314 - made here
     legends = {group.get("id") for group in root.iter() if "legend" in group.get("id", "")}
     inside = [
         part.get("id")

@@ -18,6 +18,7 @@ OPTIONAL = (
     "cross_validation.json",
     "complexity.json",
     "latency.json",
+    "topology.json",
 )
 
 
@@ -77,6 +78,13 @@ def test_every_section_has_its_numbers(run_dir, page_of):
         "people": ["P101", "P112", three(raw["per_participant"]["scores"][3]["macro_f1"])],
         "calibration": [three(raw["calibration"][key]) for key in ("ece", "brier", "nll")],
         "timeline": ["annotated", "smoothed", "no data", "nearest to the median of the held-out people"],
+        "topology": [
+            "A window of walking (person P101)",
+            "Magnitude of one window of walking",
+            "enclosing radius",
+            "h1_life_1",
+            "periodicity",
+        ],
         "cross-validation": ["in 4 folds", "random forest, 56 features", "0.760"],
         "complexity": ["118,213", "1,612,800", "461.8 KiB", "encoder.0"],
         "latency": ["statistics", "HMM filter", "n/a", latency["verdict"], "First call"],
@@ -94,10 +102,23 @@ def test_every_section_has_its_numbers(run_dir, page_of):
             assert part in text[section], (section, part)
 
 
+@pytest.mark.usefixtures("without_drawing")
+@pytest.mark.parametrize(
+    ("fell_back", "said"), [({}, False), ({"simplified": 3}, True), ({"zeros": 1}, True)]
+)
+def test_what_computed_the_topology_is_told(run_dir, page_of, fell_back, said):
+    document = json.loads((run_dir / "evaluation.json").read_text())
+    document["topology_engines"] = {"native": 14_397, **fell_back}
+    (run_dir / "evaluation.json").write_text(json.dumps(document))
+    text = page_of(run_dir).sections["data"]
+    assert "native (14,397 windows)" in text
+    assert ("Some fell back" in text) == said
+
+
 def test_plots_are_written_beside_the_report(run_dir):
     html = render_report(run_dir).read_text(encoding="utf-8")
     names = {path.stem for path in (run_dir / "plots").iterdir()}
-    assert names == {"learning", "confusion", "persons", "reliability", "person", "latency"}
+    assert names == {"learning", "confusion", "persons", "reliability", "person", "latency", "topology"}
     for path in (run_dir / "plots").iterdir():
         assert path.read_text(encoding="utf-8").strip() in html
 

@@ -13,7 +13,7 @@ import reference
 from patchtst_har import _core
 from patchtst_har.errors import DataError
 from patchtst_har.features import rips_persistence, rips_persistence_of_distances
-from patchtst_har.features.persistence import enclosing_radius, pairwise_distances
+from patchtst_har.features.ripser_engine import enclosing_radius, pairwise_distances
 
 
 def check(points, max_edge=math.inf):

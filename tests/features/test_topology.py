@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
@@ -10,11 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import reference
+from patchtst_har import _core
 from patchtst_har.config import TopologyConfig
+from patchtst_har.errors import DataError
 from patchtst_har.features import (
     TOPOLOGICAL_FEATURE_NAMES,
     compute_topological_features,
     compute_topological_features_batch,
+    topology,
 )
 from synthetic import activity_signal
 
@@ -25,6 +29,13 @@ INDEX = {name: position for position, name in enumerate(TOPOLOGICAL_FEATURE_NAME
 
 def activity(name, n_samples=1000, seed=0):
     return activity_signal(name, n_samples, np.random.default_rng([seed, n_samples]))
+
+
+def assert_engines_agree(windows, sr=100.0, **settings):
+    native = compute_topological_features_batch(windows, sr, TopologyConfig(**settings))
+    ripser = compute_topological_features_batch(windows, sr, TopologyConfig(engine="ripser", **settings))
+    # What float32 can hold of numbers that were float64 on the way.
+    np.testing.assert_allclose(native, ripser, rtol=2e-6, atol=1e-7)
 
 
 def check(window, sr=100.0, **settings):
@@ -63,6 +74,35 @@ def test_equals_the_reference_on_a_device_grid(name):
 )
 def test_equals_the_reference_with_other_settings(settings):
     check(activity("walking", 500), **settings)
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 9, 20, 21, 22, 23, 64, 130, 333, 1000])
+def test_the_engines_agree(n_samples):
+    windows = np.stack([activity(name, n_samples) for name in ("sitting", "walking", "running")])
+    assert_engines_agree(windows)
+    assert_engines_agree((np.round(windows * 64) / 64).astype(np.float32))
+    assert_engines_agree(windows, 37.3, max_points=50, dimension=2, delay_s=0.2)
+
+
+def test_a_delay_beyond_the_window_leaves_no_points():
+    window = activity("walking", 300)
+    for engine in ("native", "ripser"):
+        config = TopologyConfig(delay_s=1e300, engine=engine)
+        assert not compute_topological_features(window, 100.0, config).any()
+    check(window, dimension=1, delay_s=1e300)
+
+
+def test_every_instruction_set_gives_the_same_bits():
+    active = _core.active_isa()
+    windows = np.stack([activity(name, 500, seed) for seed, name in enumerate(("sitting", "walking"))])
+    try:
+        results = set()
+        for isa in _core.available_isas():
+            _core.select_isa(isa)
+            results.add(compute_topological_features_batch(windows).tobytes())
+    finally:
+        _core.select_isa(active)
+    assert len(results) == 1
 
 
 def test_steps_are_periodic_and_stillness_is_small():
@@ -147,6 +187,58 @@ def test_the_batch_equals_its_windows_bit_for_bit_whatever_the_threads():
     assert out.tobytes() == one_by_one.tobytes()
 
 
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_the_batch_size_changes_nothing(batch_size, n_threads):
+    windows = np.stack([activity("running", 200, seed) for seed in range(7)])
+    batch = compute_topological_features_batch(windows, n_threads=n_threads, batch_size=batch_size)
+    assert batch.tobytes() == compute_topological_features_batch(windows).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("factor", "dimension", "delay", "n_samples", "message"),
+    [
+        (0, 3, 1, 100, "factor, dimension and delay must be at least 1"),
+        (1, 0, 1, 100, "factor, dimension and delay must be at least 1"),
+        (1, 3, 0, 100, "factor, dimension and delay must be at least 1"),
+        (1, 1, 1, 2049, "too many points"),
+        (1, 3, 1, 2051, "too many points"),
+    ],
+)
+def test_the_kernel_refuses_what_would_leave_its_memory(factor, dimension, delay, n_samples, message):
+    windows, out = np.zeros((1, n_samples, 3), np.float32), np.zeros((1, 24), np.float32)
+    with pytest.raises(ValueError, match=message):
+        _core.topological_features(windows, factor, dimension, delay, out)
+    with pytest.raises(ValueError, match=r"out must have shape \(n, 24\)"):
+        _core.topological_features(windows, 8, 3, 1, np.zeros((2, 24), np.float32))
+
+
+def test_the_batch_size_bounds_the_windows_of_one_call(monkeypatch):
+    sizes = []
+
+    def engine(windows, rate_hz, config, out):
+        sizes.append(len(windows))
+        out[:] = 1
+
+    monkeypatch.setitem(topology._ENGINES, "native", engine)
+    windows = np.zeros((7, 50, 3), np.float32)
+    assert (compute_topological_features_batch(windows, batch_size=3) == 1).all()
+    assert sizes == [3, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "error", "message"),
+    [
+        (0, DataError, "batch_size must be at least 1, not 0"),
+        (2.5, TypeError, "batch_size must be an integer, not float"),
+        (True, TypeError, "batch_size must be an integer, not bool"),
+    ],
+)
+def test_bad_batch_sizes_are_refused(batch_size, error, message):
+    with pytest.raises(error, match=message):
+        compute_topological_features_batch(np.zeros((2, 50, 3), np.float32), batch_size=batch_size)
+
+
 def test_settings_and_rate_reach_the_batch():
     windows = activity("running", 300)[np.newaxis]
     config = TopologyConfig(max_points=40, dimension=2)
@@ -161,10 +253,13 @@ def test_no_windows_give_no_rows():
     assert result.dtype == np.float32
 
 
-def test_the_profile_is_measured_and_changes_nothing():
-    window = activity("walking")
-    features, times = compute_topological_features(window, profile=True)
-    np.testing.assert_array_equal(features, compute_topological_features(window))
+@pytest.mark.parametrize("engine", ["native", "ripser"])
+def test_the_profile_is_measured_and_changes_nothing(engine):
+    window, config = activity("walking"), TopologyConfig(engine=engine)
+    started = time.perf_counter()
+    features, times = compute_topological_features(window, 100.0, config, profile=True)
+    assert sum(times.values()) <= time.perf_counter() - started
+    np.testing.assert_array_equal(features, compute_topological_features(window, 100.0, config))
     assert list(times) == ["magnitude", "decimation", "embedding", "persistence", "summary"]
     assert all(isinstance(seconds, float) and seconds > 0 for seconds in times.values())
 

@@ -58,6 +58,16 @@ def test_the_run_folder_is_complete(small_run):
         "predictions.csv",
         "training.log",
     }
+
+
+def test_the_run_records_what_computed_its_topology(small_run):
+    n_windows = sum(
+        len(part)
+        for part in (small_run.trainer.data.train, small_run.trainer.data.val, small_run.trainer.data.test)
+    )
+    for name in ("evaluation.json", "params.json", "model/provenance.json"):
+        record = json.loads((small_run.folder / name).read_text())
+        assert record["topology_engines"] == {"native": n_windows}
     assert {path.name for path in (small_run.folder / "model").iterdir()} == {
         "MODEL_CARD.md",
         "classes.json",

@@ -56,8 +56,7 @@ bool joins_seen(const Lune& lune, std::uint32_t start) {
 }
 
 // Writes a saddle for each component of the lune of {a, b} that does not hold the hub.
-__attribute__((noinline)) void find_saddles(Growth& growth, std::uint32_t a, std::uint32_t b,
-                                            std::uint32_t hub) {
+void find_saddles(Growth& growth, std::uint32_t rank, std::uint32_t a, std::uint32_t b, std::uint32_t hub) {
     const std::size_t n_words = growth.n_words;
     Word* scratch = growth.scratch;
     const Lune lune{n_words,           growth.neighbours,     scratch,
@@ -70,7 +69,7 @@ __attribute__((noinline)) void find_saddles(Growth& growth, std::uint32_t a, std
     const auto next = [&] { return first_vertex(n_words, [&](std::size_t w) { return lune.rest[w]; }); };
     for (std::uint32_t vertex = next(); vertex != kNoVertex; vertex = next()) {
         if (!joins_seen(lune, vertex)) {
-            growth.saddles[growth.n_saddles++] = {static_cast<std::uint32_t>(growth.next), vertex};
+            growth.saddles[growth.n_saddles++] = {rank, vertex};
         }
         for (std::size_t w = 0; w < n_words; ++w) {
             lune.seen[w] |= lune.component[w];
@@ -82,7 +81,11 @@ __attribute__((noinline)) void find_saddles(Growth& growth, std::uint32_t a, std
 // Whether each vertex of the lune is joined to the hub, or to a vertex of the lune that is. Few lunes that
 // have one component fail this.
 template <std::size_t kWords>
-PATCHTST_HAR_INLINE bool is_star_like(const Word* neighbours, const Row<kWords>& lune, std::uint32_t hub) {
+PATCHTST_HAR_INLINE bool is_star_like(const Word* neighbours, std::uint32_t a, std::uint32_t b,
+                                      std::uint32_t hub) {
+    if (hub == kNoVertex) return false;
+    const Row<kWords> lune =
+        Row<kWords>::at(neighbours + a * kWords).common(Row<kWords>::at(neighbours + b * kWords));
     const Row<kWords> hub_row = Row<kWords>::at(neighbours + hub * kWords);
     const Row<kWords> rest = lune.without(hub_row);
     unsigned words_left = rest.nonzero();
@@ -132,13 +135,23 @@ PATCHTST_HAR_INLINE std::uint32_t first_common(const Word* rows, std::size_t n_w
 }
 
 template <std::size_t kWords>
-PATCHTST_HAR_INLINE std::uint32_t hub_of(const Growth& growth, std::size_t n_words, std::uint32_t a,
-                                         std::uint32_t b) {
+PATCHTST_HAR_INLINE std::uint32_t hub_of(const Word* near, const Word* neighbours, std::size_t n_words,
+                                         std::uint32_t a, std::uint32_t b) {
     if constexpr (kFollows<kWords>) {
-        const std::uint32_t hub = first_common<kWords>(growth.near, n_words, a, b);
+        const std::uint32_t hub = first_common<kWords>(near, n_words, a, b);
         if (hub != kNoVertex) return hub;
     }
-    return first_common<kWords>(growth.neighbours, n_words, a, b);
+    return first_common<kWords>(neighbours, n_words, a, b);
+}
+
+// An edge that matters, or may.
+__attribute__((noinline)) void note(Growth& growth, std::uint32_t rank, std::uint32_t a, std::uint32_t b,
+                                    std::uint32_t hub) {
+    if (hub == kNoVertex) {
+        growth.lonely[growth.n_lonely++] = rank;
+    } else {
+        find_saddles(growth, rank, a, b, hub);
+    }
 }
 
 // Whether the next edge might not find room in a list.
@@ -151,29 +164,28 @@ template <std::size_t kWords>
 void grow_in(Growth& growth) {
     constexpr std::size_t kFollowEvery = 16;
     const std::size_t n_words = kWords != 0 ? kWords : growth.n_words;
-    while (growth.next < growth.n_edges) {
-        const Edge edge = growth.edges[growth.next];
-        if (kFollows<kWords> && growth.next % kFollowEvery == 0) follow(growth, n_words, length_of(edge));
+    const std::size_t n_edges = growth.n_edges;
+    const std::size_t n = growth.n;
+    const Edge* edges = growth.edges;
+    std::uint32_t* links = growth.links;
+    Word* neighbours = growth.neighbours;
+    for (std::size_t rank = growth.next; rank < n_edges; ++rank) {
+        const Edge edge = edges[rank];
+        if (kFollows<kWords> && rank % kFollowEvery == 0) follow(growth, n_words, length_of(edge));
         const std::uint32_t a = first_end(edge);
         const std::uint32_t b = second_end(edge);
-        const std::uint32_t hub = hub_of<kWords>(growth, n_words, a, b);
-        const auto rank = static_cast<std::uint32_t>(growth.next);
-        growth.links[a * growth.n + b] = rank << kVertexBits | (hub == kNoVertex ? a : hub);
+        const std::uint32_t hub = hub_of<kWords>(growth.near, neighbours, n_words, a, b);
+        links[a * n + b] = static_cast<std::uint32_t>(rank) << kVertexBits | (hub == kNoVertex ? a : hub);
         bool simple = false;
-        if (hub == kNoVertex) {
-            growth.lonely[growth.n_lonely++] = rank;
-        } else {
-            if constexpr (kWords != 0) {
-                const auto lune = Row<kWords>::at(growth.neighbours + a * kWords)
-                                      .common(Row<kWords>::at(growth.neighbours + b * kWords));
-                simple = is_star_like<kWords>(growth.neighbours, lune, hub);
-            }
-            if (!simple) find_saddles(growth, a, b, hub);
+        if constexpr (kWords != 0) simple = is_star_like<kWords>(neighbours, a, b, hub);
+        if (!simple) note(growth, static_cast<std::uint32_t>(rank), a, b, hub);
+        join(neighbours, n_words, a, b);
+        if (!simple && is_full(growth)) {
+            growth.next = rank + 1;
+            return;
         }
-        join(growth.neighbours, n_words, a, b);
-        ++growth.next;
-        if (!simple && is_full(growth)) return;
     }
+    growth.next = n_edges;
 }
 
 void grow(Growth& growth) {

@@ -50,13 +50,12 @@ PATCHTST_HAR_INLINE bool any_of(const Register& bits) {
         return _mm256_testz_si256(words, words) == 0;
     }
 #endif
-    if constexpr (sizeof(Register) == sizeof(Word)) {
-        return bits != 0;
-    } else {
-        Word found = 0;
-        for (std::size_t w = 0; w < sizeof(Register) / sizeof(Word); ++w) found |= bits[w];
-        return found != 0;
-    }
+    // Not subscripted in place: GCC 12 loses a variable index into a vector under its sanitizers.
+    Word words[8 * sizeof(Register) / kWordBits];
+    __builtin_memcpy(words, &bits, sizeof words);
+    Word found = 0;
+    for (const Word word : words) found |= word;
+    return found != 0;
 }
 
 // Bit w tells whether word w is not 0.
@@ -75,15 +74,12 @@ PATCHTST_HAR_INLINE unsigned nonzero_words(const Register& bits) {
         return 0xFU ^ static_cast<unsigned>(_mm256_movemask_pd(_mm256_castsi256_pd(empty)));
     }
 #endif
-    if constexpr (sizeof(Register) == sizeof(Word)) {
-        return bits != 0 ? 1U : 0U;
-    } else {
-        unsigned found = 0;
-        for (std::size_t w = 0; w < sizeof(Register) / sizeof(Word); ++w) {
-            found |= (bits[w] != 0 ? 1U : 0U) << w;
-        }
-        return found;
-    }
+    constexpr unsigned kCount = 8 * sizeof(Register) / kWordBits;
+    Word words[kCount];
+    __builtin_memcpy(words, &bits, sizeof words);
+    unsigned found = 0;
+    for (unsigned w = 0; w < kCount; ++w) found |= (words[w] != 0 ? 1U : 0U) << w;
+    return found;
 }
 
 // A row of kWords words, in as many registers as it needs.

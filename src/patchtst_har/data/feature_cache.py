@@ -37,6 +37,8 @@ class Features:
     """(n, 56 + outputs of the plug-ins) statistical features, then those of the plug-ins."""
     topo: NDArray[np.float32]
     """(n, 24) topological features."""
+    topo_engines: NDArray[np.str_]
+    """(n,) what computed each row of `topo`, see `patchtst_har.features.TopologyResult`."""
 
 
 class FeatureCache:
@@ -57,7 +59,8 @@ class FeatureCache:
     ) -> Features:
         """Return the features of `windows`, from disk if they are there.
 
-        A damaged entry is logged, computed again and replaced.
+        A damaged entry is logged, computed again and replaced. Features of which some fell back
+        (`topology.on_error`) are not kept: what failed may succeed the next time.
 
         Parameters
         ----------
@@ -72,16 +75,20 @@ class FeatureCache:
         ------
         FeatureError
             If a plug-in fails on a window.
+        MemoryError, MissingDependencyError
+            If the topological features fail, with ``topology.on_error="raise"``.
         OSError
             If an entry cannot be written.
         """
         path = self.folder / f"{cache_key(windows, sample_rate_hz, config)}.npz"
         if path.exists():
             try:
-                return _read_entry(path, len(windows), N_STATISTICAL_FEATURES + config.n_plugin_outputs)
+                return _read_entry(path, len(windows), config)
             except DataError as error:
                 logger.warning("feature cache: %s; computing it again", error)
         features = compute_features(windows, sample_rate_hz, config)
+        if (features.topo_engines != config.topology.engine).any():
+            return features
         write_npz(path, {"stats": features.stats, "topo": features.topo})
         return features
 
@@ -108,17 +115,16 @@ def compute_features(windows: NDArray[np.float32], sample_rate_hz: float, config
     stats = features.compute_extended_statistics_batch(
         windows, sample_rate_hz, config.plugins, n_threads=config.n_threads
     )
-    topo = features.compute_topological_features_batch(
-        windows, sample_rate_hz, config.topology, n_threads=config.n_threads
-    )
-    return Features(stats, topo)
+    topology = features.compute_topology(windows, sample_rate_hz, config.topology, n_threads=config.n_threads)
+    return Features(stats, topology.features, topology.engines)
 
 
-def _read_entry(path: Path, n_windows: int, n_stats: int) -> Features:
+def _read_entry(path: Path, n_windows: int, config: FeatureConfig) -> Features:
     arrays = read_npz(path, ("stats", "topo"))
+    n_stats = N_STATISTICAL_FEATURES + config.n_plugin_outputs
     for name, width in (("stats", n_stats), ("topo", N_TOPOLOGICAL_FEATURES)):
         array = arrays[name]
         if array.shape != (n_windows, width) or array.dtype != np.float32 or not np.isfinite(array).all():
             needed = f"finite float32 of {(n_windows, width)}"
             raise DataError(f"{path}: {name} has shape {array.shape} of {array.dtype}, {needed} is needed")
-    return Features(arrays["stats"], arrays["topo"])
+    return Features(arrays["stats"], arrays["topo"], np.full(n_windows, config.topology.engine))

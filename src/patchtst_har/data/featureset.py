@@ -31,6 +31,8 @@ class FeatureSet:
     """(n, 56), and then the values of the plug-ins, if any are selected."""
     topo: NDArray[np.float32]
     """(n, 24)."""
+    topo_engines: NDArray[np.str_]
+    """(n,) what computed each row of `topo`, see `patchtst_har.features.TopologyResult`."""
     labels: NDArray[np.int64]
     """(n,) index into `classes`."""
     participants: NDArray[np.str_]
@@ -41,7 +43,7 @@ class FeatureSet:
 
     def __post_init__(self) -> None:
         n_windows = len(self.windows)
-        for name in ("times", "stats", "topo", "labels", "participants", "start_ns"):
+        for name in ("times", "stats", "topo", "topo_engines", "labels", "participants", "start_ns"):
             length = len(getattr(self, name))
             if length != n_windows:
                 raise DataError(f"feature set: {name} has {length} rows, but there are {n_windows} windows")
@@ -110,6 +112,7 @@ def load_feature_set(
         times=np.concatenate([times for _, times, _ in parts]),
         stats=np.concatenate([features.stats for _, _, features in parts]),
         topo=np.concatenate([features.topo for _, _, features in parts]),
+        topo_engines=np.concatenate([features.topo_engines for _, _, features in parts]),
         labels=np.concatenate([person.labels for person in people]),
         participants=np.repeat(np.asarray(participants, np.str_), [len(person) for person in people]),
         start_ns=np.concatenate([person.start_ns for person in people]),

@@ -176,6 +176,7 @@ class Evaluation(Record):
     classes: tuple[str, ...]
     split: Split
     n_windows: dict[str, int]
+    topology_engines: dict[str, int] = {}
     raw: Scores
     smoothed: Scores
     causal: tuple[CausalScores, ...] = ()
@@ -277,6 +278,22 @@ class Latency(Record):
     feasible: bool | None
     verdict: str
     host: dict[str, Any]
+
+
+class TopologyExample(Record):
+    """`topology.json`, from `patchtst_har.evaluation.topology_example.topology_example`."""
+
+    participant: str
+    label: str
+    sample_rate_hz: float
+    magnitude: tuple[float, ...]
+    factor: int
+    series: tuple[float, ...]
+    points: tuple[tuple[float, ...], ...]
+    h0: tuple[tuple[float, float], ...]
+    h1: tuple[tuple[float, float], ...]
+    radius: float
+    features: dict[str, float]
 
 
 class MetricLine(Record):

@@ -42,6 +42,7 @@ class Run:
     cross_validation: records.CrossValidation | None
     complexity: records.Complexity | None
     latency: records.Latency | None
+    topology: records.TopologyExample | None
     timeline: pd.DataFrame | None
 
     @classmethod
@@ -66,6 +67,7 @@ class Run:
             cross_validation=reading.read_record(run_dir / "cross_validation.json", records.CrossValidation),
             complexity=reading.read_record(run_dir / "complexity.json", records.Complexity),
             latency=reading.read_record(run_dir / "latency.json", records.Latency),
+            topology=reading.read_record(run_dir / "topology.json", records.TopologyExample),
             timeline=reading.read_table(run_dir / "timeline.csv", _TIMELINE_COLUMNS, ["start", "end"]),
         )
 
@@ -138,6 +140,9 @@ def _figures(run: Run, person: str | None) -> dict[str, str]:
     if run.latency:
         latency = run.latency.model_dump()
         makers.append(("latency", True, lambda: plots.plot_latency(latency)))
+    if run.topology:
+        example = run.topology.model_dump()
+        makers.append(("topology", True, lambda: plots.plot_topology(example)))
     return {name: make() for name, wanted, make in makers if wanted}
 
 

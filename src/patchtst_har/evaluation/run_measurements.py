@@ -1,4 +1,4 @@
-"""What a trained model costs: complexity and latency, written into its run folder."""
+"""What a trained model costs and sees: complexity, latency, a window's topology, in its run folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from patchtst_har.data.featureset import FeatureSet
 from patchtst_har.data.progress import OnProgress
 from patchtst_har.evaluation.complexity import model_complexity
+from patchtst_har.evaluation.topology_example import topology_example, typical_window
 from patchtst_har.files import atomic_write_json
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.models.batches import WindowTensors
@@ -23,7 +24,7 @@ def measure_run(
     n_windows: int = 700,
     on_progress: OnProgress | None = None,
 ) -> LatencyReport:
-    """Write ``complexity.json`` and ``latency.json``.
+    """Write ``complexity.json``, ``latency.json`` and ``topology.json``.
 
     Parameters
     ----------
@@ -44,4 +45,11 @@ def measure_run(
         atomic_write_json(run_dir / "complexity.json", model_complexity(recognizer.model, inputs))
     latency = measure_recognizer(recognizer, features.windows, features.start_ns, n_windows, on_progress)
     atomic_write_json(run_dir / "latency.json", latency.to_dict())
+    row = typical_window(features)
+    label = features.classes[features.labels[row]]
+    config = recognizer.config
+    example = topology_example(
+        features.windows[row], config.data.sample_rate_hz, config.features.topology, label
+    )
+    atomic_write_json(run_dir / "topology.json", {"participant": str(features.participants[row]), **example})
     return latency

@@ -12,8 +12,18 @@ from patchtst_har.features.extended import (
     compute_extended_statistics_batch,
     extended_statistics_names,
 )
+from patchtst_har.features.fallback import (
+    TopologyResult,
+    compute_simplified_topological_features,
+    compute_topology,
+    safe_compute_topo_features,
+)
 from patchtst_har.features.frame import feature_frame
-from patchtst_har.features.names import STATISTICAL_FEATURE_NAMES, TOPOLOGICAL_FEATURE_NAMES
+from patchtst_har.features.names import (
+    SIMPLIFIED_TOPOLOGICAL_FEATURE_NAMES,
+    STATISTICAL_FEATURE_NAMES,
+    TOPOLOGICAL_FEATURE_NAMES,
+)
 from patchtst_har.features.persistence import rips_persistence, rips_persistence_of_distances
 from patchtst_har.features.plugins import (
     compute_plugin_features,
@@ -30,17 +40,21 @@ if TYPE_CHECKING:
     from patchtst_har.features.extractor import FeatureExtractor
 
 __all__ = [
+    "SIMPLIFIED_TOPOLOGICAL_FEATURE_NAMES",
     "STATISTICAL_FEATURE_NAMES",
     "TOPOLOGICAL_FEATURE_NAMES",
     "FeatureExtractor",
+    "TopologyResult",
     "compute_extended_statistics",
     "compute_extended_statistics_batch",
     "compute_plugin_features",
     "compute_plugin_features_batch",
+    "compute_simplified_topological_features",
     "compute_statistical_features",
     "compute_statistical_features_batch",
     "compute_topological_features",
     "compute_topological_features_batch",
+    "compute_topology",
     "extended_statistics_names",
     "feature_frame",
     "feature_outputs",
@@ -48,6 +62,7 @@ __all__ = [
     "registered_features",
     "rips_persistence",
     "rips_persistence_of_distances",
+    "safe_compute_topo_features",
     "takens_embedding",
     "unregister_feature",
 ]

@@ -48,6 +48,7 @@ def takens_embedding(series: NDArray[Any], dimension: int = 3, delay: int = 1) -
     return np.stack([series[k * delay : k * delay + n_points] for k in range(dimension)], axis=1)
 
 
+@lru_cache(maxsize=64)
 def embedding_plan(
     n_samples: int, rate_hz: float, max_points: int, dimension: int, delay_s: float
 ) -> tuple[int, int]:

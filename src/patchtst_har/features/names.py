@@ -30,3 +30,13 @@ TOPOLOGICAL_FEATURE_NAMES: Final[tuple[str, ...]] = (
     *("enclosing_radius", "periodicity"),
 )
 """The 24 columns of `compute_topological_features_batch`."""
+
+SIMPLIFIED_TOPOLOGICAL_FEATURE_NAMES: Final[tuple[str, ...]] = (
+    *("valley_life_1", "valley_life_2", "valley_life_3"),
+    *("valley_total", "valley_mean", "valley_std", "valley_q50", "valley_q90", "valley_entropy"),
+    *("peak_life_1", "peak_life_2", "peak_life_3"),
+    *("peak_total", "peak_mean", "peak_std", "peak_entropy", "peak_count"),
+    *("peak_birth_longest", "peak_death_longest", "peak_birth_max", "peak_death_max", "peak_l2"),
+    *("magnitude_range", "peak_life_1_fraction"),
+)
+"""What `compute_simplified_topological_features` writes to the 24 columns."""

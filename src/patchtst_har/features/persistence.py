@@ -90,35 +90,6 @@ def _bars(
         raise DataError(f"{array.shape}: {error}") from error
 
 
-def pairwise_distances(points: FloatPoints) -> Float32Array:
-    """Return the Euclidean distances (n, n), computed in float64 without cancellation, as float32."""
-    squares = np.zeros((len(points), len(points)))
-    for coordinate in points.T.astype(np.float64):
-        squares += np.square(coordinate[:, np.newaxis] - coordinate)
-    return np.sqrt(squares).astype(np.float32)
-
-
-def enclosing_radius(distances: Float32Array) -> float:
-    """Return the smallest radius around a point that holds all the others; 0 without points."""
-    return float(distances.max(axis=1).min()) if len(distances) else 0.0
-
-
-def bars_of(distances: Float32Array, max_edge: float) -> tuple[Float32Array, Float32Array]:
-    """Return (h0, h1) of a distance matrix as `rips_persistence` does."""
-    if len(distances) < 2 or max_edge <= 0:
-        return np.empty((0, 2), np.float32), np.empty((0, 2), np.float32)
-    from ripser import ripser
-
-    h0, h1 = ripser(distances, maxdim=1, thresh=max_edge, distance_matrix=True)["dgms"]
-    return _finite_bars(h0), _finite_bars(h1)
-
-
-def _finite_bars(bars: NDArray[Any]) -> Float32Array:
-    lasting = bars[np.isfinite(bars[:, 1]) & (bars[:, 1] > bars[:, 0])]
-    ordered: Float32Array = lasting[np.lexsort((lasting[:, 1], lasting[:, 0]))].astype(np.float32)
-    return ordered
-
-
 def _check_points(points: Any) -> None:
     if not isinstance(points, np.ndarray):
         raise TypeError(f"points must be a numpy array, not {type(points).__name__}")

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Literal, overload
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from patchtst_har import _core
 from patchtst_har.features.checks import (
     Float32Array,
+    check_batch_size,
     check_out,
     check_rate,
     check_threads,
     check_window,
     check_windows,
 )
-from patchtst_har.features.embedding import decimate, embedding_plan, takens_embedding
+from patchtst_har.features.embedding import embedding_plan
 from patchtst_har.features.names import TOPOLOGICAL_FEATURE_NAMES
-from patchtst_har.features.persistence import bars_of, enclosing_radius, pairwise_distances
+from patchtst_har.features.ripser_engine import ripser_features
 from patchtst_har.features.threads import run_in_chunks
 
 if TYPE_CHECKING:
     from patchtst_har.config import TopologyConfig
 
-_LASTING_FRACTION = 0.05
+STAGES: Final = ("magnitude", "decimation", "embedding", "persistence", "summary")
+"""The stages whose times `compute_topological_features` measures."""
 
 
 @overload
@@ -56,7 +58,7 @@ def compute_topological_features(
     sr : float, default 100.0
         Sampling rate in Hz.
     config : TopologyConfig, optional
-        Number of points, dimension and delay of the embedding; None takes the defaults.
+        Engine; number of points, dimension and delay of the embedding. None takes the defaults.
     profile : bool, default False
         Also return the measured time of each stage.
 
@@ -67,12 +69,16 @@ def compute_topological_features(
         enclosing radius are in g. All are 0 when fewer than two distinct points can be embedded.
     times : dict of str to float
         Only with `profile`: seconds spent in `magnitude`, `decimation`, `embedding`, `persistence` and
-        `summary`.
+        `summary`, measured inside the engine.
 
     Raises
     ------
     DataError
         If shape, dtype, memory order or sampling rate are not as above.
+    MemoryError
+        If the diagrams of this cloud need more memory than there is.
+    MissingDependencyError
+        If the engine is ripser and it is not installed.
     TypeError
         If `window` is not a numpy array.
 
@@ -85,8 +91,11 @@ def compute_topological_features(
     counts lifetimes above 5 % of the enclosing radius. Standard deviations are population ones, quantiles
     interpolate linearly.
     """
-    features, times = _features_of(check_window(window), check_rate(sr), config or _default_config())
-    return (features, times) if profile else features
+    window = check_window(window)
+    features = np.empty((1, len(TOPOLOGICAL_FEATURE_NAMES)), np.float32)
+    settings = config or default_config()
+    seconds = _ENGINES[settings.engine](window[np.newaxis], check_rate(sr), settings, features)
+    return (features[0], dict(zip(STAGES, seconds, strict=True))) if profile else features[0]
 
 
 def compute_topological_features_batch(
@@ -96,6 +105,7 @@ def compute_topological_features_batch(
     *,
     n_threads: int = 1,
     out: Float32Array | None = None,
+    batch_size: int | None = None,
 ) -> Float32Array:
     """Return the 24 topological features of many windows; see `compute_topological_features`.
 
@@ -106,12 +116,15 @@ def compute_topological_features_batch(
     sr : float, default 100.0
         Sampling rate in Hz.
     config : TopologyConfig, optional
-        Number of points, dimension and delay of the embedding; None takes the defaults.
+        Engine; number of points, dimension and delay of the embedding. None takes the defaults.
     n_threads : int, default 1
-        Threads over which the windows are split; the result does not depend on it. The `ripser` engine
-        holds Python's global lock, so more threads do not make it faster: use processes.
+        Threads over which the windows are split; the result does not depend on it. The native engine
+        releases Python's global lock; ripser holds it, so more threads do not make it faster: use processes.
     out : ndarray of float32, shape (n_windows, 24), C order, optional
         Written to and returned; must not share memory with `windows`.
+    batch_size : int, optional
+        Most windows between two returns to Python, where an interrupt (Ctrl-C) takes effect; None computes
+        all at once. The result does not depend on it.
 
     Returns
     -------
@@ -121,101 +134,52 @@ def compute_topological_features_batch(
     Raises
     ------
     DataError
-        If an array's shape, dtype or memory order, the sampling rate or `n_threads` are not as above.
+        If an array's shape, dtype or memory order, the sampling rate, `n_threads` or `batch_size` are not
+        as above.
+    MemoryError, MissingDependencyError
+        As `compute_topological_features`; then `out` may be filled in part.
     TypeError
-        If an array is not a numpy array, or `n_threads` not an integer.
+        If an array is not a numpy array, or `n_threads` or `batch_size` not an integer.
     """
     windows = check_windows(windows)
     rate_hz = check_rate(sr)
     n_threads = check_threads(n_threads)
-    settings = config or _default_config()
+    batch_size = check_batch_size(batch_size)
+    settings = config or default_config()
+    engine = _ENGINES[settings.engine]
     features = check_out(out, len(windows), len(TOPOLOGICAL_FEATURE_NAMES), windows)
+    for start in range(0, len(windows), batch_size or max(len(windows), 1)):
+        stop = start + (batch_size or len(windows))
+        some, their_features = windows[start:stop], features[start:stop]
 
-    def fill(rows: slice) -> None:
-        for window, row in zip(windows[rows], features[rows], strict=True):
-            row[:] = _features_of(window, rate_hz, settings)[0]
+        def fill(rows: slice, some: Any = some, their_features: Any = their_features) -> None:
+            engine(some[rows], rate_hz, settings, their_features[rows])
 
-    run_in_chunks(fill, len(windows), n_threads)
+        run_in_chunks(fill, len(some), n_threads)
     return features
 
 
-def _default_config() -> TopologyConfig:
+def _native_features(
+    windows: Float32Array, rate_hz: float, config: TopologyConfig, out: Float32Array
+) -> tuple[float, ...]:
+    """Write the features of checked windows to `out`; return the seconds of each stage, over all windows."""
+    n_samples = windows.shape[1]
+    factor, delay = embedding_plan(n_samples, rate_hz, config.max_points, config.dimension, config.delay_s)
+    # A delay as long as the window leaves no points, however long it is.
+    return _core.topological_features(windows, factor, config.dimension, min(delay, n_samples), out)
+
+
+_ENGINES: Final[
+    dict[str, Callable[[Float32Array, float, TopologyConfig, Float32Array], tuple[float, ...]]]
+] = {
+    "native": _native_features,
+    "ripser": ripser_features,
+}
+
+
+@cache
+def default_config() -> TopologyConfig:
+    """Return the default settings; imported late, so that importing features loads no pydantic."""
     from patchtst_har.config import TopologyConfig
 
     return TopologyConfig()
-
-
-def _features_of(
-    window: Float32Array, rate_hz: float, config: TopologyConfig
-) -> tuple[Float32Array, dict[str, float]]:
-    """Return the features of a checked window and the seconds of each stage."""
-    clock = [time.perf_counter()]
-    magnitude = _core.magnitude(window)
-    clock.append(time.perf_counter())
-    factor, delay = embedding_plan(
-        len(magnitude), rate_hz, config.max_points, config.dimension, config.delay_s
-    )
-    series = decimate(magnitude, factor)
-    # Rounded about its mean, the series keeps small lifetimes precise and equal samples equal.
-    series = (series - series.mean()).astype(np.float32)
-    clock.append(time.perf_counter())
-    points = np.unique(takens_embedding(series, config.dimension, delay), axis=0)
-    clock.append(time.perf_counter())
-    distances = pairwise_distances(points)
-    radius = enclosing_radius(distances)
-    h0, h1 = bars_of(distances, radius)
-    clock.append(time.perf_counter())
-    features = np.array([*_h0_summary(h0), *_h1_summary(h1, radius)], np.float32)
-    clock.append(time.perf_counter())
-    stages = ("magnitude", "decimation", "embedding", "persistence", "summary")
-    return features, dict(zip(stages, np.diff(clock).tolist(), strict=True))
-
-
-def _h0_summary(bars: Float32Array) -> list[float]:
-    lifetimes = _lifetimes(bars)
-    if not len(lifetimes):
-        return [0.0] * 9
-    q50, q90 = np.quantile(lifetimes, [0.5, 0.9])
-    return [
-        *_longest_three(lifetimes),
-        *(float(lifetimes.sum()), float(lifetimes.mean()), float(lifetimes.std())),
-        *(float(q50), float(q90)),
-        _entropy(lifetimes),
-    ]
-
-
-def _h1_summary(bars: Float32Array, radius: float) -> list[float]:
-    """Return the features from `h1_life_1` to `periodicity`."""
-    lifetimes = _lifetimes(bars)
-    if not len(lifetimes):
-        return [0.0] * 13 + [radius, 0.0]
-    # The bars come sorted by birth, and argmax takes the first of equals.
-    longest = int(np.argmax(lifetimes))
-    return [
-        *_longest_three(lifetimes),
-        *(float(lifetimes.sum()), float(lifetimes.mean()), float(lifetimes.std())),
-        _entropy(lifetimes),
-        float(np.count_nonzero(lifetimes > _LASTING_FRACTION * radius)),
-        *(float(bars[longest, 0]), float(bars[longest, 1])),
-        *(float(bars[:, 0].max()), float(bars[:, 1].max())),
-        float(np.sqrt(np.square(lifetimes).sum())),
-        radius,
-        float(lifetimes[longest]) / radius,
-    ]
-
-
-def _lifetimes(bars: Float32Array) -> NDArray[np.float64]:
-    ends = bars.astype(np.float64)
-    return ends[:, 1] - ends[:, 0]
-
-
-def _longest_three(lifetimes: NDArray[np.float64]) -> list[float]:
-    longest: list[float] = np.sort(lifetimes)[::-1][:3].tolist()
-    return longest + [0.0] * (3 - len(longest))
-
-
-def _entropy(lifetimes: NDArray[np.float64]) -> float:
-    if len(lifetimes) < 2:
-        return 0.0
-    fractions = lifetimes / lifetimes.sum()
-    return float(-(fractions * np.log(fractions)).sum() / np.log(len(fractions)))

@@ -17,7 +17,7 @@ from patchtst_har.data.progress import OnProgress
 from patchtst_har.data.times import check_clock, time_features
 from patchtst_har.data.windows import cut_windows
 from patchtst_har.errors import DataError, ModelFolderError
-from patchtst_har.features import compute_extended_statistics_batch, compute_topological_features_batch
+from patchtst_har.features import compute_extended_statistics_batch, compute_topology
 from patchtst_har.inference.probabilities import BATCH_SIZE, predict_probabilities
 from patchtst_har.inference.smooth import decide, hop_s, sequences_of
 from patchtst_har.inference.timeline import build_timeline, decision_spans
@@ -160,7 +160,7 @@ class Recognizer:
             stats = compute_extended_statistics_batch(windows, rate, plugins, n_threads=threads)
         if config.model.n_topo_features:
             topology = config.features.topology
-            topo = compute_topological_features_batch(windows, rate, topology, n_threads=threads)
+            topo = compute_topology(windows, rate, topology, n_threads=threads).features
         return WindowTensors(
             torch.from_numpy(windows),
             torch.from_numpy(self._times(n, start_ns)),

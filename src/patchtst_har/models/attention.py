@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
 import torch
-import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor
+
+import patchtst_har.models.attention_op  # noqa: F401 - registers the operators
+from patchtst_har.models.attention_plain import (
+    check_shapes,
+    plain_attention,
+    rope_attention_weights,
+    rotate,
+)
+
+__all__ = [
+    "attention_backend",
+    "precompute_freqs_cis",
+    "rope_attention",
+    "rope_attention_weights",
+    "rotate",
+    "use_attention_backend",
+]
+
+Backend = Literal["auto", "torch", "cpu", "triton"]
+_BACKENDS = ("auto", "torch", "cpu", "triton")
+_FUSED_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+TRITON_MAX_HEAD_DIM = 128
+"""Above it a block of the Triton kernels does not fit in the registers."""
+
+_override: Backend = "auto"
 
 
 def precompute_freqs_cis(head_dim: int, n_tokens: int, base: float = 10000.0) -> tuple[Tensor, Tensor]:
@@ -40,28 +70,33 @@ def precompute_freqs_cis(head_dim: int, n_tokens: int, base: float = 10000.0) ->
     return angles.cos().float(), angles.sin().float()
 
 
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotate the adjacent pairs (2i, 2i+1) of `x` (..., N, H, d) by the tables (N, d / 2)."""
-    even, odd = x[..., 0::2], x[..., 1::2]
-    cos, sin = cos[:, None, :], sin[:, None, :]
-    return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2)
-
-
 def rope_attention(
-    qkv: Tensor, cos: Tensor, sin: Tensor, *, dropout_p: float = 0.0, training: bool = False
+    qkv: Tensor,
+    cos: Tensor,
+    sin: Tensor,
+    *,
+    dropout_p: float = 0.0,
+    training: bool = False,
+    backend: Backend = "auto",
 ) -> Tensor:
     """Rotate queries and keys, then attend: softmax(q kᵀ / √d) v, without a mask.
 
     Parameters
     ----------
     qkv : Tensor, shape (B, N, 3, H, d)
-        Queries, keys and values as the linear layer leaves them.
+        Queries, keys and values as the linear layer leaves them. The fused kernels compute bfloat16 and
+        float16 in float32 and return the dtype they were given.
     cos, sin : Tensor, shape (N, d / 2)
         Tables of `precompute_freqs_cis`.
     dropout_p : float
-        Dropout probability of the attention weights; in force only if `training`.
+        Dropout probability of the attention weights, at least 0 and below 1; in force only if `training`.
+        The fused kernels take it to the nearest of 65536 steps, and their pattern depends on one number
+        drawn from torch's generator, not on device, instruction set or number of threads.
     training : bool
         Whether dropout is in force.
+    backend : {"auto", "torch", "cpu", "triton"}
+        ``auto`` takes what `attention_backend` says. ``torch`` is plain torch; ``cpu`` and ``triton`` are
+        the fused operator ``patchtst_har::rope_attention`` on tensors of the CPU and of CUDA.
 
     Returns
     -------
@@ -70,30 +105,91 @@ def rope_attention(
     Raises
     ------
     ValueError
-        If the shapes do not fit; the message gives them.
+        If the shapes do not fit, the probability is out of range, or a fused backend is asked for what it
+        does not do; the message names it.
     """
-    q, k, v = _rotated(qkv, cos, sin)
-    out = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout_p if training else 0.0)
-    return out.transpose(1, 2)
+    if not 0.0 <= dropout_p < 1.0:
+        raise ValueError(f"dropout_p must be at least 0 and below 1, got {dropout_p}")
+    dropped = dropout_p if training else 0.0
+    if backend == "auto":
+        backend = _override
+    if backend == "auto":
+        backend = attention_backend(qkv, cos, sin)
+    elif backend != "torch":
+        _check_backend(backend, qkv, cos, sin)
+    if backend == "torch":
+        check_shapes(qkv, cos, sin)
+        return plain_attention(qkv, cos, sin, dropped)
+    seed = torch.randint(2**63 - 1, (1,), device=qkv.device) if dropped else None
+    out: Tensor
+    if qkv.dtype is torch.float32 and cos.dtype is torch.float32 and sin.dtype is torch.float32:
+        out, _ = torch.ops.patchtst_har.rope_attention.default(qkv, cos, sin, seed, dropped)
+        return out
+    out, _ = torch.ops.patchtst_har.rope_attention.default(
+        qkv.float(), cos.float(), sin.float(), seed, dropped
+    )
+    return out.to(qkv.dtype)
 
 
-def rope_attention_weights(qkv: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Return the attention weights (B, H, N, N) that `rope_attention` applies (no dropout)."""
-    q, k, _ = _rotated(qkv, cos, sin)
-    scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
-    weights: Tensor = scores.softmax(dim=-1)
-    return weights
+def attention_backend(qkv: Tensor, cos: Tensor, sin: Tensor) -> Literal["torch", "cpu", "triton"]:
+    """Return which backend ``auto`` takes for these tensors.
+
+    ``cpu`` for tensors of the CPU and ``triton`` for tensors of CUDA, if they are float32, bfloat16 or
+    float16 and the tables need no gradient; for CUDA also only if Triton is installed and d is at most 128.
+    ``torch`` for everything else: float64, trainable tables, other devices.
+    """
+    fused = _fused_backend(qkv.device.type)
+    if fused is None or _obstacle(fused, qkv, cos, sin) is not None:
+        return "torch"
+    return fused
 
 
-def _rotated(qkv: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return q, k rotated and v, each (B, H, N, d)."""
-    if qkv.ndim != 5 or qkv.shape[2] != 3 or qkv.shape[4] % 2:
-        raise ValueError(f"qkv must be (B, N, 3, H, d) with d even, got {tuple(qkv.shape)}")
-    tables = (qkv.shape[1], qkv.shape[4] // 2)
-    if tuple(cos.shape) != tables or tuple(sin.shape) != tables:
-        raise ValueError(
-            f"cos {tuple(cos.shape)} and sin {tuple(sin.shape)} must be {tables} for qkv {tuple(qkv.shape)}"
-        )
-    q, k, v = qkv.unbind(2)
-    q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-    return q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+@contextmanager
+def use_attention_backend(backend: Backend) -> Iterator[None]:
+    """Take `backend` wherever ``auto`` is asked for, in this process, while inside.
+
+    For comparisons, for second derivatives, and for exporters that do not know the fused operator.
+    """
+    global _override
+    if backend not in _BACKENDS:
+        raise ValueError(f"backend must be one of {', '.join(_BACKENDS)}, got {backend!r}")
+    before = _override
+    _override = backend
+    try:
+        yield
+    finally:
+        _override = before
+
+
+@functools.cache
+def _has_triton() -> bool:
+    return importlib.util.find_spec("triton") is not None
+
+
+def _fused_backend(device_type: str) -> Literal["cpu", "triton"] | None:
+    if device_type == "cpu":
+        return "cpu"
+    return "triton" if device_type == "cuda" and _has_triton() else None
+
+
+def _obstacle(fused: str, qkv: Tensor, cos: Tensor, sin: Tensor) -> str | None:
+    """Return what stands in the way of a fused kernel, None if nothing does."""
+    if qkv.dtype not in _FUSED_DTYPES:
+        return f"qkv is {qkv.dtype}"
+    if cos.requires_grad or sin.requires_grad:
+        return "the tables need a gradient"
+    if fused == "triton" and qkv.shape[-1] > TRITON_MAX_HEAD_DIM:
+        return f"d is {qkv.shape[-1]}, above {TRITON_MAX_HEAD_DIM}"
+    return None
+
+
+def _check_backend(backend: str, qkv: Tensor, cos: Tensor, sin: Tensor) -> None:
+    if backend not in _BACKENDS:
+        raise ValueError(f"backend must be one of {', '.join(_BACKENDS)}, got {backend!r}")
+    if backend == "triton" and not _has_triton():
+        raise ValueError("backend is 'triton', but the package triton is not installed")
+    if _fused_backend(qkv.device.type) != backend:
+        raise ValueError(f"backend is {backend!r}, but qkv is on {qkv.device}")
+    obstacle = _obstacle(backend, qkv, cos, sin)
+    if obstacle is not None:
+        raise ValueError(f"backend is {backend!r}, but {obstacle}")

@@ -11,6 +11,7 @@ from patchtst_har.models.attention import precompute_freqs_cis
 from patchtst_har.models.components.classifier import ClassifierHead
 from patchtst_har.models.components.embedding import FeatureEmbedding, PatchEmbedding, TimeEmbedding
 from patchtst_har.models.components.transformer import RoPETransformerEncoderLayer
+from patchtst_har.models.dropout import Dropout
 
 
 def cut_patches(windows: Tensor, patch_len: int) -> Tensor:
@@ -70,7 +71,7 @@ class PatchTSTClassifier(nn.Module):
         self.time_embedding = (
             TimeEmbedding(config.n_time_features, d_model) if config.n_time_features else None
         )
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.layers = nn.ModuleList(
             RoPETransformerEncoderLayer(d_model, config.n_heads, config.dropout, config.d_ff)
             for _ in range(config.n_layers)

@@ -208,6 +208,11 @@ class Stream:
             return decisions
 
     @property
+    def n_pending(self) -> int:
+        """Windows that wait to be decided."""
+        return len(self._backlog)
+
+    @property
     def stats(self) -> StreamStats:
         """Counts so far."""
         with self._lock:

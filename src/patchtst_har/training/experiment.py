@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.data.featureset import FeatureSet, load_feature_set
 from patchtst_har.data.prepared import PreparedDataset
 from patchtst_har.data.progress import OnProgress, under
 from patchtst_har.data.splits import Split, split_participants
 from patchtst_har.errors import DataError
+from patchtst_har.features.fallback import engine_counts
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class ExperimentData:
         return cls(split, load("train", split.train), load("val", split.val), test)
 
     def describe(self) -> dict[str, Any]:
-        """Return the provenance of the split and the number of windows in it (JSON-ready)."""
+        """Return the split, its number of windows, and what computed their topology (JSON-ready)."""
         return {
             "split": {**self.split.to_dict(), "fingerprint": self.split.fingerprint},
             "n_windows": {
@@ -66,6 +69,11 @@ class ExperimentData:
                 "val": len(self.val),
                 "test": 0 if self.test is None else len(self.test),
             },
+            "topology_engines": engine_counts(
+                np.concatenate(
+                    [part.topo_engines for part in (self.train, self.val, self.test) if part is not None]
+                )
+            ),
         }
 
     def fingerprint(self, config: ExperimentConfig) -> str:

@@ -94,7 +94,9 @@ class TrainingLoop:
         return progress
 
     def _trainee(self, model: PatchTSTClassifier, n_windows: int) -> Trainee:
-        optimizer = AdamW(model.parameters(), lr=self.config.lr, weight_decay=self.config.weight_decay)
+        # Fused: one call for all parameters, which are many and small.
+        rate, decay = self.config.lr, self.config.weight_decay
+        optimizer = AdamW(model.parameters(), lr=rate, weight_decay=decay, fused=True)
         n_steps = self.config.epochs * -(-n_windows // self.config.batch_size)
         scheduler = warmup_cosine(optimizer, n_steps, self.config.warmup_fraction)
         return Trainee(model, optimizer, scheduler, torch.Generator().manual_seed(self.seed))

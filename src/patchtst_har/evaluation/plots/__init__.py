@@ -7,6 +7,7 @@ from patchtst_har.evaluation.plots.learning import plot_learning_curves
 from patchtst_har.evaluation.plots.persons import plot_persons
 from patchtst_har.evaluation.plots.prediction import plot_daily_minutes, plot_days, plot_probabilities
 from patchtst_har.evaluation.plots.timeline import plot_timelines
+from patchtst_har.evaluation.plots.topology import plot_topology
 
 __all__ = [
     "plot_confusions",
@@ -18,4 +19,5 @@ __all__ = [
     "plot_probabilities",
     "plot_reliability",
     "plot_timelines",
+    "plot_topology",
 ]

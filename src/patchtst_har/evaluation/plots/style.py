@@ -74,6 +74,15 @@ def new_figure(
     return figure, figure.subplots(**grid)
 
 
+def new_mosaic(
+    width_in: float, height_in: float, mosaic: Any, **options: Any
+) -> tuple[Figure, dict[str, Any]]:
+    """Return a figure outside pyplot and its axes by name, laid out as `mosaic` shows."""
+    figure = Figure(figsize=(width_in, height_in), layout="constrained")
+    FigureCanvasSVG(figure)
+    return figure, figure.subplot_mosaic(mosaic, **options)
+
+
 def add_grid(axes: Axes, axis: Any = "both") -> None:
     """Draw a light grid along `axis`."""
     axes.grid(visible=True, axis=axis)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from patchtst_har.models.dropout import Dropout
+
 
 class ClassifierHead(nn.Module):
     """Normalise the tokens, average them, project to logits.
@@ -19,7 +21,7 @@ class ClassifierHead(nn.Module):
     def __init__(self, d_model: int, num_classes: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(d_model)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.project = nn.Linear(d_model, num_classes)
 
     def forward(self, tokens: Tensor, offset: Tensor | None = None) -> Tensor:

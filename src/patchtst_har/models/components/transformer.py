@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from patchtst_har.models.attention import rope_attention, rope_attention_weights
+from patchtst_har.models.dropout import Dropout
 
 
 class RoPETransformerEncoderLayer(nn.Module):
@@ -41,9 +42,9 @@ class RoPETransformerEncoderLayer(nn.Module):
         self.norm_feed_forward = nn.LayerNorm(d_model)
         d_ff = d_ff or 4 * d_model
         self.feed_forward = nn.Sequential(
-            nn.Linear(d_model, d_ff), nn.GELU(), nn.Dropout(dropout), nn.Linear(d_ff, d_model)
+            nn.Linear(d_model, d_ff), nn.GELU(), Dropout(dropout), nn.Linear(d_ff, d_model)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.last_attn: Tensor | None = None
 
     def forward(self, x: Tensor, freqs_cis: tuple[Tensor, Tensor], return_attn: bool = False) -> Tensor:

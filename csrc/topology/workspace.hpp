@@ -1,0 +1,58 @@
+// Memory and filters that are reused from window to window. One workspace serves one thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "persistence/rips.hpp"
+
+namespace patchtst_har::topology {
+
+// How a window becomes a cloud of points: every `factor`-th sample of the filtered magnitude is kept, and a
+// point is `dimension` of them, `delay` apart. All are at least 1.
+struct Embedding {
+    std::size_t factor, dimension, delay;
+};
+
+// How many points become of a window.
+std::size_t count_points(std::size_t n_samples, const Embedding& embedding);
+
+// What depends on the length of a window and its embedding alone.
+class Plan {
+  public:
+    Plan(std::size_t n_samples, const Embedding& embedding);
+
+    [[nodiscard]] bool is_for(std::size_t n_samples, const Embedding& embedding) const;
+    [[nodiscard]] std::size_t n_samples() const { return n_samples_; }
+    [[nodiscard]] const Embedding& embedding() const { return embedding_; }
+    [[nodiscard]] std::size_t n_kept() const { return n_kept_; }
+    [[nodiscard]] std::size_t n_points() const { return n_points_; }
+    // Of the low-pass filter, an odd number; none without decimation.
+    [[nodiscard]] const std::vector<double>& taps() const { return taps_; }
+
+  private:
+    std::size_t n_samples_;
+    Embedding embedding_;
+    std::size_t n_kept_, n_points_;
+    std::vector<double> taps_;
+};
+
+class Workspace {
+  public:
+    // Returns the plan, made unless it is one of those used last, with the buffers below large enough for it.
+    const Plan& plan(std::size_t n_samples, const Embedding& embedding);
+
+    std::vector<float> magnitude;
+    std::vector<double> mirrored;  // the magnitude, continued at both ends
+    std::vector<double> kept;      // after decimation
+    std::vector<float> points;
+    std::vector<double> lifetimes, sorted_lifetimes;
+    std::vector<persistence::Bar> valleys, peaks;  // of the magnitude
+    std::vector<std::size_t> order, parents;
+
+  private:
+    std::vector<std::unique_ptr<Plan>> recent_;  // last used first
+};
+
+}  // namespace patchtst_har::topology

@@ -1,0 +1,86 @@
+"""One real window with its cloud of points, diagrams and features: what the report draws."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from patchtst_har import _core
+from patchtst_har.config import TopologyConfig
+from patchtst_har.data.featureset import FeatureSet
+from patchtst_har.features import (
+    TOPOLOGICAL_FEATURE_NAMES,
+    compute_topological_features,
+    rips_persistence,
+    takens_embedding,
+)
+from patchtst_har.features.checks import Float32Array
+from patchtst_har.features.embedding import decimate, embedding_plan
+
+_PERIODICITY = TOPOLOGICAL_FEATURE_NAMES.index("periodicity")
+
+
+def topology_example(
+    window: Float32Array, sample_rate_hz: float, config: TopologyConfig, label: str
+) -> dict[str, Any]:
+    """Return the stages from a window to its features (JSON-ready).
+
+    Parameters
+    ----------
+    window : ndarray of float32, shape (n_samples, 3)
+        In g.
+    sample_rate_hz : float
+        Its sampling rate.
+    config : TopologyConfig
+        Settings of the features.
+    label : str
+        What to call the window.
+
+    Returns
+    -------
+    dict
+        ``label``; ``sample_rate_hz``; ``magnitude`` (n_samples,); ``factor`` of the decimation and the
+        ``series`` after it, centred; ``points`` (n, dimension); ``h0``, ``h1`` (k, 2); ``radius``;
+        ``features`` by name.
+    """
+    magnitude = _core.magnitude(window)
+    factor, delay = embedding_plan(
+        len(magnitude), sample_rate_hz, config.max_points, config.dimension, config.delay_s
+    )
+    series = decimate(magnitude, factor)
+    series = (series - series.mean()).astype(np.float32)
+    points = np.ascontiguousarray(takens_embedding(series, config.dimension, delay))
+    h0, h1 = rips_persistence(points)
+    features = compute_topological_features(window, sample_rate_hz, config)
+    named = dict(zip(TOPOLOGICAL_FEATURE_NAMES, features.tolist(), strict=True))
+    return {
+        "label": label,
+        "sample_rate_hz": sample_rate_hz,
+        "magnitude": magnitude.tolist(),
+        "factor": factor,
+        "series": series.tolist(),
+        "points": points.tolist(),
+        "h0": h0.tolist(),
+        "h1": h1.tolist(),
+        "radius": named["enclosing_radius"],
+        "features": named,
+    }
+
+
+def typical_window(features: FeatureSet) -> int:
+    """Return the row of a typical window of a periodic activity.
+
+    It is of the first class whose name holds "walk", or, if none with windows does, of the class with the
+    highest median periodicity; of that class, the window whose periodicity is nearest to the median.
+    """
+    periodicity = features.topo[:, _PERIODICITY].astype(np.float64)
+    rows_of = {
+        label: np.flatnonzero(features.labels == label) for label in np.unique(features.labels).tolist()
+    }
+    walking = [label for label in rows_of if "walk" in features.classes[label].lower()]
+    label = (
+        walking[0] if walking else max(rows_of, key=lambda one: float(np.median(periodicity[rows_of[one]])))
+    )
+    rows = rows_of[label]
+    return int(rows[np.argmin(np.abs(periodicity[rows] - np.median(periodicity[rows])))])
