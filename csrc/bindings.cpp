@@ -8,26 +8,23 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <stdexcept>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "attention/attention.hpp"
 #include "cpu/isa.hpp"
+#include "model/engine.hpp"
 #include "persistence/rips.hpp"
 #include "statistics/statistics.hpp"
-#include "stream/causal_smoother.hpp"
-#include "stream/window_buffer.hpp"
 #include "topology/topology.hpp"
 
 namespace attention = patchtst_har::attention;
 namespace cpu = patchtst_har::cpu;
+namespace model = patchtst_har::model;
 namespace persistence = patchtst_har::persistence;
 namespace py = pybind11;
 namespace statistics = patchtst_har::statistics;
-namespace stream = patchtst_har::stream;
 namespace topology = patchtst_har::topology;
 
 namespace {
@@ -271,212 +268,186 @@ void drop_values(Address values, std::size_t n, std::uint64_t seed, std::uint32_
     require(threshold < 65536, "threshold must be below 65536");
     const py::gil_scoped_release released;
     attention::drop_values(floats(values), n, {seed, threshold}, mutable_floats(result), n_threads);
+}
 
-    using DoubleArray = py::array_t<double, py::array::c_style>;
-    using Int64Array = py::array_t<std::int64_t, py::array::c_style>;
+using InputShapes = std::array<std::vector<py::ssize_t>, model::kInputs>;
 
-    // Handing the lock of Python over and back costs more than feeding so few samples.
-    constexpr std::size_t kMostSamplesUnderLock = 64;
+// The engine with what its inputs look like from outside, one window at a time.
+struct BoundEngine {
+    BoundEngine(const InputShapes& input_shapes, std::size_t n_block_windows)
+        : shapes(input_shapes), engine(sizes_of(input_shapes), n_block_windows) {}
 
-    std::size_t feed(stream::WindowBuffer & buffer, const FloatArray& samples,
-                     const std::optional<Int64Array>& stamps_ns, std::size_t first) {
-        require(samples.ndim() == 2 && samples.shape(1) == stream::kAxes, "samples must have shape (n, 3)");
-        const std::size_t n = extent(samples, 0);
-        require(first <= n, "first must not lie behind the samples");
-        require(!stamps_ns || (stamps_ns->ndim() == 1 && extent(*stamps_ns, 0) == n),
-                "stamps_ns must have shape (n,)");
-        const float* values = samples.data();
-        const std::int64_t* stamps = stamps_ns ? stamps_ns->data() : nullptr;
-        if (n - first <= kMostSamplesUnderLock) return buffer.feed(values, stamps, first, n);
+    static std::array<std::size_t, model::kInputs> sizes_of(const InputShapes& shapes) {
+        std::array<std::size_t, model::kInputs> sizes{};
+        for (std::size_t i = 0; i < sizes.size(); ++i) {
+            sizes[i] = 1;
+            for (const py::ssize_t length : shapes[i]) {
+                require(length >= 0, "lengths must not be negative");
+                sizes[i] *= static_cast<std::size_t>(length);
+            }
+        }
+        return sizes;
+    }
+
+    [[nodiscard]] bool fits(std::size_t input, const FloatArray& array, py::ssize_t n_windows) const {
+        if (engine.input_size(input) == 0) return true;
+        const auto& shape = shapes[input];
+        return array.ndim() == static_cast<py::ssize_t>(shape.size()) + 1 && array.shape(0) == n_windows &&
+               std::equal(shape.begin(), shape.end(), array.shape() + 1);
+    }
+
+    void run(const FloatArray& patches, const FloatArray& times, const FloatArray& stats,
+             const FloatArray& topo, FloatArray& out) {
+        require(out.ndim() == 2 && extent(out, 1) == engine.n_outputs(),
+                "out must have shape (n, n_outputs)");
+        const std::array<const FloatArray*, model::kInputs> arrays{&patches, &times, &stats, &topo};
+        std::array<const float*, model::kInputs> inputs{};
+        for (std::size_t i = 0; i < inputs.size(); ++i) {
+            require(fits(i, *arrays[i], out.shape(0)), "an input has the wrong shape");
+            inputs[i] = arrays[i]->data();
+        }
+        float* outputs = out.mutable_data();
+        const std::size_t n_windows = extent(out, 0);
         const py::gil_scoped_release released;
-        return buffer.feed(values, stamps, first, n);
+        engine.run(inputs, n_windows, outputs);
     }
 
-    std::size_t feed_sample(stream::WindowBuffer & buffer, float x, float y, float z, std::int64_t stamp_ns,
-                            std::size_t first) {
-        require(first <= 1, "first must not lie behind the sample");
-        const std::array<float, stream::kAxes> sample{x, y, z};
-        return buffer.feed(sample.data(), &stamp_ns, first, 1);
-    }
+    InputShapes shapes;
+    model::Engine engine;
+};
 
-    // A view of the buffer's own memory, which it keeps alive.
-    FloatArray window_view(const py::object& self) {
-        const auto& buffer = self.cast<const stream::WindowBuffer&>();
-        require(buffer.ready(), "no window is complete");
-        const auto n = static_cast<py::ssize_t>(buffer.options().window_size);
-        return FloatArray({n, static_cast<py::ssize_t>(stream::kAxes)}, buffer.window(), self);
-    }
+// Buffer, offset, outer and inner stride.
+using PlaceTuple = std::array<std::size_t, 4>;
 
-    py::tuple place_of(const stream::WindowBuffer& buffer) {
-        const auto& place = buffer.place();
-        return py::make_tuple(place.start_ns, place.stretch, place.number, place.restarts);
-    }
+model::Place place(const PlaceTuple& values) {
+    return {values[0], values[1], values[2], values[3]};
+}
 
-    py::dict counts_of(const stream::WindowBuffer& buffer) {
-        const auto& counts = buffer.state().counts;
-        py::dict result;
-        result["n_samples"] = counts.n_samples;
-        result["n_nonfinite"] = counts.n_nonfinite;
-        result["n_zero"] = counts.n_zero;
-        result["n_repeated_stamps"] = counts.n_repeated_stamps;
-        result["n_gaps"] = counts.n_gaps;
-        result["n_jumps"] = counts.n_jumps;
-        return result;
-    }
+const float* vector_of(const FloatArray& values, std::size_t n, const char* message) {
+    require(values.ndim() == 1 && extent(values, 0) == n, message);
+    return values.data();
+}
 
-    // The numbers of a state, in one order for reading and for writing.
-    template <typename State>
-    auto numbers_of(State & state) {
-        auto& counts = state.counts;
-        return std::array{
-            &counts.n_samples,    &counts.n_nonfinite, &counts.n_zero,           &counts.n_repeated_stamps,
-            &counts.n_gaps,       &counts.n_jumps,     &state.previous.stamp_ns, &state.current.stamp_ns,
-            &state.start_ns,      &state.next_point,   &state.stretch,           &state.last_stamp_ns,
-            &state.last_place_ns, &state.n_same_stamp, &state.span_start_ns,     &state.n_span,
-            &state.n_unstamped};
-    }
+model::Activation activation_of(const std::string& name) {
+    if (name == "none") return model::Activation::kNone;
+    if (name == "relu") return model::Activation::kRelu;
+    require(name == "gelu", "activation must be none, relu or gelu");
+    return model::Activation::kGelu;
+}
 
-    // All numbers, whether there is a last stamp and a stretch; the last two samples and the points kept.
-    py::tuple buffer_state(const stream::WindowBuffer& buffer) {
-        const stream::BufferState& state = buffer.state();
-        std::vector<std::int64_t> numbers;
-        for (const std::int64_t* number : numbers_of(state)) numbers.push_back(*number);
-        numbers.push_back(state.has_stamp ? 1 : 0);
-        numbers.push_back(state.in_stretch ? 1 : 0);
-        FloatArray points(
-            {static_cast<py::ssize_t>(buffer.n_kept()) + 2, static_cast<py::ssize_t>(stream::kAxes)});
-        float* values = points.mutable_data();
-        values = std::copy(state.previous.value.begin(), state.previous.value.end(), values);
-        values = std::copy(state.current.value.begin(), state.current.value.end(), values);
-        buffer.copy_kept(values);
-        return py::make_tuple(Int64Array(static_cast<py::ssize_t>(numbers.size()), numbers.data()), points);
-    }
+void add_linear(BoundEngine& bound, const FloatArray& weights, const FloatArray& bias,
+                const PlaceTuple& source, const PlaceTuple& target, const std::array<std::size_t, 2>& rows,
+                const std::array<std::size_t, 3>& segments, const std::string& activation, bool adds) {
+    require(weights.ndim() == 2, "weights must have shape (n_columns, n_values)");
+    require(extent(weights, 1) == segments[0] * segments[1], "segments must hold n_values values");
+    const std::size_t n_columns = extent(weights, 0);
+    bound.engine.add_linear(place(source), place(target), {rows[0], rows[1]},
+                            {segments[0], segments[1], segments[2]}, n_columns, weights.data(),
+                            vector_of(bias, n_columns, "bias must have shape (n_columns,)"),
+                            activation_of(activation), adds);
+}
 
-    void restore_buffer(stream::WindowBuffer & buffer, const Int64Array& numbers, const FloatArray& points) {
-        stream::BufferState state;
-        const auto targets = numbers_of(state);
-        require(numbers.ndim() == 1 && extent(numbers, 0) == targets.size() + 2,
-                "numbers has the wrong length");
-        require(points.ndim() == 2 && points.shape(0) >= 2 && points.shape(1) == stream::kAxes,
-                "points must have shape (n >= 2, 3)");
-        const std::int64_t* values = numbers.data();
-        for (std::int64_t* target : targets) *target = *values++;
-        state.has_stamp = *values++ != 0;
-        state.in_stretch = *values != 0;
-        const float* sample = points.data();
-        std::copy_n(sample, stream::kAxes, state.previous.value.begin());
-        std::copy_n(sample + stream::kAxes, stream::kAxes, state.current.value.begin());
-        buffer.restore(state, sample + 2 * stream::kAxes, extent(points, 0) - 2);
-    }
+void add_standardise(BoundEngine& bound, const FloatArray& mean, const FloatArray& inverse_std, float limit,
+                     const PlaceTuple& source, const PlaceTuple& target) {
+    const auto width = static_cast<std::size_t>(mean.size());
+    bound.engine.add_standardise(place(source), place(target), width,
+                                 vector_of(mean, width, "mean must be a vector"),
+                                 vector_of(inverse_std, width, "inverse_std must be as long as mean"), limit);
+}
 
-    stream::WindowBuffer make_buffer(double rate_hz, std::size_t window_size, std::size_t hop_size,
-                                     double max_gap_s) {
-        require_rate(rate_hz);
-        require(window_size >= 1 && hop_size >= 1 && hop_size <= window_size,
-                "1 <= hop_size <= window_size must hold");
-        require(std::isfinite(max_gap_s) && max_gap_s > 0.0, "max_gap_s must be positive and finite");
-        return stream::WindowBuffer({rate_hz, window_size, hop_size, max_gap_s * 1e9});
-    }
+void add_constant(BoundEngine& bound, const FloatArray& values, const PlaceTuple& target) {
+    const auto width = static_cast<std::size_t>(values.size());
+    bound.engine.add_constant(place(target), width, vector_of(values, width, "values must be a vector"));
+}
 
-    std::vector<double> matrix_of(const DoubleArray& values, std::size_t n) {
-        require(static_cast<std::size_t>(values.size()) == n,
-                "transitions and emissions must have shape (K, K)");
-        return {values.data(), values.data() + values.size()};
-    }
+void add_normalise(BoundEngine& bound, const FloatArray& gain, const FloatArray& bias, float epsilon,
+                   std::size_t n_rows, const PlaceTuple& source, const PlaceTuple& target) {
+    const auto width = static_cast<std::size_t>(gain.size());
+    bound.engine.add_normalise(place(source), place(target), n_rows, width,
+                               vector_of(gain, width, "gain must be a vector"),
+                               vector_of(bias, width, "bias must be as long as gain"), epsilon);
+}
 
-    stream::CausalSmoother make_smoother(const DoubleArray& start, const DoubleArray& transitions,
-                                         const DoubleArray& emissions, double exponent, std::size_t lag) {
-        const auto n = static_cast<std::size_t>(start.size());
-        require(n >= 1 && lag <= 1000, "needs at least one class and a lag of at most 1000");
-        return {{matrix_of(start, n), matrix_of(transitions, n * n), matrix_of(emissions, n * n), exponent},
-                lag};
-    }
+void add_attention(BoundEngine& bound, const FloatArray& cos, const FloatArray& sin, std::size_t n_heads,
+                   const PlaceTuple& qkv, const PlaceTuple& target) {
+    require(cos.ndim() == 2 && sin.ndim() == 2 && extent(cos, 0) == extent(sin, 0) &&
+                extent(cos, 1) == extent(sin, 1),
+            "cos and sin must have shape (n_tokens, head_dim / 2)");
+    bound.engine.add_attention(place(qkv), place(target), extent(cos, 0), n_heads, 2 * extent(cos, 1),
+                               cos.data(), sin.data());
+}
 
-    bool observe(stream::CausalSmoother & smoother, const DoubleArray& probabilities) {
-        require(static_cast<std::size_t>(probabilities.size()) == smoother.n_classes(),
-                "probabilities must have shape (K,)");
-        return smoother.observe(probabilities.data());
-    }
+void add_pool(BoundEngine& bound, const FloatArray& query, bool weighted, std::size_t n_rows,
+              const PlaceTuple& source, const PlaceTuple& target) {
+    const auto width = static_cast<std::size_t>(query.size());
+    const float* values = vector_of(query, width, "query must be a vector");
+    bound.engine.add_pool(place(source), place(target), n_rows, width, weighted ? values : nullptr);
+}
 
-    DoubleArray filtered(const stream::CausalSmoother& smoother) {
-        require(smoother.n_held() >= 1, "no window was observed");
-        DoubleArray posterior(static_cast<py::ssize_t>(smoother.n_classes()));
-        smoother.filtered(posterior.mutable_data());
-        return posterior;
-    }
+void softmax_rows(FloatArray& rows) {
+    require(rows.ndim() == 2 && rows.shape(1) >= 1, "rows must have shape (n, K >= 1)");
+    model::softmax(rows.mutable_data(), extent(rows, 0), extent(rows, 1));
+}
 
-    DoubleArray look_ahead(stream::CausalSmoother & smoother, std::size_t back) {
-        require(back < smoother.n_held(), "so many windows are not held");
-        DoubleArray posterior(static_cast<py::ssize_t>(smoother.n_classes()));
-        smoother.look_ahead(back, posterior.mutable_data());
-        return posterior;
-    }
+FloatArray apply(void (*function)(float*, std::size_t), const FloatArray& values) {
+    require(values.ndim() == 1, "values must be a vector");
+    const auto n = static_cast<std::size_t>(values.size());
+    const model::AlignedFloats padded(n + model::kAlignment);
+    std::copy_n(values.data(), n, padded.data());
+    function(padded.data(), (n + model::kAlignment - 1) / model::kAlignment * model::kAlignment);
+    FloatArray result(values.size());
+    std::copy_n(padded.data(), n, result.mutable_data());
+    return result;
+}
 
-    py::tuple smoother_state(const stream::CausalSmoother& smoother) {
-        const std::size_t size = smoother.n_classes();
-        const auto n = static_cast<py::ssize_t>(smoother.n_held());
-        DoubleArray filters({n, static_cast<py::ssize_t>(size)});
-        DoubleArray likelihoods({n, static_cast<py::ssize_t>(size)});
-        for (std::size_t back = 0; back < smoother.n_held(); ++back) {
-            std::copy_n(smoother.filter_row(back), size, filters.mutable_data() + back * size);
-            std::copy_n(smoother.likelihood_row(back), size, likelihoods.mutable_data() + back * size);
-        }
-        return py::make_tuple(filters, likelihoods);
-    }
+void bind_engine(py::module_& m) {
+    py::class_<BoundEngine>(m, "Engine", py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)),
+                            "A forward pass as a sequence of steps on packed weights.")
+        .def(py::init<const InputShapes&, std::size_t>(), py::arg("input_shapes"), py::arg("n_block_windows"))
+        .def(
+            "add_buffer",
+            [](BoundEngine& bound, std::size_t n_floats) { return bound.engine.add_buffer(n_floats); },
+            py::arg("n_floats"))
+        .def("add_linear", &add_linear, py::arg("weights").noconvert(), py::arg("bias").noconvert(),
+             py::arg("source"), py::arg("target"), py::arg("rows"), py::arg("segments"),
+             py::arg("activation"), py::arg("adds"))
+        .def("add_standardise", &add_standardise, py::arg("mean").noconvert(),
+             py::arg("inverse_std").noconvert(), py::arg("limit"), py::arg("source"), py::arg("target"))
+        .def("add_constant", &add_constant, py::arg("values").noconvert(), py::arg("target"))
+        .def("add_normalise", &add_normalise, py::arg("gain").noconvert(), py::arg("bias").noconvert(),
+             py::arg("epsilon"), py::arg("n_rows"), py::arg("source"), py::arg("target"))
+        .def("add_attention", &add_attention, py::arg("cos").noconvert(), py::arg("sin").noconvert(),
+             py::arg("n_heads"), py::arg("qkv"), py::arg("target"))
+        .def("add_pool", &add_pool, py::arg("query").noconvert(), py::arg("weighted"), py::arg("n_rows"),
+             py::arg("source"), py::arg("target"))
+        .def("run", &BoundEngine::run, py::arg("patches").noconvert(), py::arg("times").noconvert(),
+             py::arg("stats").noconvert(), py::arg("topo").noconvert(), py::arg("out").noconvert(),
+             "Write the outputs of n windows to out (n, n_outputs).")
+        .def(
+            "set_outputs",
+            [](BoundEngine& bound, std::size_t buffer, std::size_t n_outputs) {
+                bound.engine.set_outputs(buffer, n_outputs);
+            },
+            py::arg("buffer"), py::arg("n_outputs"))
+        .def_property_readonly(
+            "n_workspaces_made", [](const BoundEngine& bound) { return bound.engine.n_workspaces_made(); },
+            "How often run() had to allocate.");
+    m.def("softmax", &softmax_rows, py::arg("rows").noconvert(), "Replace rows (n, K) by their softmax.");
+    m.def(
+        "exponential",
+        [](const FloatArray& values) { return apply(model::active_kernels().exponential, values); },
+        py::arg("values").noconvert(), "Return exp(values), as the engine computes it.");
+    m.def(
+        "error_function",
+        [](const FloatArray& values) { return apply(model::active_kernels().error_function, values); },
+        py::arg("values").noconvert(), "Return erf(values / sqrt(2)), as the engine computes it.");
+}
 
-    void restore_smoother(stream::CausalSmoother & smoother, const DoubleArray& filters,
-                          const DoubleArray& likelihoods) {
-        for (const DoubleArray* rows : {&filters, &likelihoods}) {
-            require(rows->ndim() == 2 && extent(*rows, 0) <= smoother.lag() + 1 &&
-                        extent(*rows, 0) == extent(filters, 0) && extent(*rows, 1) == smoother.n_classes(),
-                    "filters and likelihoods must have shape (n <= lag + 1, K)");
-        }
-        smoother.restore(filters.data(), likelihoods.data(), extent(filters, 0));
-    }
-
-    void bind_stream(py::module_ & m) {
-        const auto type = py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type));
-        py::register_exception<stream::TooFastError>(m, "TooFastError", PyExc_RuntimeError);
-        py::class_<stream::WindowBuffer>(m, "WindowBuffer", type,
-                                         "Samples on a regular grid, cut into windows.")
-            .def(py::init(&make_buffer), py::arg("rate_hz"), py::arg("window_size"), py::arg("hop_size"),
-                 py::arg("max_gap_s"))
-            .def("feed", &feed, py::arg("samples").noconvert(), py::arg("stamps_ns").noconvert(),
-                 py::arg("first"), "Take samples until a window is complete; return the first not taken.")
-            .def("feed_sample", &feed_sample, py::arg("x"), py::arg("y"), py::arg("z"), py::arg("stamp_ns"),
-                 py::arg("first"), "Do what feed() does, with one sample.")
-            .def("finish", &stream::WindowBuffer::finish, "End the stretch.")
-            .def_property_readonly("ready", &stream::WindowBuffer::ready, "Whether a window is complete.")
-            .def("window", &window_view, "Return the window (window_size, 3), valid until the next sample.")
-            .def("place", &place_of,
-                 "Return start_ns, stretch, number in the stretch, restarts of the window.")
-            .def("counts", &counts_of, "Return what was counted of the samples.")
-            .def("state", &buffer_state, "Return numbers and points from which restore() goes on.")
-            .def("restore", &restore_buffer, py::arg("numbers").noconvert(), py::arg("points").noconvert());
-        py::class_<stream::CausalSmoother>(m, "CausalSmoother", type,
-                                           "A hidden Markov model, window by window.")
-            .def(py::init(&make_smoother), py::arg("start").noconvert(), py::arg("transitions").noconvert(),
-                 py::arg("emissions").noconvert(), py::arg("exponent"), py::arg("lag"))
-            .def("restart", &stream::CausalSmoother::restart, "The next window begins a sequence.")
-            .def("observe", &observe, py::arg("probabilities").noconvert(),
-                 "Take a window's probabilities; return whether it is possible.")
-            .def("skip", &stream::CausalSmoother::skip, "Take a window of which nothing is known.")
-            .def_property_readonly("n_held", &stream::CausalSmoother::n_held,
-                                   "Windows whose posterior can be asked for.")
-            .def("filtered", &filtered, "Return the posterior (K,) of the last window.")
-            .def("look_ahead", &look_ahead, py::arg("back"),
-                 "Return the posterior (K,) of the window `back` before the last.")
-            .def("state", &smoother_state,
-                 "Return filters and likelihoods (n, K) from which restore() goes on.")
-            .def("restore", &restore_smoother, py::arg("filters").noconvert(),
-                 py::arg("likelihoods").noconvert());
-    }
-
-    py::dict detected_features() {
-        py::dict result;
-        for (const auto& feature : cpu::features()) result[feature.name] = feature.present;
-        return result;
-    }
+py::dict detected_features() {
+    py::dict result;
+    for (const auto& feature : cpu::features()) result[feature.name] = feature.present;
+    return result;
+}
 
 }  // namespace
 
@@ -520,7 +491,6 @@ PYBIND11_MODULE(_core, m) {
           py::arg("out").noconvert(),
           "Write the summaries of the sublevel sets of the magnitude of float32 windows (n, T, 3) to out "
           "(n, 24).");
-    bind_stream(m);
     m.def("magnitude", &magnitude, py::arg("window").noconvert(),
           "Return the magnitude (T,) of a float32 window (T, 3) after repair of its non-finite samples.");
     m.attr("MOST_POINTS") = persistence::kMostPoints;
@@ -528,4 +498,5 @@ PYBIND11_MODULE(_core, m) {
     m.def("rips_persistence", &rips_of_points, py::arg("points"), py::arg("max_edge"), rips_doc);
     m.def("rips_persistence_of_distances", &rips_of_distances, py::arg("distances").noconvert(),
           py::arg("max_edge"), rips_doc);
+    bind_engine(m);
 }

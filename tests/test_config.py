@@ -118,6 +118,38 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
             "'b' stands in the lists more than once",
         ),
         (ModelConfig, {"patch_len": 300}, "window_size (1000) must be divisible by patch_len (300)"),
+        (ModelConfig, {"patch_len": 1001}, "patch_len (1001) must not exceed window_size (1000)"),
+        (ModelConfig, {"patch_stride": 101}, "patch_stride (101) must not exceed patch_len (100)"),
+        (
+            ModelConfig,
+            {"patch_stride": 70},
+            "window_size - patch_len (900) must be divisible by patch_stride (70): the last samples",
+        ),
+        (
+            ModelConfig,
+            {"stem": [{"channels": 8, "kernel": 9, "stride": 4}]},
+            "stem.0: kernel (9) and stride (4) must cover its input of 100 samples exactly",
+        ),
+        (
+            ModelConfig,
+            {
+                "stem": [
+                    {"channels": 8, "kernel": 8, "stride": 4},
+                    {"channels": 8, "kernel": 25, "stride": 1},
+                ]
+            },
+            "stem.1: kernel (25) and stride (1) must cover its input of 24 samples exactly",
+        ),
+        (
+            ModelConfig,
+            {"stem": [{"channels": 8, "kernel": 2, "stride": 7}]},
+            "stem.0.stride (7) must not exceed kernel (2)",
+        ),
+        (
+            ModelConfig,
+            {"n_stat_features": 0, "n_stat_tokens": 2},
+            "n_stat_tokens (2) has no meaning with n_stat_features 0",
+        ),
         (ModelConfig, {"n_heads": 3}, "d_model (56) must be divisible by n_heads (3)"),
         (ModelConfig, {"n_heads": 8}, "head_dim = d_model / n_heads (7) must be even"),
         (
@@ -155,6 +187,33 @@ def test_contradictions_between_fields_are_named(
 ) -> None:
     (problem,) = problems_of(section, **values)
     assert expected in problem
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"norm": "batch"}, "norm: Input should be 'pre' or 'post' (got 'batch')"),
+        ({"activation": "swish"}, "activation: Input should be 'gelu' or 'relu' (got 'swish')"),
+        ({"pooling": "max"}, "pooling: Input should be 'mean', 'cls' or 'attention' (got 'max')"),
+        ({"n_topo_tokens": 0}, "n_topo_tokens: Input should be greater than or equal to 1 (got 0)"),
+        (
+            {"stem": [{"channels": 8, "kernel": 4, "stride": 2}] * 3},
+            "stem: Tuple should have at most 2 items",
+        ),
+        ({"stem": [{"channels": 8, "kernel": 4, "strides": 2}]}, "stem.0.strides: unknown key"),
+    ],
+)
+def test_options_of_the_architecture_are_named(values, expected) -> None:
+    assert any(problem.startswith(expected) for problem in problems_of(ModelConfig, **values))
+
+
+def test_tokens_and_lengths_follow_from_the_options() -> None:
+    config = ModelConfig(patch_len=200, patch_stride=100, n_stat_tokens=3, n_topo_tokens=2, pooling="cls")
+    assert (config.n_patches, config.n_tokens, config.feature_tokens) == (9, 15, (3, 2))
+    stem = [{"channels": 8, "kernel": 8, "stride": 4}, {"channels": 12, "kernel": 4, "stride": 2}]
+    config = ModelConfig(stem=stem)
+    assert (config.stem_lengths, config.patch_width) == ((100, 24, 11), 132)
+    assert ModelConfig(**config.model_dump(mode="json")) == config
 
 
 def test_two_contradictions_are_both_reported() -> None:

@@ -23,6 +23,8 @@ struct Known {
 };
 constexpr Known kKnown[] = {{Isa::kAvx512, "avx512"}, {Isa::kAvx2, "avx2"}, {Isa::kBaseline, "baseline"}};
 
+constexpr int kAvx2Features = 2;  // the first ones of detect()
+
 #if defined(PATCHTST_HAR_X86)
 // The register states that the operating system saves when it switches threads.
 std::uint64_t saved_states() {
@@ -41,14 +43,14 @@ std::vector<Feature> detect() {
     std::uint32_t ecx = 0;
     std::uint32_t edx = 0;
     if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0) ecx = 0;
-    const bool fma = (ecx & bit_FMA) != 0;
     const bool saves = (ecx & bit_OSXSAVE) != 0;
     const std::uint64_t states = saves ? saved_states() : 0;
     const bool ymm = (ecx & bit_AVX) != 0 && (states & kAvxStates) == kAvxStates;
+    const bool fma = ymm && (ecx & bit_FMA) != 0;
     const bool zmm = ymm && (states & kAvx512States) == kAvx512States;
     if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) ebx = 0;
     const auto has = [ebx](std::uint32_t bit) { return (ebx & bit) != 0; };
-    return {{"avx2", ymm && has(bit_AVX2)},         {"fma", ymm && fma},
+    return {{"avx2", ymm && has(bit_AVX2)},         {"fma", fma},
             {"avx512f", zmm && has(bit_AVX512F)},   {"avx512vl", zmm && has(bit_AVX512VL)},
             {"avx512dq", zmm && has(bit_AVX512DQ)}, {"avx512bw", zmm && has(bit_AVX512BW)}};
 }
@@ -59,12 +61,11 @@ std::vector<Feature> detect() {
 #endif
 
 bool runs(Isa isa) {
-    constexpr std::ptrdiff_t kOfAvx2 = 2;  // the features that AVX2 kernels use come first
     const auto& found = features();
     const auto present = [](const Feature& feature) { return feature.present; };
     if (isa == Isa::kBaseline) return true;
     if (found.empty()) return false;
-    const auto end = isa == Isa::kAvx2 ? found.begin() + kOfAvx2 : found.end();
+    const auto end = isa == Isa::kAvx2 ? found.begin() + kAvx2Features : found.end();
     return std::all_of(found.begin(), end, present);
 }
 

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 from numpy import float32, float64, floating, int64
@@ -48,6 +49,69 @@ def attention_backward(
 ) -> None: ...
 def attention_dropout_factors(n_heads: int, n_tokens: int, seed: int, threshold: int) -> NDArray[float32]: ...
 def drop_values(values: int, n: int, seed: int, threshold: int, result: int, n_threads: int) -> None: ...
+def softmax(rows: NDArray[float32]) -> None: ...
+def exponential(values: NDArray[float32]) -> NDArray[float32]: ...
+def error_function(values: NDArray[float32]) -> NDArray[float32]: ...
+
+class Engine:
+    def __init__(self, input_shapes: Sequence[Sequence[int]], n_block_windows: int) -> None: ...
+    def add_buffer(self, n_floats: int) -> int: ...
+    def add_linear(
+        self,
+        weights: NDArray[float32],
+        bias: NDArray[float32],
+        source: Sequence[int],
+        target: Sequence[int],
+        rows: Sequence[int],
+        segments: Sequence[int],
+        activation: str,
+        adds: bool,
+    ) -> None: ...
+    def add_standardise(
+        self,
+        mean: NDArray[float32],
+        inverse_std: NDArray[float32],
+        limit: float,
+        source: Sequence[int],
+        target: Sequence[int],
+    ) -> None: ...
+    def add_constant(self, values: NDArray[float32], target: Sequence[int]) -> None: ...
+    def add_normalise(
+        self,
+        gain: NDArray[float32],
+        bias: NDArray[float32],
+        epsilon: float,
+        n_rows: int,
+        source: Sequence[int],
+        target: Sequence[int],
+    ) -> None: ...
+    def add_attention(
+        self,
+        cos: NDArray[float32],
+        sin: NDArray[float32],
+        n_heads: int,
+        qkv: Sequence[int],
+        target: Sequence[int],
+    ) -> None: ...
+    def add_pool(
+        self,
+        query: NDArray[float32],
+        weighted: bool,
+        n_rows: int,
+        source: Sequence[int],
+        target: Sequence[int],
+    ) -> None: ...
+    def run(
+        self,
+        patches: NDArray[float32],
+        times: NDArray[float32],
+        stats: NDArray[float32],
+        topo: NDArray[float32],
+        out: NDArray[float32],
+    ) -> None: ...
+    def set_outputs(self, buffer: int, n_outputs: int) -> None: ...
+    @property
+    def n_workspaces_made(self) -> int: ...
 
 class TooFastError(RuntimeError): ...
 

@@ -138,13 +138,31 @@ class FeatureConfig(Section):
         return len(feature_outputs(self.plugins))
 
 
+class StemLayer(Section):
+    """One convolution of the stem: without padding or bias, then batch norm and activation."""
+
+    channels: Count
+    """Output channels."""
+    kernel: Count
+    """Samples that an output sees."""
+    stride: Count
+    """Samples between outputs; at most the kernel."""
+
+
 class ModelConfig(Section):
     """Architecture of the PatchTST encoder. The defaults are the reference configuration."""
 
     window_size: Count = 1000
     """Samples a window."""
     patch_len: Count = 100
-    """Samples a patch; the window is cut into window_size / patch_len of them."""
+    """Samples a patch."""
+    patch_stride: Count | None = None
+    """Samples between the starts of patches; smaller than patch_len: they overlap; unset: patch_len."""
+    stem: Annotated[tuple[StemLayer, ...], Field(max_length=2)] = ()
+    """Up to two strided convolutions inside each patch, before it becomes a token.
+
+    Each is a mapping `{channels, kernel, stride}`; (length - kernel) must be divisible by the stride.
+    """
     channels: Annotated[int, Field(ge=1, le=3)] = 3
     """Acceleration axes."""
     d_model: Count = 56
@@ -155,6 +173,12 @@ class ModelConfig(Section):
     """Encoder layers."""
     d_ff: Count = 112
     """Width of the feed-forward layers."""
+    norm: Literal["pre", "post"] = "pre"
+    """Layer norm before each residual branch (and before pooling), or after each sum."""
+    activation: Literal["gelu", "relu"] = "gelu"
+    """Activation of the stem, the feature embeddings and the feed-forward layers."""
+    pooling: Literal["mean", "cls", "attention"] = "mean"
+    """From tokens to one vector: their mean, a learned token put before them, or a learned weighting."""
     dropout: Fraction = 0.3
     """Dropout probability everywhere, attention included."""
     n_stat_features: Annotated[int, Field(ge=0)] = N_STATISTICAL_FEATURES
@@ -164,6 +188,10 @@ class ModelConfig(Section):
     """
     n_topo_features: Annotated[int, Field(ge=0)] = N_TOPOLOGICAL_FEATURES
     """Length of the topological feature vector; 0 leaves its token out."""
+    n_stat_tokens: Count = 1
+    """Tokens that the statistical feature vector is projected to."""
+    n_topo_tokens: Count = 1
+    """Tokens that the topological feature vector is projected to."""
     n_time_features: Annotated[int, Field(ge=0)] = N_TIME_FEATURES
     """Length of the time vector, added once to the pooled tokens; 0 leaves it out.
 
@@ -176,14 +204,40 @@ class ModelConfig(Section):
     """Recompute each encoder layer in the backward pass: less memory, more time, equal gradients."""
 
     @property
+    def patch_hop(self) -> int:
+        """Samples between the starts of patches."""
+        return self.patch_len if self.patch_stride is None else self.patch_stride
+
+    @property
     def n_patches(self) -> int:
         """Patch tokens a window."""
-        return self.window_size // self.patch_len
+        return (self.window_size - self.patch_len) // self.patch_hop + 1
+
+    @property
+    def stem_lengths(self) -> tuple[int, ...]:
+        """Length of a patch before the stem and after each of its convolutions."""
+        lengths = [self.patch_len]
+        for layer in self.stem:
+            lengths.append((lengths[-1] - layer.kernel) // layer.stride + 1)
+        return tuple(lengths)
+
+    @property
+    def patch_width(self) -> int:
+        """Values that are projected to a patch token."""
+        return self.stem_lengths[-1] * (self.stem[-1].channels if self.stem else self.channels)
+
+    @property
+    def feature_tokens(self) -> tuple[int, int]:
+        """Statistical and topological tokens a window."""
+        return (
+            self.n_stat_tokens if self.n_stat_features else 0,
+            self.n_topo_tokens if self.n_topo_features else 0,
+        )
 
     @property
     def n_tokens(self) -> int:
-        """All tokens a window: patches and feature vectors."""
-        return self.n_patches + (self.n_stat_features > 0) + (self.n_topo_features > 0)
+        """All tokens a window: the class token if there is one, patches, features."""
+        return (self.pooling == "cls") + self.n_patches + sum(self.feature_tokens)
 
     @property
     def head_dim(self) -> int:
@@ -193,15 +247,50 @@ class ModelConfig(Section):
     @model_validator(mode="after")
     def _check(self) -> Self:
         problems = []
-        if self.window_size % self.patch_len:
-            problems.append(
-                f"window_size ({self.window_size}) must be divisible by patch_len ({self.patch_len})"
-            )
+        problems += self._cutting_problems()
         if self.d_model % self.n_heads:
             problems.append(f"d_model ({self.d_model}) must be divisible by n_heads ({self.n_heads})")
         elif self.head_dim % 2:
             problems.append(f"head_dim = d_model / n_heads ({self.head_dim}) must be even")
+        unused = {"n_stat_tokens": self.n_stat_features, "n_topo_tokens": self.n_topo_features}
+        problems += [
+            f"{name} ({getattr(self, name)}) has no meaning with {name.replace('tokens', 'features')} 0"
+            for name, n_features in unused.items()
+            if not n_features and getattr(self, name) != 1
+        ]
         return refuse(self, problems)
+
+    def _cutting_problems(self) -> list[str]:
+        """Patches must cover the window, and each convolution of the stem its input, to the last sample."""
+        if self.patch_len > self.window_size:
+            return [f"patch_len ({self.patch_len}) must not exceed window_size ({self.window_size})"]
+        problems = []
+        if self.patch_stride is None and self.window_size % self.patch_len:
+            problems.append(
+                f"window_size ({self.window_size}) must be divisible by patch_len ({self.patch_len})"
+            )
+        elif self.patch_hop > self.patch_len:
+            problems.append(
+                f"patch_stride ({self.patch_stride}) must not exceed patch_len ({self.patch_len}): "
+                "samples between patches would be ignored"
+            )
+        elif (self.window_size - self.patch_len) % self.patch_hop:
+            problems.append(
+                f"window_size - patch_len ({self.window_size - self.patch_len}) must be divisible by "
+                f"patch_stride ({self.patch_hop}): the last samples would be ignored"
+            )
+        length = self.patch_len
+        for i, layer in enumerate(self.stem):
+            if layer.stride > layer.kernel:
+                problems.append(f"stem.{i}.stride ({layer.stride}) must not exceed kernel ({layer.kernel})")
+            if layer.kernel > length or (length - layer.kernel) % layer.stride:
+                problems.append(
+                    f"stem.{i}: kernel ({layer.kernel}) and stride ({layer.stride}) must cover its input of "
+                    f"{length} samples exactly"
+                )
+                break
+            length = (length - layer.kernel) // layer.stride + 1
+        return problems
 
 
 class TrainingConfig(Section):

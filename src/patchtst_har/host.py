@@ -20,7 +20,7 @@ def cpu_info() -> dict[str, Any]:
 
     The fastest available one is active unless the environment variable ``PATCHTST_HAR_ISA`` names another
     (``baseline``, ``avx2`` or ``avx512``); importing the package fails if it names one that is not available.
-    Statistical features do not depend on it, to the last bit.
+    Statistical features do not depend on it, to the last bit; a model's logits agree to rounding.
 
     Returns
     -------

@@ -2,8 +2,11 @@ import pytest
 import torch
 from torch import nn
 
+from architectures import ARCHITECTURES, random_inputs
+from patchtst_har.config import ModelConfig
 from patchtst_har.errors import DataError
-from patchtst_har.evaluation.complexity import model_complexity
+from patchtst_har.evaluation.complexity import expected_complexity, model_complexity
+from patchtst_har.models import PatchTSTClassifier
 
 N_TOKENS, WIDTH, N_CLASSES = 12, 56, 5
 
@@ -81,3 +84,18 @@ def test_an_error_in_forward_restores_the_mode():
     with pytest.raises(RuntimeError):
         model_complexity(module, (torch.zeros(1, N_TOKENS, WIDTH + 1), torch.zeros(1, N_CLASSES)))
     assert module.dropout.training
+
+
+@pytest.mark.parametrize("options", ARCHITECTURES.values(), ids=ARCHITECTURES)
+def test_the_model_has_the_parameters_and_flops_of_the_closed_form(options):
+    config = ModelConfig(**options)
+    found = model_complexity(PatchTSTClassifier(config, 5), random_inputs(config, 1))
+    assert {name: found[name] for name in ("parameters", "flops")} == expected_complexity(config, 5)
+
+
+def test_the_reference_configuration_by_hand():
+    patches = 10 * 300 * 56
+    features = 56 * 56 + 56 * 56 + 24 * 56 + 56 * 56
+    layer = 12 * (56 * 168 + 56 * 56 + 2 * 56 * 112) + 2 * 12 * 12 * 56
+    products = patches + features + 2 * layer + 5 * 56 + 56 * 6
+    assert expected_complexity(ModelConfig(), 6)["flops"] == 2 * products

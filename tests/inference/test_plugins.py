@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,6 @@ from patchtst_har.features import (
     register_feature,
     unregister_feature,
 )
-from patchtst_har.models.batches import WindowTensors
 from patchtst_har.realtime.pipeline import measure_recognizer
 from patchtst_har.training import PatchTSTTrainer
 
@@ -52,29 +52,29 @@ def test_the_model_is_given_the_values_of_the_plug_ins(run):
     expected = compute_plugin_features_batch(test.windows, PLUGINS)
     np.testing.assert_array_equal(test.stats[:, 56:], expected)
     recognizer = Recognizer.from_pretrained(run.config.run_dir / "model")
-    tensors = recognizer.tensors(test.windows, test.start_ns)
-    np.testing.assert_array_equal(tensors.stats.numpy(), test.stats)
-    assert recognizer.model.stat_embedding.scale.mean.shape == (58,)
+    inputs = recognizer.inputs(test.windows, test.start_ns)
+    np.testing.assert_array_equal(inputs.stats, test.stats)
+    assert recognizer.model.tensors["stat_embedding.scale.mean"].shape == (58,)
 
 
 def test_the_model_uses_them(run):
     recognizer = Recognizer.from_pretrained(run.config.run_dir / "model")
     test = run.judged
-    (patches, times, stats, topo), _ = WindowTensors.of(test, run.config.model).select(slice(0, 4))
-    changed = stats.clone()
+    inputs = recognizer.inputs(test.windows[:4], test.start_ns[:4])
+    changed = inputs.stats.copy()
     changed[:, 56:] += 5
-    before, after = (recognizer.model(patches, times, some, topo) for some in (stats, changed))
-    assert (before - after).abs().max() > 1e-4
+    before, after = (recognizer.probabilities(some) for some in (inputs, replace(inputs, stats=changed)))
+    assert np.abs(before - after).max() > 1e-4
 
 
 def test_the_latency_is_that_of_the_same_features(run):
     recognizer = Recognizer.from_pretrained(run.config.run_dir / "model")
     seen = []
-    forward = recognizer.model.forward
-    recognizer.model.forward = lambda *inputs: seen.append(inputs[2]) or forward(*inputs)
+    logits = recognizer.model.logits
+    recognizer.model.logits = lambda *inputs: seen.append(inputs[2]) or logits(*inputs)
     test = run.judged
     measure_recognizer(recognizer, test.windows[:1], test.start_ns[:1], n_windows=1)
-    np.testing.assert_array_equal(seen[0].numpy(), test.stats[:1])
+    np.testing.assert_array_equal(seen[0], test.stats[:1])
 
 
 def test_the_folder_names_plug_ins_and_a_process_without_them_cannot_load_it(run):

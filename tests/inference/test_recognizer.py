@@ -6,13 +6,18 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import patchtst_har
-from patchtst_har import Recognizer
+from patchtst_har import Recognizer, models
 from patchtst_har.config import DataConfig, ExperimentConfig, ModelConfig
 from patchtst_har.errors import DataError, ModelFolderError
+from patchtst_har.inference.inputs import cut_patches
+from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.models import PatchTSTClassifier
+from patchtst_har.models.folder import load_model
 from synthetic import make_recording
+from without_torch import run_without_torch
 
 
 @pytest.fixture(scope="module")
@@ -205,12 +210,59 @@ def test_a_missing_smoother_is_named(model_dir):
         Recognizer.from_pretrained(model_dir)
 
 
-def test_importing_the_package_does_not_import_torch_until_the_recogniser_is_asked_for():
+def test_neither_the_package_nor_the_recogniser_imports_torch():
     code = (
         "import sys, patchtst_har; assert 'torch' not in sys.modules; "
-        "patchtst_har.Recognizer; assert 'torch' in sys.modules"
+        "patchtst_har.Recognizer; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert "Recognizer" in dir(patchtst_har)
     with pytest.raises(AttributeError, match="has no attribute 'recogniser'"):
         patchtst_har.recogniser  # noqa: B018
+
+
+def test_the_engines_give_the_same_labels(small_run):
+    folder, test = small_run.folder / "model", small_run.trainer.data.test
+    native, torch_based = (Recognizer.from_pretrained(folder, engine=name) for name in ("native", "torch"))
+    assert isinstance(native.model, NativeClassifier)
+    assert isinstance(torch_based.model, PatchTSTClassifier)
+    first, second = (one.predict(test.windows, test.start_ns) for one in (native, torch_based))
+    np.testing.assert_array_equal(first.labels, second.labels)
+    np.testing.assert_allclose(first.probabilities, second.probabilities, atol=1e-5)
+    with pytest.raises(ValueError, match="engine must be one of native, torch, not 'onnx'"):
+        Recognizer.from_pretrained(folder, engine="onnx")
+
+
+def test_a_native_recogniser_writes_the_folder_it_came_from(small_run, tmp_path):
+    folder = small_run.folder / "model"
+    copy = Recognizer.from_pretrained(folder).save_pretrained(tmp_path / "copy")
+    for name in ("model.safetensors", "config.json", "classes.json", "smoothing.json"):
+        assert (copy / name).read_bytes() == (folder / name).read_bytes(), name
+    module, loaded = Recognizer.from_pretrained(copy).torch_module(), load_model(folder)[0]
+    assert not module.training
+    for name, tensor in loaded.state_dict().items():
+        assert torch.equal(module.state_dict()[name], tensor), name
+
+
+def test_a_recording_is_labelled_without_torch(recognizer, small_run, tmp_path):
+    bouts = (("walking", 30.0), ("sitting", 30.0))
+    recording = make_recording(bouts=bouts, seed=4, start="2023-11-14 22:20:00")
+    recording.to_pickle(tmp_path / "recording.pkl")
+    code = f"""
+import pandas as pd
+from patchtst_har import Recognizer
+recognizer = Recognizer.from_pretrained({str(small_run.folder / "model")!r})
+timeline = recognizer.predict_recording(pd.read_pickle({str(tmp_path / "recording.pkl")!r}))
+timeline.to_csv({str(tmp_path / "timeline.csv")!r})
+"""
+    run_without_torch(code)
+    assert (tmp_path / "timeline.csv").read_text() == recognizer.predict_recording(recording).to_csv()
+
+
+@pytest.mark.parametrize(("patch_len", "patch_stride"), [(100, 100), (200, 50), (1000, 1000), (40, 20)])
+def test_patches_are_those_of_torch(patch_len, patch_stride):
+    windows = np.random.default_rng(0).normal(size=(3, 1000, 3)).astype(np.float32)
+    patches = cut_patches(windows, patch_len, patch_stride)
+    assert patches.flags.c_contiguous
+    expected = models.cut_patches(torch.from_numpy(windows), patch_len, patch_stride)
+    np.testing.assert_array_equal(patches, expected.numpy())

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+import reference_model
+from architectures import ARCHITECTURES, random_inputs, randomise
 from patchtst_har.config import ModelConfig
 from patchtst_har.models import (
     PatchTSTClassifier,
@@ -12,17 +14,6 @@ from patchtst_har.models import (
     precompute_freqs_cis,
 )
 from patchtst_har.models.components.embedding import Standardizer
-
-
-def random_inputs(config: ModelConfig, n: int, seed: int = 0) -> tuple[torch.Tensor, ...]:
-    generator = torch.Generator().manual_seed(seed)
-    shapes = (
-        (n, config.channels, config.n_patches, config.patch_len),
-        (n, config.n_time_features),
-        (n, config.n_stat_features),
-        (n, config.n_topo_features),
-    )
-    return tuple(torch.randn(shape, generator=generator) for shape in shapes)
 
 
 def test_forward_pass_of_the_reference_configuration():
@@ -185,3 +176,62 @@ def test_standardizer_equals_one_pass_over_everything():
 def test_standardizer_refuses_nothing_to_fit():
     with pytest.raises(ValueError, match="needs"):
         Standardizer(3).fit(torch.empty(0, 3))
+
+
+@pytest.mark.parametrize("options", ARCHITECTURES.values(), ids=ARCHITECTURES)
+def test_every_architecture_equals_the_reference(options):
+    config = ModelConfig(**options)
+    model = randomise(PatchTSTClassifier(config, 5)).eval()
+    inputs = random_inputs(config, 3)
+    weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    expected = reference_model.logits(config, weights, *(tensor.numpy() for tensor in inputs))
+    with torch.no_grad():
+        np.testing.assert_allclose(model(*inputs).numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", ARCHITECTURES.values(), ids=ARCHITECTURES)
+def test_gradients_reach_every_parameter_of_every_architecture(options):
+    config = ModelConfig(dropout=0.0, **options)
+    model = randomise(PatchTSTClassifier(config, 5)).train()
+    torch.nn.functional.cross_entropy(model(*random_inputs(config, 8)), torch.arange(8) % 5).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().max() > 0, name
+
+
+def test_weights_of_the_default_architecture_have_the_names_they_always_had():
+    names = set(PatchTSTClassifier(ModelConfig(), 5).state_dict())
+    assert {"patch_embedding.project.weight", "stat_embedding.project.2.bias", "head.norm.weight"} <= names
+    assert not {name for name in names if "stem" in name or "token" in name or "query" in name}
+
+
+def test_the_query_starts_at_the_mean():
+    torch.manual_seed(0)
+    config = ModelConfig(pooling="attention")
+    model = PatchTSTClassifier(config, 5).eval()
+    plain = PatchTSTClassifier(ModelConfig(), 5).eval()
+    plain.load_state_dict({name: value for name, value in model.state_dict().items() if "query" not in name})
+    inputs = random_inputs(config, 3)
+    torch.testing.assert_close(model(*inputs), plain(*inputs))
+
+
+def test_overlapping_patches_keep_order_and_axes():
+    windows = torch.arange(2 * 100 * 3, dtype=torch.float32).reshape(2, 100, 3)
+    patches = cut_patches(windows, 40, 20)
+    assert patches.shape == (2, 3, 4, 40)
+    for patch in range(4):
+        assert torch.equal(patches[1, 2, patch], windows[1, 20 * patch : 20 * patch + 40, 2])
+    with pytest.raises(ValueError, match=r"T = 40 \+ a multiple of 25"):
+        cut_patches(windows, 40, 25)
+
+
+def test_a_patch_is_embedded_from_itself_alone():
+    """Also behind the stem: its convolutions do not reach into the neighbours."""
+    config = ModelConfig(**ARCHITECTURES["two convolutions"])
+    embedding = randomise(PatchTSTClassifier(config, 5)).eval().patch_embedding
+    patches = random_inputs(config, 1)[0]
+    changed = patches.clone()
+    changed[:, :, 3] += 1
+    moved = (embedding(changed) != embedding(patches)).any(dim=-1)[0]
+    assert moved.nonzero().flatten().tolist() == [3]

@@ -21,17 +21,17 @@ def test_every_window_goes_through_every_stage(small_run):
     assert report.hop_s == 10.0
 
 
-def test_what_is_timed_is_the_recognisers_answer(small_run, monkeypatch):
+@pytest.mark.parametrize(("engine", "method"), [("native", "logits"), ("torch", "forward")])
+def test_what_is_timed_is_the_recognisers_answer(small_run, monkeypatch, engine, method):
     """The timed pipeline must see the windows of the set and give the labels that `predict` gives."""
-    recognizer = Recognizer.from_pretrained(small_run.folder / "model")
+    recognizer = Recognizer.from_pretrained(small_run.folder / "model", engine=engine)
     test = small_run.trainer.data.test
     seen = []
-    forward = recognizer.model.forward
-    monkeypatch.setattr(
-        recognizer.model, "forward", lambda *inputs: seen.append(forward(*inputs)) or seen[-1]
-    )
+    classify = getattr(recognizer.model, method)
+    monkeypatch.setattr(recognizer.model, method, lambda *inputs: seen.append(classify(*inputs)) or seen[-1])
     measure_recognizer(recognizer, test.windows[:4], test.start_ns[:4], n_windows=1)
-    got = torch.cat(seen[:4]).double().softmax(1).numpy()
+    got = torch.cat([torch.as_tensor(logits) for logits in seen[:4]]).double().softmax(1).numpy()
+    monkeypatch.undo()
     expected = recognizer.predict(test.windows[:4], test.start_ns[:4]).probabilities
     order = np.random.default_rng(0).permutation(4)
     np.testing.assert_allclose(got, expected[order], atol=1e-6)

@@ -18,7 +18,7 @@ def learnable(n: int, seed: int) -> WindowTensors:
     windows = rng.normal(0, 0.1, (n, 100, 3)) + labels[:, None, None]
     arrays = (windows, np.zeros((n, 5)), rng.normal(size=(n, 56)), rng.normal(size=(n, 24)))
     return WindowTensors(
-        *(torch.from_numpy(array.astype(np.float32)) for array in arrays), torch.from_numpy(labels), 10
+        *(torch.from_numpy(array.astype(np.float32)) for array in arrays), torch.from_numpy(labels), 10, 10
     )
 
 

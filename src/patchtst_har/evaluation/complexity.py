@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
+from patchtst_har.config import ModelConfig
 from patchtst_har.errors import DataError
 
 
@@ -59,10 +61,53 @@ def model_complexity(module: nn.Module, inputs: tuple[Tensor, ...]) -> dict[str,
     }
 
 
+def expected_complexity(config: ModelConfig, num_classes: int) -> dict[str, int]:
+    """Return ``parameters`` and ``flops`` of `PatchTSTClassifier` for one window, in closed form.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Architecture.
+    num_classes : int
+        Number of classes.
+    """
+    width, tokens, hidden = config.d_model, config.n_tokens, config.d_ff
+    sizes, products = _embedding_size(config)
+    norms = 4 * width
+    layer = 4 * width * width + 2 * width * hidden
+    sizes += config.n_layers * (layer + norms + 5 * width + hidden)
+    products += config.n_layers * (tokens * layer + 2 * tokens * tokens * width)
+    sizes += 2 * width * (config.norm == "pre") + width * (config.pooling in ("cls", "attention"))
+    products += 2 * tokens * width * (config.pooling == "attention")
+    sizes += width * num_classes + num_classes
+    products += width * num_classes
+    return {"parameters": sizes, "flops": 2 * products}
+
+
+def _embedding_size(config: ModelConfig) -> tuple[int, int]:
+    """Return parameters and products of everything before the encoder layers, and of the time embedding."""
+    width, channels = config.d_model, config.channels
+    sizes = products = 0
+    for layer, length in zip(config.stem, config.stem_lengths[1:], strict=True):
+        weights = channels * layer.kernel * layer.channels
+        sizes += weights + 2 * layer.channels
+        products += config.n_patches * length * weights
+        channels = layer.channels
+    sizes += config.patch_width * width + width
+    products += config.n_patches * config.patch_width * width
+    vectors = (config.n_stat_features, config.n_topo_features)
+    for n_features, n_tokens in zip(vectors, config.feature_tokens, strict=True):
+        weights = n_features * width + width * n_tokens * width
+        sizes += weights + (width + n_tokens * width) * (n_tokens > 0)
+        products += weights
+    sizes += (config.n_time_features + 1) * width * (config.n_time_features > 0)
+    return sizes, products + config.n_time_features * width
+
+
 def _count_flops(module: nn.Module, inputs: tuple[Tensor, ...]) -> dict[str, int]:
     modes = {child: child.training for child in module.modules()}
     module.eval()
-    counter = FlopCounterMode(display=False)
+    counter = FlopCounterMode(display=False, custom_mapping=_FORMULAS)
     try:
         with torch.no_grad(), counter:
             module(*inputs)
@@ -72,3 +117,14 @@ def _count_flops(module: nn.Module, inputs: tuple[Tensor, ...]) -> dict[str, int
     return {name: sum(ops.values()) for name, ops in counter.get_flop_counts().items()} | {
         "Global": counter.get_total_flops()
     }
+
+
+def _cpu_attention_flops(
+    query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: Any, **__: Any
+) -> int:
+    flops: int = sdpa_flop_count(query, key, value)
+    return flops
+
+
+# torch counts attention on CUDA only.
+_FORMULAS = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _cpu_attention_flops}

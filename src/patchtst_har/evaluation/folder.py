@@ -16,11 +16,10 @@ from patchtst_har.data.progress import OnProgress, under
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation.held_out import HeldOut
 from patchtst_har.files import atomic_write_json, ensure_folder
-from patchtst_har.inference.probabilities import predict_probabilities
+from patchtst_har.inference.inputs import WindowInputs
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.inference.smooth import decide, sequences_of
-from patchtst_har.models.batches import WindowTensors
-from patchtst_har.models.folder import PROVENANCE_FILE, read_provenance
+from patchtst_har.model_folder import PROVENANCE_FILE, read_provenance
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,8 @@ def _refuse_unknown_classes(present: Sequence[str], known: Sequence[str], data_d
 def _judge(recognizer: Recognizer, features: FeatureSet, config: ExperimentConfig) -> HeldOut:
     classes = recognizer.classes
     labels = np.array([classes.index(name) for name in features.classes], dtype=np.int64)[features.labels]
-    probabilities = predict_probabilities(recognizer.model, WindowTensors.of(features, config.model))
+    inputs = WindowInputs(features.windows, features.times, features.stats, features.topo)
+    probabilities = recognizer.probabilities(inputs)
     sequences = sequences_of(features.participants, features.start_ns, config)
     made = decide(probabilities, sequences, recognizer.smoother)
     return HeldOut(features.participants, features.start_ns, labels, made, classes)

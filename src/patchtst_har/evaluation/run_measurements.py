@@ -42,7 +42,7 @@ def measure_run(
     data = WindowTensors.of(features, recognizer.config.model)
     inputs, _ = data.select(slice(0, 1))
     with torch.inference_mode():
-        atomic_write_json(run_dir / "complexity.json", model_complexity(recognizer.model, inputs))
+        atomic_write_json(run_dir / "complexity.json", model_complexity(recognizer.torch_module(), inputs))
     latency = measure_recognizer(recognizer, features.windows, features.start_ns, n_windows, on_progress)
     atomic_write_json(run_dir / "latency.json", latency.to_dict())
     row = typical_window(features)

@@ -1,20 +1,22 @@
-"""Class probabilities of many windows."""
+"""Class probabilities of many windows. Importing this module does not import torch."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from patchtst_har.models.batches import WindowTensors
-from patchtst_har.models.patchtst import PatchTSTClassifier
+from patchtst_har.inference.inputs import BATCH_SIZE, WindowInputs
+from patchtst_har.inference.native import NativeClassifier
 
-BATCH_SIZE = 256
+if TYPE_CHECKING:
+    from patchtst_har.models import PatchTSTClassifier
+    from patchtst_har.models.batches import WindowTensors
 
 
-@torch.inference_mode()
 def predict_probabilities(model: PatchTSTClassifier, data: WindowTensors) -> NDArray[np.float64]:
-    """Return the softmax of the model's logits for every window, in order.
+    """Return the softmax of a torch model's logits for every window, in order.
 
     Parameters
     ----------
@@ -28,10 +30,24 @@ def predict_probabilities(model: PatchTSTClassifier, data: WindowTensors) -> NDA
     ndarray, shape (n, K), float64
         Rows sum to 1.
     """
+    import torch
+
     model.eval()
     device = model.rope_cos.device
-    rows = [
-        model(*(tensor.to(device) for tensor in inputs)).double().softmax(dim=1).cpu().numpy()
-        for inputs, _ in data.batches(BATCH_SIZE)
-    ]
+    with torch.inference_mode():
+        rows = [
+            model(*(tensor.to(device) for tensor in inputs)).double().softmax(dim=1).cpu().numpy()
+            for inputs, _ in data.batches(BATCH_SIZE)
+        ]
     return np.concatenate(rows) if rows else np.empty((0, model.num_classes))
+
+
+def predict_native(model: NativeClassifier, data: WindowInputs, *, n_threads: int = 1) -> NDArray[np.float64]:
+    """Do what `predict_probabilities` does with the compiled engine."""
+    logits = np.empty((len(data), model.num_classes), np.float32)
+    for first in range(0, len(data), BATCH_SIZE):
+        rows = slice(first, first + BATCH_SIZE)
+        model.logits(*data.select(rows, model.config), n_threads=n_threads, out=logits[rows])
+    powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return shares

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from patchtst_har.config import ExperimentConfig
@@ -18,13 +17,18 @@ from patchtst_har.data.times import check_clock, time_features
 from patchtst_har.data.windows import cut_windows
 from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.features import compute_extended_statistics_batch, compute_topology
-from patchtst_har.inference.probabilities import BATCH_SIZE, predict_probabilities
+from patchtst_har.inference.inputs import BATCH_SIZE, WindowInputs
+from patchtst_har.inference.native import NativeClassifier
+from patchtst_har.inference.probabilities import predict_native, predict_probabilities
 from patchtst_har.inference.smooth import decide, hop_s, sequences_of
 from patchtst_har.inference.timeline import build_timeline, decision_spans
-from patchtst_har.models.batches import WindowTensors
-from patchtst_har.models.folder import SMOOTHING_FILE, load_model, save_model
-from patchtst_har.models.patchtst import PatchTSTClassifier
+from patchtst_har.model_folder import SMOOTHING_FILE, read_model_folder, write_model_folder
 from patchtst_har.smoothing import HMMSmoother
+
+if TYPE_CHECKING:
+    from patchtst_har.models import PatchTSTClassifier
+
+Engine = Literal["native", "torch"]
 
 _UNUSABLE = ("n_nonfinite", "n_zero")
 
@@ -71,8 +75,8 @@ class Recognizer:
 
     Parameters
     ----------
-    model : PatchTSTClassifier
-        The classifier.
+    model : NativeClassifier or PatchTSTClassifier
+        The classifier: compiled, which needs no torch, or the torch module.
     classes : tuple of str
         Class names in the order of the logits.
     config : ExperimentConfig
@@ -83,26 +87,37 @@ class Recognizer:
 
     def __init__(
         self,
-        model: PatchTSTClassifier,
+        model: NativeClassifier | PatchTSTClassifier,
         classes: tuple[str, ...],
         config: ExperimentConfig,
         smoother: HMMSmoother | None = None,
     ) -> None:
-        self.model = model.eval()
+        self.model = model if isinstance(model, NativeClassifier) else model.eval()
         self.classes = classes
         self.config = config
         self.smoother = smoother
 
     @classmethod
-    def from_pretrained(cls, folder: Path | str) -> Self:
+    def from_pretrained(cls, folder: Path | str, engine: Engine = "native") -> Self:
         """Load a model folder.
+
+        Parameters
+        ----------
+        folder : path-like
+            The model folder.
+        engine : {"native", "torch"}
+            What computes the logits: the compiled engine, or the torch module. They agree to rounding.
 
         Raises
         ------
         ModelFolderError
             If a file is missing or damaged, or the files do not fit each other.
+        ValueError
+            If there is no such engine.
         """
-        model, classes, config = load_model(folder)
+        if engine not in get_args(Engine):
+            raise ValueError(f"engine must be one of {', '.join(get_args(Engine))}, not {engine!r}")
+        model, classes, config = _load(folder, engine)
         smoother = None
         if config.smoothing.method != "none":
             path = Path(folder) / SMOOTHING_FILE
@@ -117,10 +132,26 @@ class Recognizer:
 
     def save_pretrained(self, folder: Path | str) -> Path:
         """Write the model folder (without a model card: only the trainer knows the scores)."""
-        folder = save_model(folder, self.model, self.classes, self.config)
+        if isinstance(self.model, NativeClassifier):
+            folder = write_model_folder(folder, self.model.tensors, self.classes, self.config)
+        else:
+            from patchtst_har.models.folder import save_model
+
+            folder = save_model(folder, self.model, self.classes, self.config)
         if self.smoother is not None:
             self.smoother.save(folder / SMOOTHING_FILE)
         return folder
+
+    def torch_module(self) -> PatchTSTClassifier:
+        """Return the classifier as a torch module in evaluation mode: a new one if the engine is native."""
+        if not isinstance(self.model, NativeClassifier):
+            return self.model
+        from patchtst_har.models import PatchTSTClassifier
+        from patchtst_har.models.folder import load_tensors
+
+        module = PatchTSTClassifier(self.model.config, self.model.num_classes)
+        load_tensors(module, self.model.tensors)
+        return module.eval()
 
     def in_zone(self, timezone: str | None) -> Recognizer:
         """Return the same recogniser for wearers in another zone (`data.timezone`); None changes nothing."""
@@ -129,9 +160,7 @@ class Recognizer:
         config = self.config.replace(data=self.config.data.replace(timezone=timezone))
         return Recognizer(self.model, self.classes, config, self.smoother)
 
-    def tensors(
-        self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None = None
-    ) -> WindowTensors:
+    def inputs(self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None = None) -> WindowInputs:
         """Compute the model's inputs for windows.
 
         Parameters
@@ -149,8 +178,6 @@ class Recognizer:
             If a feature plug-in fails on a window.
         """
         self._check_windows(windows)
-        # torch has no read-only tensors: a read-only array (a memory map) is copied.
-        windows = windows if windows.flags.writeable else windows.copy()
         config, n = self.config, len(windows)
         stats = topo = np.empty((n, 0), np.float32)
         threads = config.features.n_threads
@@ -161,18 +188,20 @@ class Recognizer:
         if config.model.n_topo_features:
             topology = config.features.topology
             topo = compute_topology(windows, rate, topology, n_threads=threads).features
-        return WindowTensors(
-            torch.from_numpy(windows),
-            torch.from_numpy(self._times(n, start_ns)),
-            torch.from_numpy(stats),
-            torch.from_numpy(topo),
-            torch.zeros(n, dtype=torch.int64),
-            config.model.patch_len,
-        )
+        return WindowInputs(windows, self._times(n, start_ns), stats, topo)
+
+    def probabilities(self, inputs: WindowInputs) -> NDArray[np.float64]:
+        """Return the class probabilities (n, K) of windows whose features are known."""
+        if isinstance(self.model, NativeClassifier):
+            return predict_native(self.model, inputs, n_threads=self.config.features.n_threads)
+        from patchtst_har.models.batches import WindowTensors
+
+        arrays = (inputs.windows, inputs.times, inputs.stats, inputs.topo)
+        return predict_probabilities(self.model, WindowTensors.unlabelled(self.config.model, *arrays))
 
     def predict(self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None = None) -> Prediction:
-        """Classify windows one by one, without smoothing (parameters and errors as `tensors`)."""
-        probabilities = predict_probabilities(self.model, self.tensors(windows, start_ns))
+        """Classify windows one by one, without smoothing (parameters and errors as `inputs`)."""
+        probabilities = self.probabilities(self.inputs(windows, start_ns))
         return Prediction(np.array(self.classes)[probabilities.argmax(axis=1)], probabilities)
 
     def predict_recording(
@@ -238,7 +267,7 @@ class Recognizer:
         parts = []
         for first in range(0, len(windows), BATCH_SIZE):
             rows = slice(first, first + BATCH_SIZE)
-            parts.append(predict_probabilities(self.model, self.tensors(windows[rows], start_ns[rows])))
+            parts.append(self.probabilities(self.inputs(windows[rows], start_ns[rows])))
             if on_progress is not None:
                 on_progress(min(first + BATCH_SIZE, len(windows)), len(windows), "windows")
         return np.concatenate(parts)
@@ -265,3 +294,14 @@ class Recognizer:
         bad = np.flatnonzero(~np.isfinite(windows).all(axis=(1, 2)))
         if bad.size:
             raise DataError(f"windows: window {bad[0]} has values that are not finite")
+
+
+def _load(
+    folder: Path | str, engine: Engine
+) -> tuple[NativeClassifier | PatchTSTClassifier, tuple[str, ...], ExperimentConfig]:
+    if engine == "torch":
+        from patchtst_har.models.folder import load_model
+
+        return load_model(folder)
+    stored = read_model_folder(folder)
+    return NativeClassifier.from_stored(stored), stored.classes, stored.config

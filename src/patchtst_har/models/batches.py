@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from patchtst_har.config import ModelConfig
@@ -28,8 +30,8 @@ class WindowTensors:
         Feature vectors.
     labels : Tensor, shape (n,), int64
         Class indices.
-    patch_len : int
-        Samples a patch.
+    patch_len, patch_stride : int
+        Samples a patch, samples between the starts of patches.
     """
 
     windows: Tensor
@@ -38,6 +40,7 @@ class WindowTensors:
     topo: Tensor
     labels: Tensor
     patch_len: int
+    patch_stride: int
 
     @classmethod
     def of(cls, features: FeatureSet, config: ModelConfig) -> WindowTensors:
@@ -49,14 +52,25 @@ class WindowTensors:
             torch.from_numpy(features.topo),
             torch.from_numpy(features.labels),
             config.patch_len,
+            config.patch_hop,
         )
+
+    @classmethod
+    def unlabelled(cls, config: ModelConfig, *arrays: NDArray[np.float32]) -> WindowTensors:
+        """Wrap windows, times, stats and topo whose labels are not known (all 0 here)."""
+        # torch has no read-only tensors: a read-only array (a memory map) is copied.
+        windows, times, stats, topo = (
+            torch.from_numpy(array if array.flags.writeable else array.copy()) for array in arrays
+        )
+        labels = torch.zeros(len(windows), dtype=torch.int64)
+        return cls(windows, times, stats, topo, labels, config.patch_len, config.patch_hop)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def select(self, rows: Tensor | slice) -> tuple[Inputs, Tensor]:
         """Return the inputs and labels of some rows."""
-        patches = cut_patches(self.windows[rows], self.patch_len)
+        patches = cut_patches(self.windows[rows], self.patch_len, self.patch_stride)
         return (patches, self.times[rows], self.stats[rows], self.topo[rows]), self.labels[rows]
 
     def batches(self, size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Inputs, Tensor]]:

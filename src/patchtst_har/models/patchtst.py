@@ -14,29 +14,40 @@ from patchtst_har.models.components.transformer import RoPETransformerEncoderLay
 from patchtst_har.models.dropout import Dropout
 
 
-def cut_patches(windows: Tensor, patch_len: int) -> Tensor:
-    """Cut windows (B, T, C) into non-overlapping patches (B, C, T / patch_len, patch_len).
+def cut_patches(windows: Tensor, patch_len: int, patch_stride: int | None = None) -> Tensor:
+    """Cut windows (B, T, C) into patches (B, C, P, patch_len), P = (T - patch_len) / patch_stride + 1.
+
+    Parameters
+    ----------
+    windows : Tensor, shape (B, T, C)
+        Windows.
+    patch_len : int
+        Samples a patch.
+    patch_stride : int, optional
+        Samples between the starts of patches; `patch_len` (no overlap) if not given.
 
     Raises
     ------
     ValueError
-        If `windows` is not three-dimensional or T is not divisible by `patch_len`.
+        If `windows` is not three-dimensional or the patches do not cover T samples exactly.
     """
-    if windows.ndim != 3 or windows.shape[1] % patch_len:
+    stride = patch_len if patch_stride is None else patch_stride
+    n_samples = windows.shape[1] if windows.ndim == 3 else 0
+    if n_samples < patch_len or (n_samples - patch_len) % stride:
         raise ValueError(
-            f"windows must be (B, T, C) with T divisible by {patch_len}, got {tuple(windows.shape)}"
+            f"windows must be (B, T, C) with T = {patch_len} + a multiple of {stride}, got "
+            f"{tuple(windows.shape)}"
         )
-    n, n_samples, channels = windows.shape
-    return windows.transpose(1, 2).reshape(n, channels, n_samples // patch_len, patch_len)
+    return windows.transpose(1, 2).unfold(2, patch_len, stride)
 
 
 class PatchTSTClassifier(nn.Module):
     """PatchTST classifier of tri-axial windows with feature tokens and rotary attention.
 
     The window's patches become tokens (Nie et al. 2023, arXiv:2211.14730, but with the three axes joined in
-    each patch); the statistical and the topological feature vectors are one token each; the time vector is
-    added to the pooled tokens. All inputs are in physical units; their scaling is learned from the training
-    set and kept in buffers (`fit_scaling`).
+    each patch); the statistical and the topological feature vectors are one token or more each; the time
+    vector is added to the pooled tokens. All inputs are in physical units; their scaling is learned from the
+    training set and kept in buffers (`fit_scaling`).
 
     Parameters
     ----------
@@ -61,22 +72,36 @@ class PatchTSTClassifier(nn.Module):
         self.config = config
         self.num_classes = num_classes
         d_model = config.d_model
-        self.patch_embedding = PatchEmbedding(config.channels, config.patch_len, d_model)
+        self.patch_embedding = PatchEmbedding(config)
         self.stat_embedding = (
-            FeatureEmbedding(config.n_stat_features, d_model) if config.n_stat_features else None
+            FeatureEmbedding(config.n_stat_features, d_model, config.n_stat_tokens, config.activation)
+            if config.n_stat_features
+            else None
         )
         self.topo_embedding = (
-            FeatureEmbedding(config.n_topo_features, d_model) if config.n_topo_features else None
+            FeatureEmbedding(config.n_topo_features, d_model, config.n_topo_tokens, config.activation)
+            if config.n_topo_features
+            else None
         )
         self.time_embedding = (
             TimeEmbedding(config.n_time_features, d_model) if config.n_time_features else None
         )
+        self.class_token = (
+            nn.Parameter(nn.init.normal_(torch.empty(d_model), std=0.02)) if config.pooling == "cls" else None
+        )
         self.dropout = Dropout(config.dropout)
         self.layers = nn.ModuleList(
-            RoPETransformerEncoderLayer(d_model, config.n_heads, config.dropout, config.d_ff)
+            RoPETransformerEncoderLayer(
+                d_model,
+                config.n_heads,
+                config.dropout,
+                config.d_ff,
+                norm=config.norm,
+                activation=config.activation,
+            )
             for _ in range(config.n_layers)
         )
-        self.head = ClassifierHead(d_model, num_classes, config.dropout)
+        self.head = ClassifierHead(config, num_classes)
         # Not persistent: the tables follow from the configuration.
         cos, sin = precompute_freqs_cis(config.head_dim, config.n_tokens, config.rope_base)
         self.register_buffer("rope_cos", cos, persistent=False)
@@ -131,12 +156,13 @@ class PatchTSTClassifier(nn.Module):
         return logits
 
     def _embed(self, patches: Tensor, stats: Tensor, topo: Tensor) -> Tensor:
-        """Return all tokens (B, n_tokens, d_model), patches first: their positions are their order."""
-        tokens = [self.patch_embedding(patches)]
+        """Return all tokens (B, n_tokens, d_model); positions are their order: class, patches, features."""
+        tokens = [] if self.class_token is None else [self.class_token.expand(len(patches), 1, -1)]
+        tokens.append(self.patch_embedding(patches))
         if self.stat_embedding is not None:
-            tokens.append(self.stat_embedding(stats).unsqueeze(1))
+            tokens.append(self.stat_embedding(stats))
         if self.topo_embedding is not None:
-            tokens.append(self.topo_embedding(topo).unsqueeze(1))
+            tokens.append(self.topo_embedding(topo))
         return torch.cat(tokens, dim=1)
 
     def _check_shapes(self, patches: Tensor, times: Tensor, stats: Tensor, topo: Tensor) -> None:

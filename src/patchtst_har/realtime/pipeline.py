@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from patchtst_har.data.progress import OnProgress
 from patchtst_har.data.times import time_features
 from patchtst_har.errors import DataError
 from patchtst_har.features import compute_extended_statistics, compute_topological_features
+from patchtst_har.inference.inputs import WindowInputs
+from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.inference.smooth import hop_s
-from patchtst_har.models.batches import Inputs
-from patchtst_har.models.patchtst import cut_patches
 from patchtst_har.realtime.latency import LatencyReport, measure_stages
-from patchtst_har.reproducibility import threads
+
+if TYPE_CHECKING:
+    from patchtst_har.models import PatchTSTClassifier
 
 Arrays = tuple[NDArray[Any], ...]
 
@@ -75,24 +77,45 @@ def measure_recognizer(
         )
         return *passed, topo
 
-    def inputs(passed: Arrays) -> Inputs:
+    def inputs(passed: Arrays) -> Arrays:
         window, start, stats, topo = passed
         times = time_features(start, config.data.timezone) if config.model.n_time_features else _EMPTY[None]
-        patches = cut_patches(torch.from_numpy(window[None]), config.model.patch_len)
-        return patches, torch.from_numpy(times), torch.from_numpy(stats[None]), torch.from_numpy(topo[None])
+        data = WindowInputs(window[None], times, stats[None], topo[None])
+        return data.select(slice(0, 1), config.model)
 
-    def label(logits: torch.Tensor) -> str:
+    def label(logits: NDArray[np.float32]) -> str:
         return recognizer.classes[int(logits.argmax())]
 
+    model = recognizer.model
+    classify = model.logits if isinstance(model, NativeClassifier) else _torch_classifier(model)
     stages: dict[str, Callable[[Any], Any]] = {
         "statistical features": statistical,
         "topological features": topological,
         "inputs": inputs,
-        "model": lambda passed: recognizer.model(*passed),
+        "model": lambda passed: classify(*passed),
         "label": label,
     }
-    with threads(1), torch.inference_mode():
+    with _one_thread(model):
         return measure_stages(stages, n_windows, hop_s=hop_s(config), on_progress=on_progress)
+
+
+def _torch_classifier(module: PatchTSTClassifier) -> Callable[..., NDArray[np.float32]]:
+    import torch
+
+    def classify(*inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        logits: NDArray[np.float32] = module(*map(torch.from_numpy, inputs)).numpy()
+        return logits
+
+    return torch.inference_mode()(classify)
+
+
+def _one_thread(model: NativeClassifier | PatchTSTClassifier) -> AbstractContextManager[None]:
+    """Keep torch to one thread if it is what runs."""
+    if isinstance(model, NativeClassifier):
+        return nullcontext()
+    from patchtst_har.reproducibility import threads
+
+    return threads(1)
 
 
 _EMPTY = np.empty(0, np.float32)

@@ -20,8 +20,9 @@ from patchtst_har.inference.model_card import write_model_card
 from patchtst_har.inference.probabilities import predict_probabilities
 from patchtst_har.inference.smooth import decide, hop_s, sequences_of
 from patchtst_har.log import TrainingLogger, log_to_file
+from patchtst_har.model_folder import PROVENANCE_FILE, SMOOTHING_FILE
 from patchtst_har.models.batches import WindowTensors
-from patchtst_har.models.folder import PROVENANCE_FILE, SMOOTHING_FILE, save_model
+from patchtst_har.models.folder import save_model
 from patchtst_har.models.patchtst import PatchTSTClassifier
 from patchtst_har.reproducibility import environment, resolve_device, seed_everything, threads
 from patchtst_har.smoothing import HMMSmoother

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
+
+from patchtst_har.config import ModelConfig, StemLayer
+from patchtst_har.models.components.activation import ACTIVATIONS
 
 
 class Standardizer(nn.Module):
@@ -58,45 +61,79 @@ def _rows(x: Tensor, chunk: int = 1024) -> Iterator[Tensor]:
         yield part.reshape(-1, x.shape[-1]).double()
 
 
-class PatchEmbedding(nn.Module):
-    """Project each patch, its three axes together, to a token.
+class Stem(nn.Sequential):
+    """Strided convolutions with batch norm inside each patch.
 
     Parameters
     ----------
-    channels, patch_len, d_model : int
-        Axes, samples a patch, width of a token.
+    channels : int
+        Input channels.
+    layers : sequence of StemLayer
+        Convolutions without padding: what a patch becomes depends on the patch alone.
+    activation : {"gelu", "relu"}
+        After each batch norm.
     """
 
-    def __init__(self, channels: int, patch_len: int, d_model: int) -> None:
+    def __init__(self, channels: int, layers: Sequence[StemLayer], activation: str) -> None:
+        blocks = []
+        for layer in layers:
+            convolution = nn.Conv1d(channels, layer.channels, layer.kernel, layer.stride, bias=False)
+            norm = nn.BatchNorm1d(layer.channels)
+            blocks.append(nn.Sequential(convolution, norm, ACTIVATIONS[activation]()))
+            channels = layer.channels
+        super().__init__(*blocks)
+
+
+class PatchEmbedding(nn.Module):
+    """Project each patch, its three axes together, to a token; through the stem if there is one.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Architecture.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.scale = Standardizer(channels)
-        self.project = nn.Linear(channels * patch_len, d_model)
+        self.scale = Standardizer(config.channels)
+        self.stem = Stem(config.channels, config.stem, config.activation) if config.stem else None
+        self.project = nn.Linear(config.patch_width, config.d_model)
 
     def forward(self, patches: Tensor) -> Tensor:
         """Map patches (B, C, P, L) in g to tokens (B, P, d_model)."""
-        scaled = self.scale(patches.permute(0, 2, 3, 1))
-        tokens: Tensor = self.project(scaled.transpose(2, 3).flatten(2))
+        scaled = self.scale(patches.permute(0, 2, 3, 1)).transpose(2, 3)
+        if self.stem is not None:
+            # One "batch" of all patches, so that batch norm sees all of them.
+            scaled = self.stem(scaled.flatten(0, 1)).unflatten(0, scaled.shape[:2])
+        tokens: Tensor = self.project(scaled.flatten(2))
         return tokens
 
 
 class FeatureEmbedding(nn.Module):
-    """Scale a vector of features and map it to one vector of the model's width.
+    """Scale a vector of features and map it to one or more tokens, by one hidden layer of the model's width.
 
     Parameters
     ----------
     n_features, d_model : int
         Length of the feature vector, width of a token.
+    n_tokens : int
+        Tokens that the hidden layer is projected to.
+    activation : {"gelu", "relu"}
+        Of the hidden layer.
     """
 
-    def __init__(self, n_features: int, d_model: int) -> None:
+    def __init__(self, n_features: int, d_model: int, n_tokens: int = 1, activation: str = "gelu") -> None:
         super().__init__()
+        self.n_tokens = n_tokens
         self.scale = Standardizer(n_features, limit=10.0)
-        self.project = nn.Sequential(nn.Linear(n_features, d_model), nn.GELU(), nn.Linear(d_model, d_model))
+        self.project = nn.Sequential(
+            nn.Linear(n_features, d_model), ACTIVATIONS[activation](), nn.Linear(d_model, n_tokens * d_model)
+        )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map features (B, n_features) to (B, d_model)."""
-        token: Tensor = self.project(self.scale(features))
-        return token
+        """Map features (B, n_features) to tokens (B, n_tokens, d_model)."""
+        tokens: Tensor = self.project(self.scale(features)).unflatten(-1, (self.n_tokens, -1))
+        return tokens
 
 
 class TimeEmbedding(nn.Module):

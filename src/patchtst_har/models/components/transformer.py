@@ -1,15 +1,18 @@
-"""One pre-norm transformer encoder layer with rotary attention."""
+"""One transformer encoder layer with rotary attention."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from torch import Tensor, nn
 
 from patchtst_har.models.attention import rope_attention, rope_attention_weights
+from patchtst_har.models.components.activation import ACTIVATIONS
 from patchtst_har.models.dropout import Dropout
 
 
 class RoPETransformerEncoderLayer(nn.Module):
-    """Pre-norm encoder layer: rotary self-attention, then a feed-forward network, each added to its input.
+    """Encoder layer: rotary self-attention, then a feed-forward network, each added to its input.
 
     Parameters
     ----------
@@ -21,6 +24,10 @@ class RoPETransformerEncoderLayer(nn.Module):
         Dropout probability of the attention weights, the feed-forward layer and both residual branches.
     d_ff : int, optional
         Width of the feed-forward layer; 4 * d_model if not given.
+    norm : {"pre", "post"}
+        Normalise the input of each branch, or each sum.
+    activation : {"gelu", "relu"}
+        Of the feed-forward layer.
 
     Attributes
     ----------
@@ -29,12 +36,20 @@ class RoPETransformerEncoderLayer(nn.Module):
     """
 
     def __init__(
-        self, d_model: int = 128, n_heads: int = 2, dropout: float = 0.25, d_ff: int | None = None
+        self,
+        d_model: int = 128,
+        n_heads: int = 2,
+        dropout: float = 0.25,
+        d_ff: int | None = None,
+        *,
+        norm: Literal["pre", "post"] = "pre",
+        activation: Literal["gelu", "relu"] = "gelu",
     ) -> None:
         super().__init__()
         if d_model % n_heads or (d_model // n_heads) % 2:
             raise ValueError(f"d_model / n_heads must be a whole even number, got {d_model} / {n_heads}")
         self.n_heads = n_heads
+        self.norm = norm
         self.dropout_p = dropout
         self.norm_attention = nn.LayerNorm(d_model)
         self.qkv = nn.Linear(d_model, 3 * d_model)
@@ -42,7 +57,7 @@ class RoPETransformerEncoderLayer(nn.Module):
         self.norm_feed_forward = nn.LayerNorm(d_model)
         d_ff = d_ff or 4 * d_model
         self.feed_forward = nn.Sequential(
-            nn.Linear(d_model, d_ff), nn.GELU(), Dropout(dropout), nn.Linear(d_ff, d_model)
+            nn.Linear(d_model, d_ff), ACTIVATIONS[activation](), Dropout(dropout), nn.Linear(d_ff, d_model)
         )
         self.dropout = Dropout(dropout)
         self.last_attn: Tensor | None = None
@@ -63,8 +78,13 @@ class RoPETransformerEncoderLayer(nn.Module):
         -------
         Tensor, shape (B, N, d_model)
         """
-        x = x + self.dropout(self._attend(self.norm_attention(x), freqs_cis, return_attn))
-        encoded: Tensor = x + self.dropout(self.feed_forward(self.norm_feed_forward(x)))
+        encoded: Tensor
+        if self.norm == "pre":
+            x = x + self.dropout(self._attend(self.norm_attention(x), freqs_cis, return_attn))
+            encoded = x + self.dropout(self.feed_forward(self.norm_feed_forward(x)))
+        else:
+            x = self.norm_attention(x + self.dropout(self._attend(x, freqs_cis, return_attn)))
+            encoded = self.norm_feed_forward(x + self.dropout(self.feed_forward(x)))
         return encoded
 
     def _attend(self, x: Tensor, freqs_cis: tuple[Tensor, Tensor], return_attn: bool) -> Tensor:

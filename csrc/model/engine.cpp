@@ -1,0 +1,239 @@
+#include "model/engine.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace patchtst_har::model {
+namespace {
+
+constexpr std::size_t kAllColumns = 2;  // queries and keys are rotated, values are not
+
+std::size_t aligned(std::size_t n) {
+    return (n + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+void require(bool condition, const char* message) {
+    if (!condition) throw std::invalid_argument(message);
+}
+
+struct Runner {
+    const Kernels& kernels;
+    const Block& block;
+
+    void operator()(const Linear& step) const { kernels.linear(step, block); }
+    void operator()(const Standardise& step) const { kernels.standardise(step, block); }
+    void operator()(const Constant& step) const { kernels.constant(step, block); }
+    void operator()(const Normalise& step) const { kernels.normalise(step, block); }
+    void operator()(const Attention& step) const { kernels.attention(step, block); }
+    void operator()(const Pool& step) const { kernels.pool(step, block); }
+};
+
+}  // namespace
+
+AlignedFloats::AlignedFloats(std::size_t n) : data_(new (kBoundary) float[std::max<std::size_t>(n, 1)]) {
+    std::fill_n(data_.get(), n, 0.0F);
+}
+
+// One thread's memory: every buffer for a block of windows.
+struct Engine::Workspace {
+    Workspace(const std::vector<std::size_t>& sizes, std::size_t n_windows, std::size_t scratch_size)
+        : scratch(scratch_size) {
+        for (std::size_t i = kInputs; i < sizes.size(); ++i) {
+            memory.emplace_back(sizes[i] * n_windows);
+            block.sources[i] = block.targets[i] = memory.back().data();
+        }
+        block.scratch = scratch.data();
+    }
+
+    AlignedFloats scratch;
+    std::vector<AlignedFloats> memory;
+    Block block{};
+};
+
+Engine::Engine(const std::array<std::size_t, kInputs>& input_sizes, std::size_t n_block_windows)
+    : kernels_(&active_kernels()),
+      n_block_windows_(n_block_windows),
+      sizes_(input_sizes.begin(), input_sizes.end()) {
+    require(n_block_windows >= 1, "a block needs at least one window");
+}
+
+Engine::~Engine() = default;
+
+std::size_t Engine::add_buffer(std::size_t n_floats) {
+    require(sizes_.size() < kMostBuffers, "too many buffers");
+    sizes_.push_back(aligned(n_floats));
+    return sizes_.size() - 1;
+}
+
+void Engine::add_linear(Place source, Place target, RowCount rows, Segments segments, std::size_t n_columns,
+                        const float* weights, const float* bias, Activation activation, bool adds) {
+    require(segments.count >= 1 && segments.length >= 1 && n_columns >= 1, "an empty product");
+    const std::size_t n_values = segments.count * segments.length;
+    const std::size_t width = aligned(n_columns);
+    Linear step{};
+    step.source = read(source, rows, (segments.count - 1) * segments.stride + segments.length);
+    step.target = write(target, rows, width);
+    step.n_outer = rows.n_outer;
+    step.n_inner = rows.n_inner;
+    step.n_segments = segments.count;
+    step.segment_length = segments.length;
+    step.segment_stride = segments.stride;
+    step.n_vectors = (n_columns + kernels_->lanes - 1) / kernels_->lanes;
+    step.weights = packed(weights, n_columns, n_values);
+    step.bias = keep(width, bias, n_columns);
+    step.activation = activation;
+    step.adds = adds;
+    steps_.emplace_back(step);
+}
+
+void Engine::add_standardise(Place source, Place target, std::size_t width, const float* mean,
+                             const float* inverse_std, float limit) {
+    const RowCount one{1, 1};
+    steps_.emplace_back(Standardise{read(source, one, width), write(target, one, width), width,
+                                    keep(width, mean, width), keep(width, inverse_std, width), limit});
+}
+
+void Engine::add_constant(Place target, std::size_t width, const float* values) {
+    const std::size_t padded = aligned(width);
+    steps_.emplace_back(Constant{write(target, {1, 1}, padded), padded, keep(padded, values, width)});
+}
+
+void Engine::add_normalise(Place source, Place target, std::size_t n_rows, std::size_t width,
+                           const float* gain, const float* bias, float epsilon) {
+    require(width >= 1, "rows without values");
+    const std::size_t padded = aligned(width);
+    const RowCount rows{n_rows, 1};
+    steps_.emplace_back(Normalise{read(source, rows, padded), write(target, rows, padded), n_rows, width,
+                                  keep(padded, gain, width), keep(padded, bias, width), epsilon});
+}
+
+void Engine::add_attention(Place qkv, Place target, std::size_t n_tokens, std::size_t n_heads,
+                           std::size_t head_dim, const float* cos, const float* sin) {
+    require(n_heads >= 1 && head_dim >= 2 && head_dim % 2 == 0, "head_dim must be even");
+    const std::size_t width = n_heads * head_dim;
+    const std::size_t table_width = aligned(kAllColumns * width);
+    const std::size_t last_head = width - head_dim + aligned(head_dim);
+    // What fills the last vector of the tables is not rotated.
+    AlignedFloats cosines(n_tokens * table_width);
+    AlignedFloats sines(n_tokens * table_width);
+    std::fill_n(cosines.data(), n_tokens * table_width, 1.0F);
+    for (std::size_t i = 0; i < n_tokens * kAllColumns * width; ++i) {
+        const std::size_t token = i / (kAllColumns * width);
+        const std::size_t column = i % (kAllColumns * width);
+        const std::size_t angle = token * (head_dim / 2) + column % head_dim / 2;
+        cosines.data()[token * table_width + column] = cos[angle];
+        sines.data()[token * table_width + column] = column % 2 == 0 ? -sin[angle] : sin[angle];
+    }
+    const RowCount rows{n_tokens, 1};
+    static_cast<void>(write(qkv, rows, std::max(table_width, kAllColumns * width + last_head)));
+    steps_.emplace_back(Attention{read(qkv, rows, table_width), write(target, rows, last_head), n_tokens,
+                                  n_heads, head_dim, cosines.data(), sines.data(), table_width});
+    constants_.push_back(std::move(cosines));
+    constants_.push_back(std::move(sines));
+    const std::size_t score_width = aligned(n_tokens);
+    scratch_size_ = std::max(scratch_size_, score_width * (head_dim + kernels_->tile_rows));
+}
+
+void Engine::add_pool(Place source, Place target, std::size_t n_rows, std::size_t width, const float* query) {
+    const std::size_t padded = aligned(width);
+    const View rows = read(source, {n_rows, 1}, padded);
+    const View pooled = write(target, {1, 1}, padded);
+    steps_.emplace_back(
+        Pool{rows, pooled, n_rows, width, query == nullptr ? nullptr : keep(padded, query, width)});
+    scratch_size_ = std::max(scratch_size_, aligned(n_rows));
+}
+
+void Engine::set_outputs(std::size_t buffer, std::size_t n_outputs) {
+    require(buffer >= kInputs && buffer < sizes_.size() && n_outputs <= sizes_[buffer],
+            "the outputs are not in the buffer");
+    output_buffer_ = buffer;
+    n_outputs_ = n_outputs;
+}
+
+void Engine::run(const std::array<const float*, kInputs>& inputs, std::size_t n_windows, float* outputs) {
+    if (n_outputs_ == 0 || n_windows == 0) return;
+    std::unique_ptr<Workspace> workspace = borrow();
+    Block& block = workspace->block;
+    for (std::size_t i = 0; i < kInputs; ++i) block.sources[i] = inputs[i];
+    for (std::size_t first = 0; first < n_windows; first += n_block_windows_) {
+        block.n_windows = std::min(n_block_windows_, n_windows - first);
+        for (const auto& step : steps_) std::visit(Runner{*kernels_, block}, step);
+        const float* results = block.sources[output_buffer_];
+        for (std::size_t i = 0; i < block.n_windows; ++i, outputs += n_outputs_) {
+            std::memcpy(outputs, results + i * sizes_[output_buffer_], n_outputs_ * sizeof(float));
+        }
+        for (std::size_t i = 0; i < kInputs; ++i) block.sources[i] += block.n_windows * sizes_[i];
+    }
+    give_back(std::move(workspace));
+}
+
+const float* Engine::keep(std::size_t n_floats, const float* values, std::size_t n_values) {
+    constants_.emplace_back(n_floats);
+    std::copy_n(values, n_values, constants_.back().data());
+    return constants_.back().data();
+}
+
+// Panels of at most panel_vectors vectors of columns; within one, a row for each source value.
+const float* Engine::packed(const float* weights, std::size_t n_columns, std::size_t n_values) {
+    const std::size_t lanes = kernels_->lanes;
+    const std::size_t n_padded = (n_columns + lanes - 1) / lanes * lanes;
+    const std::size_t panel = kernels_->panel_vectors * lanes;
+    AlignedFloats result(n_padded * n_values);
+    for (std::size_t column = 0; column < n_columns; ++column) {
+        const std::size_t first = column / panel * panel;
+        const std::size_t width = std::min(panel, n_padded - first);
+        float* target = result.data() + first * n_values + (column - first);
+        for (std::size_t k = 0; k < n_values; ++k) target[k * width] = weights[column * n_values + k];
+    }
+    constants_.push_back(std::move(result));
+    return constants_.back().data();
+}
+
+View Engine::read(Place place, RowCount rows, std::size_t n_floats) const {
+    require(place.buffer < sizes_.size(), "no such buffer");
+    require(rows.n_outer >= 1 && rows.n_inner >= 1, "no rows");
+    const std::size_t last =
+        place.offset + (rows.n_outer - 1) * place.outer_stride + (rows.n_inner - 1) * place.inner_stride;
+    require(last + n_floats <= sizes_[place.buffer], "rows reach beyond their buffer");
+    return {place.buffer, sizes_[place.buffer], place.offset, place.outer_stride, place.inner_stride};
+}
+
+View Engine::write(Place place, RowCount rows, std::size_t n_floats) const {
+    require(place.buffer >= kInputs, "inputs are read only");
+    return read(place, rows, n_floats);
+}
+
+void softmax(float* rows, std::size_t n_rows, std::size_t n_values) {
+    for (float* row = rows; row != rows + n_rows * n_values; row += n_values) {
+        const float maximum = *std::max_element(row, row + n_values);
+        float total = 0.0F;
+        for (std::size_t i = 0; i < n_values; ++i) {
+            row[i] = std::exp(row[i] - maximum);
+            total += row[i];
+        }
+        for (std::size_t i = 0; i < n_values; ++i) row[i] /= total;
+    }
+}
+
+std::unique_ptr<Engine::Workspace> Engine::borrow() {
+    const std::scoped_lock lock(mutex_);
+    if (idle_.empty()) {
+        ++n_workspaces_made_;
+        idle_.reserve(n_workspaces_made_);
+        return std::make_unique<Workspace>(sizes_, n_block_windows_, scratch_size_);
+    }
+    std::unique_ptr<Workspace> workspace = std::move(idle_.back());
+    idle_.pop_back();
+    return workspace;
+}
+
+void Engine::give_back(std::unique_ptr<Workspace> workspace) {
+    const std::scoped_lock lock(mutex_);
+    idle_.push_back(std::move(workspace));
+}
+
+}  // namespace patchtst_har::model

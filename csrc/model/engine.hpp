@@ -1,0 +1,115 @@
+// A forward pass as a sequence of steps on packed weights.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <variant>
+#include <vector>
+
+#include "model/kernels.hpp"
+#include "model/operations.hpp"
+
+namespace patchtst_har::model {
+
+// Zeroed floats on a cache line's boundary.
+class AlignedFloats {
+  public:
+    explicit AlignedFloats(std::size_t n);
+
+    [[nodiscard]] float* data() const { return data_.get(); }
+
+  private:
+    static constexpr std::align_val_t kBoundary{64};
+    struct Release {
+        void operator()(float* data) const { ::operator delete[](data, kBoundary); }
+    };
+
+    std::unique_ptr<float, Release> data_;
+};
+
+// Rows in a buffer, as seen from outside: see View.
+struct Place {
+    std::size_t buffer, offset, outer_stride, inner_stride;
+};
+
+struct RowCount {
+    std::size_t n_outer, n_inner;
+};
+
+struct Segments {
+    std::size_t count, length, stride;
+};
+
+// The steps are added in the order of execution; every one is checked to stay inside its buffers
+// (std::invalid_argument). Weights are copied and packed for the instruction set that is active on
+// construction, which is the one that run() uses. run() may be called from several threads at once.
+class Engine {
+  public:
+    // Floats a window of each input; windows that go through the steps together.
+    Engine(const std::array<std::size_t, kInputs>& input_sizes, std::size_t n_block_windows);
+    ~Engine();
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+    Engine(Engine&&) = delete;
+    Engine& operator=(Engine&&) = delete;
+
+    // Returns the number of a new buffer of `n_floats` a window; 0 to 3 are the inputs.
+    std::size_t add_buffer(std::size_t n_floats);
+
+    // weights: n_columns rows of count * length values. Target rows are filled up to whole alignments with
+    // zeros (activated).
+    void add_linear(Place source, Place target, RowCount rows, Segments segments, std::size_t n_columns,
+                    const float* weights, const float* bias, Activation activation, bool adds);
+    void add_standardise(Place source, Place target, std::size_t width, const float* mean,
+                         const float* inverse_std, float limit);
+    void add_constant(Place target, std::size_t width, const float* values);
+    void add_normalise(Place source, Place target, std::size_t n_rows, std::size_t width, const float* gain,
+                       const float* bias, float epsilon);
+    // cos, sin: (n_tokens, head_dim / 2).
+    void add_attention(Place qkv, Place target, std::size_t n_tokens, std::size_t n_heads,
+                       std::size_t head_dim, const float* cos, const float* sin);
+    // query: width values, or null for the plain mean.
+    void add_pool(Place source, Place target, std::size_t n_rows, std::size_t width, const float* query);
+
+    // The outputs of a window are the first n_outputs floats of `buffer`.
+    void set_outputs(std::size_t buffer, std::size_t n_outputs);
+
+    // Writes the outputs of every window, n_windows x n_outputs.
+    void run(const std::array<const float*, kInputs>& inputs, std::size_t n_windows, float* outputs);
+
+    [[nodiscard]] std::size_t n_outputs() const { return n_outputs_; }
+    [[nodiscard]] std::size_t input_size(std::size_t input) const { return sizes_[input]; }
+    // How often run() had to make memory: the only occasion on which it allocates.
+    [[nodiscard]] std::size_t n_workspaces_made() const { return n_workspaces_made_; }
+    [[nodiscard]] const Kernels& kernels() const { return *kernels_; }
+
+  private:
+    using Step = std::variant<Linear, Standardise, Constant, Normalise, Attention, Pool>;
+    struct Workspace;
+
+    // Copies values, followed by zeros.
+    const float* keep(std::size_t n_floats, const float* values, std::size_t n_values);
+    [[nodiscard]] View read(Place place, RowCount rows, std::size_t n_floats) const;
+    [[nodiscard]] View write(Place place, RowCount rows, std::size_t n_floats) const;
+    const float* packed(const float* weights, std::size_t n_columns, std::size_t n_values);
+    [[nodiscard]] std::unique_ptr<Workspace> borrow();
+    void give_back(std::unique_ptr<Workspace> workspace);
+
+    const Kernels* kernels_;
+    std::size_t n_block_windows_, scratch_size_ = kAlignment;
+    std::size_t output_buffer_ = 0, n_outputs_ = 0;
+    std::vector<std::size_t> sizes_;  // of the buffers, floats a window
+    std::vector<AlignedFloats> constants_;
+    std::vector<Step> steps_;
+    std::mutex mutex_;
+    std::vector<std::unique_ptr<Workspace>> idle_;
+    std::size_t n_workspaces_made_ = 0;
+};
+
+// Replaces rows of n_values by their softmax.
+void softmax(float* rows, std::size_t n_rows, std::size_t n_values);
+
+}  // namespace patchtst_har::model

@@ -1,0 +1,29 @@
+// The steps of a forward pass: the body of every per-ISA unit. The unit defines PATCHTST_HAR_VECTOR_BYTES and
+// PATCHTST_HAR_KERNELS, the name of its table. Nothing else here has external linkage: the linker could
+// otherwise pick one unit's copy for all of them.
+#pragma once
+
+#include "model/kernel/attention.hpp"
+#include "model/kernel/functions.hpp"
+#include "model/kernel/product.hpp"
+#include "model/kernel/rows.hpp"
+#include "model/kernels.hpp"
+
+namespace patchtst_har::model {
+namespace {
+
+void exponentials(float* values, std::size_t n) {
+    for (std::size_t i = 0; i < n; i += kLanes) store(values + i, exponential(load(values + i)));
+}
+
+void error_functions(float* values, std::size_t n) {
+    for (std::size_t i = 0; i < n; i += kLanes) store(values + i, error_function(load(values + i)));
+}
+
+}  // namespace
+
+extern const Kernels PATCHTST_HAR_KERNELS = {kLanes,       kPanelVectors, kTileRows,       &linear,
+                                             &standardise, &constant,     &normalise,      &attention,
+                                             &pool,        &exponentials, &error_functions};
+
+}  // namespace patchtst_har::model

@@ -1,0 +1,198 @@
+// Matrix products: a tile of rows times a panel of columns is kept in registers.
+#pragma once
+
+#include "model/kernel/functions.hpp"
+#include "model/operations.hpp"
+
+namespace patchtst_har::model {
+namespace {
+
+// Accumulators, a row of the panel and a broadcast value fill 32 registers, or 16 before AVX-512.
+#if PATCHTST_HAR_VECTOR_BYTES == 64
+constexpr std::size_t kTileRows = 6;
+constexpr std::size_t kPanelVectors = 4;
+#elif PATCHTST_HAR_VECTOR_BYTES == 32
+constexpr std::size_t kTileRows = 6;
+constexpr std::size_t kPanelVectors = 2;
+#else
+constexpr std::size_t kTileRows = 5;
+constexpr std::size_t kPanelVectors = 2;
+#endif
+
+struct Tile {
+    const float* a[kTileRows];  // rows of the left matrix
+    float* c[kTileRows];
+    const float* b;  // the right matrix, b_stride floats a row
+    std::size_t b_stride;
+    const float* bias;  // null: none
+    std::size_t n_segments, segment_length, segment_stride;
+    bool adds;
+};
+
+// c = a b + bias (+ c)
+template <std::size_t rows, std::size_t vectors>
+PATCHTST_HAR_STAGE void multiply(const Tile& tile) {
+    Vector sums[rows][vectors];
+    const float* a[rows];
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < rows; ++i) a[i] = tile.a[i];
+#pragma GCC unroll 8
+    for (std::size_t j = 0; j < vectors; ++j) {
+        const Vector start = tile.bias == nullptr ? Vector{} : load(tile.bias + j * kLanes);
+#pragma GCC unroll 8
+        for (std::size_t i = 0; i < rows; ++i) sums[i][j] = start;
+    }
+    const float* b = tile.b;
+    for (std::size_t segment = 0; segment < tile.n_segments; ++segment) {
+        for (std::size_t k = 0; k < tile.segment_length; ++k) {
+            Vector columns[vectors];
+#pragma GCC unroll 8
+            for (std::size_t j = 0; j < vectors; ++j) columns[j] = load(b + j * kLanes);
+            b += tile.b_stride;
+#pragma GCC unroll 8
+            for (std::size_t i = 0; i < rows; ++i) {
+                const Vector value = all(a[i][k]);
+#pragma GCC unroll 8
+                for (std::size_t j = 0; j < vectors; ++j) sums[i][j] = fused(value, columns[j], sums[i][j]);
+            }
+        }
+#pragma GCC unroll 8
+        for (std::size_t i = 0; i < rows; ++i) a[i] += tile.segment_stride;
+    }
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < rows; ++i) {
+#pragma GCC unroll 8
+        for (std::size_t j = 0; j < vectors; ++j) {
+            float* c = tile.c[i] + j * kLanes;
+            store(c, tile.adds ? sums[i][j] + load(c) : sums[i][j]);
+        }
+    }
+}
+
+using Multiply = void (*)(const Tile&);
+
+template <std::size_t vectors>
+constexpr Multiply multiply_rows(std::size_t n_rows) {
+    switch (n_rows) {
+        case 1:
+            return &multiply<1, vectors>;
+        case 2:
+            return &multiply<2, vectors>;
+        case 3:
+            return &multiply<3, vectors>;
+        case 4:
+            return &multiply<4, vectors>;
+        case 5:
+            return &multiply<5, vectors>;
+        default:
+            return &multiply<kTileRows, vectors>;
+    }
+}
+
+PATCHTST_HAR_INLINE void multiply(const Tile& tile, std::size_t n_rows, std::size_t n_vectors) {
+    switch (n_vectors) {
+        case 1:
+            return multiply_rows<1>(n_rows)(tile);
+#if PATCHTST_HAR_VECTOR_BYTES == 64
+        case 2:
+            return multiply_rows<2>(n_rows)(tile);
+        case 3:
+            return multiply_rows<3>(n_rows)(tile);
+#endif
+        default:
+            return multiply_rows<kPanelVectors>(n_rows)(tile);
+    }
+}
+
+// So many rows that the tiles left are of equal size.
+PATCHTST_HAR_INLINE std::size_t rows_of_next_tile(std::size_t n_left) {
+    const std::size_t n_tiles = (n_left + kTileRows - 1) / kTileRows;
+    return (n_left + n_tiles - 1) / n_tiles;
+}
+
+// Where the first row of a window begins.
+PATCHTST_HAR_INLINE const float* source_of(const Block& block, const View& view, std::size_t window) {
+    return block.sources[view.buffer] + window * view.window_stride + view.offset;
+}
+
+PATCHTST_HAR_INLINE float* target_of(const Block& block, const View& view, std::size_t window) {
+    return block.targets[view.buffer] + window * view.window_stride + view.offset;
+}
+
+// Walks over the rows of a view, window by window.
+class Rows {
+  public:
+    PATCHTST_HAR_INLINE Rows(const View& view, std::size_t n_outer, std::size_t n_inner)
+        : view_(view),
+          n_outer_(n_outer),
+          n_inner_(n_inner),
+          outer_start_(view.offset),
+          offset_(view.offset) {}
+
+    [[nodiscard]] PATCHTST_HAR_INLINE std::size_t next() {
+        const std::size_t offset = offset_;
+        offset_ += view_.inner_stride;
+        if (++inner_ == n_inner_) {
+            inner_ = 0;
+            outer_start_ += view_.outer_stride;
+            if (++outer_ == n_outer_) {
+                outer_ = 0;
+                window_start_ += view_.window_stride;
+                outer_start_ = window_start_ + view_.offset;
+            }
+            offset_ = outer_start_;
+        }
+        return offset;
+    }
+
+  private:
+    const View& view_;
+    std::size_t n_outer_, n_inner_;
+    std::size_t outer_start_, offset_;
+    std::size_t inner_ = 0, outer_ = 0, window_start_ = 0;
+};
+
+PATCHTST_HAR_STAGE void activate(const Tile& tile, std::size_t n_rows, std::size_t n_vectors,
+                                 Activation activation) {
+    for (std::size_t i = 0; i < n_rows; ++i) {
+        float* row = tile.c[i];
+        for (std::size_t j = 0; j < n_vectors; ++j, row += kLanes) {
+            const Vector x = load(row);
+            store(row, activation == Activation::kGelu ? gelu(x) : relu(x));
+        }
+    }
+}
+
+void linear(const Linear& step, const Block& block) {
+    const float* source = block.sources[step.source.buffer];
+    float* target = block.targets[step.target.buffer];
+    const std::size_t n_values = step.n_segments * step.segment_length;
+    for (std::size_t first = 0; first < step.n_vectors; first += kPanelVectors) {
+        const std::size_t left = step.n_vectors - first;
+        const std::size_t n_vectors = left < kPanelVectors ? left : kPanelVectors;
+        Tile tile{{},
+                  {},
+                  step.weights + first * kLanes * n_values,
+                  n_vectors * kLanes,
+                  step.bias + first * kLanes,
+                  step.n_segments,
+                  step.segment_length,
+                  step.segment_stride,
+                  step.adds};
+        Rows sources(step.source, step.n_outer, step.n_inner);
+        Rows targets(step.target, step.n_outer, step.n_inner);
+        for (std::size_t n_left = block.n_windows * step.n_outer * step.n_inner; n_left > 0;) {
+            const std::size_t n_rows = rows_of_next_tile(n_left);
+            for (std::size_t i = 0; i < n_rows; ++i) {
+                tile.a[i] = source + sources.next();
+                tile.c[i] = target + targets.next() + first * kLanes;
+            }
+            multiply(tile, n_rows, n_vectors);
+            if (step.activation != Activation::kNone) activate(tile, n_rows, n_vectors, step.activation);
+            n_left -= n_rows;
+        }
+    }
+}
+
+}  // namespace
+}  // namespace patchtst_har::model

@@ -1,0 +1,101 @@
+// Steps that work on rows: scaling, layer norm, pooling.
+#pragma once
+
+#include "model/kernel/attention.hpp"
+
+namespace patchtst_har::model {
+namespace {
+
+PATCHTST_HAR_INLINE float square_root(float value) {
+    return __builtin_sqrtf(value);
+}
+
+void standardise(const Standardise& step, const Block& block) {
+    for (std::size_t window = 0; window < block.n_windows; ++window) {
+        const float* source = source_of(block, step.source, window);
+        float* target = target_of(block, step.target, window);
+        const std::size_t n_whole = step.width / kLanes * kLanes;
+        for (std::size_t j = 0; j < n_whole; j += kLanes) {
+            const Vector scaled = (load(source + j) - load(step.mean + j)) * load(step.inverse_std + j);
+            store(target + j, limited(scaled, -step.limit, step.limit));
+        }
+        for (std::size_t j = n_whole; j < step.width; ++j) {
+            const float scaled = (source[j] - step.mean[j]) * step.inverse_std[j];
+            const float raised = scaled < -step.limit ? -step.limit : scaled;
+            target[j] = raised > step.limit ? step.limit : raised;
+        }
+    }
+}
+
+void constant(const Constant& step, const Block& block) {
+    for (std::size_t window = 0; window < block.n_windows; ++window) {
+        float* target = target_of(block, step.target, window);
+        __builtin_memcpy(target, step.values, step.width * sizeof(float));
+    }
+}
+
+PATCHTST_HAR_INLINE void normalise_row(const Normalise& step, const float* source, float* target) {
+    const std::size_t n_vectors = vectors_for(step.width);
+    const std::size_t last = (n_vectors - 1) * kLanes;
+    const float scale = 1.0F / static_cast<float>(step.width);
+    Vector sums = {};
+    for (std::size_t j = 0; j < last; j += kLanes) sums += load(source + j);
+    sums += first_lanes(load(source + last), step.width - last, 0.0F);
+    const float mean = sum(sums) * scale;
+    Vector squares = {};
+    for (std::size_t j = 0; j < last; j += kLanes) {
+        const Vector centred = load(source + j) - mean;
+        squares = fused(centred, centred, squares);
+    }
+    const Vector centred = first_lanes(load(source + last) - mean, step.width - last, 0.0F);
+    squares = fused(centred, centred, squares);
+    const float inverse = 1.0F / square_root(sum(squares) * scale + step.epsilon);
+    for (std::size_t j = 0; j <= last; j += kLanes) {
+        const Vector scaled = (load(source + j) - mean) * inverse;
+        store(target + j, fused(scaled, load(step.gain + j), load(step.bias + j)));
+    }
+}
+
+void normalise(const Normalise& step, const Block& block) {
+    Rows sources(step.source, step.n_rows, 1);
+    Rows targets(step.target, step.n_rows, 1);
+    for (std::size_t row = 0; row < block.n_windows * step.n_rows; ++row) {
+        normalise_row(step, block.sources[step.source.buffer] + sources.next(),
+                      block.targets[step.target.buffer] + targets.next());
+    }
+}
+
+// Writes the weights of the rows to weights[0..n_rows).
+PATCHTST_HAR_INLINE void weigh(const Pool& step, const float* rows, float* weights) {
+    if (step.query == nullptr) {
+        for (std::size_t i = 0; i < step.n_rows; ++i) weights[i] = 1.0F / static_cast<float>(step.n_rows);
+        return;
+    }
+    for (std::size_t i = 0; i < step.n_rows; ++i) {
+        const float* row = rows + i * step.source.outer_stride;
+        Vector products = {};
+        for (std::size_t j = 0; j < vectors_for(step.width) * kLanes; j += kLanes) {
+            products = fused(load(row + j), load(step.query + j), products);
+        }
+        weights[i] = sum(products);
+    }
+    softmax(weights, step.n_rows);
+}
+
+void pool(const Pool& step, const Block& block) {
+    for (std::size_t window = 0; window < block.n_windows; ++window) {
+        const float* rows = source_of(block, step.source, window);
+        float* target = target_of(block, step.target, window);
+        weigh(step, rows, block.scratch);
+        for (std::size_t j = 0; j < vectors_for(step.width) * kLanes; j += kLanes) {
+            Vector sums = {};
+            for (std::size_t i = 0; i < step.n_rows; ++i) {
+                sums = fused(all(block.scratch[i]), load(rows + i * step.source.outer_stride + j), sums);
+            }
+            store(target + j, sums);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace patchtst_har::model

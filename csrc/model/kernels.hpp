@@ -1,0 +1,35 @@
+// The kernels of one instruction set. They use fused multiply-add where there is one, so the sets agree to
+// rounding, not to the bit.
+#pragma once
+
+#include <cstddef>
+
+#include "model/operations.hpp"
+
+namespace patchtst_har::model {
+
+struct Kernels {
+    std::size_t lanes;          // floats a vector
+    std::size_t panel_vectors;  // vectors a panel of packed weights
+    std::size_t tile_rows;      // rows that share one reading of a panel
+    void (*linear)(const Linear& step, const Block& block);
+    void (*standardise)(const Standardise& step, const Block& block);
+    void (*constant)(const Constant& step, const Block& block);
+    void (*normalise)(const Normalise& step, const Block& block);
+    void (*attention)(const Attention& step, const Block& block);
+    void (*pool)(const Pool& step, const Block& block);
+    // values[i] = exp(values[i]) and erf(values[i] / sqrt(2)); n is a multiple of kAlignment.
+    void (*exponential)(float* values, std::size_t n);
+    void (*error_function)(float* values, std::size_t n);
+};
+
+extern const Kernels kBaselineKernels;
+#if defined(PATCHTST_HAR_X86)
+extern const Kernels kAvx2Kernels;
+extern const Kernels kAvx512Kernels;
+#endif
+
+// Those of the active instruction set.
+const Kernels& active_kernels();
+
+}  // namespace patchtst_har::model

@@ -1,0 +1,172 @@
+"""The model folder: configuration, class names, tensors, provenance. Needs no torch.
+
+``config.json`` (the experiment's configuration and the format version), ``model.safetensors`` (weights and
+scaling), ``classes.json``; from the trainer also ``smoothing.json``, ``provenance.json`` (who it was trained
+on) and ``MODEL_CARD.md``. Never a pickle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from patchtst_har.config import ExperimentConfig
+from patchtst_har.errors import ConfigError, DataError, ModelFolderError
+from patchtst_har.files import atomic_path, atomic_write_json, ensure_folder, read_json
+
+FORMAT_VERSION = 1
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+CLASSES_FILE = "classes.json"
+SMOOTHING_FILE = "smoothing.json"
+PROVENANCE_FILE = "provenance.json"
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """What a model folder holds.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        Where it came from.
+    config : ExperimentConfig
+        What the model was trained with.
+    classes : tuple of str
+        Class names in the order of the logits.
+    tensors : dict of str to ndarray
+        Weights and scaling by name; finite, but not yet compared with the configuration.
+    """
+
+    folder: Path
+    config: ExperimentConfig
+    classes: tuple[str, ...]
+    tensors: dict[str, NDArray[Any]]
+
+    def misfit(self, what: str) -> ModelFolderError:
+        """Return the error to raise if tensors and configuration do not fit each other."""
+        return ModelFolderError(f"{self.folder / WEIGHTS_FILE}: does not fit {CONFIG_FILE}: {what}")
+
+
+def write_model_folder(
+    folder: Path | str,
+    tensors: Mapping[str, NDArray[Any]],
+    classes: tuple[str, ...],
+    config: ExperimentConfig,
+) -> Path:
+    """Write the model's three files.
+
+    Parameters
+    ----------
+    folder : path-like
+        Created if missing.
+    tensors : mapping of str to ndarray
+        Weights and scaling by name.
+    classes : tuple of str
+        Class names in the order of the logits.
+    config : ExperimentConfig
+        The configuration that the model was trained with; its paths are left out.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
+    """
+    folder = ensure_folder(folder)
+    with atomic_path(folder / WEIGHTS_FILE) as temporary:
+        ordered = {name: np.array(values, order="C") for name, values in tensors.items()}
+        safetensors.numpy.save_file(ordered, temporary)
+    atomic_write_json(folder / CLASSES_FILE, list(classes))
+    # Paths of this machine are of no use elsewhere, and a model must not say where others write.
+    description = {"format_version": FORMAT_VERSION, **config.without_paths().model_dump(mode="json")}
+    atomic_write_json(folder / CONFIG_FILE, description)
+    return folder
+
+
+def read_model_folder(folder: Path | str) -> StoredModel:
+    """Read configuration, class names and tensors.
+
+    Raises
+    ------
+    ModelFolderError
+        If a file is missing, empty or damaged; the message names it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ModelFolderError(f"{folder}: no such model folder")
+    if not (folder / CONFIG_FILE).exists() and (folder / "model" / CONFIG_FILE).exists():
+        raise ModelFolderError(f"{folder}: is a run folder, its model is {folder / 'model'}")
+    config = _read_config(folder / CONFIG_FILE)
+    classes = _read_classes(folder / CLASSES_FILE)
+    return StoredModel(folder, config, classes, _read_tensors(folder / WEIGHTS_FILE))
+
+
+def read_provenance(folder: Path | str) -> dict[str, Any] | None:
+    """Return ``provenance.json`` (``split`` and ``n_windows``), or None if the folder has none.
+
+    Raises
+    ------
+    ModelFolderError
+        If the file is damaged.
+    """
+    path = Path(folder) / PROVENANCE_FILE
+    if not path.exists():
+        return None
+    values = _read(path)
+    split = values.get("split") if isinstance(values, dict) else None
+    groups = [split.get(name) for name in ("train", "val", "test")] if isinstance(split, dict) else [None]
+    if not all(isinstance(group, list) for group in groups):
+        raise ModelFolderError(f"{path}: split: needs the lists train, val and test")
+    return dict(values)
+
+
+def _read_config(path: Path) -> ExperimentConfig:
+    values = _read(path)
+    if not isinstance(values, dict) or values.get("format_version") != FORMAT_VERSION:
+        raise ModelFolderError(f"{path}: needs format_version {FORMAT_VERSION}")
+    try:
+        return ExperimentConfig.from_mapping(
+            {key: value for key, value in values.items() if key != "format_version"}, source=str(path)
+        ).without_paths()
+    except ConfigError as error:
+        raise ModelFolderError(str(error)) from error
+
+
+def _read_classes(path: Path) -> tuple[str, ...]:
+    values = _read(path)
+    valid = isinstance(values, list) and len(values) >= 2 and all(isinstance(name, str) for name in values)
+    if not valid or len(set(values)) != len(values):
+        raise ModelFolderError(f"{path}: needs a list of at least two different class names")
+    return tuple(values)
+
+
+def _read_tensors(path: Path) -> dict[str, NDArray[Any]]:
+    _require(path)
+    try:
+        tensors: dict[str, NDArray[Any]] = safetensors.numpy.load_file(path)
+    except SafetensorError as error:
+        raise ModelFolderError(f"{path}: not a safetensors file ({error})") from error
+    for name, values in tensors.items():
+        if not np.isfinite(values).all():
+            raise ModelFolderError(f"{path}: {name} has values that are not finite")
+    return tensors
+
+
+def _read(path: Path) -> Any:
+    _require(path)
+    try:
+        return read_json(path)
+    except DataError as error:
+        raise ModelFolderError(str(error)) from error
+
+
+def _require(path: Path) -> None:
+    if not path.is_file():
+        raise ModelFolderError(f"{path}: missing from the model folder")
