@@ -10,6 +10,8 @@ namespace patchtst_har::stream {
 namespace {
 
 constexpr double kClearlyFaster = 1.1;
+constexpr double kLeastWatchedS = 2.0;
+constexpr std::int64_t kMostRestoredNs = std::int64_t{1} << 62U;
 
 std::int64_t rounded(double value) {
     return static_cast<std::int64_t>(std::rint(value));
@@ -18,7 +20,11 @@ std::int64_t rounded(double value) {
 }  // namespace
 
 WindowBuffer::WindowBuffer(const BufferOptions& options)
-    : options_(options), period_ns_(1e9 / options.rate_hz), ring_(2 * kAxes * options.window_size) {}
+    : options_(options),
+      period_ns_(1e9 / options.rate_hz),
+      n_watched_(std::max(static_cast<std::int64_t>(options.window_size),
+                          rounded(std::min(kLeastWatchedS * options.rate_hz, 1e15)))),
+      ring_(2 * kAxes * options.window_size) {}
 
 std::size_t WindowBuffer::feed(const float* samples, const std::int64_t* stamps_ns, std::size_t first,
                                std::size_t n) {
@@ -44,7 +50,7 @@ void WindowBuffer::finish() {
 void WindowBuffer::take(const float* sample, std::int64_t stamp_ns) {
     if (stamp_ns > kMostNs || stamp_ns < -kMostNs) {
         throw std::invalid_argument("stamp " + std::to_string(stamp_ns) +
-                                    " is no time within 146 years of 1970 in ns");
+                                    " is no time within 145 years of 1970 in ns");
     }
     ++state_.counts.n_samples;
     const std::int64_t place = place_of(stamp_ns);
@@ -89,23 +95,24 @@ std::int64_t WindowBuffer::place_of(std::int64_t stamp_ns) {
     return place;
 }
 
-// Measures the rate over as many samples as a window has, so that a fast device never gets a decision.
+// Measures the rate over as many samples as a window has (or 2 s), so that a fast device gets no decision.
 void WindowBuffer::watch_rate(std::int64_t stamp_ns) {
-    const bool pause =
-        !state_.has_stamp || static_cast<double>(stamp_ns - state_.last_stamp_ns) > options_.max_gap_ns;
-    if (pause) {
+    const double step_ns = state_.has_stamp ? static_cast<double>(stamp_ns - state_.last_stamp_ns) : 0.0;
+    if (!state_.has_stamp || step_ns > options_.max_gap_ns) {
         state_.span_start_ns = stamp_ns;
         state_.n_span = 0;
         return;
     }
-    if (++state_.n_span < static_cast<std::int64_t>(options_.window_size)) return;
-    const double span_s = static_cast<double>(stamp_ns - state_.span_start_ns) * 1e-9;
+    ++state_.n_span;
+    // Devices that stamp batches: a span ends where a batch does.
+    if (state_.n_span < n_watched_ || stamp_ns == state_.last_stamp_ns) return;
     const auto n_steps = static_cast<double>(state_.n_span);
+    const double span_s = static_cast<double>(stamp_ns - state_.span_start_ns) * 1e-9;
     state_.span_start_ns = stamp_ns;
     state_.n_span = 0;
     if (n_steps <= kClearlyFaster * options_.rate_hz * span_s) return;
     state_.in_stretch = state_.has_stamp = false;
-    throw TooFastError(std::to_string(options_.window_size) + " samples came within " +
+    throw TooFastError(std::to_string(static_cast<std::int64_t>(n_steps)) + " samples came within " +
                        std::to_string(span_s) + " s");
 }
 
@@ -190,11 +197,11 @@ void WindowBuffer::restore(const BufferState& state, const float* kept, std::siz
     };
     for (const std::int64_t stamp : {state.previous.stamp_ns, state.current.stamp_ns, state.start_ns,
                                      state.last_stamp_ns, state.last_place_ns, state.span_start_ns}) {
-        require(stamp >= -kMostNs && stamp <= kMostNs);
+        require(stamp > -kMostRestoredNs && stamp < kMostRestoredNs);
     }
     for (const std::int64_t count : {state.next_point, state.stretch, state.n_same_stamp, state.n_span,
                                      state.n_unstamped, state.counts.n_jumps}) {
-        require(count >= 0 && count < kMostNs);
+        require(count >= 0 && count < kMostRestoredNs);
     }
     require(state.previous.stamp_ns <= state.current.stamp_ns && state.start_ns <= state.current.stamp_ns);
     const auto size = static_cast<std::int64_t>(options_.window_size);

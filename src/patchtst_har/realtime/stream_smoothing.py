@@ -59,7 +59,9 @@ def parse_smoothing(smoothing: str | None, smoother: HMMSmoother | None) -> int 
         return None
     lag = re.fullmatch(r"lag:(\d{1,3})", smoothing)
     if smoothing != "filter" and not lag:
-        raise DataError(f"smoothing: must be filter, lag:K (K later windows, below 1000) or none, not {smoothing!r}")
+        raise DataError(
+            f"smoothing: must be filter, lag:K (K later windows, below 1000) or none, not {smoothing!r}"
+        )
     if smoother is None:
         raise DataError(f"smoothing: {smoothing!r} needs a smoother, and this model has none")
     return int(lag[1]) if lag else 0
@@ -213,7 +215,11 @@ class StreamSmoother:
             )
         )
         last = state["last_window"].tolist()
-        if sum(held) != len(rows) or len(held) > min(self._lag, len(state["filters"])) or len(last) not in (0, 4):
+        if (
+            sum(held) != len(rows)
+            or len(held) > min(self._lag, len(state["filters"]))
+            or len(last) not in (0, 4)
+        ):
             raise ValueError("the windows held do not fit each other")
         self._core.restore(state["filters"], state["likelihoods"])
         self._last = WindowPlace(*last) if last else None

@@ -83,9 +83,7 @@ def _shapes(
     return shapes
 
 
-def _check_array(
-    name: str, value: Any, dtype: type[np.generic], shape: tuple[int, ...]
-) -> NDArray[Any]:
+def _check_array(name: str, value: Any, dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
     array = np.asarray(value)
     if not np.issubdtype(array.dtype, dtype):
         raise DataError(f"state: {name} must be {dtype.__name__}, is {array.dtype}")

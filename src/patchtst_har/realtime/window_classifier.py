@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.data.times import time_features
-from patchtst_har.features import compute_extended_statistics, compute_topological_features
+from patchtst_har.features import compute_extended_statistics, compute_topology
 from patchtst_har.inference.inputs import WindowInputs
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class WindowClassifier:
             stats = compute_extended_statistics(window, self._rate_hz, self._plugins)[np.newaxis]
         after_stats = perf_counter_ns()
         if self._uses[1]:
-            topo = compute_topological_features(window, self._rate_hz, self._topology)[np.newaxis]
+            topo = compute_topology(window[np.newaxis], self._rate_hz, self._topology).features
         after_topo = perf_counter_ns()
         if self.needs_time:
             times = time_features(np.array([start_ns]), self._timezone)

@@ -30,7 +30,13 @@ def small_recognizer(hop_size: int = WINDOW, *, max_gap_s: float = 1.0, **model)
 
     from patchtst_har.models import PatchTSTClassifier
 
-    architecture = {"window_size": WINDOW, "patch_len": 20, "n_time_features": 0, "n_topo_features": 0, **model}
+    architecture = {
+        "window_size": WINDOW,
+        "patch_len": 20,
+        "n_time_features": 0,
+        "n_topo_features": 0,
+        **model,
+    }
     config = ExperimentConfig(
         data=DataConfig(window_size=WINDOW, hop_size=hop_size),
         model=ModelConfig(**architecture),
