@@ -11,7 +11,7 @@ namespace {
 
 constexpr double kClearlyFaster = 1.1;
 constexpr double kLeastWatchedS = 2.0;
-constexpr std::int64_t kMostRestoredNs = std::int64_t{1} << 62U;
+constexpr std::int64_t kMostRestoredNs = 0x4000'0000'0000'0000;
 
 std::int64_t rounded(double value) {
     return static_cast<std::int64_t>(std::rint(value));

@@ -1,5 +1,9 @@
 """The compiled buffer makes the windows that `cut_windows` makes, bit for bit."""
 
+import shutil
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +11,8 @@ from patchtst_har import _core
 from patchtst_har.config import DataConfig
 from patchtst_har.data.windows import cut_windows
 from streams import make_samples, recording_of
+
+ROOT = Path(__file__).parents[2]
 
 
 def drain(buffer, samples, stamps):
@@ -248,3 +254,18 @@ def test_the_window_is_the_buffers_own_memory():
     assert first.__array_interface__["data"][0] == buffer.window().__array_interface__["data"][0]
     del buffer
     np.testing.assert_array_equal(first, samples[:50])
+
+
+def test_no_memory_is_allocated_after_construction(tmp_path):
+    """The sweep program, with a counting allocator of its own, fails at an allocation."""
+    compiler = shutil.which("c++")
+    libraries = sorted((ROOT / "build").glob("cp*/libpatchtst_har_kernels.a"))
+    if compiler is None or not libraries:
+        pytest.skip("no compiler, or no build folder with the library of kernels")
+    program = tmp_path / "stream_sweep"
+    source = ROOT / "csrc/tests/stream_sweep.cpp"
+    command = [compiler, "-std=c++17", "-I", ROOT / "csrc", source, libraries[0], "-o", program]
+    subprocess.run(command, check=True)
+    result = subprocess.run([program], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "no allocation" in result.stdout
