@@ -240,6 +240,7 @@ def test_a_udp_source(cli, model):
         (("--from", "http://127.0.0.1:80"), "must be -, tcp://HOST:PORT"),
         (("--from", "missing.csv"), "missing.csv"),
         (("--speed", "fast"), "--speed: must be a positive number or max"),
+        (("--serve", "everywhere"), "--serve everywhere: needs the form [HOST:]PORT"),
         (("--speed", "0"), "--speed: must be a positive number or max"),
         (("--hop", "0.001"), "hop_s: needs a whole number of samples"),
         (("--smoothing", "viterbi"), "smoothing: must be filter"),
@@ -251,6 +252,20 @@ def test_wrong_options_are_one_line(cli, model, options, message):
     assert message in err
     assert "Traceback" not in err
     assert out == ""
+
+
+def test_the_live_page_is_served_meanwhile(cli, model, tmp_path):
+    pytest.importorskip("uvicorn")
+    samples, stamps, decisions = expected()
+    write_recording(tmp_path / "r.csv", recording_of(samples, stamps))
+    options = ("--from", tmp_path / "r.csv", "--speed", "max", "--json", "--serve", "0")
+    status, out, err = cli(model, *options)
+    assert status == 0, err
+    assert keys(out) == decisions
+    assert re.search(r"live page: http://127\.0\.0\.1:\d+/\n", err)
+    status, _, err = cli(model, *options[:-1], "0.0.0.0:0", "--token", "secret")
+    assert status == 0, err
+    assert re.search(r"live page: http://0\.0\.0\.0:\d+/\?token=secret\n", err)
 
 
 def test_a_model_that_uses_the_hour_asks_for_the_zone(cli, piped, tmp_path):

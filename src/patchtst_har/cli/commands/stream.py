@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from patchtst_har.data.times import Clock
     from patchtst_har.data.units import Unit
     from patchtst_har.inference.recognizer import Recognizer
+    from patchtst_har.realtime.decision import Decision
+    from patchtst_har.realtime.live_page import LivePage
     from patchtst_har.realtime.monitor import Monitor
     from patchtst_har.realtime.sources import Batch
     from patchtst_har.realtime.stream import Stream
@@ -43,6 +45,16 @@ def run(
     smoothing: Annotated[
         str | None, typer.Option(help="filter, lag:K (K later windows) or none; filter if left out.")
     ] = None,
+    serve: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[HOST:]PORT",
+            help="Also show a live page, on 127.0.0.1 if no host is named; elsewhere it asks for a token.",
+        ),
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option(help="Token of the live page; made up if one is needed and left out.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a decision.")] = False,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out and count lines that cannot be read.")
@@ -65,21 +77,62 @@ def run(
     monitor = Monitor(stream.hop_s, 1.0 if live else pace)
     check_clock = _clock_check(recognizer, source)
     opened = _batches(source, pace, time_unit, units, check_clock, skip_bad=skip_bad)
-    with opened as (batches, count_bad), _shown(monitor, stream, source, as_json=as_json) as show:
+    with (
+        _served(stream, monitor, source, serve, token, recognizer.config.data.sample_rate_hz) as page,
+        opened as (batches, count_bad),
+        _shown(monitor, stream, source, as_json=as_json) as show,
+    ):
         with contextlib.suppress(KeyboardInterrupt):
             for batch in batches:
-                _take(stream, batch, monitor, show)
+                _take(stream, batch, monitor, page, show)
         for decision in stream.finish():
-            show(decision, monitor.add(decision))
+            _tell(decision, monitor.add(decision), page, show)
     bad = f", {count_bad()} bad lines skipped" if skip_bad else ""
     err.print(f"{source}: {monitor.summary(stream.stats)}{bad}", soft_wrap=True)
 
 
-def _take(stream: Stream, batch: Batch, monitor: Monitor, show: Callable[[Any, float], None]) -> None:
+def _take(
+    stream: Stream, batch: Batch, monitor: Monitor, page: LivePage | None, show: Callable[[Any, float], None]
+) -> None:
     if batch.samples is None:
         return
+    if page is not None:
+        page.add_samples(batch.samples)
     for decision in stream.push(batch.samples, batch.stamps_ns):
-        show(decision, monitor.add(decision, batch.due_s))
+        _tell(decision, monitor.add(decision, batch.due_s), page, show)
+
+
+def _tell(
+    decision: Decision, latency_s: float, page: LivePage | None, show: Callable[[Any, float], None]
+) -> None:
+    if page is not None:
+        page.add_decision(decision, latency_s)
+    show(decision, latency_s)
+
+
+@contextlib.contextmanager
+def _served(
+    stream: Stream,
+    monitor: Monitor,
+    source: str,
+    address: str | None,
+    token: str | None,
+    sample_rate_hz: float,
+) -> Iterator[LivePage | None]:
+    """Yield the live page while it is served, if one is asked for."""
+    if address is None:
+        yield None
+        return
+    from patchtst_har.realtime.live_page import LivePage, parse_address, serve
+
+    host, port = parse_address(address)
+    page = LivePage(stream, monitor, source, sample_rate_hz)
+    with serve(page, host, port, token) as url:
+        err.print(f"live page: {url}", soft_wrap=True)
+        try:
+            yield page
+        finally:
+            page.ended = True
 
 
 @contextlib.contextmanager
