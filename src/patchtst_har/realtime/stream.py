@@ -111,7 +111,7 @@ class Stream:
             If an argument has another form, stamps come and go, the model needs the time of day and there is
             none, the device is clearly faster than the model's rate (its samples must be low-passed first,
             as offline labelling does), or a window is impossible under the smoother. Samples before the one
-            at fault were taken.
+            at fault were taken; decisions that they completed in the same call are lost.
         FeatureError
             If a feature plug-in fails on a window.
         """
