@@ -46,12 +46,13 @@ sanitize: install
 	    -DSKBUILD_PROJECT_VERSION=0.0.0 -DPython_EXECUTABLE=$(abspath $(BIN))/python \
 	    -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) \
 	    -DPATCHTST_HAR_SANITIZE=$$sanitizers > /dev/null && \
-	  $(BIN)/cmake --build build/sanitize/$$sanitizers --target size_sweep cloud_sweep model_sweep topology_sweep || exit 1; \
+	  $(BIN)/cmake --build build/sanitize/$$sanitizers --target size_sweep cloud_sweep model_sweep stream_sweep topology_sweep || exit 1; \
 	done
 	build/sanitize/address,undefined/size_sweep
 	build/sanitize/address,undefined/cloud_sweep
 	build/sanitize/address,undefined/topology_sweep
 	build/sanitize/address,undefined/model_sweep
+	build/sanitize/address,undefined/stream_sweep
 	build/sanitize/thread/cloud_sweep threads
 	build/sanitize/thread/topology_sweep
 

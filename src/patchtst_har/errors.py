@@ -33,6 +33,10 @@ class DataError(PatchTSTHARError, ValueError):
     """A recording, a prepared data set or an array does not have the form that was asked for."""
 
 
+class BacklogError(PatchTSTHARError, RuntimeError):
+    """Windows of a stream came faster than they were decided, and it was told to say so."""
+
+
 class FeatureError(PatchTSTHARError, ValueError):
     """A feature plug-in is unknown, malformed, or failed on a window; the message names it."""
 

@@ -27,6 +27,8 @@ from patchtst_har.smoothing import HMMSmoother
 
 if TYPE_CHECKING:
     from patchtst_har.models import PatchTSTClassifier
+    from patchtst_har.realtime.backlog import DropPolicy
+    from patchtst_har.realtime.stream import Stream
 
 Engine = Literal["native", "torch"]
 
@@ -259,6 +261,47 @@ class Recognizer:
         chosen = made.smoothed_probabilities[np.arange(len(labels)), made.smoothed]
         timeline = build_timeline(begin, end, labels, chosen, zone)
         return LabelledRecording(timeline, str(zone or "local wall clock"), counts)
+
+    def stream(
+        self,
+        hop_s: float | None = None,
+        smoothing: str | None = None,
+        *,
+        max_pending: int = 2,
+        drop: DropPolicy = "oldest",
+    ) -> Stream:
+        """Begin to recognise a live stream of samples.
+
+        Parameters
+        ----------
+        hop_s : float, optional
+            Seconds between decisions, a whole number of samples and at most a window; None takes the hop with
+            which the model was trained. At another hop, the smoother's changes of activity are less or more
+            probable by hop / model hop. At a shorter one, the likelihoods of windows are also raised to that
+            power, because windows that overlap more repeat their evidence.
+        smoothing : str, optional
+            ``filter``: causal, from the windows so far; ``lag:K``: each window waits for K later ones;
+            ``none``: the classifier alone. None takes the filter if the model has a smoother.
+        max_pending : int, default 2
+            Windows that may wait between `Stream.feed` and `Stream.decide`. `Stream.push` leaves none.
+        drop : {"oldest", "newest", "error"}
+            Which window is given up, and counted, when more would wait; ``error`` gives up the newest and
+            raises `BacklogError`.
+
+        Returns
+        -------
+        Stream
+            At the model's own hop, the same windows and posteriors as offline, bit for bit: those of
+            `data.cut_windows` and of `HMMSmoother.filter_proba` or `fixed_lag_proba`.
+
+        Raises
+        ------
+        DataError
+            If a setting is out of its range, or smoothing is asked for and the model has no smoother.
+        """
+        from patchtst_har.realtime.stream import Stream
+
+        return Stream(self, hop_s, smoothing, max_pending=max_pending, drop=drop)
 
     def _probabilities(
         self, windows: NDArray[np.float32], start_ns: NDArray[np.int64], on_progress: OnProgress | None

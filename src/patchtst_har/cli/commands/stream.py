@@ -1,0 +1,246 @@
+"""``patchtst-har stream``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from patchtst_har.cli.console import TimeUnitOption, UnitsOption, err, out
+from patchtst_har.errors import DataError
+
+if TYPE_CHECKING:
+    from patchtst_har.data.stamps import TimeUnit
+    from patchtst_har.data.times import Clock
+    from patchtst_har.data.units import Unit
+    from patchtst_har.inference.recognizer import Recognizer
+    from patchtst_har.realtime.decision import Decision
+    from patchtst_har.realtime.live_page import LivePage
+    from patchtst_har.realtime.monitor import Monitor
+    from patchtst_har.realtime.sources import Batch
+    from patchtst_har.realtime.stream import Stream
+
+
+def run(
+    model: Annotated[Path, typer.Argument(help="Model folder.")],
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="SOURCE",
+            help="- for lines t,x,y,z on standard input, tcp://HOST:PORT to connect to, udp://127.0.0.1:PORT "
+            "to listen on, or a recording to replay.",
+        ),
+    ] = "-",
+    speed: Annotated[
+        str, typer.Option(help="Of a replay: how many times as fast as it was recorded, or max.")
+    ] = "1",
+    hop: Annotated[
+        float | None, typer.Option("--hop", help="Seconds between decisions; the model's own if left out.")
+    ] = None,
+    smoothing: Annotated[
+        str | None, typer.Option(help="filter, lag:K (K later windows) or none; filter if left out.")
+    ] = None,
+    serve: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[HOST:]PORT",
+            help="Also show a live page, on 127.0.0.1 if no host is named; elsewhere it asks for a token.",
+        ),
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option(help="Token of the live page; made up if one is needed and left out.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a decision.")] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out and count lines that cannot be read.")
+    ] = False,
+    units: UnitsOption = "g",
+    time_unit: TimeUnitOption = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option(help="Zone of the wearer, such as Europe/Berlin, for stamps that carry a zone."),
+    ] = None,
+) -> None:
+    """Recognise live samples: a view in the terminal, or JSON lines. Ctrl-C ends with a summary."""
+    from patchtst_har.inference.recognizer import Recognizer
+    from patchtst_har.realtime.monitor import Monitor
+
+    pace = _speed(speed)
+    recognizer = Recognizer.from_pretrained(model).in_zone(timezone)
+    stream = recognizer.stream(hop, smoothing)
+    live = source == "-" or "://" in source
+    monitor = Monitor(stream.hop_s, 1.0 if live else pace)
+    check_clock = _clock_check(recognizer, source)
+    opened = _batches(source, pace, time_unit, units, check_clock, skip_bad=skip_bad)
+    with (
+        _served(stream, monitor, source, serve, token, recognizer.config.data.sample_rate_hz) as page,
+        opened as (batches, count_bad),
+        _shown(monitor, stream, source, as_json=as_json) as show,
+    ):
+        with contextlib.suppress(KeyboardInterrupt):
+            for batch in batches:
+                _take(stream, batch, monitor, page, show)
+        for decision in stream.finish():
+            _tell(decision, monitor.add(decision), page, show)
+    bad = f", {count_bad()} bad lines skipped" if skip_bad else ""
+    err.print(f"{source}: {monitor.summary(stream.stats)}{bad}", soft_wrap=True)
+
+
+def _take(
+    stream: Stream, batch: Batch, monitor: Monitor, page: LivePage | None, show: Callable[[Any, float], None]
+) -> None:
+    if batch.samples is None:
+        return
+    if page is not None:
+        page.add_samples(batch.samples)
+    for decision in stream.push(batch.samples, batch.stamps_ns):
+        _tell(decision, monitor.add(decision, batch.due_s), page, show)
+
+
+def _tell(
+    decision: Decision, latency_s: float, page: LivePage | None, show: Callable[[Any, float], None]
+) -> None:
+    if page is not None:
+        page.add_decision(decision, latency_s)
+    show(decision, latency_s)
+
+
+@contextlib.contextmanager
+def _served(
+    stream: Stream,
+    monitor: Monitor,
+    source: str,
+    address: str | None,
+    token: str | None,
+    sample_rate_hz: float,
+) -> Iterator[LivePage | None]:
+    """Yield the live page while it is served, if one is asked for."""
+    if address is None:
+        yield None
+        return
+    from patchtst_har.realtime.live_page import LivePage, parse_address, serve
+
+    host, port = parse_address(address)
+    page = LivePage(stream, monitor, source, sample_rate_hz)
+    with serve(page, host, port, token) as url:
+        err.print(f"live page: {url}", soft_wrap=True)
+        try:
+            yield page
+        finally:
+            page.ended = True
+
+
+@contextlib.contextmanager
+def _shown(
+    monitor: Monitor, stream: Stream, source: str, *, as_json: bool
+) -> Iterator[Callable[[Any, float], None]]:
+    """Yield what shows a decision with its latency."""
+    from patchtst_har.realtime.monitor import decision_document
+
+    if as_json:
+
+        def print_line(decision: Any, latency_s: float) -> None:
+            document = decision_document(decision, stream.classes, latency_s)
+            print(json.dumps(document, allow_nan=False), flush=True)
+
+        yield print_line
+        return
+    from rich.live import Live
+
+    from patchtst_har.cli.live_view import live_view
+
+    def view() -> Any:
+        return live_view(monitor, stream.stats, stream.classes, source)
+
+    # Drawn by a thread of its own, a few times a second, whatever comes.
+    with Live(get_renderable=view, console=out, refresh_per_second=4):
+        yield lambda _decision, _latency_s: None
+
+
+@contextlib.contextmanager
+def _batches(
+    source: str,
+    speed: float | None,
+    time_unit: TimeUnit | None,
+    units: Unit,
+    check_clock: Callable[[Clock | None], None],
+    *,
+    skip_bad: bool,
+) -> Iterator[tuple[Iterator[Batch], Callable[[], int]]]:
+    """Yield the batches of a source, and what counts the lines that it left out."""
+    from patchtst_har.realtime import sources
+    from patchtst_har.realtime.sample_lines import LineParser
+
+    openers: dict[str, Callable[[], Any]] = {
+        "-": sources.standard_input,
+        "tcp": lambda: sources.tcp_client(source),
+        "udp": lambda: sources.udp_server(source),
+    }
+    kind = source.partition("://")[0] if "://" in source else source
+    if kind not in openers:
+        if "://" in source:
+            raise DataError(f"--from {source}: must be -, tcp://HOST:PORT, udp://HOST:PORT or a file")
+        yield _replayed(Path(source), speed, time_unit, units, check_clock), lambda: 0
+        return
+    name = "standard input" if source == "-" else source
+    parser = LineParser(name, time_unit, units, skip_bad=skip_bad)
+
+    def checked(batches: Iterator[Batch]) -> Iterator[Batch]:
+        known = False
+        for batch in batches:
+            if batch.samples is not None and not known:
+                check_clock(parser.clock)
+                known = True
+            yield batch
+
+    with openers[kind]() as receive:
+        yield checked(sources.read_lines(parser, receive)), lambda: parser.n_bad
+
+
+def _replayed(
+    path: Path,
+    speed: float | None,
+    time_unit: TimeUnit | None,
+    units: Unit,
+    check_clock: Callable[[Clock | None], None],
+) -> Iterator[Batch]:
+    import pandas as pd
+
+    from patchtst_har.data import read_recording
+    from patchtst_har.data.recording import check_recording
+    from patchtst_har.realtime.sources import replay
+
+    recording, _ = read_recording(path, units=units, time_unit=time_unit)
+    index = recording.index
+    zone = index.tz if isinstance(index, pd.DatetimeIndex) else None
+    check_clock("wall" if zone is None else "utc")
+    stamps_ns, samples = check_recording(recording)
+    return replay(samples, stamps_ns, speed)
+
+
+def _clock_check(recognizer: Recognizer, source: str) -> Callable[[Clock | None], None]:
+    """Return what refuses stamps whose hour cannot be known, if the model uses it."""
+    from patchtst_har.data.times import check_clock
+
+    def check(clock: Clock | None) -> None:
+        if recognizer.config.model.n_time_features:
+            check_clock(clock, recognizer.config.data.timezone, source)
+
+    return check
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise DataError(f"--speed: must be a positive number or max, not {text!r}")
+    return speed

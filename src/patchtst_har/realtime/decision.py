@@ -1,0 +1,96 @@
+"""What a stream says, and what it counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+STAGES = ("statistical features", "topological features", "model", "smoothing")
+"""The stages from a window to its label, in order."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """The activity of one window, as far as it is known now.
+
+    Attributes
+    ----------
+    start_ns, end_ns : int
+        Span of the window: ns since 1970, or since the first sample if samples come without stamps.
+    label : str
+        Class of the largest probability.
+    probability : float
+        Its probability.
+    probabilities : ndarray of float64, shape (K,)
+        After smoothing, in the order of the recogniser's classes.
+    raw_label : str
+        What the classifier says of the window alone.
+    latency_s : float
+        Seconds from the arrival of the last sample that was needed to this decision. With a lag, that is the
+        last sample of the last window waited for.
+    stage_ns : tuple of int
+        Time spent in each of `STAGES`, ns; features and model are those of this window.
+    """
+
+    start_ns: int
+    end_ns: int
+    label: str
+    probability: float
+    probabilities: NDArray[np.float64]
+    raw_label: str
+    latency_s: float
+    stage_ns: tuple[int, ...]
+
+    @property
+    def start(self) -> np.datetime64:
+        """Start of the window, ns resolution."""
+        return np.datetime64(self.start_ns, "ns")
+
+    @property
+    def end(self) -> np.datetime64:
+        """End of the window, ns resolution."""
+        return np.datetime64(self.end_ns, "ns")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStats:
+    """Counts since a stream began.
+
+    Attributes
+    ----------
+    n_samples : int
+        Samples taken.
+    n_nonfinite, n_zero : int
+        Samples left out: an axis not finite, or all three exactly 0.
+    n_repeated_stamps : int
+        Samples that repeat the stamp before them.
+    n_gaps, n_jumps : int
+        Pauses longer than `data.max_gap_s`, and jumps of the clock backwards: each restarts the windows.
+    n_windows : int
+        Complete windows, decided, pending or dropped.
+    n_decisions : int
+        Decisions given.
+    n_late : int
+        Decisions given later than one hop after their last sample.
+    n_pending : int
+        Windows that wait to be decided.
+    n_dropped : int
+        Windows given up because `max_pending` others waited already.
+    drop : str
+        Which: the ``oldest``, the ``newest``, or the newest with an ``error``.
+    """
+
+    n_samples: int
+    n_nonfinite: int
+    n_zero: int
+    n_repeated_stamps: int
+    n_gaps: int
+    n_jumps: int
+    n_windows: int
+    n_decisions: int
+    n_late: int
+    n_pending: int
+    n_dropped: int
+    drop: str

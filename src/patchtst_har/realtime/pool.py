@@ -1,0 +1,154 @@
+"""Many streams that share one recogniser."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
+
+from patchtst_har.errors import BacklogError, DataError
+from patchtst_har.realtime.backlog import DropPolicy
+from patchtst_har.realtime.decision import Decision, StreamStats
+from patchtst_har.realtime.stream import Stream
+from patchtst_har.realtime.window_classifier import WindowClassifier
+
+if TYPE_CHECKING:
+    from patchtst_har.inference.recognizer import Recognizer
+
+
+class StreamPool:
+    """Streams of one process by key; a stream begins with the first sample of its key.
+
+    Each stream is a `Stream` and decides as it would alone. A stream's own memory is two windows of samples
+    and the state of its smoother; `max_pending` + 1 windows more once it was fed.
+
+    Parameters
+    ----------
+    recognizer : Recognizer
+        Shared by all streams.
+    hop_s, smoothing, max_pending, drop
+        Of every stream, as `Recognizer.stream`.
+    max_streams : int, optional
+        A new key beyond so many is refused.
+
+    Raises
+    ------
+    DataError
+        As `Recognizer.stream`.
+    """
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        hop_s: float | None = None,
+        smoothing: str | None = None,
+        *,
+        max_pending: int = 2,
+        drop: DropPolicy = "oldest",
+        max_streams: int | None = None,
+    ) -> None:
+        self._recognizer = recognizer
+        self._arguments: dict[str, Any] = {
+            "hop_s": hop_s,
+            "smoothing": smoothing,
+            "max_pending": max_pending,
+            "drop": drop,
+            "classifier": WindowClassifier(recognizer),
+        }
+        # Wrong settings are refused here and not at the first sample.
+        Stream(recognizer, **self._arguments)
+        self._max_streams = max_streams
+        self._streams: dict[Hashable, Stream] = {}
+        # In the order in which they were fed; a dict for its ordered keys.
+        self._fed: dict[Hashable, None] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._streams
+
+    def stream(self, key: Hashable) -> Stream:
+        """Return the stream of a key, a new one for a new key.
+
+        Raises
+        ------
+        DataError
+            If that would be more than `max_streams`.
+        """
+        stream = self._streams.get(key)
+        if stream is not None:
+            return stream
+        with self._lock:
+            if key not in self._streams:
+                if self._max_streams is not None and len(self._streams) >= self._max_streams:
+                    raise DataError(f"stream {key!r}: the pool has {self._max_streams} streams, its most")
+                self._streams[key] = Stream(self._recognizer, **self._arguments)
+            return self._streams[key]
+
+    def push(self, key: Hashable, samples: Any, t: Any = None) -> list[Decision]:
+        """Do `Stream.push` with the stream of a key."""
+        return self.stream(key).push(samples, t)
+
+    def feed(self, key: Hashable, samples: Any, t: Any = None) -> int:
+        """Do `Stream.feed` with the stream of a key."""
+        try:
+            n_pending = self.stream(key).feed(samples, t)
+        except BacklogError:
+            self._note(key)
+            raise
+        if n_pending:
+            self._note(key)
+        return n_pending
+
+    def decide(self, max_windows: int | None = None) -> list[tuple[Hashable, Decision]]:
+        """Decide windows that wait, stream by stream in the order in which they were fed.
+
+        Parameters
+        ----------
+        max_windows : int, optional
+            Stop after so many.
+
+        Returns
+        -------
+        list of (key, Decision)
+        """
+        decisions: list[tuple[Hashable, Decision]] = []
+        n_left = max_windows
+        while n_left is None or n_left > 0:
+            with self._lock:
+                if not self._fed:
+                    break
+                key = next(iter(self._fed))
+                del self._fed[key]
+                stream = self._streams.get(key)
+            if stream is None:
+                continue
+            decisions += [(key, decision) for decision in stream.decide(1)]
+            n_left = None if n_left is None else n_left - 1
+            if stream.n_pending:
+                self._note(key)
+        return decisions
+
+    def close(self, key: Hashable) -> list[Decision]:
+        """Finish the stream of a key and forget it; return what was still to be decided.
+
+        Raises
+        ------
+        KeyError
+            If there is no such stream.
+        """
+        with self._lock:
+            stream = self._streams.pop(key)
+        return stream.finish()
+
+    def stats(self) -> dict[Hashable, StreamStats]:
+        """Return the counts of every stream."""
+        with self._lock:
+            streams = dict(self._streams)
+        return {key: stream.stats for key, stream in streams.items()}
+
+    def _note(self, key: Hashable) -> None:
+        with self._lock:
+            self._fed.setdefault(key)

@@ -1,0 +1,118 @@
+"""Samples as lines of text ``t,x,y,z``, from a pipe or a socket."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from patchtst_har.data.stamps import NS_PER_UNIT, TimeUnit
+from patchtst_har.data.times import Clock
+from patchtst_har.data.units import PER_G, Unit
+from patchtst_har.errors import DataError
+
+Sample = tuple[float, float, float]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HEADERS = (["x", "y", "z"], ["acc_x", "acc_y", "acc_z"])
+
+
+class LineParser:
+    """Turns lines into samples, and says which line is wrong.
+
+    Parameters
+    ----------
+    source : str
+        Where the lines come from, for messages.
+    time_unit : {"s", "ms", "us", "ns"}, optional
+        Unit of numeric stamps since 1970; None: stamps are ISO 8601.
+    units : {"g", "m/s2", "mg"}
+        Unit of the acceleration.
+    skip_bad : bool
+        Leave out lines that cannot be read, and count them, instead of refusing the first.
+
+    Attributes
+    ----------
+    n_bad : int
+        Lines left out.
+    clock : {"utc", "wall"}, optional
+        What the stamps count from; None before the first stamp, and for numbers.
+    """
+
+    def __init__(
+        self, source: str, time_unit: TimeUnit | None = None, units: Unit = "g", *, skip_bad: bool = False
+    ) -> None:
+        self.source = source
+        self.n_bad = 0
+        self.clock: Clock | None = None
+        self._scale_ns = None if time_unit is None else NS_PER_UNIT[time_unit]
+        self._per_g = PER_G[units]
+        self._skip_bad = skip_bad
+        self._n_lines = 0
+
+    def parse(self, line: str) -> tuple[Sample, int] | None:
+        """Return a line's sample in g and stamp in ns; None for a blank line, a header, or one left out.
+
+        Raises
+        ------
+        DataError
+            If the line is not ``t,x,y,z`` and bad lines are not skipped; the message says which and why.
+        """
+        self._n_lines += 1
+        fields = [field.strip() for field in line.split(",")]
+        if fields == [""] or (self._n_lines == 1 and [name.lower() for name in fields[1:4]] in _HEADERS):
+            return None
+        try:
+            return self._sample(fields)
+        except ValueError as error:
+            if not self._skip_bad:
+                raise DataError(f"{self.source}: line {self._n_lines}: {error}") from error
+            self.n_bad += 1
+            return None
+
+    def _sample(self, fields: list[str]) -> tuple[Sample, int]:
+        if len(fields) != 4:
+            raise ValueError(f"needs t,x,y,z, has {len(fields)} fields")
+        x, y, z = (self._acceleration(name, field) for name, field in zip("xyz", fields[1:], strict=True))
+        return (x, y, z), self._stamp(fields[0])
+
+    def _acceleration(self, name: str, field: str) -> float:
+        """Return a value in g; a blank one is missing, as in a recording."""
+        try:
+            return float(field or "nan") / self._per_g
+        except ValueError:
+            raise ValueError(f"{name} is {field!r}, not a number") from None
+
+    def _stamp(self, field: str) -> int:
+        if self._scale_ns is None:
+            return self._iso(field)
+        try:
+            return int(field) * self._scale_ns
+        except ValueError:
+            pass
+        try:
+            whole, part = divmod(float(field), 1.0)
+            return int(whole) * self._scale_ns + round(part * self._scale_ns)
+        except (ValueError, OverflowError):
+            raise ValueError(f"t is {field!r}, not a number") from None
+
+    def _iso(self, field: str) -> int:
+        try:
+            stamp = datetime.fromisoformat(field)
+        except ValueError:
+            hint = "; for numbers, name their unit with --time-unit" if _is_number(field) else ""
+            raise ValueError(f"t is {field!r}, not an ISO 8601 time{hint}") from None
+        if _is_number(field):
+            raise ValueError(f"t is the number {field}: name its unit with --time-unit")
+        clock: Clock = "wall" if stamp.tzinfo is None else "utc"
+        if clock != (self.clock or clock):
+            raise ValueError("only some of the stamps carry a zone")
+        self.clock = clock
+        passed = (stamp if stamp.tzinfo is not None else stamp.replace(tzinfo=UTC)) - _EPOCH
+        return ((passed.days * 86_400 + passed.seconds) * 10**6 + passed.microseconds) * 1000
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

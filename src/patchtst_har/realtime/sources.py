@@ -1,0 +1,204 @@
+"""Where live samples come from: a pipe, a socket, or a recording that is replayed on its schedule."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import ipaddress
+import os
+import select
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from patchtst_har.errors import DataError
+from patchtst_har.realtime.sample_lines import LineParser
+
+_POLL_S = 0.1
+_READ_BYTES = 2**16
+_MOST_LINE_CHARACTERS = 4096
+_CHUNK_SAMPLES = 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Samples that are due: (n, 3) in g with stamps (n,) in ns; none where a source only waited.
+
+    `due_s` is when they were to arrive by the schedule of a replay, on the clock of `time.perf_counter`; None
+    for a source that has no schedule.
+    """
+
+    samples: Any
+    stamps_ns: Any
+    due_s: float | None = None
+
+
+NOTHING = Batch(None, None)
+
+
+def replay(
+    samples: NDArray[np.float32], stamps_ns: NDArray[np.int64], speed: float | None
+) -> Iterator[Batch]:
+    """Yield a recording's samples when they are due, `speed` times as fast as they were taken.
+
+    Parameters
+    ----------
+    samples : ndarray of float32, shape (n, 3)
+        In g.
+    stamps_ns : ndarray of int64, shape (n,)
+        Not decreasing.
+    speed : float, optional
+        None: without waiting.
+
+    Yields
+    ------
+    Batch
+        Of one sample; without waiting, of up to 1000.
+    """
+    if speed is None:
+        for first in range(0, len(samples), _CHUNK_SAMPLES):
+            rows = slice(first, first + _CHUNK_SAMPLES)
+            yield Batch(samples[rows], stamps_ns[rows])
+        return
+    began = time.perf_counter()
+    offsets_s = (stamps_ns - stamps_ns[:1]) * (1e-9 / speed)
+    for sample, stamp, offset_s in zip(samples.tolist(), stamps_ns.tolist(), offsets_s.tolist(), strict=True):
+        due_s = began + offset_s
+        while (wait_s := due_s - time.perf_counter()) > 0:
+            time.sleep(min(wait_s, _POLL_S))
+            if wait_s > _POLL_S:
+                yield NOTHING
+        yield Batch(tuple(sample), stamp, due_s)
+
+
+def read_lines(parser: LineParser, receive: Callable[[], bytes | None]) -> Iterator[Batch]:
+    """Yield the samples of a source of bytes.
+
+    Parameters
+    ----------
+    parser : LineParser
+        For the lines, which are UTF-8.
+    receive : callable
+        Returns what has come, b"" at the end, None if nothing came for a moment.
+
+    Raises
+    ------
+    DataError
+        If a line is wrong or far too long.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    rest = ""
+    while (data := receive()) != b"":
+        if data is None:
+            yield NOTHING
+            continue
+        *lines, rest = (rest + decoder.decode(data)).split("\n")
+        if len(rest) > _MOST_LINE_CHARACTERS:
+            raise DataError(f"{parser.source}: a line is longer than {_MOST_LINE_CHARACTERS} characters")
+        yield _batch(parser, lines)
+    yield _batch(parser, [rest])
+
+
+def _batch(parser: LineParser, lines: list[str]) -> Batch:
+    parsed = [sample for line in lines if (sample := parser.parse(line)) is not None]
+    if not parsed:
+        return NOTHING
+    if len(parsed) == 1:
+        return Batch(*parsed[0])
+    samples, stamps = zip(*parsed, strict=True)
+    return Batch(np.array(samples), np.array(stamps))
+
+
+@contextlib.contextmanager
+def standard_input() -> Iterator[Callable[[], bytes | None]]:
+    """Yield a receiver of what comes on standard input."""
+    descriptor = sys.stdin.fileno()
+
+    def receive() -> bytes | None:
+        # A poll, so that a view can be drawn and Ctrl-C seen while nothing comes.
+        readable, _, _ = select.select([descriptor], [], [], _POLL_S)
+        return os.read(descriptor, _READ_BYTES) if readable else None
+
+    yield receive
+
+
+@contextlib.contextmanager
+def tcp_client(address: str) -> Iterator[Callable[[], bytes | None]]:
+    """Yield a receiver from ``tcp://HOST:PORT``, to which it connects; the end is when the other side closes.
+
+    Raises
+    ------
+    DataError
+        If the address is malformed or nobody listens there.
+    """
+    host, port = _host_and_port(address)
+    try:
+        connection = socket.create_connection((host, port), timeout=5.0)
+    except OSError as error:
+        raise DataError(f"{address}: no connection ({error.strerror or error})") from error
+    with connection:
+        connection.settimeout(_POLL_S)
+        yield _receiver(connection)
+
+
+@contextlib.contextmanager
+def udp_server(address: str) -> Iterator[Callable[[], bytes | None]]:
+    """Yield a receiver of datagrams of whole lines sent to ``udp://HOST:PORT``; an empty one is the end.
+
+    Raises
+    ------
+    DataError
+        If the address is malformed, taken, or not one of this machine alone.
+    """
+    host, port = _host_and_port(address)
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError as error:
+        raise DataError(f"{address}: {host!r} is no address") from error
+    if not loopback:
+        raise DataError(f"{address}: datagrams are only taken from this machine (127.0.0.1, ::1)")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as listener:
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise DataError(f"{address}: cannot listen ({error.strerror or error})") from error
+        listener.settimeout(_POLL_S)
+        receive_any = _receiver(listener)
+
+        def receive() -> bytes | None:
+            data = receive_any()
+            # A datagram is whole lines, with or without the last line end.
+            return data + b"\n" if data and not data.endswith(b"\n") else data
+
+        yield receive
+
+
+def _receiver(connection: socket.socket) -> Callable[[], bytes | None]:
+    def receive() -> bytes | None:
+        try:
+            return connection.recv(_READ_BYTES)
+        except TimeoutError:
+            return None
+        except ConnectionResetError:
+            return b""
+
+    return receive
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise DataError(f"{address}: {error}") from error
+    if not host or port is None or parts.path or parts.query:
+        raise DataError(f"{address}: needs the form {parts.scheme}://HOST:PORT")
+    return host, port

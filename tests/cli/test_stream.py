@@ -1,0 +1,298 @@
+"""`patchtst-har stream` from every source, and how it ends."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from patchtst_har.cli import main
+from patchtst_har.data import write_recording
+from streams import make_samples, recording_of, small_recognizer
+
+SCRIPT = Path(sys.executable).with_name("patchtst-har")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return small_recognizer().save_pretrained(tmp_path_factory.mktemp("stream") / "model")
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["patchtst-har", "stream", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "120")
+        status = 0
+        try:
+            main()
+        except SystemExit as stop:
+            status = stop.code or 0
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def piped(monkeypatch, tmp_path):
+    """Return what puts a text on standard input."""
+    with contextlib.ExitStack() as opened:
+
+        def pipe(text):
+            path = tmp_path / "input.csv"
+            path.write_text(text)
+            monkeypatch.setattr(sys, "stdin", opened.enter_context(path.open()))
+
+        yield pipe
+
+
+def documents(out):
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def expected(seconds=9.0):
+    """Return samples, stamps, and start and label of each decision on them."""
+    samples, stamps = make_samples(seconds, jitter_ms=0)
+    stamps = stamps // 1000 * 1000
+    stream = small_recognizer().stream()
+    decisions = stream.push(samples, stamps) + stream.finish()
+    return samples, stamps, [(d.start_ns, d.label) for d in decisions]
+
+
+def lines_of(samples, stamps):
+    # Nine digits give a float32 back exactly.
+    return "".join(
+        f"{stamp},{x:.9g},{y:.9g},{z:.9g}\n"
+        for stamp, (x, y, z) in zip(stamps.tolist(), samples.tolist(), strict=True)
+    )
+
+
+def keys(out):
+    return [(document["start_ns"], document["label"]) for document in documents(out)]
+
+
+def test_a_recording_at_full_speed(cli, model, tmp_path):
+    samples, stamps, decisions = expected()
+    write_recording(tmp_path / "r.csv", recording_of(samples, stamps))
+    status, out, err = cli(model, "--from", tmp_path / "r.csv", "--speed", "max", "--json")
+    assert status == 0, err
+    assert keys(out) == decisions
+    assert "900 samples (0 unusable, 0 pauses, 0 clock jumps), 4 decisions, 0 windows dropped" in err
+    document = documents(out)[0]
+    assert document["probability"] == document["probabilities"][document["label"]]
+    assert document["latency_ms"] > 0
+    assert set(document["stages_us"]) == {
+        "statistical features",
+        "topological features",
+        "model",
+        "smoothing",
+    }
+
+
+def test_a_recording_on_its_schedule(cli, model, tmp_path):
+    samples, stamps, decisions = expected(3.0)
+    write_recording(tmp_path / "r.csv", recording_of(samples, stamps))
+    status, out, err = cli(
+        model, "--from", tmp_path / "r.csv", "--speed", "20", "--json", "--smoothing", "lag:1"
+    )
+    assert status == 0, err
+    assert keys(out) == decisions
+    assert re.search(r"1 decisions, \d later than 0.1 s", err)
+
+
+def test_another_hop_and_the_view(cli, model, tmp_path):
+    samples, stamps, _ = expected()
+    write_recording(tmp_path / "r.csv", recording_of(samples, stamps))
+    status, out, err = cli(model, "--from", tmp_path / "r.csv", "--speed", "max", "--hop", "0.5")
+    assert status == 0, err
+    for text in ("running", "sitting", "walking", "900 samples, 15 decisions", "latency   p50"):
+        assert text in out
+    assert "15 decisions" in err
+
+
+def test_lines_on_standard_input(cli, model, piped):
+    samples, stamps, decisions = expected()
+    piped("t,x,y,z\n" + lines_of(samples, stamps))
+    status, out, err = cli(model, "--json", "--time-unit", "ns")
+    assert status == 0, err
+    assert keys(out) == decisions
+
+
+def test_iso_stamps_zones_and_units(cli, model, piped):
+    samples, stamps, decisions = expected()
+    rows = zip(np.datetime_as_string(stamps.astype("datetime64[ns]"), unit="us"), samples * 1000, strict=True)
+    piped("".join(f"{t}+00:00,{x:.9g},{y:.9g},{z:.9g}\r\n" for t, (x, y, z) in rows))
+    status, out, err = cli(model, "--json", "--units", "mg")
+    assert status == 0, err
+    assert [document["start_ns"] for document in documents(out)] == [start for start, _ in decisions]
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "message"),
+    [
+        ("1,0.1,0.2\n", ("--time-unit", "s"), "line 1: needs t,x,y,z, has 3 fields"),
+        ("1,0,0,1\n2,a,0,1\n", ("--time-unit", "s"), "line 2: x is 'a', not a number"),
+        ("1,0,0,1\nnow,0,0,1\n", ("--time-unit", "s"), "line 2: t is 'now', not a number"),
+        ("inf,0,0,1\n", ("--time-unit", "s"), "line 1: t is 'inf', not a number"),
+        ("12.5,0,0,1\n", (), "name their unit with --time-unit"),
+        ("20240101,0,0,1\n", (), "line 1: t is the number 20240101: name its unit with --time-unit"),
+        ("noon,0,0,1\n", (), "line 1: t is 'noon', not an ISO 8601 time"),
+        (
+            "2024-01-01T00:00:00Z,0,0,1\n2024-01-01,0,0,1\n",
+            (),
+            "line 2: only some of the stamps carry a zone",
+        ),
+        ("x" * 5000, (), "a line is longer than 4096 characters"),
+        ("9" * 30 + ",0,0,1\n", ("--time-unit", "s"), "t: needs integer ns since 1970"),
+    ],
+)
+def test_a_bad_line_is_named(cli, model, piped, lines, options, message):
+    piped(lines)
+    status, out, err = cli(model, "--json", *options)
+    assert status == 2
+    assert out == ""
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_bad_lines_can_be_skipped(cli, model, piped):
+    samples, stamps, decisions = expected()
+    lines = lines_of(samples, stamps).splitlines(keepends=True)
+    piped("".join(line + ("garbage\n" if n % 100 == 7 else "\n") for n, line in enumerate(lines)))
+    status, out, err = cli(model, "--json", "--time-unit", "ns", "--skip-bad")
+    assert status == 0, err
+    assert keys(out) == decisions
+    assert "9 bad lines skipped" in err
+
+
+def test_a_tcp_source(cli, model):
+    samples, stamps, decisions = expected()
+    data = lines_of(samples, stamps).encode()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def send():
+            connection, _ = server.accept()
+            with connection:
+                for first in range(0, len(data), 1013):
+                    connection.sendall(data[first : first + 1013])
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        port = server.getsockname()[1]
+        status, out, err = cli(model, "--from", f"tcp://127.0.0.1:{port}", "--json", "--time-unit", "ns")
+        sender.join()
+    assert status == 0, err
+    assert keys(out) == decisions
+
+
+def test_a_udp_source(cli, model):
+    samples, stamps, decisions = expected()
+    lines = lines_of(samples, stamps).splitlines()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    stop = threading.Event()
+
+    def send():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.connect(("127.0.0.1", port))
+            while not stop.is_set():
+                try:
+                    # Blank lines are nothing; once one gets through, somebody listens.
+                    sender.send(b"\n")
+                    stop.wait(0.02)
+                    sender.send(b"\n")
+                    break
+                except ConnectionRefusedError:
+                    stop.wait(0.05)
+            for first in range(0, len(lines), 30):
+                sender.send("\n".join(lines[first : first + 30]).encode())
+            sender.send(b"")
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        status, out, err = cli(model, "--from", f"udp://127.0.0.1:{port}", "--json", "--time-unit", "ns")
+    finally:
+        stop.set()
+        thread.join()
+    assert status == 0, err
+    assert keys(out) == decisions
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--from", "tcp://127.0.0.1:1"), "no connection"),
+        (("--from", "tcp://127.0.0.1"), "needs the form tcp://HOST:PORT"),
+        (("--from", "tcp://127.0.0.1:99999"), "out of range"),
+        (("--from", "udp://0.0.0.0:5000"), "only taken from this machine"),
+        (("--from", "udp://example:5000"), "'example' is no address"),
+        (("--from", "http://127.0.0.1:80"), "must be -, tcp://HOST:PORT"),
+        (("--from", "missing.csv"), "missing.csv"),
+        (("--speed", "fast"), "--speed: must be a positive number or max"),
+        (("--serve", "everywhere"), "--serve everywhere: needs the form [HOST:]PORT"),
+        (("--speed", "0"), "--speed: must be a positive number or max"),
+        (("--hop", "0.001"), "hop_s: needs a whole number of samples"),
+        (("--smoothing", "viterbi"), "smoothing: must be filter"),
+    ],
+)
+def test_wrong_options_are_one_line(cli, model, options, message):
+    status, out, err = cli(model, *options)
+    assert status == 2
+    assert message in err
+    assert "Traceback" not in err
+    assert out == ""
+
+
+def test_the_live_page_is_served_meanwhile(cli, model, tmp_path):
+    pytest.importorskip("uvicorn")
+    samples, stamps, decisions = expected()
+    write_recording(tmp_path / "r.csv", recording_of(samples, stamps))
+    options = ("--from", tmp_path / "r.csv", "--speed", "max", "--json", "--serve", "0")
+    status, out, err = cli(model, *options)
+    assert status == 0, err
+    assert keys(out) == decisions
+    assert re.search(r"live page: http://127\.0\.0\.1:\d+/\n", err)
+    status, _, err = cli(model, *options[:-1], "0.0.0.0:0", "--token", "secret")
+    assert status == 0, err
+    assert re.search(r"live page: http://0\.0\.0\.0:\d+/\?token=secret\n", err)
+
+
+def test_a_model_that_uses_the_hour_asks_for_the_zone(cli, piped, tmp_path):
+    model = small_recognizer(n_time_features=5).save_pretrained(tmp_path / "model")
+    lines = "2024-01-01T00:00:00Z,0,0,1\n"
+    piped(lines)
+    status, _, err = cli(model, "--json")
+    assert status == 2
+    assert "name the wearers' zone in data.timezone" in err
+    piped(lines)
+    status, _, err = cli(model, "--json", "--timezone", "Europe/Berlin")
+    assert status == 0, err
+
+
+def test_ctrl_c_ends_with_what_was_still_to_be_decided(model):
+    samples, stamps, decisions = expected()
+    command = [SCRIPT, "stream", model, "--json", "--time-unit", "ns", "--smoothing", "lag:1"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ
+    ) as process:
+        process.stdin.write(lines_of(samples, stamps).encode())
+        process.stdin.flush()
+        seen = [process.stdout.readline() for _ in range(3)]
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    lines = b"".join(seen) + out
+    assert [start for start, _ in keys(lines.decode())] == [start for start, _ in decisions]
+    assert b"4 decisions" in err
+    assert b"Traceback" not in err

@@ -1,0 +1,230 @@
+"""The live page: what it sends, who may see it, and what a real browser makes of it."""
+
+import json
+import os
+import re
+import select
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from patchtst_har.errors import DataError
+from patchtst_har.realtime.monitor import Monitor
+from streams import CLASSES, make_samples, small_recognizer
+
+pytest.importorskip("uvicorn")
+pytest.importorskip("starlette")
+
+from patchtst_har.realtime.live_page import LivePage, parse_address, serve
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture
+def page():
+    stream = small_recognizer().stream(0.5)
+    return LivePage(stream, Monitor(0.5, 1.0), "test <b>source</b>", 100.0)
+
+
+def push(page, seconds=9.0):
+    """Push as the command does; return the decisions."""
+    samples, stamps = make_samples(seconds)
+    page.add_samples(samples)
+    decisions = page._stream.push(samples, stamps)
+    for decision in decisions:
+        page.add_decision(decision, page._monitor.add(decision))
+    return decisions
+
+
+def get(url, **headers):
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310
+    with urllib.request.urlopen(request, timeout=5) as response:  # noqa: S310
+        return response.headers, response.read().decode()
+
+
+def test_a_snapshot_is_all_there_is_to_draw(page):
+    empty = page.snapshot()
+    assert empty["decision"] is None
+    decisions = push(page)
+    shown = json.loads(json.dumps(page.snapshot(), allow_nan=False))
+    assert shown["timeline"] == [decision.label for decision in decisions]
+    assert shown["decision"]["label"] == decisions[-1].label
+    assert shown["classes"] == list(CLASSES)
+    assert len(shown["trace"]) == 225
+    assert "900 samples" in shown["counts"]
+    page.add_samples((float("nan"), 0.0, 1.0))
+    json.dumps(page.snapshot(), allow_nan=False)
+
+
+def test_events_end_with_the_stream(page):
+    decisions = push(page)
+    page.ended = True
+    with serve(page, "127.0.0.1", 0) as url:
+        headers, text = get(url + "events")
+    assert headers["content-type"].startswith("text/event-stream")
+    first, data, end = text.strip().split("\n\n")
+    assert first == "retry: 500"
+    assert json.loads(data.removeprefix("data: "))["decision"]["label"] == decisions[-1].label
+    assert end.startswith("event: end")
+
+
+def test_the_page_needs_nothing_from_elsewhere(page):
+    with serve(page, "127.0.0.1", 0) as url:
+        headers, text = get(url)
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert not re.search(r"""(src|href)\s*=\s*["'](https?:)?//""", text)
+
+
+def test_a_page_of_elsewhere_cannot_reach_it_by_name(page):
+    with serve(page, "127.0.0.1", 0) as url, pytest.raises(urllib.error.HTTPError) as refused:
+        get(url, Host="evil.example")
+    assert refused.value.code == 400
+    refused.value.close()
+
+
+@pytest.mark.parametrize("path", ["", "events"])
+@pytest.mark.parametrize("query", ["", "?token=wrong", "?token="])
+def test_beyond_this_machine_a_token_is_asked_for(page, path, query):
+    page.ended = True
+    with serve(page, "0.0.0.0", 0) as url:  # noqa: S104
+        token = re.fullmatch(r"http://0\.0\.0\.0:\d+/\?token=([\w-]{20,})", url)[1]
+        base = url.partition("?")[0].replace("0.0.0.0", "127.0.0.1") + path  # noqa: S104
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            get(base + query)
+        assert refused.value.code == 403
+        refused.value.close()
+        assert get(f"{base}?token={token}")[1]
+
+
+def test_addresses():
+    assert parse_address("8765") == ("127.0.0.1", 8765)
+    assert parse_address("0.0.0.0:80") == ("0.0.0.0", 80)  # noqa: S104
+    assert parse_address("[::1]:80") == ("::1", 80)
+    for bad in ("", "x", "localhost:http", "1:2:99999", "example.org:80"):
+        with pytest.raises(DataError, match="--serve"):
+            parse_address(bad)
+
+
+def test_a_port_that_is_taken_is_named(page):
+    with serve(page, "127.0.0.1", 0) as url:
+        port = int(re.search(r":(\d+)/", url)[1])
+        again = serve(page, "127.0.0.1", port)
+        with pytest.raises(DataError, match=f"--serve 127.0.0.1:{port}: cannot listen"):
+            again.__enter__()
+
+
+# A browser takes commands on descriptor 3 and answers on 4.
+_START = """
+import fcntl, os, sys
+read_end, write_end = (fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3])
+os.dup2(read_end, 3)
+os.dup2(write_end, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
+class Browser:
+    """A headless Chromium with one page, spoken to over a pair of pipes."""
+
+    def __init__(self, profile, url):
+        read_end, self._commands = os.pipe()
+        self._answers, write_end = os.pipe()
+        options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
+        ends = [str(read_end), str(write_end)]
+        command = [sys.executable, "-c", _START, *ends, CHROMIUM, *options, "--remote-debugging-pipe"]
+        self._process = subprocess.Popen(command, pass_fds=(read_end, write_end), stderr=subprocess.DEVNULL)
+        os.close(read_end)
+        os.close(write_end)
+        self._rest, self._n_sent = b"", 0
+        target = self._call("Target.createTarget", url=url)["targetId"]
+        self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+
+    def evaluate(self, expression):
+        """Return the value of a JavaScript expression in the page."""
+        answer = self._call("Runtime.evaluate", self._session, expression=expression, returnByValue=True)
+        return answer["result"].get("value")
+
+    def close(self):
+        self._process.kill()
+        self._process.wait(timeout=20)
+        os.close(self._commands)
+        os.close(self._answers)
+
+    def _call(self, method, session=None, **params):
+        self._n_sent += 1
+        message = {"id": self._n_sent, "method": method, "params": params}
+        if session is not None:
+            message["sessionId"] = session
+        os.write(self._commands, json.dumps(message).encode() + b"\0")
+        while True:
+            readable, _, _ = select.select([self._answers], [], [], 20)
+            assert readable, f"the browser does not answer to {method}"
+            data = os.read(self._answers, 2**16)
+            assert data, "the browser has ended"
+            self._rest += data
+            *answers, self._rest = self._rest.split(b"\0")
+            for answer in map(json.loads, answers):
+                if answer.get("id") == self._n_sent:
+                    return answer["result"]
+
+
+def wait_for(condition, seconds=15.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_a_browser_shows_a_real_stream_and_comes_back_after_a_lost_connection(page, tmp_path):
+    stop = threading.Event()
+
+    def feed():
+        samples, stamps = make_samples(600, jitter_ms=0)
+        for first in range(0, len(samples), 20):
+            if stop.wait(0.01):
+                return
+            rows = slice(first, first + 20)
+            page.add_samples(samples[rows])
+            for decision in page._stream.push(samples[rows], stamps[rows]):
+                page.add_decision(decision, page._monitor.add(decision))
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    browser = None
+    try:
+        with serve(page, "127.0.0.1", 0) as url:
+            port = int(re.search(r":(\d+)/", url)[1])
+            browser = Browser(tmp_path / "profile", url)
+
+            def state():
+                return browser.evaluate("document.getElementById('state').dataset.state")
+
+            wait_for(lambda: browser.evaluate("document.getElementById('label').textContent") in CLASSES)
+            assert state() == "live"
+            dom = browser.evaluate("document.body.innerHTML")
+        # Nobody listens now.
+        wait_for(lambda: state() == "lost")
+        counts = browser.evaluate("document.getElementById('counts').textContent")
+        with serve(page, "127.0.0.1", port):
+            wait_for(lambda: state() == "live")
+            wait_for(lambda: browser.evaluate("document.getElementById('counts').textContent") != counts)
+            assert browser.evaluate("document.getElementById('state').dataset.connections") == "2"
+            page.ended = True
+            wait_for(lambda: state() == "ended")
+        assert page.n_connections == 2
+    finally:
+        if browser is not None:
+            browser.close()
+        stop.set()
+        feeder.join()
+    assert "test &lt;b&gt;source&lt;/b&gt;" in dom
+    assert dom.count("<progress") == len(CLASSES)
+    for text in ("topological features", "latency p50", "decisions too late"):
+        assert text in dom
