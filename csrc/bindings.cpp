@@ -584,26 +584,20 @@ DoubleArray look_ahead(stream::CausalSmoother& smoother, std::size_t back) {
     return posterior;
 }
 
-py::tuple smoother_state(const stream::CausalSmoother& smoother) {
+DoubleArray smoother_state(const stream::CausalSmoother& smoother) {
     const std::size_t size = smoother.n_classes();
-    const auto n = static_cast<py::ssize_t>(smoother.n_held());
-    DoubleArray filters({n, static_cast<py::ssize_t>(size)});
-    DoubleArray likelihoods({n, static_cast<py::ssize_t>(size)});
+    DoubleArray filters({static_cast<py::ssize_t>(smoother.n_held()), static_cast<py::ssize_t>(size)});
     for (std::size_t back = 0; back < smoother.n_held(); ++back) {
         std::copy_n(smoother.filter_row(back), size, filters.mutable_data() + back * size);
-        std::copy_n(smoother.likelihood_row(back), size, likelihoods.mutable_data() + back * size);
     }
-    return py::make_tuple(filters, likelihoods);
+    return filters;
 }
 
-void restore_smoother(stream::CausalSmoother& smoother, const DoubleArray& filters,
-                      const DoubleArray& likelihoods) {
-    for (const DoubleArray* rows : {&filters, &likelihoods}) {
-        require(rows->ndim() == 2 && extent(*rows, 0) <= smoother.lag() + 1 &&
-                    extent(*rows, 0) == extent(filters, 0) && extent(*rows, 1) == smoother.n_classes(),
-                "filters and likelihoods must have shape (n <= lag + 1, K)");
-    }
-    smoother.restore(filters.data(), likelihoods.data(), extent(filters, 0));
+void restore_smoother(stream::CausalSmoother& smoother, const DoubleArray& filters) {
+    require(filters.ndim() == 2 && extent(filters, 0) <= smoother.lag() + 1 &&
+                extent(filters, 1) == smoother.n_classes(),
+            "filters must have shape (n <= lag + 1, K)");
+    smoother.restore(filters.data(), extent(filters, 0));
 }
 
 void bind_stream(py::module_& m) {
@@ -635,9 +629,8 @@ void bind_stream(py::module_& m) {
         .def("filtered", &filtered, "Return the posterior (K,) of the last window.")
         .def("look_ahead", &look_ahead, py::arg("back"),
              "Return the posterior (K,) of the window `back` before the last.")
-        .def("state", &smoother_state, "Return filters and likelihoods (n, K) from which restore() goes on.")
-        .def("restore", &restore_smoother, py::arg("filters").noconvert(),
-             py::arg("likelihoods").noconvert());
+        .def("state", &smoother_state, "Return the filters (n, K) from which restore() goes on.")
+        .def("restore", &restore_smoother, py::arg("filters").noconvert());
 }
 
 py::dict detected_features() {

@@ -10,42 +10,39 @@ CausalSmoother::CausalSmoother(SmootherModel model, std::size_t lag)
     : model_(std::move(model)),
       n_slots_(lag + 1),
       filters_(n_slots_ * n_classes()),
-      likelihoods_(n_slots_ * n_classes()),
-      backward_(n_classes()),
-      message_(n_classes()) {}
+      likelihood_(n_classes()),
+      before_(n_classes()),
+      later_(n_classes()) {}
 
 bool CausalSmoother::observe(const double* probabilities) {
     const std::size_t size = n_classes();
-    double* likelihood = likelihoods_.data() + (newest_ + 1) % n_slots_ * size;
     for (std::size_t k = 0; k < size; ++k) {
         double total = 0.0;
         for (std::size_t j = 0; j < size; ++j) total += probabilities[j] * model_.emissions[k * size + j];
-        likelihood[k] = model_.exponent == 1.0 ? total : std::pow(total, model_.exponent);
+        likelihood_[k] = model_.exponent == 1.0 ? total : std::pow(total, model_.exponent);
     }
     return step();
 }
 
 void CausalSmoother::skip() {
-    const std::size_t size = n_classes();
-    std::fill_n(likelihoods_.data() + (newest_ + 1) % n_slots_ * size, size, 1.0);
+    std::fill(likelihood_.begin(), likelihood_.end(), 1.0);
     step();
 }
 
 bool CausalSmoother::step() {
     const std::size_t size = n_classes();
     // With no lag there is one slot: the filter before is read from a copy.
-    std::copy_n(filters_.data() + newest_ * size, size, message_.data());
+    std::copy_n(filters_.data() + newest_ * size, size, before_.data());
     newest_ = (newest_ + 1) % n_slots_;
     double* filter = filters_.data() + newest_ * size;
-    const double* likelihood = likelihoods_.data() + newest_ * size;
     double sum = 0.0;
     for (std::size_t k = 0; k < size; ++k) {
         double prior = model_.start[k];
         if (n_held_ != 0) {
             prior = 0.0;
-            for (std::size_t j = 0; j < size; ++j) prior += message_[j] * model_.transitions[j * size + k];
+            for (std::size_t j = 0; j < size; ++j) prior += before_[j] * model_.transitions[j * size + k];
         }
-        filter[k] = prior * likelihood[k];
+        filter[k] = prior * likelihood_[k];
         sum += filter[k];
     }
     // Not a number is no probability either.
@@ -63,27 +60,25 @@ void CausalSmoother::filtered(double* posterior) const {
 }
 
 void CausalSmoother::look_ahead(std::size_t back, double* posterior) {
+    filtered(posterior);
+    for (std::size_t u = 1; u <= back; ++u) step_back(filter_row(u), posterior);
+}
+
+// From the posterior of a window to that of the one before, whose filter is given.
+void CausalSmoother::step_back(const double* filter, double* posterior) {
     const std::size_t size = n_classes();
-    std::fill(backward_.begin(), backward_.end(), 1.0);
-    for (std::size_t u = 0; u < back; ++u) {
-        const double* likelihood = likelihood_row(u);
-        for (std::size_t k = 0; k < size; ++k) message_[k] = likelihood[k] * backward_[k];
-        double largest = 0.0;
+    std::copy_n(posterior, size, later_.data());
+    std::fill_n(posterior, size, 0.0);
+    for (std::size_t j = 0; j < size; ++j) {
+        double prior = 0.0;
+        for (std::size_t k = 0; k < size; ++k) prior += filter[k] * model_.transitions[k * size + j];
+        if (!(prior > 0.0)) continue;
         for (std::size_t k = 0; k < size; ++k) {
-            backward_[k] = 0.0;
-            for (std::size_t j = 0; j < size; ++j) {
-                backward_[k] += model_.transitions[k * size + j] * message_[j];
-            }
-            largest = std::max(largest, backward_[k]);
+            posterior[k] += filter[k] * model_.transitions[k * size + j] / prior * later_[j];
         }
-        for (std::size_t k = 0; k < size; ++k) backward_[k] /= largest;
     }
-    const double* filter = filter_row(back);
     double sum = 0.0;
-    for (std::size_t k = 0; k < size; ++k) {
-        posterior[k] = filter[k] * backward_[k];
-        sum += posterior[k];
-    }
+    for (std::size_t k = 0; k < size; ++k) sum += posterior[k];
     for (std::size_t k = 0; k < size; ++k) posterior[k] /= sum;
 }
 
@@ -95,17 +90,12 @@ const double* CausalSmoother::filter_row(std::size_t back) const {
     return filters_.data() + slot_of(back) * n_classes();
 }
 
-const double* CausalSmoother::likelihood_row(std::size_t back) const {
-    return likelihoods_.data() + slot_of(back) * n_classes();
-}
-
-void CausalSmoother::restore(const double* filters, const double* likelihoods, std::size_t n) {
+void CausalSmoother::restore(const double* filters, std::size_t n) {
     const std::size_t size = n_classes();
     newest_ = 0;
     n_held_ = n;
     for (std::size_t back = 0; back < n; ++back) {
         std::copy_n(filters + back * size, size, filters_.data() + slot_of(back) * size);
-        std::copy_n(likelihoods + back * size, size, likelihoods_.data() + slot_of(back) * size);
     }
 }
 

@@ -12,7 +12,7 @@ struct SmootherModel {
     double exponent;                             // of the likelihoods
 };
 
-// Sums run in the order of smoothing/causal.py and smoothing/viterbi.py, so that the bits are the same.
+// Sums run in the order of smoothing/posteriors.py, so that the bits are the same.
 class CausalSmoother {
   public:
     CausalSmoother(SmootherModel model, std::size_t lag);
@@ -38,18 +38,18 @@ class CausalSmoother {
 
     // Row `back` of what is held, newest first.
     [[nodiscard]] const double* filter_row(std::size_t back) const;
-    [[nodiscard]] const double* likelihood_row(std::size_t back) const;
     // Goes on from rows (n, K), newest first.
-    void restore(const double* filters, const double* likelihoods, std::size_t n);
+    void restore(const double* filters, std::size_t n);
 
   private:
     bool step();
+    void step_back(const double* filter, double* posterior);
     [[nodiscard]] std::size_t slot_of(std::size_t back) const;
 
     SmootherModel model_;
     std::size_t n_slots_;
-    std::vector<double> filters_, likelihoods_;  // (n_slots, K) rings
-    std::vector<double> backward_, message_;
+    std::vector<double> filters_;  // (n_slots, K), a ring
+    std::vector<double> likelihood_, before_, later_;
     std::size_t newest_ = 0;
     std::size_t n_held_ = 0;
 };

@@ -278,7 +278,7 @@ def test_other_or_damaged_states_are_refused(recognizer):
     refuse("version 2 is not 1", version=np.array(2))
     refuse("buffer_points must be float32", buffer_points=state["buffer_points"].astype(np.float64))
     refuse("filters must have shape", filters=state["filters"][:, :2])
-    refuse("likelihoods has a value that is not finite", likelihoods=state["likelihoods"] * np.nan)
+    refuse("filters has a value that is not finite", filters=state["filters"] * np.nan)
     refuse("state: damaged", buffer_points=state["buffer_points"][:-1])
     refuse("state: damaged", held=np.array([True, True, True]))
     refuse("state: damaged", last_window=np.zeros(3, np.int64))

@@ -175,4 +175,4 @@ def test_the_compiled_smoother_refuses_what_does_not_fit():
         core.look_ahead(0)
     for rows in (np.ones((3, 2)), np.ones((1, 3))):
         with pytest.raises(ValueError, match="must have shape"):
-            core.restore(rows, rows)
+            core.restore(rows)

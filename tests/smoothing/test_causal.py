@@ -77,6 +77,27 @@ def test_ten_thousand_windows_do_not_underflow():
         np.testing.assert_allclose(posterior.sum(axis=1), 1)
 
 
+def test_a_class_that_cannot_be_reached_has_no_weight():
+    # The second class explains the windows better and better, but no path leads to it.
+    smoother = HMMSmoother.from_parameters(
+        [1.0, 0.0], np.eye(2), [[1 - 1e-6, 1e-6], [1e-6, 1 - 1e-6]], n_classes=2
+    )
+    probabilities, sequences = np.eye(2)[np.ones(200, np.int64)], np.zeros(200, np.int64)
+    expected = np.eye(2)[np.zeros(200, np.int64)]
+    np.testing.assert_array_equal(smoother.predict_proba(probabilities, sequences), expected)
+    np.testing.assert_array_equal(smoother.fixed_lag_proba(probabilities, sequences, 150), expected)
+
+
+def test_a_class_far_below_the_smallest_float_may_come_back():
+    smoother = HMMSmoother.from_parameters(
+        [0.5, 0.5], np.eye(2), [[1 - 1e-6, 1e-6], [1e-6, 1 - 1e-6]], n_classes=2
+    )
+    symbols = np.repeat([0, 1], [50, 60])
+    posterior = smoother.predict_proba(np.eye(2)[symbols], np.zeros(110, np.int64))
+    np.testing.assert_allclose(posterior, np.eye(2)[np.ones(110, np.int64)], atol=1e-12)
+    assert (smoother.filter_proba(np.eye(2)[symbols], np.zeros(110, np.int64))[49, 0]) > 0.999
+
+
 def test_an_impossible_window_is_named():
     smoother = HMMSmoother.from_parameters([1, 0], np.eye(2), np.eye(2), n_classes=2)
     with pytest.raises(DataError, match="row 1 is impossible under the model"):

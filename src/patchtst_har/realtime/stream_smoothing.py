@@ -180,12 +180,10 @@ class StreamSmoother:
 
     def state(self) -> Arrays:
         """Return everything remembered, as arrays."""
-        filters, likelihoods = self._core.state()
         held = [entry for entry in self._held if entry is not None]
         last = self._last
         return {
-            "filters": filters,
-            "likelihoods": likelihoods,
+            "filters": self._core.state(),
             "last_window": np.array(
                 [] if last is None else [last.start_ns, last.stretch, last.number, last.restarts], np.int64
             ),
@@ -221,7 +219,7 @@ class StreamSmoother:
             or len(last) not in (0, 4)
         ):
             raise ValueError("the windows held do not fit each other")
-        self._core.restore(state["filters"], state["likelihoods"])
+        self._core.restore(state["filters"])
         self._last = WindowPlace(*last) if last else None
         entries = iter(Judged(start, row.copy(), tuple(stages)) for start, row, stages in rows)
         self._held = deque(next(entries) if there else None for there in held)

@@ -73,7 +73,6 @@ def _shapes(
     if smoothed:
         shapes |= {
             "filters": (np.float64, (-1, n_classes)),
-            "likelihoods": (np.float64, (-1, n_classes)),
             "last_window": (np.int64, (-1,)),
             "held": (np.bool_, (-1,)),
             "held_start_ns": (np.int64, (-1,)),

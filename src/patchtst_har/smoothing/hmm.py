@@ -202,15 +202,11 @@ class HMMSmoother:
         ndarray of float64, shape (n, K)
             Rows sum to 1. The class of the largest posterior is not always the one on the Viterbi path.
         """
-        from patchtst_har.smoothing import viterbi
+        from patchtst_har.smoothing import posteriors
 
-        observed, bounds = self._check_input(probabilities, sequences)
-        likelihoods = viterbi.observation_likelihoods(observed, self.emission_matrix)
-        posterior = np.zeros_like(observed)
-        stuck = viterbi.posterior_probabilities(
-            likelihoods, self.start_probabilities, self.transition_matrix, bounds, posterior
-        )
-        _refuse_impossible(stuck)
+        filtered, bounds = self._filter(probabilities, sequences)
+        posterior = np.zeros_like(filtered)
+        posteriors.smooth(filtered, self.transition_matrix, bounds, posterior)
         return posterior
 
     def filter_proba(self, probabilities: npt.ArrayLike, sequences: npt.ArrayLike) -> FloatArray:
@@ -251,26 +247,26 @@ class HMMSmoother:
         """
         if isinstance(lag, bool) or not isinstance(lag, int | np.integer) or lag < 0:
             raise DataError(f"lag: needs an integer of at least 0, is {lag!r}")
-        from patchtst_har.smoothing import causal
+        from patchtst_har.smoothing import posteriors
 
-        filtered, likelihoods, bounds = self._filter(probabilities, sequences)
+        filtered, bounds = self._filter(probabilities, sequences)
         posterior = np.zeros_like(filtered)
-        causal.look_ahead(filtered, likelihoods, self.transition_matrix, bounds, int(lag), posterior)
+        posteriors.look_ahead(filtered, self.transition_matrix, bounds, int(lag), posterior)
         return posterior
 
     def _filter(
         self, probabilities: npt.ArrayLike, sequences: npt.ArrayLike
-    ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.int64]]:
-        from patchtst_har.smoothing import causal, viterbi
+    ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+        from patchtst_har.smoothing import posteriors, viterbi
 
         observed, bounds = self._check_input(probabilities, sequences)
         likelihoods = viterbi.observation_likelihoods(observed, self.emission_matrix)
         posterior = np.zeros_like(observed)
-        stuck = causal.filter_posteriors(
+        stuck = posteriors.filter_posteriors(
             likelihoods, self.start_probabilities, self.transition_matrix, bounds, posterior
         )
         _refuse_impossible(stuck)
-        return posterior, likelihoods, bounds
+        return posterior, bounds
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model as JSON (`smoothing.json` in a model folder)."""

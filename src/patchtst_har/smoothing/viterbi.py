@@ -1,4 +1,4 @@
-"""Compiled kernels of the hidden Markov model: Viterbi path and forward-backward posterior.
+"""Compiled kernels of the hidden Markov model: likelihoods of the observed, and the Viterbi path.
 
 Importing this module imports numba. Sums run in a fixed order, so that results do not depend on the number
 of windows decoded in one call.
@@ -60,49 +60,7 @@ def _viterbi_path(log_likelihoods: Any, log_start: Any, log_transitions: Any, bo
     return -1
 
 
-def _posterior(likelihoods: Any, start: Any, transitions: Any, bounds: Any, posterior: Any) -> Any:
-    """Write the posterior of every state to `posterior`; return the first impossible window, or -1."""
-    n_classes = likelihoods.shape[1]
-    backward = np.empty(n_classes)
-    message = np.empty(n_classes)
-    for s in range(bounds.size - 1):
-        first, end = bounds[s], bounds[s + 1]
-        for t in range(first, end):
-            total = 0.0
-            for k in range(n_classes):
-                prior = start[k]
-                if t > first:
-                    prior = 0.0
-                    for j in range(n_classes):
-                        prior += posterior[t - 1, j] * transitions[j, k]
-                posterior[t, k] = prior * likelihoods[t, k]
-                total += posterior[t, k]
-            if not total > 0.0:
-                return t
-            for k in range(n_classes):
-                posterior[t, k] /= total
-        backward[:] = 1.0
-        for t in range(end - 2, first - 1, -1):
-            for k in range(n_classes):
-                message[k] = likelihoods[t + 1, k] * backward[k]
-            largest = 0.0
-            for k in range(n_classes):
-                backward[k] = 0.0
-                for j in range(n_classes):
-                    backward[k] += transitions[k, j] * message[j]
-                largest = max(largest, backward[k])
-            total = 0.0
-            for k in range(n_classes):
-                backward[k] /= largest
-                posterior[t, k] *= backward[k]
-                total += posterior[t, k]
-            for k in range(n_classes):
-                posterior[t, k] /= total
-    return -1
-
-
 _compile = numba.njit(cache=True, nogil=True)
 
 observation_likelihoods: Callable[..., Any] = _compile(_observation_likelihoods)
 viterbi_path: Callable[..., Any] = _compile(_viterbi_path)
-posterior_probabilities: Callable[..., Any] = _compile(_posterior)

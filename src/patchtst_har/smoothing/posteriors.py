@@ -1,0 +1,89 @@
+"""Compiled kernels of posteriors: of a window when it ends, some windows later, or of all.
+
+Importing this module imports numba. The recursions run in a fixed order, so that a stream that computes them
+window by window gets the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+
+
+def _filter_posteriors(likelihoods: Any, start: Any, transitions: Any, bounds: Any, posterior: Any) -> Any:
+    """Write p(state of t | windows up to t); return the first impossible window, or -1."""
+    n_classes = likelihoods.shape[1]
+    for s in range(bounds.size - 1):
+        first = bounds[s]
+        for t in range(first, bounds[s + 1]):
+            total = 0.0
+            for k in range(n_classes):
+                prior = start[k]
+                if t > first:
+                    prior = 0.0
+                    for j in range(n_classes):
+                        prior += posterior[t - 1, j] * transitions[j, k]
+                posterior[t, k] = prior * likelihoods[t, k]
+                total += posterior[t, k]
+            if not total > 0.0:
+                return t
+            for k in range(n_classes):
+                posterior[t, k] /= total
+    return -1
+
+
+def _step_back(filtered: Any, transitions: Any, later: Any, posterior: Any) -> None:
+    """Write the posterior of a window from its filter's and the posterior of the next one, `later`.
+
+    p(k) is the sum over j of later(j) p(k | j), where p(k | j) is known from the windows so far (Kitagawa, J.
+    Am. Stat. Assoc. 82, 1987). All are probabilities: nothing overflows, and a class that cannot be reached
+    has no weight, however well it explains what comes after.
+    """
+    n_classes = filtered.size
+    for k in range(n_classes):
+        posterior[k] = 0.0
+    for j in range(n_classes):
+        prior = 0.0
+        for k in range(n_classes):
+            prior += filtered[k] * transitions[k, j]
+        if prior > 0.0:
+            for k in range(n_classes):
+                posterior[k] += filtered[k] * transitions[k, j] / prior * later[j]
+    total = 0.0
+    for k in range(n_classes):
+        total += posterior[k]
+    for k in range(n_classes):
+        posterior[k] /= total
+
+
+def _look_ahead(filtered: Any, transitions: Any, bounds: Any, lag: Any, posterior: Any) -> None:
+    """Write p(state of t | windows up to t + lag, within its sequence), from the filter's posteriors."""
+    later = np.empty(filtered.shape[1])
+    for s in range(bounds.size - 1):
+        for t in range(bounds[s], bounds[s + 1]):
+            last = min(t + lag, bounds[s + 1] - 1)
+            posterior[t] = filtered[last]
+            for u in range(last - 1, t - 1, -1):
+                later[:] = posterior[t]
+                step_back(filtered[u], transitions, later, posterior[t])
+
+
+def _smooth(filtered: Any, transitions: Any, bounds: Any, posterior: Any) -> None:
+    """Write p(state of t | all windows of its sequence), from the filter's posteriors."""
+    for s in range(bounds.size - 1):
+        for t in range(bounds[s + 1] - 1, bounds[s] - 1, -1):
+            if t == bounds[s + 1] - 1:
+                posterior[t] = filtered[t]
+            else:
+                step_back(filtered[t], transitions, posterior[t + 1], posterior[t])
+
+
+_compile = numba.njit(cache=True, nogil=True)
+
+step_back: Callable[..., Any] = _compile(_step_back)
+filter_posteriors: Callable[..., Any] = _compile(_filter_posteriors)
+look_ahead: Callable[..., Any] = _compile(_look_ahead)
+smooth: Callable[..., Any] = _compile(_smooth)
