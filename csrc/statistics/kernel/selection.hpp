@@ -23,22 +23,22 @@ struct Neighbours {
 // it, and none that is smaller does. values is padded.
 template <std::size_t n_blocks>
 PATCHTST_HAR_INLINE Neighbours neighbours_in(float* values, std::size_t size, std::size_t rank) {
-    constexpr std::size_t kParts = n_blocks * kFloatParts;
-    for (std::size_t i = 0; i < kParts; ++i) {
+    constexpr std::size_t kBlockParts = n_blocks * kFloatParts;
+    for (std::size_t i = 0; i < kBlockParts; ++i) {
         store(values + size + i * kFloatWidth, all_of(__builtin_inff()));
     }
-    FloatRegister value[kParts];
-    IntRegister not_above[kParts] = {};
-    for (std::size_t i = 0; i < kParts; ++i) value[i] = load<FloatRegister>(values + i * kFloatWidth);
+    FloatRegister value[kBlockParts];
+    IntRegister not_above[kBlockParts] = {};
+    for (std::size_t i = 0; i < kBlockParts; ++i) value[i] = load<FloatRegister>(values + i * kFloatWidth);
     for (std::size_t j = 0; j < size; ++j) {
         const FloatRegister other = all_of(values[j]);
-        for (std::size_t i = 0; i < kParts; ++i) not_above[i] -= other <= value[i];
+        for (std::size_t i = 0; i < kBlockParts; ++i) not_above[i] -= other <= value[i];
     }
     const IntRegister wanted = static_cast<std::int32_t>(rank) - IntRegister{};
     FloatRegister at[kFloatParts];
     FloatRegister next[kFloatParts];
     for (std::size_t i = 0; i < kFloatParts; ++i) at[i] = next[i] = all_of(__builtin_inff());
-    for (std::size_t i = 0; i < kParts; ++i) {
+    for (std::size_t i = 0; i < kBlockParts; ++i) {
         const FloatRegister none = all_of(__builtin_inff());
         const std::size_t lane = i % kFloatParts;
         at[lane] = least(at[lane], not_above[i] > wanted ? value[i] : none);

@@ -1,0 +1,45 @@
+// What the bindings share. Only the files of this folder know Python: they parse arguments under the GIL,
+// release it and call a kernel.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <cmath>
+#include <cstddef>
+
+#include "persistence/rips.hpp"
+#include "statistics/statistics.hpp"
+
+namespace patchtst_har::bindings {
+
+namespace py = pybind11;
+
+using FloatArray = py::array_t<float, py::array::c_style>;
+
+// Shapes and values are explained to the user in Python; these checks only keep the kernels inside their
+// memory.
+inline void require(bool condition, const char* message) {
+    if (!condition) throw py::value_error(message);
+}
+
+inline void require_rate(double rate_hz) {
+    require(std::isfinite(rate_hz) && rate_hz > 0.0, "sr must be positive and finite");
+}
+
+inline std::size_t extent(const py::array& array, py::ssize_t axis) {
+    return static_cast<std::size_t>(array.shape(axis));
+}
+
+// Memory for one window or one cloud at a time, kept as long as its thread lives.
+statistics::Workspace& window_workspace();
+persistence::Workspace& cloud_workspace();
+
+void bind_attention(py::module_& m);
+void bind_model(py::module_& m);
+void bind_persistence(py::module_& m);
+void bind_statistics(py::module_& m);
+void bind_stream(py::module_& m);
+void bind_topology(py::module_& m);
+
+}  // namespace patchtst_har::bindings

@@ -1,0 +1,41 @@
+#include <pybind11/stl.h>
+
+#include <stdexcept>
+
+#include "bindings/bindings.hpp"
+#include "cpu/isa.hpp"
+
+namespace bindings = patchtst_har::bindings;
+namespace cpu = patchtst_har::cpu;
+namespace py = pybind11;
+
+namespace {
+
+py::dict detected_features() {
+    py::dict result;
+    for (const auto& feature : cpu::features()) result[feature.name] = feature.present;
+    return result;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+    m.doc() = "Compiled kernels of patchtst_har.";
+    m.attr("__version__") = PATCHTST_HAR_VERSION;
+    try {
+        cpu::select_isa_from_environment();
+    } catch (const std::invalid_argument& error) {
+        throw py::import_error(error.what());
+    }
+    m.def("available_isas", &cpu::available_isas,
+          "Return the instruction sets that run here, fastest first.");
+    m.def("active_isa", [] { return cpu::name_of(cpu::active_isa()); }, "Return the instruction set in use.");
+    m.def("select_isa", &cpu::select_isa, py::arg("name"), "Use another instruction set in this process.");
+    m.def("cpu_features", &detected_features, "Return what the processor and the operating system support.");
+    bindings::bind_attention(m);
+    bindings::bind_model(m);
+    bindings::bind_persistence(m);
+    bindings::bind_statistics(m);
+    bindings::bind_stream(m);
+    bindings::bind_topology(m);
+}

@@ -1,0 +1,87 @@
+#include <cmath>
+#include <cstddef>
+
+#include "bindings/bindings.hpp"
+#include "statistics/statistics.hpp"
+
+namespace patchtst_har::bindings {
+namespace {
+
+using StridedFloatArray = py::array_t<float, 0>;
+
+// Each window is contiguous; windows may lie apart or overlap.
+void statistical_features(const StridedFloatArray& windows, double rate_hz, FloatArray& out) {
+    constexpr py::ssize_t kItem = sizeof(float);
+    require(windows.ndim() == 3 && windows.shape(1) >= 1 && windows.shape(2) == 3,
+            "windows must have shape (n, T >= 1, 3)");
+    const std::size_t n_windows = extent(windows, 0);
+    const std::size_t n_samples = extent(windows, 1);
+    require(out.ndim() == 2 && extent(out, 0) == n_windows && extent(out, 1) == statistics::kFeatureCount,
+            "out must have shape (n, 56)");
+    require_rate(rate_hz);
+    if (n_windows == 0) return;  // strides of an empty array mean nothing
+    require(windows.strides(2) == kItem && (windows.shape(1) == 1 || windows.strides(1) == 3 * kItem) &&
+                windows.strides(0) % kItem == 0,
+            "windows must each be contiguous");
+    const float* window = windows.data();
+    const py::ssize_t step = windows.strides(0) / kItem;
+    float* features = out.mutable_data();
+    const py::gil_scoped_release released;
+    statistics::Workspace& scratch = window_workspace();
+    for (std::size_t i = 0; i < n_windows; ++i) {
+        statistics::compute_features(window + static_cast<py::ssize_t>(i) * step, n_samples, rate_hz, scratch,
+                                     features);
+        features += statistics::kFeatureCount;
+    }
+}
+
+FloatArray window_statistics(const FloatArray& window, double rate_hz) {
+    require(window.ndim() == 2 && window.shape(0) >= 1 && window.shape(1) == 3,
+            "window must have shape (T >= 1, 3)");
+    require_rate(rate_hz);
+    FloatArray result(statistics::kFeatureCount);
+    const float* samples = window.data();
+    float* features = result.mutable_data();
+    {
+        const py::gil_scoped_release released;
+        statistics::compute_features(samples, extent(window, 0), rate_hz, window_workspace(), features);
+    }
+    return result;
+}
+
+FloatArray magnitude(const FloatArray& window) {
+    require(window.ndim() == 2 && window.shape(0) >= 1 && window.shape(1) == 3,
+            "window must have shape (T >= 1, 3)");
+    FloatArray result(window.shape(0));
+    const float* samples = window.data();
+    float* values = result.mutable_data();
+    {
+        const py::gil_scoped_release released;
+        statistics::compute_magnitude(samples, extent(window, 0), window_workspace(), values);
+    }
+    return result;
+}
+
+std::size_t n_plans_made() {
+    return window_workspace().n_plans_made();
+}
+
+}  // namespace
+
+statistics::Workspace& window_workspace() {
+    thread_local statistics::Workspace instance;
+    return instance;
+}
+
+void bind_statistics(py::module_& m) {
+    m.def("n_plans_made", &n_plans_made, "Return how often this thread's features had to allocate.");
+    m.def("statistical_features", &statistical_features, py::arg("windows").noconvert(), py::arg("sr"),
+          py::arg("out").noconvert(),
+          "Write the 56 statistical features of float32 windows (n, T, 3) to out (n, 56).");
+    m.def("window_statistics", &window_statistics, py::arg("window").noconvert(), py::arg("sr"),
+          "Return the 56 statistical features of a float32 window (T, 3).");
+    m.def("magnitude", &magnitude, py::arg("window").noconvert(),
+          "Return the magnitude (T,) of a float32 window (T, 3) after repair of its non-finite samples.");
+}
+
+}  // namespace patchtst_har::bindings
