@@ -110,12 +110,24 @@ def to_svg(figure: Figure, name: str, description: str) -> str:
     text = buffer.getvalue()
     text = text[text.index("<svg") :].strip()
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'\bid="', f'id="{name}-', text)
-    text = re.sub(r'xlink:href="#', f'xlink:href="#{name}-', text)
-    text = re.sub(r"url\(#", f"url(#{name}-", text)
+    text = _number_ids(text, name)
     # The style sheet of an inline SVG would apply to the whole page.
     text = re.sub(r"<style type=\"text/css\">.*?</style>", "", text, flags=re.DOTALL)
     return _retitle(text, description)
+
+
+def _number_ids(text: str, name: str) -> str:
+    """Put `name` before every id, and numbers in place of hashes.
+
+    matplotlib hashes coordinates, whose last bits vary with the solver of the layout.
+    """
+    found = dict.fromkeys(re.findall(r'\bid="([^"]+)"', text))
+    numbered = {
+        old: f"{name}-{number if re.search('[0-9a-f]{10}$', old) else old}"
+        for number, old in enumerate(found, 1)
+    }
+    reference = r'(\bid="|\bxlink:href="#|\burl\(#)([^")]+)'
+    return re.sub(reference, lambda match: match[1] + numbered[match[2]], text)
 
 
 def _retitle(text: str, description: str) -> str:
