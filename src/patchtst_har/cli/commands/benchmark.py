@@ -1,0 +1,118 @@
+"""``patchtst-har benchmark``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from patchtst_har.cli.console import (
+    TimeUnitOption,
+    UnitsOption,
+    VerboseOption,
+    err,
+    progress,
+    start_logging,
+)
+from patchtst_har.errors import DataError
+
+if TYPE_CHECKING:
+    from patchtst_har.evaluation.feasibility_records import FeasibilityRecord
+
+# 1 is a defect, 2 a user's mistake: a script can tell them from a verdict.
+FAILED = 3
+
+FailOn = Literal["not-feasible", "regression"]
+
+
+def run(
+    model: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="Model folder.")],
+    recording: Annotated[
+        Path | None, typer.Option(help="Recording to measure on beside the simulated movements.")
+    ] = None,
+    budget: Annotated[
+        Path | None, typer.Option(help="YAML file of deployment targets; built-in ones if left out.")
+    ] = None,
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder of the report and its JSON.")] = Path(),
+    compare: Annotated[
+        Path | None, typer.Option(metavar="DIR_OR_JSON", help="Saved report to compare with.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A few seconds: no p99.9, no capacity, no cold start.")
+    ] = False,
+    hop: Annotated[
+        float | None, typer.Option("--hop", help="Seconds between decisions; that of most targets.")
+    ] = None,
+    smoothing: Annotated[
+        str | None, typer.Option(help="filter, lag:K (K later windows) or none; filter if left out.")
+    ] = None,
+    fail_on: Annotated[
+        list[FailOn] | None,
+        typer.Option(help=f"End with status {FAILED} at such a result; may be repeated."),
+    ] = None,
+    units: UnitsOption = "g",
+    time_unit: TimeUnitOption = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option(help="Zone of the wearer, such as Europe/Berlin, for stamps that carry a zone."),
+    ] = None,
+    verbose: VerboseOption = False,
+) -> None:
+    """Measure a model in real time on this host and judge it against deployment targets.
+
+    Writes feasibility.html and feasibility.json; standard output is that JSON on one line.
+    """
+    from patchtst_har.data import read_recording
+    from patchtst_har.realtime.budget import Budget
+    from patchtst_har.realtime.feasibility import run_benchmark, settings_for
+
+    start_logging(verbose)
+    wanted = set(fail_on or ())
+    if "regression" in wanted and compare is None:
+        raise DataError("--fail-on regression: needs --compare")
+    targets = Budget() if budget is None else Budget.load(budget)
+    samples = None if recording is None else read_recording(recording, units=units, time_unit=time_unit)[0]
+    with progress() as on_progress:
+        result = run_benchmark(
+            model,
+            out_dir,
+            budget=targets,
+            recording=samples,
+            settings=settings_for(targets, hop_s=hop, smoothing=smoothing, quick=quick),
+            compare_with=compare,
+            timezone=timezone,
+            on_progress=on_progress,
+        )
+    err.print(_verdicts(result.record))
+    err.print(f"report: {result.html}", soft_wrap=True)
+    typer.echo(json.dumps(result.document, ensure_ascii=False, allow_nan=False))
+    if wanted & _found(result.record):
+        raise typer.Exit(FAILED)
+
+
+def _found(record: FeasibilityRecord) -> set[str]:
+    """Return the results on which a script may want to stop."""
+    found = set()
+    if any(target.verdict == "not feasible" for target in record.targets):
+        found.add("not-feasible")
+    if record.comparison is not None and record.comparison.regressions:
+        found.add("regression")
+    return found
+
+
+def _verdicts(record: FeasibilityRecord) -> Table:
+    table = Table(title=f"Real-time feasibility, {record.scope}")
+    for title in ("target", "verdict", "why"):
+        table.add_column(title)
+    for target in record.targets:
+        table.add_row(target.name, target.verdict, "\n".join(target.reasons))
+    compared = record.comparison
+    if compared is not None:
+        table.caption = (
+            f"{compared.regressions} slower, {compared.improvements} faster of "
+            f"{len(compared.changes)} comparisons with {compared.saved}"
+        )
+    return table
