@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import binom
 
-from patchtst_har.evaluation.feasibility_records import FeasibilityRecord, Measured
+from patchtst_har.evaluation.feasibility_records import FeasibilityRecord
+from patchtst_har.evaluation.measurement_records import Measured
 
 STAGES = {"statistics": 0.05, "topology": 0.75, "model": 0.12, "smoothing": 0.03}
 MEDIAN_US = {"still": 260.0, "walking": 310.0, "noisy": 330.0, "worst_case": 480.0, "recorded": 300.0}
@@ -60,7 +61,7 @@ def times(rng: np.random.Generator, median_us: float, n: int) -> np.ndarray:
     return median_us * (rng.lognormal(0, 0.07, n) + slow)
 
 
-def closed_loop(rng: np.random.Generator, median_us: float, n: int, n_blocks: int = 20) -> dict[str, Any]:
+def closed_loop(rng: np.random.Generator, median_us: float, n: int, n_blocks: int) -> dict[str, Any]:
     """Return a closed loop of n decisions."""
     took = times(rng, median_us, n)
     at_s = np.cumsum(took) / 1e6
@@ -96,7 +97,13 @@ def closed_loop(rng: np.random.Generator, median_us: float, n: int, n_blocks: in
 
 
 def measured_document(
-    *, n: int = 7000, n_streams: int = 500, scale: float = 1.0, smoothing: str | None = None, seed: int = 0
+    *,
+    n: int = 7000,
+    n_blocks: int = 20,
+    n_streams: int = 500,
+    scale: float = 1.0,
+    smoothing: str | None = None,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Return measurements on the CPU; `scale` slows every workload."""
     rng = np.random.default_rng(seed)
@@ -105,7 +112,7 @@ def measured_document(
             "kind": "recorded" if name == "recorded" else "simulated",
             "description": f"An example of {name}",
             "n_samples": 12_000,
-            "closed_loop": closed_loop(rng, scale * median, n),
+            "closed_loop": closed_loop(rng, scale * median, n, n_blocks),
         }
         for name, median in MEDIAN_US.items()
     }
@@ -123,7 +130,7 @@ def measured_document(
             "capacity": True,
             "capacity_s": 3.0,
             "cold_start": True,
-            "n_blocks": 20,
+            "n_blocks": n_blocks,
             "seed": 0,
         },
         "workloads": workloads,
@@ -169,6 +176,7 @@ def measured_document(
             "peak_rss_mb": 174.0,
             "rss_slope_kb_per_1000_decisions": 0.4,
             "python_blocks_per_1000_decisions": 0.0,
+            "peak_since": "the start of the measurement",
         },
         "gc": {"enabled": True, "collections": [12, 1, 0], "longest_pause_us": 310.0},
         "energy": {"status": "not measured", "why": "no counter can be read"},
@@ -211,6 +219,7 @@ def feasibility_document(**options: Any) -> dict[str, Any]:
             "stream": {"lag": 0, "accuracy": 0.822, "macro_f1": 0.812},
             "offline": {"accuracy": 0.83, "macro_f1": 0.823, "macro_f1_low": 0.75, "macro_f1_high": 0.87},
         },
+        "samples": {name: f"{name}-samples" for name in MEDIAN_US},
         "devices": {"cpu": measured_document(**options), "cuda": {"device": "cuda", "status": "no device"}},
         "targets": [],
         "comparison": None,

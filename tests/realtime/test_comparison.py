@@ -7,7 +7,8 @@ import pytest
 
 from feasibility_documents import HOST, feasibility_document, feasibility_record, measured_document
 from patchtst_har.errors import DataError
-from patchtst_har.evaluation.feasibility_records import FeasibilityRecord, Measured
+from patchtst_har.evaluation.feasibility_records import FeasibilityRecord
+from patchtst_har.evaluation.measurement_records import Measured
 from patchtst_har.realtime.comparison import THRESHOLD, compare, read_saved, refuse_other_subject
 
 N_BLOCKS = 40
@@ -17,7 +18,7 @@ MEDIANS = {"still": 260.0, "walking": 310.0, "noisy": 330.0, "worst_case": 480.0
 
 @pytest.fixture(scope="module")
 def template():
-    return measured_document()
+    return measured_document(n_blocks=N_BLOCKS)
 
 
 def simulate(template, rng, *, noise=0.08, speed=1.0, slower=()):
@@ -55,8 +56,8 @@ def against(saved_record):
     """Compare two simulated runs on one host."""
 
     def compared(before, now):
-        saved = saved_record.model_copy(update={"devices": {"cpu": before}})
-        return compare(saved, now, HOST, "before.json")
+        records = [saved_record.model_copy(update={"devices": {"cpu": run}}) for run in (before, now)]
+        return compare(*records, "before.json")
 
     return compared
 
@@ -135,7 +136,8 @@ def test_few_blocks_are_too_few_and_say_so(template, against):
     rng = np.random.default_rng(7)
     document = simulate(template, rng).model_dump()
     for workload in document["workloads"].values():
-        workload["closed_loop"]["blocks"] = workload["closed_loop"]["blocks"][:6]
+        workload["closed_loop"]["blocks"] = workload["closed_loop"]["blocks"][:7]
+    document["settings"]["n_blocks"] = 7
     few = Measured.model_validate(document)
     for workload in document["workloads"].values():
         for block in workload["closed_loop"]["blocks"]:
@@ -159,15 +161,22 @@ def test_workloads_of_one_run_alone_are_named(template, against):
     before = simulate(template, rng)
     document = before.model_dump()
     document["workloads"]["recorded"] = document["workloads"].pop("still")
-    assert against(before, Measured.model_validate(document)).missing == ("recorded", "still")
+    comparison = against(before, Measured.model_validate(document))
+    assert comparison.missing == ("recorded", "still")
 
 
 def test_another_host_is_said_to_be_another(saved_record):
-    cpu = saved_record.devices["cpu"]
-    other = {**HOST, "cpu": "Other CPU", "load_average": [7.0, 7.0, 7.0]}
-    comparison = compare(saved_record, cpu, other, "before.json")
+    host = {**HOST, "cpu": "Other CPU", "load_average": [7.0, 7.0, 7.0]}
+    comparison = compare(saved_record, saved_record.model_copy(update={"host": host}), "before.json")
     assert comparison.warnings == ("cpu was Example CPU, is Other CPU",)
-    assert compare(saved_record, cpu, HOST, "before.json").warnings == ()
+    assert compare(saved_record, saved_record, "before.json").warnings == ()
+
+
+def test_another_recording_is_not_compared(saved_record):
+    samples = {**saved_record.samples, "recorded": "of somebody else"}
+    comparison = compare(saved_record, saved_record.model_copy(update={"samples": samples}), "before.json")
+    assert comparison.missing == ("recorded",)
+    assert {change.workload for change in comparison.changes} == {*MEDIANS}
 
 
 def test_other_work_is_refused_with_everything_that_differs(saved_record):
@@ -188,6 +197,13 @@ def test_a_report_without_times_cannot_be_compared(saved_record):
     empty = saved_record.model_copy(update={"devices": {}})
     with pytest.raises(DataError, match="no measurements on the CPU"):
         refuse_other_subject(empty, saved_record.artefact.fingerprint, {})
+
+
+def test_a_run_in_two_blocks_cannot_be_compared():
+    saved = feasibility_record(n_blocks=2)
+    settings = saved.devices["cpu"].settings.model_dump()
+    with pytest.raises(DataError, match="n_blocks is 2, at least 3 are needed"):
+        refuse_other_subject(saved, saved.artefact.fingerprint, settings)
 
 
 def test_a_saved_report_is_read_by_its_folder_or_its_name(tmp_path):

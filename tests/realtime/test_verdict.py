@@ -5,7 +5,7 @@ import re
 import pytest
 
 from feasibility_documents import measured, measured_document
-from patchtst_har.evaluation.feasibility_records import Measured, Unmeasured
+from patchtst_har.evaluation.measurement_records import Measured, Unmeasured
 from patchtst_har.realtime.budget import Target
 from patchtst_har.realtime.verdict import judge
 
@@ -175,12 +175,20 @@ def test_cores_that_the_host_lacks_decide_nothing(normal, cores, known):
 
 @pytest.mark.parametrize(
     ("memory_mb", "cores", "verdict", "margin"),
-    [(128, 1, "not feasible", 128 / 174), (174, 1, "feasible", 1.0), (300, 2, "not feasible", 300 / 348)],
+    [(170, 1, "not feasible", 170 / 174), (174, 1, "feasible", 1.0), (300, 2, "not feasible", 300 / 348)],
 )
 def test_the_peak_of_all_processes_must_fit(normal, memory_mb, cores, verdict, margin):
     judged = verdict_of(Target(name="a", memory_mb=memory_mb, streams=cores, cores=cores), normal)
     assert judged.verdict == verdict
     assert judged.margin == pytest.approx(margin)
+
+
+def test_a_peak_of_more_streams_than_asked_for_decides_only_what_it_can(normal):
+    """500 streams ran: 173 MB are too little for them, and more than before the first of them."""
+    judged = verdict_of(Target(name="a", memory_mb=173), normal)
+    assert judged.verdict == "undecided"
+    assert judged.reasons[-1].endswith("with 500 streams.")
+    assert verdict_of(Target(name="a", memory_mb=173, streams=500), normal).verdict == "not feasible"
 
 
 def test_memory_that_cannot_be_read_is_not_measured(document):

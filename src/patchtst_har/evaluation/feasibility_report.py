@@ -9,13 +9,8 @@ from typing import Any
 from markupsafe import Markup
 
 from patchtst_har.evaluation import plots
-from patchtst_har.evaluation.feasibility_records import (
-    ClosedLoop,
-    FeasibilityRecord,
-    JudgedTarget,
-    Measured,
-    Unmeasured,
-)
+from patchtst_har.evaluation.feasibility_records import FeasibilityRecord, JudgedTarget
+from patchtst_har.evaluation.measurement_records import ClosedLoop, Measured, Unmeasured
 from patchtst_har.evaluation.rendering import duration, facts, readable, render
 from patchtst_har.files import atomic_write_text
 
@@ -148,10 +143,11 @@ def _cold_start(measured: Measured) -> Iterator[tuple[str, str]]:
 
 def _resources(measured: Measured) -> Iterator[tuple[str, str]]:
     memory, collector, energy = measured.memory, measured.gc, measured.energy
+    since = f" since {memory.peak_since}" if memory.peak_since else ""
     for name, value, unit in (
         ("resident memory before", memory.rss_mb_before, "MB"),
         ("resident memory after", memory.rss_mb_after, "MB"),
-        ("its peak", memory.peak_rss_mb, "MB"),
+        (f"its peak{since}", memory.peak_rss_mb, "MB"),
         ("its growth in 1,000 decisions", memory.rss_slope_kb_per_1000_decisions, "kB"),
         ("Python's allocated blocks, growth in 1,000 decisions", memory.python_blocks_per_1000_decisions, ""),
     ):

@@ -11,13 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.errors import DataError
-from patchtst_har.evaluation.feasibility_records import (
-    Block,
-    Change,
-    Comparison,
-    FeasibilityRecord,
-    Measured,
-)
+from patchtst_har.evaluation.feasibility_records import Change, Comparison, FeasibilityRecord
+from patchtst_har.evaluation.measurement_records import Block, Measured
 from patchtst_har.evaluation.reading import read_record
 from patchtst_har.realtime.signed_rank import Shift, estimate_shift, holm
 
@@ -26,6 +21,8 @@ THRESHOLD = 0.05
 _CONFIDENCE = 0.95
 _SIGNIFICANT = 0.05
 _FEWEST_BLOCKS = 3
+Outcome = Literal["slower", "faster", "no clear change", "too few blocks"]
+
 _PERCENTILES: tuple[Literal["p50", "p95"], ...] = ("p50", "p95")
 # What decides which times are paired; the lengths of the other measurements do not matter here.
 _SETTINGS = ("hop_s", "smoothing", "n_decisions", "n_blocks", "seed")
@@ -77,44 +74,47 @@ def refuse_other_subject(saved: FeasibilityRecord, fingerprint: str, settings: M
     problems += [
         f"{name} was {old[name]}, is {settings[name]}" for name in _SETTINGS if old[name] != settings[name]
     ]
+    if settings["n_blocks"] < _FEWEST_BLOCKS:
+        problems.append(f"n_blocks is {settings['n_blocks']}, at least {_FEWEST_BLOCKS} are needed")
     if problems:
         raise DataError(f"compare: the saved report cannot be compared: {'; '.join(problems)}")
 
 
 def compare(
-    saved: FeasibilityRecord,
-    now: Measured,
-    host: Mapping[str, Any],
-    source: str,
-    threshold: float = THRESHOLD,
+    saved: FeasibilityRecord, now: FeasibilityRecord, source: str, threshold: float = THRESHOLD
 ) -> Comparison:
     """Compare the closed loops block by block, times relative to the calibration of the same block.
 
     A workload counts as slower if the interval of the ratio lies above ``1 + threshold`` and the p value,
-    adjusted for the number of workloads, is below 5 %; as faster if it lies below ``1 / (1 + threshold)``. Dividing
-    by the calibration removes what the whole machine was slower; signed ranks bear bursts of noise.
+    adjusted for the number of workloads, is below 5 %; as faster if it lies below ``1 / (1 + threshold)``.
+    Dividing by the calibration removes what the whole machine was slower; signed ranks bear bursts of noise.
 
     Parameters
     ----------
     saved : FeasibilityRecord
         The earlier run; see `refuse_other_subject`.
-    now : Measured
-        Measurements of this run.
-    host : mapping
-        This machine; where it differs from the saved one, a warning says in what.
+    now : FeasibilityRecord
+        This run. Where its machine differs from the saved one, a warning says in what; workloads of other
+        samples are left out and named.
     source : str
         Where the saved run was read from.
     threshold : float
         Smallest relative change that counts.
     """
-    before = _measured(saved)
-    pairs = list(_pairs(before, now))
+    before, after = _measured(saved), _measured(now)
+    common = [
+        name
+        for name in after.workloads
+        if name in before.workloads and saved.samples[name] == now.samples[name]
+    ]
+    pairs = list(_pairs(before, after, common))
     shifts = [estimate_shift(pair.ratios, _CONFIDENCE) for pair in pairs]
     adjusted = _adjusted(pairs, shifts)
     changes = tuple(
-        _change(pair, shift, p, threshold) for pair, shift, p in zip(pairs, shifts, adjusted, strict=True)
+        _change(pair, shift, p, len(common), threshold)
+        for pair, shift, p in zip(pairs, shifts, adjusted, strict=True)
     )
-    unpaired = set(before.workloads) ^ set(now.workloads)
+    unpaired = {*before.workloads, *after.workloads} - set(common)
     outcomes = [change.outcome for change in changes]
     return Comparison(
         saved=source,
@@ -123,7 +123,7 @@ def compare(
         confidence=_CONFIDENCE,
         changes=changes,
         missing=tuple(sorted(unpaired)),
-        warnings=tuple(_differences(saved.host, host)),
+        warnings=tuple(_differences(saved.host, now.host)),
         regressions=outcomes.count("slower"),
         improvements=outcomes.count("faster"),
     )
@@ -132,21 +132,17 @@ def compare(
 def _measured(saved: FeasibilityRecord) -> Measured:
     device = saved.devices.get("cpu")
     if not isinstance(device, Measured):
-        raise DataError("compare: the saved report has no measurements on the CPU")
+        raise DataError("compare: a report has no measurements on the CPU")
     return device
 
 
-def _pairs(before: Measured, now: Measured) -> Iterator[_Pair]:
-    """Yield the log ratios of every workload that both runs have, in the order of the blocks."""
-    for name, workload in now.workloads.items():
-        if name not in before.workloads:
-            continue
-        old, new = before.workloads[name].closed_loop.blocks, workload.closed_loop.blocks
+def _pairs(before: Measured, after: Measured, names: list[str]) -> Iterator[_Pair]:
+    """Yield the log ratios of workloads, in the order of the blocks; no p95 where blocks are too small."""
+    for name in names:
+        old, new = (run.workloads[name].closed_loop.blocks for run in (before, after))
         for percentile in _PERCENTILES:
             first, second = _relative(old, percentile), _relative(new, percentile)
-            if first is None or second is None or len(first) != len(second):
-                continue
-            if len(first) >= _FEWEST_BLOCKS:
+            if first is not None and second is not None:
                 yield _Pair(name, percentile, np.log(second / first))
 
 
@@ -163,28 +159,30 @@ def _adjusted(pairs: list[_Pair], shifts: list[Shift]) -> list[float]:
 def _relative(blocks: tuple[Block, ...], percentile: str) -> NDArray[np.float64] | None:
     """Return times in units of the calibration; None if a block has none, as with too few decisions."""
     times = [getattr(block, f"{percentile}_us") for block in blocks]
-    if any(time is None or time <= 0 for time in times):
+    if None in times:
         return None
     return np.array(times, dtype=np.float64) / [block.calibration_us for block in blocks]
 
 
-def _change(pair: _Pair, shift: Shift, p_holm: float, threshold: float) -> Change:
+def _change(pair: _Pair, shift: Shift, p_holm: float, n_workloads: int, threshold: float) -> Change:
+    n = len(pair.ratios)
     return Change(
         workload=pair.workload,
         percentile=pair.percentile,
-        n_blocks=len(pair.ratios),
+        n_blocks=n,
         ratio=math.exp(shift.estimate),
         low=None if shift.low is None else math.exp(shift.low),
         high=None if shift.high is None else math.exp(shift.high),
         p=shift.p,
         p_holm=p_holm,
-        outcome=_outcome(shift, p_holm, math.log1p(threshold)),
+        # So few blocks could not show any change, however large.
+        outcome="too few blocks"
+        if 2.0 ** (1 - n) * n_workloads >= _SIGNIFICANT
+        else _outcome(shift, p_holm, math.log1p(threshold)),
     )
 
 
-def _outcome(
-    shift: Shift, p_holm: float, limit: float
-) -> Literal["slower", "faster", "no clear change", "too few blocks"]:
+def _outcome(shift: Shift, p_holm: float, limit: float) -> Outcome:
     if shift.low is None or shift.high is None:
         return "too few blocks"
     if p_holm < _SIGNIFICANT and shift.low > limit:

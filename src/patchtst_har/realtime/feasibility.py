@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from patchtst_har.data.progress import OnProgress
+from patchtst_har.data.progress import OnProgress, under
 from patchtst_har.errors import DataError
 from patchtst_har.files import atomic_write_json, ensure_folder
 from patchtst_har.host import host_facts
@@ -16,14 +17,16 @@ from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.realtime.artefact import artefact_facts, fingerprint, known_accuracy
 from patchtst_har.realtime.budget import Budget
 from patchtst_har.realtime.comparison import RECORD_FILE, compare, read_saved, refuse_other_subject
-from patchtst_har.realtime.harness import HarnessSettings, measure_feasibility
+from patchtst_har.realtime.harness import HarnessSettings, measure_cuda, measure_feasibility
 from patchtst_har.realtime.percentiles import MIN_SAMPLES
 from patchtst_har.realtime.workloads import recorded_workload, simulated_workloads
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
-    from patchtst_har.evaluation.feasibility_records import Comparison, FeasibilityRecord
+    from patchtst_har.evaluation.feasibility_records import FeasibilityRecord
     from patchtst_har.realtime.workloads import Workload
 
 REPORT_FILE = "feasibility.html"
@@ -136,6 +139,9 @@ def run_benchmark(
     host = host_facts()
     # Nothing that measuring does not need may be loaded before: it would count as memory of the stream.
     cpu = measure_feasibility(recognizer, workloads, settings, model_dir=model_dir, on_progress=on_progress)
+    cuda = measure_cuda(
+        recognizer, workloads, settings, model_dir=model_dir, on_progress=under("CUDA", on_progress)
+    )
     document = {
         "format": 1,
         "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -143,7 +149,8 @@ def run_benchmark(
         "host": host,
         "artefact": artefact_facts(model_dir, recognizer, smoothing),
         "accuracy": accuracy,
-        "devices": {"cpu": cpu, "cuda": _cuda()},
+        "samples": {name: _digest(workload.samples) for name, workload in workloads.items()},
+        "devices": {"cpu": cpu, "cuda": cuda},
     }
     return _write(out_dir, document, budget, saved, str(compare_with))
 
@@ -152,17 +159,14 @@ def _write(
     out_dir: Path, document: dict[str, Any], budget: Budget, saved: FeasibilityRecord | None, source: str
 ) -> BenchmarkResult:
     """Judge and compare what was measured, and write both files."""
-    from patchtst_har.evaluation.feasibility_records import FeasibilityRecord, Measured
+    from patchtst_har.evaluation.feasibility_records import FeasibilityRecord
     from patchtst_har.evaluation.feasibility_report import render_feasibility
     from patchtst_har.realtime.verdict import judge
 
     unjudged = FeasibilityRecord.model_validate({**document, "targets": [], "comparison": None})
     cores = document["host"].get("n_usable_cores")
     judged = [judge(target, unjudged.devices, cores) for target in budget.targets]
-    cpu = unjudged.devices["cpu"]
-    comparison: Comparison | None = None
-    if saved is not None and isinstance(cpu, Measured):
-        comparison = compare(saved, cpu, document["host"], source)
+    comparison = None if saved is None else compare(saved, unjudged, source)
     document = {
         **document,
         "targets": [target.model_dump(mode="json") for target in judged],
@@ -179,7 +183,7 @@ def _workloads(
 ) -> dict[str, Workload]:
     """Return the simulated workloads, and the recording if there is one."""
     rate = recognizer.config.data.sample_rate_hz
-    workloads = simulated_workloads(rate, _WORKLOAD_S, settings.seed)
+    workloads = simulated_workloads(rate, _WORKLOAD_S, settings.seed, recognizer.config)
     if recording is None:
         return workloads
     real = recorded_workload(recording, recognizer.config)
@@ -196,11 +200,5 @@ def _effective_smoothing(recognizer: Recognizer, smoothing: str | None) -> str:
     return "none" if lag is None else f"lag:{lag}" if lag else "filter"
 
 
-def _cuda() -> dict[str, Any]:
-    """Return what is known of CUDA: streams decide on the CPU, so there is never a time."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return {"device": "cuda", "status": "no device"}
-    why = f"streams decide on the CPU; {torch.cuda.get_device_name()} was not used"
-    return {"device": "cuda", "status": "not measured", "why": why}
+def _digest(samples: NDArray[np.float32]) -> str:
+    return hashlib.sha256(samples.tobytes()).hexdigest()

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from patchtst_har.evaluation.feasibility_records import (
+from patchtst_har.evaluation.feasibility_records import JudgedTarget, Verdict
+from patchtst_har.evaluation.measurement_records import (
     BoundedPercentiles,
     Device,
     DeviceName,
-    JudgedTarget,
     Measured,
     OpenLoop,
-    Verdict,
     WorkloadTimes,
 )
 from patchtst_har.evaluation.rendering import duration
@@ -212,9 +211,19 @@ def _memory(target: Target, measured: Measured) -> Iterator[Check]:
         return
     total = peak * target.cores
     what = f"{target.cores} processes of {peak:,.0f} MB" if target.cores > 1 else "The process"
-    fits = total <= target.memory_mb
-    yield Check(
-        "feasible" if fits else "not feasible",
-        f"{what} took up to {total:,.0f} MB of resident memory against {target.memory_mb:,.0f} MB.",
-        target.memory_mb / total,
-    )
+    found = f"{what} took up to {total:,.0f} MB of resident memory against {target.memory_mb:,.0f} MB"
+    yield _fitting(target, measured, found, total)
+
+
+def _fitting(target: Target, measured: Measured, found: str, total_mb: float) -> Check:
+    """Judge a peak: it holds more streams than the target has if the open loop had more."""
+    limit, before = target.memory_mb or 0.0, measured.memory.rss_mb_before
+    if total_mb <= limit:
+        return Check("feasible", f"{found}.", limit / total_mb)
+    loop = measured.open_loop
+    if loop is None or loop.n_streams <= target.streams_per_core or before is None:
+        return Check("not feasible", f"{found}.", limit / total_mb)
+    without = before * target.cores
+    if without > limit:
+        return Check("not feasible", f"{found}; {without:,.0f} MB before the first stream.", limit / total_mb)
+    return Check("undecided", f"{found}, with {loop.n_streams} streams.", limit / total_mb)

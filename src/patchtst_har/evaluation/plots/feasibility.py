@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from patchtst_har.evaluation.feasibility_records import Capacity, Change, ClosedLoop
+from patchtst_har.evaluation.feasibility_records import Change
+from patchtst_har.evaluation.measurement_records import Capacity, ClosedLoop
 from patchtst_har.evaluation.plots.durations import duration, log_time_axis
 from patchtst_har.evaluation.plots.style import (
     BESIDE,

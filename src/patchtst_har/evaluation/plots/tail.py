@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from patchtst_har.evaluation.feasibility_records import OVERHEAD, BoundedPercentiles, ClosedLoop, OpenLoop
+from patchtst_har.evaluation.measurement_records import OVERHEAD, BoundedPercentiles, ClosedLoop, OpenLoop
 from patchtst_har.evaluation.plots.durations import duration, log_time_axis
 from patchtst_har.evaluation.plots.style import (
     BESIDE,
