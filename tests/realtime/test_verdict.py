@@ -5,7 +5,7 @@ import re
 import pytest
 
 from feasibility_documents import measured, measured_document
-from patchtst_har.evaluation.measurement_records import Measured, Unmeasured
+from patchtst_har.evaluation.measurement_records import Devices, Measured, Unmeasured
 from patchtst_har.realtime.budget import Target
 from patchtst_har.realtime.verdict import judge
 
@@ -23,7 +23,7 @@ def document():
 
 
 def verdict_of(target, device, cores=4):
-    return judge(target, {"cpu": device, "cuda": CUDA}, cores)
+    return judge(target, Devices(cpu=device, cuda=CUDA), cores)
 
 
 def with_times(document, name, *, percentile, value, bounds, largest=None):
@@ -152,12 +152,6 @@ def test_many_streams_of_an_easy_movement_say_nothing_of_a_hard_one(document):
     assert judged.verdict == "undecided"
     assert "worst_case takes 1.8 times as long at the median" in judged.reasons[0]
     assert verdict_of(Target(name="a", streams=500, workloads=("still",)), device).verdict == "feasible"
-
-
-def test_without_an_open_loop_many_streams_are_not_measured(document):
-    document["open_loop"] = None
-    judged = verdict_of(Target(name="a", streams=2), Measured.model_validate(document))
-    assert judged.verdict == "not measured"
 
 
 def test_linear_scaling_over_cores_is_called_an_assumption(normal):

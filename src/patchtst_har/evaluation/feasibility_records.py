@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
-from patchtst_har.evaluation.measurement_records import Device, DeviceName, Measured
+from patchtst_har.evaluation.measurement_records import DeviceName, Devices
 from patchtst_har.evaluation.records import Record
 
 Verdict = Literal["feasible", "undecided", "not measured", "not feasible"]
@@ -110,13 +110,12 @@ class FeasibilityRecord(Record):
     accuracy: Accuracy | None
     samples: dict[str, str]
     """SHA-256 of the samples of each workload."""
-    devices: dict[DeviceName, Device]
+    devices: Devices
     targets: tuple[JudgedTarget, ...]
     comparison: Comparison | None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        for device, measured in self.devices.items():
-            if isinstance(measured, Measured) and not set(measured.workloads) <= set(self.samples):
-                raise ValueError(f"samples: needs a digest of every workload of devices.{device}")
+        if not set(self.devices.cpu.workloads) <= set(self.samples):
+            raise ValueError("samples: needs a digest of every workload of devices.cpu")
         return self

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from patchtst_har.evaluation import plots
 from patchtst_har.evaluation.feasibility_records import FeasibilityRecord, JudgedTarget
-from patchtst_har.evaluation.measurement_records import ClosedLoop, Measured, Unmeasured
+from patchtst_har.evaluation.measurement_records import BoundedPercentiles, ClosedLoop, Measured
 from patchtst_har.evaluation.rendering import duration, facts, readable, render
 from patchtst_har.files import atomic_write_text
 
@@ -32,9 +32,8 @@ def render_feasibility(report: FeasibilityRecord, out: Path) -> Path:
     pathlib.Path
         `out`.
     """
-    cpu = report.devices.get("cpu")
-    measured = cpu if isinstance(cpu, Measured) else None
-    figures = _figures(report, measured) if measured else {}
+    measured = report.devices.cpu
+    figures = _figures(report)
     html = render(
         "feasibility.html.j2",
         report=report,
@@ -42,20 +41,21 @@ def render_feasibility(report: FeasibilityRecord, out: Path) -> Path:
         figures={name: Markup(svg) for name, svg in figures.items()},  # noqa: S704 - made here, text escaped
         targets=[(target, _asked(target)) for target in report.targets],
         counts=_counts(report),
-        table=list(_times(report)),
+        cuda=_on_cuda(report),
         levels=_LEVELS,
-        slowest=_slowest(measured) if measured else None,
-        cold_start=list(_cold_start(measured)) if measured else [],
-        resources=list(_resources(measured)) if measured else [],
+        slowest=_slowest(measured),
+        cold_start=list(_cold_start(measured)),
+        resources=list(_resources(measured)),
         host=list(facts(report.host)),
-        settings=list(facts(measured.settings.model_dump())) if measured else [],
+        settings=list(facts(measured.settings.model_dump())),
         artefact=list(facts(_artefact(report))),
     )
     atomic_write_text(out, html)
     return out
 
 
-def _figures(report: FeasibilityRecord, measured: Measured) -> dict[str, str]:
+def _figures(report: FeasibilityRecord) -> dict[str, str]:
+    measured = report.devices.cpu
     loops = _loops(measured)
     deadlines = sorted(
         {1e6 * target.deadline_s for target in report.targets if target.device == measured.device}
@@ -112,22 +112,12 @@ def _seconds(seconds: float) -> str:
     return f"{seconds:g} s" if seconds >= 1 else f"{1e3 * seconds:g} ms"
 
 
-def _times(report: FeasibilityRecord) -> Iterator[dict[str, Any]]:
-    """Yield one row a workload with a cell a device: its closed loop, or the words why there is none."""
-    cpu, cuda = report.devices.get("cpu"), report.devices.get("cuda")
-    names = list(dict.fromkeys(name for device in (cpu, cuda) for name in _names(device)))
-    for name in names:
-        yield {"name": name, "cpu": _cell(cpu, name), "cuda": _cell(cuda, name)}
-
-
-def _names(device: Measured | Unmeasured | None) -> list[str]:
-    return list(device.workloads) if isinstance(device, Measured) else []
-
-
-def _cell(device: Measured | Unmeasured | None, name: str) -> Any:
+def _on_cuda(report: FeasibilityRecord) -> dict[str, BoundedPercentiles]:
+    """Return the times of each workload on the CUDA device; empty if there is none."""
+    device = report.devices.cuda
     if not isinstance(device, Measured):
-        return "not measured" if device is None else device.status
-    return device.workloads.get(name, "not measured")
+        return {}
+    return {name: loop.end_to_end for name, loop in _loops(device).items()}
 
 
 def _cold_start(measured: Measured) -> Iterator[tuple[str, str]]:

@@ -175,7 +175,7 @@ class Measured(Record):
     status: Literal["measured"]
     settings: Settings
     workloads: dict[str, WorkloadTimes] = Field(min_length=1)
-    open_loop: OpenLoop | None
+    open_loop: OpenLoop
     capacity: Capacity | None
     cold_start: ColdStart | None
     push_one_sample: BoundedPercentiles
@@ -193,11 +193,14 @@ class Measured(Record):
 
 
 class Unmeasured(Record):
-    """A device that is not there, or that the real-time path cannot use."""
+    """A device that is not there."""
 
     device: DeviceName
-    status: Literal["no device", "not measured"]
-    why: str | None = None
+    status: Literal["no device"]
 
 
-Device = Annotated[Measured | Unmeasured, Field(discriminator="status")]
+class Devices(Record):
+    """What was measured on each device: always on the processor."""
+
+    cpu: Measured
+    cuda: Annotated[Measured | Unmeasured, Field(discriminator="status")]

@@ -66,11 +66,10 @@ def refuse_other_subject(saved: FeasibilityRecord, fingerprint: str, settings: M
     DataError
         If the model, the hop, the smoothing or another setting of the closed loops differs; all at once.
     """
-    before = _measured(saved)
     problems = []
     if saved.artefact.fingerprint != fingerprint:
         problems.append(f"the model is another one (fingerprint {saved.artefact.fingerprint[:12]}...)")
-    old = before.settings.model_dump()
+    old = saved.devices.cpu.settings.model_dump()
     problems += [
         f"{name} was {old[name]}, is {settings[name]}" for name in _SETTINGS if old[name] != settings[name]
     ]
@@ -101,7 +100,7 @@ def compare(
     threshold : float
         Smallest relative change that counts.
     """
-    before, after = _measured(saved), _measured(now)
+    before, after = saved.devices.cpu, now.devices.cpu
     common = [
         name
         for name in after.workloads
@@ -127,13 +126,6 @@ def compare(
         regressions=outcomes.count("slower"),
         improvements=outcomes.count("faster"),
     )
-
-
-def _measured(saved: FeasibilityRecord) -> Measured:
-    device = saved.devices.get("cpu")
-    if not isinstance(device, Measured):
-        raise DataError("compare: a report has no measurements on the CPU")
-    return device
 
 
 def _pairs(before: Measured, after: Measured, names: list[str]) -> Iterator[_Pair]:

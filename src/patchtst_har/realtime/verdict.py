@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from patchtst_har.evaluation.feasibility_records import JudgedTarget, Verdict
 from patchtst_har.evaluation.measurement_records import (
     BoundedPercentiles,
-    Device,
-    DeviceName,
+    Devices,
     Measured,
     OpenLoop,
     WorkloadTimes,
@@ -33,15 +32,15 @@ class Check:
     margin: float | None = None
 
 
-def judge(target: Target, devices: Mapping[DeviceName, Device], n_usable_cores: int | None) -> JudgedTarget:
+def judge(target: Target, devices: Devices, n_usable_cores: int | None) -> JudgedTarget:
     """Judge one target.
 
     Parameters
     ----------
     target : Target
         What is asked.
-    devices : mapping of str to Measured or Unmeasured
-        What was measured, by device.
+    devices : Devices
+        What was measured.
     n_usable_cores : int or None
         Cores that this process may use; None: unknown.
 
@@ -62,14 +61,10 @@ def judge(target: Target, devices: Mapping[DeviceName, Device], n_usable_cores: 
     )
 
 
-def _checks(
-    target: Target, devices: Mapping[DeviceName, Device], n_usable_cores: int | None
-) -> Iterator[Check]:
-    measured = devices.get(target.device)
+def _checks(target: Target, devices: Devices, n_usable_cores: int | None) -> Iterator[Check]:
+    measured = devices.cpu if target.device == "cpu" else devices.cuda
     if not isinstance(measured, Measured):
-        status = "not measured" if measured is None else measured.status
-        why = f" ({measured.why})" if measured is not None and measured.why else ""
-        yield Check("not measured", f"{target.device.upper()}: {status}{why}.")
+        yield Check("not measured", f"{target.device.upper()}: {measured.status}.")
         return
     if measured.settings.hop_s != target.hop_s:
         yield Check(
@@ -114,8 +109,6 @@ def _of_one(target: Target, measured: Measured) -> Check:
 def _of_many(target: Target, measured: Measured) -> Check:
     """Judge several streams a core by the open loop; more streams never count as faster than fewer."""
     needed, loop = target.streams_per_core, measured.open_loop
-    if loop is None:
-        return Check("not measured", f"{needed} streams on one core were not measured.")
     what = f"{loop.workload}, {loop.n_streams} streams on one core"
     check = _deadline(target, loop.from_schedule, loop.miss_rate_upper95, what)
     if loop.utilisation >= 1:
@@ -221,7 +214,7 @@ def _fitting(target: Target, measured: Measured, found: str, total_mb: float) ->
     if total_mb <= limit:
         return Check("feasible", f"{found}.", limit / total_mb)
     loop = measured.open_loop
-    if loop is None or loop.n_streams <= target.streams_per_core or before is None:
+    if loop.n_streams <= target.streams_per_core or before is None:
         return Check("not feasible", f"{found}.", limit / total_mb)
     without = before * target.cores
     if without > limit:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
 # 1 is a defect, 2 a user's mistake: a script can tell them from a verdict.
 FAILED = 3
 
-FailOn = Literal["not-feasible", "regression"]
+
+class FailOn(StrEnum):
+    """Results on which a script may want to stop."""
+
+    NOT_FEASIBLE = "not-feasible"
+    REGRESSION = "regression"
 
 
 def run(
@@ -71,7 +77,7 @@ def run(
 
     start_logging(verbose)
     wanted = set(fail_on or ())
-    if "regression" in wanted and compare is None:
+    if FailOn.REGRESSION in wanted and compare is None:
         raise DataError("--fail-on regression: needs --compare")
     targets = Budget() if budget is None else Budget.load(budget)
     samples = None if recording is None else read_recording(recording, units=units, time_unit=time_unit)[0]
@@ -93,13 +99,12 @@ def run(
         raise typer.Exit(FAILED)
 
 
-def _found(record: FeasibilityRecord) -> set[str]:
-    """Return the results on which a script may want to stop."""
+def _found(record: FeasibilityRecord) -> set[FailOn]:
     found = set()
     if any(target.verdict == "not feasible" for target in record.targets):
-        found.add("not-feasible")
+        found.add(FailOn.NOT_FEASIBLE)
     if record.comparison is not None and record.comparison.regressions:
-        found.add("regression")
+        found.add(FailOn.REGRESSION)
     return found
 
 

@@ -27,7 +27,7 @@ _BODY = 0.99
 
 
 def plot_distributions(
-    loops: Mapping[str, ClosedLoop], open_loop: OpenLoop | None, deadlines_us: Sequence[float]
+    loops: Mapping[str, ClosedLoop], open_loop: OpenLoop, deadlines_us: Sequence[float]
 ) -> str:
     """Draw the distribution of latency of every workload twice: its body, and its tail beside the deadlines.
 
@@ -35,7 +35,7 @@ def plot_distributions(
     ----------
     loops : mapping of str to ClosedLoop
         One stream on each workload.
-    open_loop : OpenLoop or None
+    open_loop : OpenLoop
         Many streams, drawn dashed.
     deadlines_us : sequence of float
         Vertical lines.
@@ -50,9 +50,8 @@ def plot_distributions(
     curves: list[tuple[str, Curve, BoundedPercentiles, Any, Any]] = [
         (label, loop.curve, loop.end_to_end, colours[label], "-") for label, loop in loops.items()
     ]
-    if open_loop is not None:
-        label = f"{open_loop.workload}, {open_loop.n_streams} streams"
-        curves.append((label, open_loop.curve, open_loop.from_schedule, TRUTH, _DASHED))
+    many = f"{open_loop.workload}, {open_loop.n_streams} streams"
+    curves.append((many, open_loop.curve, open_loop.from_schedule, TRUTH, _DASHED))
     with settings(name):
         figure, (body, tail) = new_figure(9.6, 4.1, ncols=2, width_ratios=(2, 3))
         for label, curve, times, colour, style in curves:
