@@ -22,7 +22,7 @@ HOST = {
     "numpy": "2.1.0",
     "threads": {},
     "governor": None,
-    "load_average": [0.1, 0.2, 0.1],
+    "load_average": 0.1,
 }
 _QUANTILES = {
     "p50": (0.5, 1),

@@ -87,7 +87,7 @@ def test_numbers_are_in_their_sections(document, page_of):
         "stages": ["worst_case, the slowest workload", "topology", "between the stages"],
         "many": ["500 streams of worst_case", "1,500", "busy for 25.0 %", "n/a"],
         "start": ["900 ms", "2.1 ms", "none of it is part of the percentiles"],
-        "resources": ["174 MB", "310 µs", "not measured (no counter can be read)", "12, 1, 0"],
+        "resources": ["174 MiB", "310 µs", "not measured (no counter can be read)", "12, 1, 0"],
         "model": ["runs/<b>demo</b>/model", "1612800", "filter"],
         "host": ["avx2", "3.11.9"],
         "comparison": ["No saved run was named"],
@@ -112,6 +112,13 @@ def test_changes_are_listed_with_their_outcome(document, page_of):
     assert text.count(" slower") == 3
     assert "isa was avx2, is baseline" in text
     assert "1.300" in text
+
+
+@pytest.mark.usefixtures("without_drawing")
+@pytest.mark.parametrize(("load", "said"), [(0.1, False), (3.25, True), (None, False)])
+def test_a_busy_machine_is_told(document, page_of, load, said):
+    document["host"] = {**document["host"], "load_average": load}
+    assert ("a load average of 3.2 on 4 usable cores" in page_of(document).sections[""]) == said
 
 
 @pytest.mark.usefixtures("without_drawing")
@@ -186,7 +193,7 @@ def test_pictures_show_what_they_are_given(document):
     for words in (*loops, "worst_case, 500 streams", "deadline 1 ms", "deadline 1 s"):
         assert words in distributions
     assert "deadline 1" not in plots.plot_distributions(loops, cpu.open_loop, [])
-    assert "slowest between the stages" in plots.plot_outliers(loops)
+    assert "between the stages" in plots.plot_outliers(loops)
     stages = plots.plot_mean_stages(loops)
     for loop in loops.values():
         assert f"{loop.end_to_end.mean_us:.3g} µs" in stages

@@ -1,6 +1,8 @@
 """The whole benchmark with a small model: everything measured, nothing asserted of a time."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -158,3 +160,13 @@ def test_a_quick_run_leaves_out_what_takes_long():
     assert not quick.cold_start
     assert quick.n_decisions < 1000
     assert quick.open_loop_streams == 500
+
+
+def test_nothing_is_loaded_that_would_count_as_memory_of_a_stream():
+    heavy = ("torch", "matplotlib", "jinja2", "sklearn", "hmmlearn", "scipy.stats")
+    program = (
+        "import sys, patchtst_har.realtime.feasibility\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

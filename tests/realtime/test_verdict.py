@@ -178,7 +178,7 @@ def test_the_peak_of_all_processes_must_fit(normal, memory_mb, cores, verdict, m
 
 
 def test_a_peak_of_more_streams_than_asked_for_decides_only_what_it_can(normal):
-    """500 streams ran: 173 MB are too little for them, and more than before the first of them."""
+    """500 streams ran: 173 MiB are too little for them, and more than before the first of them."""
     judged = verdict_of(Target(name="a", memory_mb=173), normal)
     assert judged.verdict == "undecided"
     assert judged.reasons[-1].endswith("with 500 streams.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from patchtst_har.evaluation.measurement_records import BoundedPercentiles, Clos
 from patchtst_har.evaluation.rendering import duration, facts, readable, render
 from patchtst_har.files import atomic_write_text
 
+# Processes that ran or waited in the minute before; one that only starts this command makes less.
+_BUSY = 0.5
 _LEVELS = ("p50", "p95", "p99", "p99_9", "max")
 
 
@@ -41,6 +43,7 @@ def render_feasibility(report: FeasibilityRecord, out: Path) -> Path:
         figures={name: Markup(svg) for name, svg in figures.items()},  # noqa: S704 - made here, text escaped
         targets=[(target, _asked(target)) for target in report.targets],
         counts=_counts(report),
+        load=_load_of_others(report.host),
         cuda=_on_cuda(report),
         levels=_LEVELS,
         slowest=_slowest(measured),
@@ -83,6 +86,12 @@ def _slowest(measured: Measured) -> str:
     return max(loops, key=lambda name: loops[name].end_to_end.p50_us or 0)
 
 
+def _load_of_others(host: Mapping[str, Any]) -> float | None:
+    """Return the load average when the measurement began, if others were busy then."""
+    load = host.get("load_average")
+    return load if isinstance(load, float) and load > _BUSY else None
+
+
 def _counts(report: FeasibilityRecord) -> list[tuple[str, int]]:
     verdicts = [target.verdict for target in report.targets]
     order = ("feasible", "not feasible", "undecided", "not measured")
@@ -100,7 +109,7 @@ def _asked(target: JudgedTarget) -> str:
         f"{part} within {_seconds(target.deadline_s)}",
     ]
     if target.memory_mb is not None:
-        words.append(f"{target.memory_mb:,.0f} MB of memory")
+        words.append(f"{target.memory_mb:,.0f} MiB of memory")
     if target.smoothing_lag_s:
         words.append(f"smoothing may wait {target.smoothing_lag_s:g} s")
     if target.workloads:
@@ -135,10 +144,10 @@ def _resources(measured: Measured) -> Iterator[tuple[str, str]]:
     memory, collector, energy = measured.memory, measured.gc, measured.energy
     since = f" since {memory.peak_since}" if memory.peak_since else ""
     for name, value, unit in (
-        ("resident memory before", memory.rss_mb_before, "MB"),
-        ("resident memory after", memory.rss_mb_after, "MB"),
-        (f"its peak{since}", memory.peak_rss_mb, "MB"),
-        ("its growth in 1,000 decisions", memory.rss_slope_kb_per_1000_decisions, "kB"),
+        ("resident memory before", memory.rss_mb_before, "MiB"),
+        ("resident memory after", memory.rss_mb_after, "MiB"),
+        (f"its peak{since}", memory.peak_rss_mb, "MiB"),
+        ("its growth in 1,000 decisions", memory.rss_slope_kb_per_1000_decisions, "KiB"),
         ("Python's allocated blocks, growth in 1,000 decisions", memory.python_blocks_per_1000_decisions, ""),
     ):
         yield name, "not measured" if value is None else f"{readable(value)} {unit}".strip()

@@ -24,6 +24,20 @@ _FEWEST_BLOCKS = 3
 Outcome = Literal["slower", "faster", "no clear change", "too few blocks"]
 
 _PERCENTILES: tuple[Literal["p50", "p95"], ...] = ("p50", "p95")
+# What is said to differ between two machines; their load always does.
+_HOST = (
+    "cpu",
+    "isa",
+    "n_cores",
+    "n_usable_cores",
+    "governor",
+    "turbo",
+    "container",
+    "platform",
+    "python",
+    "numpy",
+    "threads",
+)
 # What decides which times are paired; the lengths of the other measurements do not matter here.
 _SETTINGS = ("hop_s", "smoothing", "n_decisions", "n_blocks", "seed")
 
@@ -186,6 +200,6 @@ def _outcome(shift: Shift, p_holm: float, limit: float) -> Outcome:
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """Yield what differs between the machines: the ratio of two machines is not that of two versions."""
-    for name in ("cpu", "isa", "n_cores", "n_usable_cores", "platform", "python", "numpy", "threads"):
+    for name in _HOST:
         if before.get(name) != now.get(name):
             yield f"{name.replace('_', ' ')} was {before.get(name)}, is {now.get(name)}"

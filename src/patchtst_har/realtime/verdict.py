@@ -203,8 +203,8 @@ def _memory(target: Target, measured: Measured) -> Iterator[Check]:
         yield Check("not measured", "The peak of the resident memory could not be read.")
         return
     total = peak * target.cores
-    what = f"{target.cores} processes of {peak:,.0f} MB" if target.cores > 1 else "The process"
-    found = f"{what} took up to {total:,.0f} MB of resident memory against {target.memory_mb:,.0f} MB"
+    what = f"{target.cores} processes of {peak:,.0f} MiB" if target.cores > 1 else "The process"
+    found = f"{what} took up to {total:,.0f} MiB of resident memory against {target.memory_mb:,.0f} MiB"
     yield _fitting(target, measured, found, total)
 
 
@@ -218,5 +218,7 @@ def _fitting(target: Target, measured: Measured, found: str, total_mb: float) ->
         return Check("not feasible", f"{found}.", limit / total_mb)
     without = before * target.cores
     if without > limit:
-        return Check("not feasible", f"{found}; {without:,.0f} MB before the first stream.", limit / total_mb)
+        return Check(
+            "not feasible", f"{found}; {without:,.0f} MiB before the first stream.", limit / total_mb
+        )
     return Check("undecided", f"{found}, with {loop.n_streams} streams.", limit / total_mb)

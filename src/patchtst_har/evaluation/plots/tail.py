@@ -128,19 +128,25 @@ def plot_outliers(loops: Mapping[str, ClosedLoop]) -> str:
             for axes in rows[:, 0]
             for pair in zip(*reversed(axes.get_legend_handles_labels()), strict=True)
         )
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4)
+        figure.legend(
+            handles.values(),
+            handles.keys(),
+            loc="outside lower center",
+            ncols=3,
+            title="the slowest decisions, by the stage that took longest",
+        )
         return to_svg(
             figure, name, "Slowest decisions of each workload over time, coloured by their slowest stage"
         )
 
 
 def _slowest_part(stage: str) -> str:
-    return "slowest between the stages" if stage == OVERHEAD else f"slowest stage: {stage}"
+    return "between the stages" if stage == OVERHEAD else stage
 
 
 def _outliers_of(axes: Axes, loop: ClosedLoop, colours: Mapping[str, Any]) -> None:
     axes.plot(
-        loop.timeline.at_s, loop.timeline.us, color="#9AA5B1", linewidth=1, label="slowest of each slice"
+        loop.timeline.at_s, loop.timeline.us, color="#9AA5B1", linewidth=1, label="all: slowest of each slice"
     )
     for stage, colour in colours.items():
         points = [(point.at_s, point.us) for point in loop.outliers if point.stage == stage]
