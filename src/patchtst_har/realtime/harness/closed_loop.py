@@ -23,6 +23,7 @@ WARM_UP = 50
 OVERHEAD = "overhead"
 _N_OUTLIERS = 20
 _N_SLICES = 200
+_N_CALIBRATIONS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +42,10 @@ class ClosedLoop:
         Duration of the push of the other samples of the hop.
     block_sizes : list of int
         Decisions of each block.
-    calibration_ns : ndarray of int64, shape (n_blocks + 1, repeats)
-        The fixed computation before the first block and after each.
+    calibration_ns : ndarray of int64, shape (n_blocks, repeats)
+        The fixed computation, spread over each block.
     memory : list of MemoryMark
-        Likewise.
+        Before the first block and after each.
     hop_s : float
         The deadline.
     """
@@ -98,12 +99,11 @@ class ClosedLoop:
         rows = []
         for number, part in enumerate(parts):
             summary = summarise(part)
-            around = self.calibration_ns[number : number + 2]
             rows.append(
                 {
                     "p50_us": summary["p50_us"],
                     "p95_us": summary["p95_us"],
-                    "calibration_us": float(np.median(around) / 1e3),
+                    "calibration_us": float(np.median(self.calibration_ns[number]) / 1e3),
                 }
             )
         return rows
@@ -185,7 +185,7 @@ def run_closed_loop(
         Of the stream.
     n_decisions, n_blocks : int
         Decisions to measure, and parts. The first `WARM_UP` hops, those until the smoother's lag is filled,
-        and the first of each block (after the calibration, which leaves caches cold) are not counted.
+        and the first after each calibration, which leaves caches cold, are not counted.
     now_ns : callable
         Monotonic time in ns.
     on_block : callable, optional
@@ -198,22 +198,26 @@ def run_closed_loop(
     """
     sizes = [len(part) for part in np.array_split(np.arange(n_decisions), n_blocks)]
     n_early = WARM_UP + geometry.lag
-    loop = _Loop(push, feed, geometry, n_early + n_blocks + n_decisions + geometry.lag, now_ns)
+    n_parts = min(_N_CALIBRATIONS, *sizes)
+    n_hops = n_early + n_blocks * n_parts + n_decisions + geometry.lag
+    loop = _Loop(push, feed, geometry, n_hops, now_ns)
     calibration = Calibration()
     for _ in range(n_early):
         loop.decide()
-    times, memory, counted = [calibration.times_ns(now_ns)], [mark()], np.zeros(len(loop.rows), bool)
-    for number, size in enumerate(sizes, start=1):
-        loop.decide()
-        counted[loop.n : loop.n + size] = True
-        for _ in range(size):
+    times, memory = np.empty((n_blocks, n_parts), np.int64), [mark()]
+    counted = np.zeros(n_hops, bool)
+    for number, size in enumerate(sizes):
+        for i, part in enumerate(np.array_split(np.arange(size), n_parts)):
+            times[number, i] = calibration.time_ns(now_ns)
             loop.decide()
-        times.append(calibration.times_ns(now_ns))
+            counted[loop.n : loop.n + len(part)] = True
+            for _ in part:
+                loop.decide()
         memory.append(mark())
         if on_block is not None:
-            on_block(sum(sizes[:number]), n_decisions)
+            on_block(sum(sizes[: number + 1]), n_decisions)
     for _ in range(geometry.lag):
         loop.decide()
     began, took, fed = loop.rows[counted].T
     stages = loop.stage_ns[counted]
-    return ClosedLoop(began, took, stages, fed, sizes, np.array(times), memory, geometry.hop_s)
+    return ClosedLoop(began, took, stages, fed, sizes, times, memory, geometry.hop_s)

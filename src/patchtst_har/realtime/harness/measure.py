@@ -125,8 +125,7 @@ class _Bench:
         energy.start()
         with GarbageWatch() as garbage:
             loops = {name: self._closed_loop(name, workload) for name, workload in workloads.items()}
-        n_decisions = settings.n_decisions * len(loops)
-        spent = energy.document(n_decisions)
+        spent = energy.document(settings.n_decisions * len(loops))
         slowest = max(loops, key=lambda name: float(np.median(loops[name].end_to_end_ns)))
         recorded = [name for name, workload in workloads.items() if workload.kind == "recorded"]
         typical = recorded[0] if recorded else slowest
@@ -137,15 +136,7 @@ class _Bench:
             "device": device,
             "status": "measured",
             "settings": asdict(settings),
-            "workloads": {
-                name: {
-                    "kind": workload.kind,
-                    "description": workload.description,
-                    "n_samples": len(workload.samples),
-                    "closed_loop": loops[name].to_dict(),
-                }
-                for name, workload in workloads.items()
-            },
+            "workloads": {name: _workload(workloads[name], loop) for name, loop in loops.items()},
             "open_loop": {"workload": slowest, **open_loop},
             "capacity": self._capacity(typical, workloads[typical], loops[typical]),
             "cold_start": self._cold_start(workloads[typical], model_dir, device),
@@ -220,6 +211,15 @@ class _Bench:
     def _tell(self, done: int, total: int, what: str) -> None:
         if self.on_progress is not None:
             self.on_progress(done, total, what)
+
+
+def _workload(workload: Workload, loop: ClosedLoop) -> dict[str, Any]:
+    return {
+        "kind": workload.kind,
+        "description": workload.description,
+        "n_samples": len(workload.samples),
+        "closed_loop": loop.to_dict(),
+    }
 
 
 def _memory(
