@@ -1,11 +1,9 @@
 """`patchtst-har benchmark` as a script meets it."""
 
 import json
-import sys
 
 import pytest
 
-from patchtst_har.cli import main
 from patchtst_har.cli.commands.benchmark import FAILED
 from patchtst_har.data import write_recording
 from patchtst_har.realtime import feasibility
@@ -14,24 +12,6 @@ from synthetic import make_recording
 
 EASY = "targets:\n- {name: easy, percentile: p95}\n"
 IMPOSSIBLE = "targets:\n- {name: easy, percentile: p95}\n- {name: impossible, memory_mb: 0.5}\n"
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys):
-    """Run the command in this process: (exit status, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["patchtst-har", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "200")
-        status = 0
-        try:
-            main()
-        except SystemExit as stop:
-            status = stop.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

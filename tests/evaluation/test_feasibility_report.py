@@ -58,16 +58,11 @@ def compared(document, changed):
     return {**now, "comparison": compare(saved, record, "saved/<feasibility>.json").model_dump(mode="json")}
 
 
-def test_one_balanced_page_that_needs_nothing_else(document, tmp_path, parse_page):
+def test_one_balanced_page_that_needs_nothing_else(document, tmp_path, parse_lone_page):
     record = FeasibilityRecord.model_validate(compared(document, ["noisy"]))
     html = render_feasibility(record, tmp_path / "report.html").read_text(encoding="utf-8")
-    page = parse_page(html)
+    page = parse_lone_page(html)
     assert set(page.sections) - {""} == SECTIONS
-    assert not page.tags & {"script", "link", "img", "iframe", "object"}
-    assert all(link.startswith("#") for link in page.links)
-    assert not re.search(r"url\((?!#)|@import|\son\w+=", html)
-    assert len(page.ids) == len(set(page.ids))
-    assert {link[1:] for link in page.links} <= set(page.ids)
     assert len(html) < 1_000_000
     assert html.count('role="img"') == html.count("<svg") == 5
 

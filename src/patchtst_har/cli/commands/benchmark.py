@@ -11,7 +11,9 @@ import typer
 from rich.table import Table
 
 from patchtst_har.cli.console import (
+    SmoothingOption,
     TimeUnitOption,
+    TimezoneOption,
     UnitsOption,
     VerboseOption,
     err,
@@ -52,19 +54,14 @@ def run(
     hop: Annotated[
         float | None, typer.Option("--hop", help="Seconds between decisions; that of most targets.")
     ] = None,
-    smoothing: Annotated[
-        str | None, typer.Option(help="filter, lag:K (K later windows) or none; filter if left out.")
-    ] = None,
+    smoothing: SmoothingOption = None,
     fail_on: Annotated[
         list[FailOn] | None,
         typer.Option(help=f"End with status {FAILED} at such a result; may be repeated."),
     ] = None,
     units: UnitsOption = "g",
     time_unit: TimeUnitOption = None,
-    timezone: Annotated[
-        str | None,
-        typer.Option(help="Zone of the wearer, such as Europe/Berlin, for stamps that carry a zone."),
-    ] = None,
+    timezone: TimezoneOption = None,
     verbose: VerboseOption = False,
 ) -> None:
     """Measure a model in real time on this host and judge it against deployment targets.
