@@ -67,7 +67,7 @@ def test_standard_output_is_one_json_document(cli, files):
         (["--budget", "wrong.yaml"], "wrong.yaml: targets.0.hop_s: Input should be greater than 0"),
         (["--compare", "absent"], "absent: no such saved report"),
         (["--recording", "absent.csv"], "absent.csv"),
-        (["--hop", "0"], "hop_s: needs a finite positive number"),
+        (["--hop", "0"], "hop_s: Input should be greater than 0"),
         (["--smoothing", "median"], "smoothing: must be filter, lag:K"),
     ],
 )

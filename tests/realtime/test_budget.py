@@ -84,6 +84,14 @@ def test_the_built_in_targets_survive_a_file(tmp_path):
     assert Budget.load(written(tmp_path, Budget().to_yaml())) == Budget()
 
 
+def test_the_built_in_targets_at_another_hop():
+    moved = Budget().at_hop(0.5).targets
+    assert {target.hop_s for target in moved} == {0.5}
+    assert [target.deadline_us for target in moved][:2] == [500_000, 1_000]
+    with pytest.raises(ConfigError, match="must not exceed hop_s"):
+        Budget().at_hop(0.0005)
+
+
 def test_a_budget_does_not_change():
     with pytest.raises(ValidationError):
         Budget().targets = ()

@@ -170,10 +170,19 @@ def test_workloads_of_one_run_alone_are_named(template, against):
 
 
 def test_another_host_is_said_to_be_another(saved_record):
-    host = {**HOST, "cpu": "Other CPU", "load_average": 7.0}
+    host = {**HOST, "cpu": "Other CPU", "load_average": 0.2}
     comparison = compare(saved_record, saved_record.model_copy(update={"host": host}), "before.json")
     assert comparison.warnings == ("cpu was Example CPU, is Other CPU",)
     assert compare(saved_record, saved_record, "before.json").warnings == ()
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_of_a_busy_machine_only_medians_are_compared(saved_record, which):
+    runs = [saved_record, saved_record]
+    runs[which] = saved_record.model_copy(update={"host": {**HOST, "load_average": 7.0}})
+    comparison = compare(*runs, "before.json")
+    assert {change.percentile for change in comparison.changes} == {"p50"}
+    assert comparison.warnings == ("the machine was busy in one of the runs, so only medians are compared",)
 
 
 def test_another_recording_is_not_compared(saved_record):

@@ -9,6 +9,9 @@ from pydantic import model_validator
 from patchtst_har.evaluation.measurement_records import DeviceName, Devices
 from patchtst_har.evaluation.records import Record
 
+# Processes that ran or waited in the minute before; one that only starts the measurement makes less.
+_BUSY = 0.5
+
 Verdict = Literal["feasible", "undecided", "not measured", "not feasible"]
 
 
@@ -113,6 +116,12 @@ class FeasibilityRecord(Record):
     devices: Devices
     targets: tuple[JudgedTarget, ...]
     comparison: Comparison | None
+
+    @property
+    def load_of_others(self) -> float | None:
+        """The load average when the measurement began, if others were busy then."""
+        load = self.host.get("load_average")
+        return load if isinstance(load, float) and load > _BUSY else None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,6 @@ from patchtst_har.evaluation.measurement_records import BoundedPercentiles, Clos
 from patchtst_har.evaluation.rendering import duration, facts, readable, render
 from patchtst_har.files import atomic_write_text
 
-# Processes that ran or waited in the minute before; one that only starts this command makes less.
-_BUSY = 0.5
 _LEVELS = ("p50", "p95", "p99", "p99_9", "max")
 
 
@@ -43,7 +41,6 @@ def render_feasibility(report: FeasibilityRecord, out: Path) -> Path:
         figures={name: Markup(svg) for name, svg in figures.items()},  # noqa: S704 - made here, text escaped
         targets=[(target, _asked(target)) for target in report.targets],
         counts=_counts(report),
-        load=_load_of_others(report.host),
         cuda=_on_cuda(report),
         levels=_LEVELS,
         slowest=_slowest(measured),
@@ -84,12 +81,6 @@ def _slowest(measured: Measured) -> str:
     """Return the workload with the largest median: the one whose stages are told in full."""
     loops = _loops(measured)
     return max(loops, key=lambda name: loops[name].end_to_end.p50_us or 0)
-
-
-def _load_of_others(host: Mapping[str, Any]) -> float | None:
-    """Return the load average when the measurement began, if others were busy then."""
-    load = host.get("load_average")
-    return load if isinstance(load, float) and load > _BUSY else None
 
 
 def _counts(report: FeasibilityRecord) -> list[tuple[str, int]]:

@@ -106,6 +106,10 @@ class Budget(Section):
         except ConfigError as error:
             raise ConfigError(error.problems, str(path)) from None
 
+    def at_hop(self, hop_s: float) -> Self:
+        """Return the same targets with another hop; deadlines that were given stay."""
+        return self.replace(targets=tuple(target.replace(hop_s=hop_s) for target in self.targets))
+
     def to_yaml(self) -> str:
         """Return the budget as YAML text; fields at their defaults are left out."""
         targets: list[dict[str, Any]] = [

@@ -21,10 +21,12 @@ THRESHOLD = 0.05
 _CONFIDENCE = 0.95
 _SIGNIFICANT = 0.05
 _FEWEST_BLOCKS = 3
+Percentile = Literal["p50", "p95"]
 Outcome = Literal["slower", "faster", "no clear change", "too few blocks"]
 
-_PERCENTILES: tuple[Literal["p50", "p95"], ...] = ("p50", "p95")
+_PERCENTILES: tuple[Percentile, ...] = ("p50", "p95")
 # What is said to differ between two machines; their load always does.
+_BUSY = "the machine was busy in one of the runs, so only medians are compared"
 _HOST = (
     "cpu",
     "isa",
@@ -44,7 +46,7 @@ _SETTINGS = ("hop_s", "smoothing", "n_decisions", "n_blocks", "seed")
 
 class _Pair(NamedTuple):
     workload: str
-    percentile: Literal["p50", "p95"]
+    percentile: Percentile
     ratios: NDArray[np.float64]
 
 
@@ -100,6 +102,7 @@ def compare(
 
     A workload counts as slower if the interval of the ratio lies above ``1 + threshold`` and the p value,
     adjusted for the number of workloads, is below 5 %; as faster if it lies below ``1 / (1 + threshold)``.
+    If the machine was busy in one of the runs, no p95 is compared: it tells what others interrupted.
     Dividing by the calibration removes what the whole machine was slower; signed ranks bear bursts of noise.
 
     Parameters
@@ -120,7 +123,9 @@ def compare(
         for name in after.workloads
         if name in before.workloads and saved.samples[name] == now.samples[name]
     ]
-    pairs = list(_pairs(before, after, common))
+    busy = saved.load_of_others or now.load_of_others
+    percentiles = _PERCENTILES[:1] if busy else _PERCENTILES
+    pairs = list(_pairs(before, after, common, percentiles))
     shifts = [estimate_shift(pair.ratios, _CONFIDENCE) for pair in pairs]
     adjusted = _adjusted(pairs, shifts)
     changes = tuple(
@@ -136,17 +141,19 @@ def compare(
         confidence=_CONFIDENCE,
         changes=changes,
         missing=tuple(sorted(unpaired)),
-        warnings=tuple(_differences(saved.host, now.host)),
+        warnings=(*_differences(saved.host, now.host), *([_BUSY] if busy else [])),
         regressions=outcomes.count("slower"),
         improvements=outcomes.count("faster"),
     )
 
 
-def _pairs(before: Measured, after: Measured, names: list[str]) -> Iterator[_Pair]:
+def _pairs(
+    before: Measured, after: Measured, names: list[str], percentiles: tuple[Percentile, ...]
+) -> Iterator[_Pair]:
     """Yield the log ratios of workloads, in the order of the blocks; no p95 where blocks are too small."""
     for name in names:
         old, new = (run.workloads[name].closed_loop.blocks for run in (before, after))
-        for percentile in _PERCENTILES:
+        for percentile in percentiles:
             first, second = _relative(old, percentile), _relative(new, percentile)
             if first is not None and second is not None:
                 yield _Pair(name, percentile, np.log(second / first))

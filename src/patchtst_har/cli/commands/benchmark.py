@@ -24,6 +24,7 @@ from patchtst_har.errors import DataError
 
 if TYPE_CHECKING:
     from patchtst_har.evaluation.feasibility_records import FeasibilityRecord
+    from patchtst_har.realtime.budget import Budget
 
 # 1 is a defect, 2 a user's mistake: a script can tell them from a verdict.
 FAILED = 3
@@ -52,7 +53,8 @@ def run(
         bool, typer.Option("--quick", help="A few seconds: no p99.9, no capacity, no cold start.")
     ] = False,
     hop: Annotated[
-        float | None, typer.Option("--hop", help="Seconds between decisions; that of most targets.")
+        float | None,
+        typer.Option("--hop", help="Seconds between decisions; that of most targets."),
     ] = None,
     smoothing: SmoothingOption = None,
     fail_on: Annotated[
@@ -69,14 +71,13 @@ def run(
     Writes feasibility.html and feasibility.json; standard output is that JSON on one line.
     """
     from patchtst_har.data import read_recording
-    from patchtst_har.realtime.budget import Budget
     from patchtst_har.realtime.feasibility import run_benchmark, settings_for
 
     start_logging(verbose)
     wanted = set(fail_on or ())
     if FailOn.REGRESSION in wanted and compare is None:
         raise DataError("--fail-on regression: needs --compare")
-    targets = Budget() if budget is None else Budget.load(budget)
+    targets = _targets(budget, hop)
     samples = None if recording is None else read_recording(recording, units=units, time_unit=time_unit)[0]
     with progress() as on_progress:
         result = run_benchmark(
@@ -94,6 +95,15 @@ def run(
     typer.echo(json.dumps(result.document, ensure_ascii=False, allow_nan=False))
     if wanted & _found(result.record):
         raise typer.Exit(FAILED)
+
+
+def _targets(file: Path | None, hop_s: float | None) -> Budget:
+    """Return the targets of a file, or the built-in ones at the hop that is measured."""
+    from patchtst_har.realtime.budget import Budget
+
+    if file is not None:
+        return Budget.load(file)
+    return Budget() if hop_s is None else Budget().at_hop(hop_s)
 
 
 def _found(record: FeasibilityRecord) -> set[FailOn]:

@@ -93,6 +93,7 @@ def _finish_tail(axes: Axes, deadlines_us: Sequence[float]) -> None:
             ha="right",
             va="top",
             color="#B34700",
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8},
         )
     axes.set(ylabel="% of decisions slower")
     axes.set_title("The tail (\u00d7: the slowest)")
