@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from patchtst_har import Recognizer
-from patchtst_har.config import DataConfig, ExperimentConfig, ModelConfig, SmoothingConfig
+from patchtst_har.config import DataConfig, ExperimentConfig, FeatureConfig, ModelConfig, SmoothingConfig
 from patchtst_har.data.windows import cut_windows
 from patchtst_har.inference import NativeClassifier
 from patchtst_har.smoothing import HMMSmoother, sequence_ids
@@ -24,7 +24,9 @@ def random_smoother(n_classes: int = 3, hop_s: float = 2.0, seed: int = 0) -> HM
     return HMMSmoother.from_parameters(rows[-1], stay, emissions, n_classes=n_classes, hop_s=hop_s)
 
 
-def small_recognizer(hop_size: int = WINDOW, *, max_gap_s: float = 1.0, **model) -> Recognizer:
+def small_recognizer(
+    hop_size: int = WINDOW, *, max_gap_s: float = 1.0, features: FeatureConfig | None = None, **model
+) -> Recognizer:
     """Return an untrained recogniser of 2 s windows, with a smoother."""
     import torch
 
@@ -41,6 +43,7 @@ def small_recognizer(hop_size: int = WINDOW, *, max_gap_s: float = 1.0, **model)
         data=DataConfig(window_size=WINDOW, hop_size=hop_size),
         model=ModelConfig(**architecture),
         smoothing=SmoothingConfig(max_gap_s=max_gap_s),
+        features=features or FeatureConfig(),
     )
     torch.manual_seed(0)
     module = PatchTSTClassifier(config.model, len(CLASSES)).eval()
