@@ -85,7 +85,7 @@ def register_feature(name: str, outputs: Sequence[str]) -> Callable[[Function], 
     FeatureError
         If a name is invalid or taken, the function is not a plain function of ``(window, sr)``, numba cannot
         compile it, or on the sample windows it raises, returns another number of values than `outputs`
-        names, or a value that is not finite in float32.
+        names, a value that is not finite in float32, or other values for the same window (random numbers).
 
     Notes
     -----
