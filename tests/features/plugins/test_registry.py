@@ -186,6 +186,7 @@ def test_an_installed_package_brings_a_feature_that_is_loaded_when_asked_for(ent
     ("source", "value", "message"),
     [
         ("raise OSError('no disk')", "broken", r"cannot be loaded \(OSError: no disk\)"),
+        ("raise SystemExit(3)", "broken", r"cannot be loaded \(SystemExit: 3\)"),
         ("", "broken:missing", r"cannot be loaded \(AttributeError: .*missing"),
         ("", "no_such_module_at_all", r"cannot be loaded \(ModuleNotFoundError: .*no_such_module_at_all"),
         ("", "broken", "did not register a feature of that name"),

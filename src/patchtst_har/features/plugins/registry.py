@@ -212,8 +212,8 @@ def _load_entry_point(name: Any) -> None:
     where = f"entry point {point.name!r} = {point.value!r} of {_package_of(point)}"
     try:
         point.load()
-    # Whatever a package does on import, its name has to be in the message.
-    except Exception as error:
+    # Whatever a package does on import, its name has to be in the message; a script among them would exit.
+    except (Exception, SystemExit) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise FeatureError(f"feature {name!r}: {where} cannot be loaded ({reason})") from error
     if name not in _registered:
