@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import sys
+import threading
+import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
@@ -46,6 +49,31 @@ def test_threads_that_compute_at_the_same_time_do_not_disturb_each_other():
 
     with ThreadPoolExecutor(6) as pool:
         assert all(pool.map(hammer, range(6)))
+
+
+@pytest.mark.parametrize("function", [compute_statistical_features, compute_statistical_features_batch])
+def test_other_threads_run_while_the_kernel_does(function):
+    """Threads never switch by themselves here: this one goes on only when the kernel lets it."""
+    given = walking(1000) if function is compute_statistical_features else np.stack([walking(1000)])
+    started, stop = threading.Event(), []
+
+    def compute():
+        deadline = time.monotonic() + 30
+        started.set()
+        while not stop and time.monotonic() < deadline:
+            function(given)
+        return bool(stop)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1000.0)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            computing = pool.submit(compute)
+            started.wait()
+            stop.append(True)
+            assert computing.result(60)
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_interleaved_lengths_do_not_disturb_each_other():
