@@ -78,7 +78,10 @@ def recording_of(samples: np.ndarray, stamps: np.ndarray) -> pd.DataFrame:
 def offline(recognizer: Recognizer, samples: np.ndarray, stamps: np.ndarray, lag: int | None) -> tuple:
     """Return starts and posteriors as the offline parts make them, one window at a time."""
     cut = cut_windows(recording_of(samples, stamps), recognizer.config.data)
-    raw = [recognizer.probabilities(recognizer.inputs(window[None])) for window in cut.windows]
+    raw = [
+        recognizer.probabilities(recognizer.inputs(cut.windows[i : i + 1], cut.start_ns[i : i + 1]))
+        for i in range(len(cut))
+    ]
     probabilities = np.concatenate(raw) if raw else np.empty((0, 3))
     if lag is None:
         return cut.start_ns, probabilities
