@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(shell find csrc -name '*.cpp' -o -name '*.hpp')
 
-.PHONY: demo test install lint types tidy sanitize format bench wheel-check clean
+.PHONY: demo test install lint types tidy sanitize arm64-check format bench wheel-check clean
 
 demo: install
 	$(BIN)/patchtst-har demo --overwrite
@@ -55,6 +55,23 @@ sanitize: install
 	build/sanitize/address,undefined/stream_sweep
 	build/sanitize/thread/cloud_sweep threads
 	build/sanitize/thread/topology_sweep
+
+# The kernels on 64-bit ARM, under emulation (for correctness, not for timing): their sweeps, then their results
+# beside those of this machine.
+SWEEP_BUILD = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DCMAKE_BUILD_TYPE=Release \
+  -DSKBUILD_PROJECT_VERSION=0.0.0 -DPATCHTST_HAR_BINDINGS=OFF
+arm64-check: install
+	@for tool in aarch64-linux-gnu-g++ qemu-aarch64; do \
+	  command -v $$tool > /dev/null || { echo "$$tool is missing; Debian and Ubuntu have it in g++-aarch64-linux-gnu and qemu-user" >&2; exit 1; }; \
+	done
+	$(SWEEP_BUILD) -B build/native > /dev/null
+	$(SWEEP_BUILD) -B build/arm64 -DCMAKE_TOOLCHAIN_FILE=$(abspath cmake/aarch64-linux-gnu.cmake) \
+	  -DPATCHTST_HAR_VALUES=$(abspath build/native/values.txt) > /dev/null
+	$(BIN)/cmake --build build/native --target value_sweep
+	$(BIN)/cmake --build build/arm64 --target sweeps
+	build/native/value_sweep > build/native/values.txt
+	$(BIN)/ctest --test-dir build/arm64 --output-on-failure
+	$(BIN)/ctest --test-dir build/arm64 --verbose --tests-regex values_of_another_machine
 
 format: install
 	$(BIN)/ruff check --fix
