@@ -6,6 +6,7 @@ results.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import resource
 import sys
@@ -37,17 +38,20 @@ def main(folder: str, samples_path: str, hop_s: str, speed: str) -> None:
     say({"ready": True, **memory()})
     began, used = time.perf_counter(), time.process_time()
     latency_ns, work_ns = [], []
+    digest = hashlib.sha256()
     for batch in replay(samples, stamps_ns, float(speed)):
         if batch.samples is None:
             continue
         for decision in stream.push(batch.samples, batch.stamps_ns):
             latency_ns.append(round((time.perf_counter() - batch.due_s) * 1e9))
             work_ns.append(round(decision.latency_s * 1e9))
+            digest.update(decision.probabilities.tobytes())
     wall_s = time.perf_counter() - began
     say(
         {
             "latency_ns": latency_ns,
             "work_ns": work_ns,
+            "digest": digest.hexdigest(),
             "n_samples": stream.stats.n_samples,
             "cpu_share": (time.process_time() - used) / wall_s,
             "page_faults": resource.getrusage(resource.RUSAGE_SELF).ru_majflt,

@@ -2,13 +2,16 @@
 
 Run by name: `python benches/study_small_targets.py MODEL_DIR`. Replays samples on their schedule through
 `Recognizer.stream` in a process that is bound to one core and limited in processor time and memory; prints
-a table; the last line is one JSON document. Without `--recording`, the samples are walking, rest and noise.
+a table; the last line is one JSON document. Without `--recording`, the samples are simulated: rest, walking,
+noise and what is slowest for the topological features. Every probability is compared with that of a stream
+without limits.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -22,52 +25,46 @@ from typing import Any
 import numpy as np
 
 from patchtst_har import Recognizer
+from patchtst_har.config import ExperimentConfig
 from patchtst_har.host import host_facts
-from patchtst_har.realtime.percentiles import MIN_SAMPLES, summarise
+from patchtst_har.realtime.percentiles import MIN_SAMPLES, describe, miss_rate_upper
+from patchtst_har.realtime.workloads import recorded_workload, simulated_workloads
 from small_target_limits import limit_cpu, limit_memory
 
 CHILD = Path(__file__).with_name("small_target_child.py")
 SHOWN = ("p50_us", "p95_us", "p99_us", "max_us")
 
 
-def made_up(n_samples: int, rate_hz: float) -> np.ndarray:
-    """Return walking, rest on a grid of 1/64 g and noise, half a minute each, in turn: (n, 3) float32."""
-    rng = np.random.default_rng(0)
-    time_s = np.arange(n_samples) / rate_hz
-    step = np.sin(2 * np.pi * 1.9 * time_s)[:, np.newaxis] * [0.4, 0.2, 0.3]
-    noise = rng.normal(size=(n_samples, 3))
-    kind = ((time_s // 30) % 3).astype(int)[:, np.newaxis]
-    rest = np.round((np.array([0.1, 0.2, 0.97]) + 0.006 * noise) * 64) / 64
-    walking = np.array([0.1, -0.3, 0.9]) + step + 0.05 * noise
-    return np.choose(kind, [walking, rest, rest + 0.3 * noise]).astype(np.float32)
-
-
-def recorded(path: Path, n_samples: int) -> np.ndarray:
-    """Return a recording's samples, from the start again where it ends: (n, 3) float32."""
-    from patchtst_har.data import read_recording
-    from patchtst_har.data.recording import check_recording
-
-    _, samples = check_recording(read_recording(path)[0])
-    return np.resize(samples, (n_samples, 3))
-
-
-def write_samples(arguments: argparse.Namespace, folder: Path) -> Path:
-    """Write as many samples as the decisions need."""
-    data = Recognizer.from_pretrained(arguments.model).config.data
-    n_samples = data.window_size + math.ceil((arguments.decisions - 1) * arguments.hop * data.sample_rate_hz)
+def samples_of(arguments: argparse.Namespace, config: ExperimentConfig) -> np.ndarray:
+    """Return the recording's samples on the model's grid, or half a minute of each simulation in turn."""
     if arguments.recording:
-        samples = recorded(arguments.recording, n_samples)
-    else:
-        samples = made_up(n_samples, data.sample_rate_hz)
+        from patchtst_har.data import read_recording
+
+        return recorded_workload(read_recording(arguments.recording)[0], config).samples
+    simulated = simulated_workloads(config.data.sample_rate_hz, 30.0, 0, config)
+    return np.concatenate([workload.samples for workload in simulated.values()])
+
+
+def write_samples(arguments: argparse.Namespace, folder: Path) -> tuple[Path, str]:
+    """Write as many samples as the decisions need, and return the digest of what is to be decided on them."""
+    recognizer = Recognizer.from_pretrained(arguments.model)
+    config, data = recognizer.config, recognizer.config.data
+    n_samples = data.window_size + math.ceil((arguments.decisions - 1) * arguments.hop * data.sample_rate_hz)
+    samples = np.resize(samples_of(arguments, config), (n_samples, 3))
     stamps_ns = 1_700_000_000_000_000_000 + np.rint(
         np.arange(n_samples) * (1e9 / data.sample_rate_hz)
     ).astype(np.int64)
     path = folder / "samples.npz"
     np.savez(path, samples=samples, stamps_ns=stamps_ns)
-    return path
+    digest = hashlib.sha256()
+    for decision in recognizer.stream(arguments.hop).push(samples, stamps_ns):
+        digest.update(decision.probabilities.tobytes())
+    return path, digest.hexdigest()
 
 
-def measure(arguments: argparse.Namespace, samples: Path, share: float | None) -> dict[str, Any]:
+def measure(
+    arguments: argparse.Namespace, samples: Path, expected: str, share: float | None
+) -> dict[str, Any]:
     """Run one process, limited to a share of a core (None: the whole core), and return what it measured."""
     # The shell waits until the limits are set and becomes the process then: not a page is counted elsewhere.
     command = ["sh", "-c", 'read -r _ && exec "$@"', "sh", sys.executable, CHILD]
@@ -97,6 +94,8 @@ def measure(arguments: argparse.Namespace, samples: Path, share: float | None) -
         result = json.loads(process.stdout.readline() or "null")
         if result is None:
             return {"share": share, "failed": f"ended with {process.wait()}", **described(limits)}
+        if result.pop("digest") != expected:
+            raise SystemExit("the limited process decided otherwise: its times are not shown")
         return judged(arguments, share, result) | {
             "seconds_to_ready": start_s,
             "resident_when_ready": ready["resident"],
@@ -113,12 +112,14 @@ def judged(arguments: argparse.Namespace, share: float | None, result: dict[str,
     latency_ns = np.array(result.pop("latency_ns"), np.int64)
     work_ns = np.array(result.pop("work_ns"), np.int64)
     deadline_s = arguments.hop / arguments.speed
+    n_missed = int((latency_ns > deadline_s * 1e9).sum())
     return {
         "share": share,
         "deadline_s": deadline_s,
-        "n_missed": int((latency_ns > deadline_s * 1e9).sum()),
-        "latency": summarise(latency_ns),
-        "work": summarise(work_ns),
+        "n_missed": n_missed,
+        "miss_rate_at_most": miss_rate_upper(n_missed, len(latency_ns)),
+        "latency": describe(latency_ns),
+        "work": describe(work_ns),
         **result,
     }
 
@@ -162,8 +163,8 @@ def main() -> None:
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        samples = write_samples(arguments, Path(folder))
-        runs = [measure(arguments, samples, share) for share in (None, *arguments.shares)]
+        samples, expected = write_samples(arguments, Path(folder))
+        runs = [measure(arguments, samples, expected, share) for share in (None, *arguments.shares)]
     show(runs)
     settings = {name: getattr(arguments, name) for name in ("memory_mb", "hop", "speed", "core")}
     print(json.dumps({"host": host_facts(), "settings": settings, "runs": runs}, allow_nan=False))
