@@ -114,7 +114,9 @@ def export_model(
     writer, folder, target = _WRITERS[format], Path(folder), Path(target)
     model, classes, config = load_model(folder)
     writer.check_installed()
-    if target.is_dir() or (target.exists() and not overwrite):
+    if target.is_dir():
+        raise DataError(f"{target}: is a folder, the name of a file is needed")
+    if target.exists() and not overwrite:
         raise DataError(f"{target}: exists already; choose another file or pass --overwrite")
     if windows is None:
         windows = example_windows(N_EXAMPLES, config.data.window_size, config.data.sample_rate_hz)
