@@ -1,33 +1,19 @@
 """`patchtst-har export` as its users meet it."""
 
 import json
-import sys
 
 import onnx
 import pytest
 import torch
 
-from patchtst_har.cli import main
 from patchtst_har.data import write_recording
 from synthetic import make_recording
 
 
 @pytest.fixture
-def export(small_run, monkeypatch, capsys):
-    """Export the small model by the command: (exit status, standard output, standard error)."""
-
-    def run(*arguments, model=small_run.folder / "model"):
-        monkeypatch.setattr(sys, "argv", ["patchtst-har", "export", str(model), *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "200")
-        status = 0
-        try:
-            main()
-        except SystemExit as stop:
-            status = stop.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
+def export(cli, small_run):
+    """Export the small model, or another."""
+    return lambda *arguments, model=small_run.folder / "model": cli("export", model, *arguments)
 
 
 def test_onnx_checked_on_a_recording(export, tmp_path):

@@ -26,10 +26,11 @@ N_EXAMPLES = 33
 """Made-up windows on which a file is checked if none are given."""
 
 
-class _Writer(Protocol):
+class Writer(Protocol):
     """What the module of each format offers."""
 
-    def check_installed(self) -> None: ...
+    def check_installed(self) -> None:
+        """Raise a `MissingDependencyError` that names a missing package and its extra."""
 
     def write(
         self,
@@ -38,12 +39,31 @@ class _Writer(Protocol):
         description: Mapping[str, Any],
         *,
         probabilities: bool = ...,
-    ) -> None: ...
+    ) -> None:
+        """Write a model.
 
-    def load(self, path: Path) -> Run: ...
+        Parameters
+        ----------
+        model : PatchTSTClassifier
+            Is not changed.
+        path : pathlib.Path
+            Is replaced if it exists.
+        description : mapping
+            Goes into the file, as JSON, under the name ``patchtst_har``.
+        probabilities : bool
+            Whether the file returns them behind the logits.
+
+        Raises
+        ------
+        MissingDependencyError
+            As `check_installed`.
+        """
+
+    def load(self, path: Path) -> Run:
+        """Return a file as its run time runs it; only for files that this process wrote."""
 
 
-_WRITERS: dict[Format, _Writer] = {"onnx": onnx_file, "torch-export": pt2_file, "executorch": pte_file}
+_WRITERS: dict[Format, Writer] = {"onnx": onnx_file, "torch-export": pt2_file, "executorch": pte_file}
 
 
 @dataclass(frozen=True)

@@ -35,24 +35,7 @@ def check_installed() -> None:
 def write(
     model: PatchTSTClassifier, path: Path, description: Mapping[str, Any], *, probabilities: bool = False
 ) -> None:
-    """Write a model as ONNX, for any number of windows a call.
-
-    Parameters
-    ----------
-    model : PatchTSTClassifier
-        Is not changed.
-    path : pathlib.Path
-        Is replaced if it exists.
-    description : mapping
-        Goes into the file's metadata, as JSON.
-    probabilities : bool
-        Whether the graph returns them beside the logits.
-
-    Raises
-    ------
-    MissingDependencyError
-        If a package of the extra ``export`` is not installed.
-    """
+    """Write a model as ONNX, for any number of windows a call (as `Writer.write`)."""
     check_installed()
     import onnx
 

@@ -23,20 +23,9 @@ def check_installed() -> None:
 def write(
     model: PatchTSTClassifier, path: Path, description: Mapping[str, Any], *, probabilities: bool = False
 ) -> None:
-    """Write a model as a torch.export archive, for any number of windows a call.
+    """Write a model as a torch.export archive, for any number of windows a call (as `Writer.write`).
 
     Nothing in it is pickled: weights are raw bytes, the graph is JSON.
-
-    Parameters
-    ----------
-    model : PatchTSTClassifier
-        Is not changed.
-    path : pathlib.Path
-        Is replaced if it exists.
-    description : mapping
-        Goes into the archive as ``extra/patchtst_har.json``.
-    probabilities : bool
-        Whether the graph returns them beside the logits.
     """
     archive = io.BytesIO()
     program = trace(model, probabilities=probabilities)

@@ -29,24 +29,7 @@ def check_installed() -> None:
 def write(
     model: PatchTSTClassifier, path: Path, description: Mapping[str, Any], *, probabilities: bool = False
 ) -> None:
-    """Write a model as an ExecuTorch program for one window a call.
-
-    Parameters
-    ----------
-    model : PatchTSTClassifier
-        Is not changed.
-    path : pathlib.Path
-        Is replaced if it exists.
-    description : mapping
-        Is what the program's method ``patchtst_har`` returns, as JSON.
-    probabilities : bool
-        Whether ``forward`` returns them behind the logits.
-
-    Raises
-    ------
-    MissingDependencyError
-        If the extra ``executorch`` is not installed.
-    """
+    """Write a model as an ExecuTorch program for one window a call (as `Writer.write`)."""
     check_installed()
     with without_exporter_noise():
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
