@@ -93,10 +93,11 @@ def _read_cuda_peak() -> int:
     return int(sys.modules["torch"].cuda.max_memory_allocated())
 
 
-def _reset_cuda_peak() -> None:
+def _reset_cuda_peak() -> bool:
     cuda = sys.modules["torch"].cuda
     if cuda.is_initialized():
         cuda.reset_peak_memory_stats()
+    return True
 
 
 # Of the current device, one for the process, as for resident memory.

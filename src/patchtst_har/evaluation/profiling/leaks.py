@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from patchtst_har.errors import DataError
-from patchtst_har.evaluation.profiling.memory import resident_bytes
+from patchtst_har.process_memory import resident_bytes
 
 CONFIDENCE = 0.99
 """Of each one-sided bound."""

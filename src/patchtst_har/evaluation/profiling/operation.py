@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Self
 
 from patchtst_har.evaluation.profiling.device import CUDA_PEAK, UTILISATION_PERIOD_NS, Device
-from patchtst_har.evaluation.profiling.memory import RESIDENT_PEAK, resident_bytes
+from patchtst_har.evaluation.profiling.memory import RESIDENT_PEAK
 from patchtst_har.evaluation.profiling.record import Call
+from patchtst_har.process_memory import resident_bytes
 
 # A context variable, not a thread's: tasks of an event loop each see their own.
 _innermost: ContextVar[Operation | None] = ContextVar("innermost", default=None)
