@@ -37,6 +37,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     },
     "no features": {"n_stat_features": 0, "n_topo_features": 0, "n_time_features": 0},
     "topological features only": {"n_stat_features": 0, "n_time_features": 0},
+    "slow rotation, three time features": {"rope_base": 40.0, "n_time_features": 3},
     "narrow": {"d_model": 6, "n_heads": 3, "n_layers": 1, "d_ff": 5},
     "wide": {"d_model": 132, "n_heads": 6, "d_ff": 77},
     "wide heads": {"d_model": 164, "n_heads": 2, "d_ff": 33, "channels": 2},

@@ -69,6 +69,18 @@ def windows_of(recording):
     return cut.windows, cut.start_ns
 
 
+def test_the_example_of_the_page_on_profiling_runs(tmp_path):
+    (printed,) = printed_by("profiling.md", tmp_path)
+    rows = [re.split(r" *│ *", line)[1:4] for line in printed.splitlines() if line.startswith("│")]
+    calls = {"a list": "70", "day": "1", "statistical": "200", "topological": "200", "features": "70"}
+    assert rows == [[name, n, "0"] for name, n in calls.items()]
+    p95, flat, grows = printed.splitlines()[-3:]
+    assert re.fullmatch(r"p95 of a window: \d+ us; p99: None", p95)
+    assert flat.startswith("no leak found")
+    assert grows.startswith("a leak: ")
+    assert (tmp_path / "profile.json").exists()
+
+
 def test_the_picture_of_the_topology_is_there_and_can_be_drawn():
     root = ElementTree.parse(DOCS / "topology.svg").getroot()  # noqa: S314 - ours
     assert "24 topological features" in root.get("aria-label")

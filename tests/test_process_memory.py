@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from patchtst_har.process_memory import mark, peak_rss_mb, pooled_slope, reset_peak
+from patchtst_har import process_memory
+from patchtst_har.process_memory import (
+    mark,
+    peak_resident_bytes,
+    peak_rss_mb,
+    pooled_slope,
+    reset_peak,
+    resident_bytes,
+)
 
 
 def test_resident_memory_grows_with_what_is_used():
@@ -31,3 +39,11 @@ def test_slopes_are_pooled_over_lines_of_different_levels():
     assert pooled_slope([(x, 100 + 3 * x), (x, 7 + 3 * x)]) == pytest.approx(3)
     assert pooled_slope([(x, 0 * x), (2 * x, 4 * x)]) == pytest.approx(80 / 50)
     assert pooled_slope([(x[:1], x[:1])]) == 0.0
+
+
+def test_without_proc_nothing_is_made_up(monkeypatch):
+    monkeypatch.setattr(process_memory, "_content", lambda name: None)
+    assert resident_bytes() is None
+    assert peak_resident_bytes() is None
+    assert mark().rss_kb == 0
+    assert peak_rss_mb() > 0

@@ -33,6 +33,17 @@ inline std::size_t extent(const py::array& array, py::ssize_t axis) {
     return static_cast<std::size_t>(array.shape(axis));
 }
 
+// Refuses what `noconvert()` would refuse, and memory that does not begin where a float may. For calls that
+// allocate nothing: an argument of type FloatArray begins as an empty array, made anew for every call, before
+// it becomes what was passed.
+inline FloatArray float_array(py::handle argument) {
+    constexpr int kAligned = py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+    if (!FloatArray::check_(argument) || !py::detail::check_flags(argument.ptr(), kAligned)) {
+        throw py::type_error("needs aligned float32 arrays in C order");
+    }
+    return py::reinterpret_borrow<FloatArray>(argument);
+}
+
 // Memory for one window or one cloud at a time, kept as long as its thread lives.
 statistics::Workspace& window_workspace();
 persistence::Workspace& cloud_workspace();

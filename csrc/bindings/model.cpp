@@ -38,15 +38,16 @@ struct BoundEngine {
                std::equal(shape.begin(), shape.end(), array.shape() + 1);
     }
 
-    void run(const FloatArray& patches, const FloatArray& times, const FloatArray& stats,
-             const FloatArray& topo, FloatArray& out) {
+    void run(py::handle patches, py::handle times, py::handle stats, py::handle topo, py::handle target) {
+        FloatArray out = float_array(target);
         require(out.ndim() == 2 && extent(out, 1) == engine.n_outputs(),
                 "out must have shape (n, n_outputs)");
-        const std::array<const FloatArray*, model::kInputs> arrays{&patches, &times, &stats, &topo};
+        const std::array<FloatArray, model::kInputs> arrays{float_array(patches), float_array(times),
+                                                            float_array(stats), float_array(topo)};
         std::array<const float*, model::kInputs> inputs{};
         for (std::size_t i = 0; i < inputs.size(); ++i) {
-            require(fits(i, *arrays[i], out.shape(0)), "an input has the wrong shape");
-            inputs[i] = arrays[i]->data();
+            require(fits(i, arrays[i], out.shape(0)), "an input has the wrong shape");
+            inputs[i] = arrays[i].data();
         }
         float* outputs = out.mutable_data();
         const std::size_t n_windows = extent(out, 0);
@@ -126,7 +127,8 @@ void add_pool(BoundEngine& bound, const FloatArray& query, bool weighted, std::s
     bound.engine.add_pool(place(source), place(target), n_rows, width, weighted ? values : nullptr);
 }
 
-void softmax_rows(FloatArray& rows) {
+void softmax_rows(py::handle argument) {
+    FloatArray rows = float_array(argument);
     require(rows.ndim() == 2 && rows.shape(1) >= 1, "rows must have shape (n, K >= 1)");
     model::softmax(rows.mutable_data(), extent(rows, 0), extent(rows, 1));
 }
@@ -175,9 +177,8 @@ void bind_model(py::module_& m) {
              py::arg("n_heads"), py::arg("qkv"), py::arg("target"))
         .def("add_pool", &add_pool, py::arg("query").noconvert(), py::arg("weighted"), py::arg("n_rows"),
              py::arg("source"), py::arg("target"))
-        .def("run", &BoundEngine::run, py::arg("patches").noconvert(), py::arg("times").noconvert(),
-             py::arg("stats").noconvert(), py::arg("topo").noconvert(), py::arg("out").noconvert(),
-             "Write the outputs of n windows to out (n, n_outputs).")
+        .def("run", &BoundEngine::run, py::arg("patches"), py::arg("times"), py::arg("stats"),
+             py::arg("topo"), py::arg("out"), "Write the outputs of n windows to out (n, n_outputs).")
         .def(
             "set_outputs",
             [](BoundEngine& bound, std::size_t buffer, std::size_t n_outputs) {
@@ -187,7 +188,7 @@ void bind_model(py::module_& m) {
         .def_property_readonly(
             "n_workspaces_made", [](const BoundEngine& bound) { return bound.engine.n_workspaces_made(); },
             "How often run() had to allocate.");
-    m.def("softmax", &softmax_rows, py::arg("rows").noconvert(), "Replace rows (n, K) by their softmax.");
+    m.def("softmax", &softmax_rows, py::arg("rows"), "Replace rows (n, K) by their softmax.");
     m.def("probabilities", &probabilities_of, py::arg("logits").noconvert(),
           "Return the softmax of logits (n, K) in float64.");
     m.def(

@@ -6,13 +6,11 @@ import os
 import resource
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-_PROC = Path("/proc/self")
-_PAGE_KB = os.sysconf("SC_PAGE_SIZE") / 1024
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
@@ -25,32 +23,57 @@ class MemoryMark:
 
 def mark() -> MemoryMark:
     """Return the memory used now."""
-    try:
-        pages = int((_PROC / "statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        pages = 0
-    return MemoryMark(pages * _PAGE_KB, sys.getallocatedblocks())
+    return MemoryMark((resident_bytes() or 0) / 1024, sys.getallocatedblocks())
+
+
+def resident_bytes() -> int | None:
+    """Return the resident memory now; None where the system does not tell."""
+    content = _content("statm")
+    return None if content is None else int(content.split()[1]) * _PAGE_BYTES
+
+
+def peak_resident_bytes() -> int | None:
+    """Return the largest resident memory since `reset_peak`; None where the system does not tell."""
+    content = _content("status")
+    if content is None or b"VmHWM:" not in content:
+        return None
+    return int(content.split(b"VmHWM:", 1)[1].split(b"kB", 1)[0]) * 1024
 
 
 def reset_peak() -> bool:
     """Begin to count the peak anew; return whether the system allows that."""
     try:
-        (_PROC / "clear_refs").write_text("5", encoding="ascii")
+        handle = os.open("/proc/self/clear_refs", os.O_WRONLY)
     except OSError:
         return False
+    try:
+        os.write(handle, b"5")
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
     return True
 
 
 def peak_rss_mb() -> float:
     """Return the largest resident memory since `reset_peak`, or of the process's life."""
-    try:
-        status = (_PROC / "status").read_text(encoding="ascii")
-    except OSError:
-        status = ""
-    for line in status.splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
+    peak = peak_resident_bytes()
+    if peak is not None:
+        return peak / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _content(name: str) -> bytes | None:
+    """Return the first 8 KiB of a file of this process in /proc; None if it cannot be read."""
+    # Without `pathlib` and decoding: who measures microseconds pays for this.
+    try:
+        handle = os.open(f"/proc/self/{name}", os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        return os.read(handle, 8192)
+    finally:
+        os.close(handle)
 
 
 def pooled_slope(groups: list[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> float:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import pickle
+import platform
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,6 +81,25 @@ def test_every_architecture_equals_the_reference_and_torch(options, every_isa):
         np.testing.assert_allclose(got, expected, rtol=1e-5, atol=5e-6, err_msg=isa)
 
 
+def test_every_option_is_among_the_architectures():
+    """Whoever adds an option to `ModelConfig` is to hold the engine against torch with it."""
+    varied = {name for options in ARCHITECTURES.values() for name in options}
+    of_training_only = {"dropout", "gradient_checkpointing"}
+    assert set(ModelConfig.model_fields) - varied == of_training_only
+
+
+@pytest.mark.parametrize("name", ["dropout", "gradient_checkpointing"])
+def test_options_of_training_change_nothing(name):
+    value = {"dropout": 0.0, "gradient_checkpointing": True}[name]
+    weights = {key: tensor.numpy() for key, tensor in model_of(ModelConfig()).state_dict().items()}
+    inputs = arrays_of(ModelConfig(), 3)
+    results = [
+        NativeClassifier(config, 5, weights).logits(*inputs)
+        for config in (ModelConfig(), ModelConfig(**{name: value}))
+    ]
+    assert results[0].tobytes() == results[1].tobytes()
+
+
 @pytest.mark.parametrize("sizes", [(2, 1, 1), (4, 2, 3), (10, 5, 16), (16, 1, 17), (18, 3, 31), (34, 1, 33)])
 def test_widths_around_the_lanes(sizes, every_isa):
     width, n_heads, hidden = sizes
@@ -129,9 +152,10 @@ def test_an_engine_keeps_to_the_set_it_was_made_for(every_isa):
         assert native.logits(*inputs).tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("name", ["default", "everything", "attention pooling post-norm relu"])
 @pytest.mark.parametrize("position", range(4))
-def test_a_value_that_is_not_finite_spoils_its_own_window_as_in_torch(position, isa):
-    config = ModelConfig()
+def test_a_value_that_is_not_finite_spoils_its_own_window_as_in_torch(position, name, isa):
+    config = ModelConfig(**ARCHITECTURES[name])
     model, inputs = model_of(config), arrays_of(config, 20)
     native = NativeClassifier.from_torch(model)
     clean = native.logits(*inputs)
@@ -236,6 +260,46 @@ def test_nothing_is_allocated_after_the_first_call(isa):
     assert peak < 5000
 
 
+COUNTED = """
+import ctypes
+import numpy as np
+from patchtst_har.inference import NativeClassifier
+
+count = ctypes.CDLL(None).n_allocations
+native = NativeClassifier.from_pretrained({folder!r})
+shapes = ((3, 10, 100), (5,), (56,), (24,))
+for n in (1, 20):
+    inputs = [np.zeros((n, *shape), np.float32) for shape in shapes]
+    out = np.empty((n, native.num_classes), np.float32)
+    native.probabilities(*inputs, out=out)
+    before = count()
+    for _ in range(100):
+        native.probabilities(*inputs, out=out)
+    print(count() - before)
+np.empty(100_000)
+assert count() > before
+"""
+
+
+def test_nothing_is_asked_of_the_c_library_after_the_first_call(small_run, tmp_path):
+    """Not by the engine, its binding or Python: with a `malloc` that counts in place of the C library's."""
+    compiler = shutil.which("cc")
+    if compiler is None or platform.libc_ver()[0] != "glibc":
+        pytest.skip("no C compiler, or not the GNU C library")
+    library = tmp_path / "count.so"
+    source = Path(__file__).parent / "count_allocations.c"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", source, "-o", library], check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTED.format(folder=str(small_run.folder / "model"))],
+        env={**os.environ, "LD_PRELOAD": str(library)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["0", "0"]
+
+
 def test_threads_may_share_one_classifier():
     config = ModelConfig()
     native, inputs = NativeClassifier.from_torch(model_of(config)), arrays_of(config, 64)
@@ -269,6 +333,11 @@ def test_unused_inputs_may_be_anything():
     np.testing.assert_array_equal(native.logits(patches, None, None, None, n_threads=2), expected)
 
 
+def unaligned(shape):
+    """Return zeros of float32 that begin one byte after a number's place."""
+    return np.zeros(4 * int(np.prod(shape)) + 1, np.uint8)[1:].view(np.float32).reshape(shape)
+
+
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize(
     ("position", "change", "message"),
@@ -284,6 +353,7 @@ def test_unused_inputs_may_be_anything():
         (2, lambda x: x.astype(">f4"), "stats must be float32, not >f4"),
         (3, lambda x: None, "topo must be a numpy array, not NoneType"),
         (3, lambda x: np.zeros((24, 4), np.float32).T, "topo must be C-ordered"),
+        (3, lambda x: unaligned(x.shape), "topo must be C-ordered and aligned"),
     ],
 )
 def test_a_wrong_input_is_named(position, change, message, n_threads):
@@ -299,6 +369,7 @@ def test_a_wrong_target_or_number_of_threads_is_named():
         (np.empty((4, 6), np.float32), r"out must have shape \(4, 5\), not \(4, 6\)"),
         (np.empty((4, 5)), "out must be float32, not float64"),
         (np.empty((5, 4), np.float32).T, "out must be C-ordered"),
+        (unaligned((4, 5)), "out must be C-ordered and aligned"),
         ([], "out must be a numpy array, not list"),
     ):
         with pytest.raises(DataError, match=message):

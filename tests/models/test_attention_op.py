@@ -37,7 +37,7 @@ def both(call, qkv, cos, sin, **options):
 
 
 @pytest.mark.parametrize(
-    "shape", [(1, 1, 1, 2), (3, 12, 2, 28), (2, 17, 3, 6), (1, 200, 1, 64), (0, 4, 2, 4)]
+    "shape", [(1, 1, 1, 2), (3, 12, 2, 28), (2, 17, 3, 6), (1, 200, 1, 64), (1, 4096, 1, 4), (0, 4, 2, 4)]
 )
 def test_output_and_gradient_equal_plain_torch(shape):
     (out, grad), (plain_out, plain_grad) = both(rope_attention, *inputs(*shape))
@@ -141,6 +141,14 @@ def test_other_bad_arguments_are_refused_by_name():
     out, lse = OP(qkv, cos, sin, None, 0.0)
     with pytest.raises(ValueError, match=r"lse must be float32 \(3, 2, 12\)"):
         OP_BACKWARD(out, qkv, cos, sin, out, lse[:1], None, 0.0)
+
+
+def test_tables_that_need_a_gradient_do_not_go_without_in_silence():
+    qkv, cos, sin = inputs(1, 3, 1, 2)
+    for tables in ((cos.clone().requires_grad_(), sin), (cos, sin.clone().requires_grad_())):
+        out, _ = OP(qkv, *tables, None, 0.0)
+        with pytest.raises(NotImplementedError, match="no gradient for cos and sin"):
+            out.sum().backward()
 
 
 def test_second_derivative_says_how_to_get_one():
@@ -260,6 +268,57 @@ def test_compiled_through_autograd():
     torch.testing.assert_close(results[0], results[1])
 
 
+def check_that_forward_and_backward_drop_the_same(compiler):
+    """The output is linear in the values, so their product with their gradient is the weighted output."""
+    _, cos, sin = inputs()
+
+    def doubled(qkv):
+        return 2 * rope_attention(qkv, cos, sin, dropout_p=0.4, training=True)
+
+    compiled = torch.compile(doubled, backend=compiler, fullgraph=True)
+    outs = []
+    for _ in range(2):
+        leaf = inputs()[0].requires_grad_()
+        out = compiled(leaf)
+        weight = torch.randn(out.shape, generator=torch.Generator().manual_seed(1))
+        total = (out * weight).sum()
+        total.backward()
+        torch.testing.assert_close((leaf.grad[:, :, 2] * leaf[:, :, 2]).sum(), total, rtol=1e-4, atol=1e-3)
+        outs.append(out.detach())
+    assert not torch.allclose(*outs), "each call drops others"
+
+
+# What torch's code generator imports uses what torch deprecates.
+imports_inductor = pytest.mark.filterwarnings(
+    "ignore:.torch.jit.script_method. is deprecated:DeprecationWarning"
+)
+
+
+@imports_inductor
+def test_compiled_dropout_is_the_same_in_the_backward_pass():
+    """Through the partitioner, which may compute anew in the backward pass what is cheap."""
+    check_that_forward_and_backward_drop_the_same("aot_eager_decomp_partition")
+
+
+@pytest.mark.study
+@imports_inductor
+def test_inductor_compiles_forward_and_backward(tmp_path, monkeypatch):
+    """With the code generator too, which takes a C++ compiler and the better part of a minute."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    check_that_forward_and_backward_drop_the_same("inductor")
+    layer = RoPETransformerEncoderLayer(8, 2, 0.0)
+    tables = precompute_freqs_cis(4, 6)
+    compiled = torch.compile(layer, fullgraph=True, dynamic=True)
+    for n in (3, 5):
+        x = torch.randn(n, 6, 8)
+        results = []
+        for call in (layer, compiled):
+            layer.zero_grad()
+            call(x, tables).square().sum().backward()
+            results.append([parameter.grad.clone() for parameter in layer.parameters()])
+        torch.testing.assert_close(*results, rtol=1e-4, atol=1e-5)
+
+
 def test_export_keeps_the_operator():
     layer = RoPETransformerEncoderLayer(8, 2, 0.0).eval()
     tables, x = precompute_freqs_cis(4, 6), torch.randn(3, 6, 8)
@@ -280,22 +339,34 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
-from patchtst_har.models import RoPETransformerEncoderLayer, precompute_freqs_cis
+from patchtst_har.config import ModelConfig
+from patchtst_har.models import PatchTSTClassifier
 
-def layer():
+def model(dropout):
     torch.manual_seed(0)
-    return RoPETransformerEncoderLayer(8, 2, 0.0)
+    return PatchTSTClassifier(
+        ModelConfig(window_size=40, patch_len=10, d_model=8, n_layers=1, d_ff=8, dropout=dropout), 3
+    )
 
 def train(rank, store):
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method="file://" + store, rank=rank, world_size=2)
-    x, tables = torch.randn(4, 6, 8, generator=torch.Generator().manual_seed(1)), precompute_freqs_cis(4, 6)
-    model = DistributedDataParallel(layer())
-    model(x[2 * rank : 2 * rank + 2], tables).square().mean().backward()
-    alone = layer()
-    alone(x, tables).square().mean().backward()
-    for shared, own in zip(model.parameters(), alone.parameters(), strict=True):
-        torch.testing.assert_close(shared.grad, own.grad)
+    make = torch.Generator().manual_seed(1)
+    data = [torch.randn(4, *shape, generator=make) for shape in ((3, 4, 10), (5,), (56,), (24,))]
+    mine = [tensor[2 * rank : 2 * rank + 2] for tensor in data]
+    shared, alone = DistributedDataParallel(model(0.0)), model(0.0)
+    shared(*mine).square().mean().backward()
+    alone(*data).square().mean().backward()
+    for ours, own in zip(shared.parameters(), alone.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, own.grad)
+
+    dropping = DistributedDataParallel(model(0.5))
+    torch.manual_seed(rank)
+    dropping(*mine).square().mean().backward()
+    for parameter in dropping.parameters():
+        both = [torch.empty_like(parameter.grad) for _ in range(2)]
+        dist.all_gather(both, parameter.grad)
+        assert torch.equal(*both)
     dist.destroy_process_group()
 
 if __name__ == "__main__":
@@ -304,6 +375,7 @@ if __name__ == "__main__":
 
 
 def test_distributed_data_parallel(tmp_path):
+    """Two processes: gradients of the halves of a batch average to the whole's, and agree under dropout."""
     script = tmp_path / "ddp.py"
     script.write_text(DDP)
     subprocess.run([sys.executable, script, tmp_path / "store"], check=True, timeout=120)

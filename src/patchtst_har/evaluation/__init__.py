@@ -1,5 +1,6 @@
-"""Scores, confidence intervals, plots and reports of a trained model."""
+"""Scores, confidence intervals, plots, profiles and reports of a trained model. Imports no torch."""
 
+from patchtst_har.evaluation.profiler import ComprehensiveProfiler
 from patchtst_har.evaluation.streaming import StreamingConfusion
 
-__all__ = ["StreamingConfusion"]
+__all__ = ["ComprehensiveProfiler", "StreamingConfusion"]

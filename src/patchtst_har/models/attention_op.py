@@ -182,6 +182,10 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> N
 
 
 def _differentiate(ctx: Any, grad_out: Tensor | None, _grad_lse: None) -> tuple[Tensor | None, ...]:
+    if any(ctx.needs_input_grad[1:3]):
+        raise NotImplementedError(
+            "the fused attention has no gradient for cos and sin; call rope_attention with backend='torch'"
+        )
     if grad_out is None or not ctx.needs_input_grad[0]:
         return (None,) * 5
     qkv, cos, sin, out, lse, seed = ctx.saved_tensors

@@ -1,0 +1,1 @@
+"""What `patchtst_har.evaluation.ComprehensiveProfiler` is made of. Imports no torch."""
