@@ -13,12 +13,14 @@ import pytest
 import torch
 
 from architectures import randomise
+from measuring import instruction_sets
 from patchtst_har import _core
 from patchtst_har.config import ModelConfig
 from patchtst_har.evaluation.complexity import expected_complexity
 from patchtst_har.inference.inputs import cut_patches
 from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.models import PatchTSTClassifier
+from patchtst_har.models.attention import use_attention_backend
 
 CONFIG, N_CLASSES = ModelConfig(), 6
 N_ROUNDS = {1: 3000, 32: 300, 256: 60, 1024: 20}
@@ -75,7 +77,7 @@ def compare(batches, measure, benchmark):
     return run
 
 
-@pytest.mark.parametrize("isa", _core.available_isas())
+@pytest.mark.parametrize("isa", instruction_sets())
 def test_native(compare, model, isa):
     active = _core.active_isa()
     _core.select_isa(isa)
@@ -88,6 +90,7 @@ def test_eager(compare, model):
     compare(torch.inference_mode()(lambda inputs: model(*map(torch.from_numpy, inputs))))
 
 
+@pytest.mark.bench_long
 def test_compiled(batches, compare, model):
     with warnings.catch_warnings():
         # torch's compiler imports parts of torch that announce their own removal.
@@ -104,7 +107,7 @@ def test_onnx_runtime(compare, model, tmp_path):
     names = ["patches", "times", "stats", "topo"]
     widths = (CONFIG.n_time_features, CONFIG.n_stat_features, CONFIG.n_topo_features)
     shapes = ((3, CONFIG.n_patches, CONFIG.patch_len), *((width,) for width in widths))
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), use_attention_backend("torch"):
         # The tracing exporter announces its successor, and that it fixes shapes, which the checks only read.
         warnings.simplefilter("ignore")
         torch.onnx.export(

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 import numpy_statistics
-import patchtst_har
 import reference
-from patchtst_har import _core
+from measuring import instruction_sets
 from patchtst_har.features import (
     STATISTICAL_FEATURE_NAMES,
     compute_statistical_features,
@@ -22,7 +21,6 @@ from patchtst_har.features import (
 )
 
 N_BATCH = 256
-ISAS = patchtst_har.cpu_info()["available"]
 
 
 def check(window, features):
@@ -31,27 +29,20 @@ def check(window, features):
     )
 
 
-@pytest.fixture(params=ISAS)
-def isa(request):
-    """Use one instruction set after the other; afterwards the active one again."""
-    active = _core.active_isa()
-    _core.select_isa(request.param)
-    yield request.param
-    _core.select_isa(active)
-
-
 @pytest.fixture
 def batch(windows):
     """Return (256, 1000, 3) windows."""
     return np.concatenate([windows] * (N_BATCH // len(windows)))
 
 
+@pytest.mark.parametrize("isa", instruction_sets(), indirect=True)
 def test_one_window(windows, measure, isa):
     for window in windows[:3]:
         check(window, compute_statistical_features(window))
     measure(compute_statistical_features, windows, rounds=3000)
 
 
+@pytest.mark.parametrize("isa", instruction_sets(), indirect=True)
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_batch_of_256_per_window(batch, measure, isa, n_threads):
     if n_threads > (os.cpu_count() or 1):
@@ -62,7 +53,7 @@ def test_batch_of_256_per_window(batch, measure, isa, n_threads):
         return compute_statistical_features_batch(windows, n_threads=n_threads, out=out)
 
     check(batch[5], run(batch)[5])
-    measure(run, [batch], rounds=60, per_round=N_BATCH)
+    measure(run, [batch], rounds=130, per_round=N_BATCH)
 
 
 def test_numpy_one_window(windows, measure):
@@ -71,6 +62,7 @@ def test_numpy_one_window(windows, measure):
     measure(numpy_statistics.statistical_features, windows, rounds=300)
 
 
+@pytest.mark.bench_long
 def test_reference_one_window(windows, measure):
     measure(reference.statistical_features, windows, rounds=40)
 
@@ -102,6 +94,7 @@ TSFEL_OF_MAGNITUDE = {"Mean": 24, "Standard deviation": 25, "Median absolute dev
 TSFEL_OF_MAGNITUDE |= {"Kurtosis": 37}
 
 
+@pytest.mark.bench_long
 def test_tsfel_equivalents_one_window(windows, measure):
     """Ten features that TSFEL defines alike, of four channels each: TSFEL takes no choice by channel."""
     tsfel = installed("tsfel")
@@ -126,6 +119,7 @@ def test_tsfel_equivalents_one_window(windows, measure):
     measure(run, windows, rounds=30)
 
 
+@pytest.mark.bench_long
 def test_tsfel_statistical_domain_one_window(windows, measure):
     tsfel = installed("tsfel")
     domain = tsfel.get_features_by_domain("statistical")
@@ -141,6 +135,7 @@ def test_tsfel_statistical_domain_one_window(windows, measure):
     measure(run, windows, rounds=20)
 
 
+@pytest.mark.bench_long
 def test_scikit_digital_health_equivalents_one_window(windows, measure):
     """Ten features; it defines autocorrelation and spectrum otherwise: the last four are not compared."""
     features = installed("skdh.features")
