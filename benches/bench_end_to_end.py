@@ -79,7 +79,7 @@ def test_prototype_window_to_label(mixed, measure):
             ours.append(time.perf_counter() - start)
             yield window
 
-    theirs = measure(prototype, windows_after_ours(), rounds=45)
+    theirs = measure(prototype, windows_after_ours(), rounds=30)
     slow, fast = percentiles_us(theirs), percentiles_us(ours[-len(theirs) :])
     for name in ("p50", "p95"):
         enough = slow[f"{name}_us"] is not None
