@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from pathlib import Path
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,6 @@ from selection import LONG, is_chosen
 
 _LINES: pytest.StashKey[dict[tuple[str, str], Line]] = pytest.StashKey()
 _PACKAGES = ("scipy", "numba", "hmmlearn", "ripser", "torch")
-_GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -108,10 +107,7 @@ def measure(request: pytest.FixtureRequest, benchmark: Any) -> Measure:
 
 
 def _host() -> dict[str, Any]:
-    facts = host_facts()
-    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    governor = _GOVERNOR.read_text().strip() if _GOVERNOR.is_file() else "not readable"
-    return {**facts, **versions, "governor": governor}
+    return host_facts() | {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -132,6 +128,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if not any(found and "p50_us" in found for line in lines for found in line.results.values()):
         return
     terminalreporter.section("microseconds an item")
-    terminalreporter.line(", ".join(f"{name} {value}" for name, value in _host().items()))
+    facts = {name: "not readable" if value is None else value for name, value in _host().items()}
+    host = ", ".join(f"{name} {value}" for name, value in facts.items())
+    terminalreporter.line(textwrap.fill(host, width=120))
     for text in render(lines, has_cuda=_has_cuda()):
         terminalreporter.line(text)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from made_windows import mixed_windows
 from patchtst_har import Recognizer
+from patchtst_har.process_memory import mark, peak_rss_mb, reset_peak
 
 WINDOWS_A_DAY = 8640
 _START_NS = 1_700_000_000_000_000_000
@@ -30,14 +30,6 @@ def day_recording(hours: int = 24) -> tuple[pd.DataFrame, int]:
     return pd.DataFrame(samples, columns=["x", "y", "z"], index=stamps), n_samples // 1000
 
 
-def _memory_mb(name: str) -> float:
-    """Return a line of /proc/self/status; `resource` would count the parent's memory before exec."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) / 1024
-    raise OSError(f"/proc/self/status has no {name}")
-
-
 def main(folder: str) -> None:
     """Label a day with the model in a folder; print megabytes as JSON.
 
@@ -46,13 +38,14 @@ def main(folder: str) -> None:
     """
     recognizer = Recognizer.from_pretrained(folder)
     day, _ = day_recording()
-    before = _memory_mb("VmRSS")
-    # The peak so far is of making the recording: begin anew.
-    Path("/proc/self/clear_refs").write_text("5")
+    before_mb = mark().rss_kb / 1024
+    # The peak so far is of making the recording.
+    if not reset_peak():
+        raise OSError("this system does not count the peak of memory anew")
     recognizer.predict_recording(day)
     rows = {
-        "peak_mb": _memory_mb("VmHWM"),
-        "before_mb": before,
+        "peak_mb": peak_rss_mb(),
+        "before_mb": before_mb,
         "recording_mb": float(day.memory_usage().sum()) / 2**20,
     }
     print(json.dumps({name: round(value) for name, value in rows.items()}))

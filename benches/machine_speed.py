@@ -1,4 +1,4 @@
-"""How fast the machine is just now: a fixed piece of work that knows nothing of the package.
+"""How fast the machine is just now: a fixed piece of work without the package, whatever its version.
 
 Every benchmark is measured between two of these, so that stored runs can be compared although the machine,
 its clock or its other work differ.
