@@ -14,6 +14,7 @@ from measuring import instruction_sets
 from patchtst_har.config import ModelConfig
 from patchtst_har.models import PatchTSTClassifier, precompute_freqs_cis, rope_attention
 from patchtst_har.models.attention import use_attention_backend
+from patchtst_har.reproducibility import threads
 
 N_HEADS, HEAD_DIM = 2, 28
 LONG = pytest.mark.bench_long
@@ -28,10 +29,8 @@ BATCHES = [32, 256, *(pytest.param(batch, marks=LONG) for batch in (1, 1024))]
 
 @pytest.fixture(params=[1, pytest.param(2, marks=LONG)])
 def n_threads(request):
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
+    with threads(request.param):
+        yield request.param
 
 
 def attention_calls(batch, n_tokens, dropout_p, backward, device):
@@ -63,13 +62,9 @@ def test_attention(batch, n_tokens, backward, dropout_p, n_threads, device, meas
 @LONG
 @pytest.mark.parametrize("isa", instruction_sets(), indirect=True)
 def test_attention_per_instruction_set(isa, measure):
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with threads(1):
         fused, _ = attention_calls(32, 12, 0.0, True, torch.device("cpu"))
         measure(fused, [None], rounds=700)
-    finally:
-        torch.set_num_threads(before)
 
 
 def training_calls(batch, device):

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from day import WINDOWS_A_DAY, day_recording
 from made_windows import mixed_windows
 from measuring import percentiles_us
 from patchtst_har.config import TopologyConfig
+from patchtst_har.reproducibility import threads
 from prototype import Prototype
 from recognizers import expected_posteriors, reference_recognizer
 
@@ -28,10 +28,8 @@ POINTS_490 = TopologyConfig(max_points=490)
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with threads(1):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,7 @@ def test_batch_of_256_per_window(batch, measure, isa, n_threads):
 def test_numpy_one_window(windows, measure):
     for window in windows[:3]:
         check(window, numpy_statistics.statistical_features(window))
-    measure(numpy_statistics.statistical_features, windows, rounds=300)
+    measure(numpy_statistics.statistical_features, windows, rounds=700)
 
 
 @pytest.mark.bench_long

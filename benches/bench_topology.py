@@ -91,7 +91,7 @@ def test_persistence_of_a_window(windows, measure, engine, n_points):
 def test_persistence_of_a_hard_cloud(measure, kind, n_points):
     clouds = [cloud(kind, n_points, 3, seed) for seed in range(8)]
     compare("native", clouds[0])
-    measure(rips_persistence, clouds, rounds=60)
+    measure(rips_persistence, clouds, rounds=700)
 
 
 @pytest.mark.parametrize("n_points", SIZES_OF_HARD)
@@ -99,7 +99,7 @@ def test_persistence_of_many_long_boundaries(measure, n_points):
     # ripser needs minutes for the larger ones.
     compare("native", tripartite(100))
     points = tripartite(n_points)
-    measure(rips_persistence, [points] * 8, rounds=20)
+    measure(rips_persistence, [points] * 8, rounds=130)
 
 
 def prototype(window):
@@ -146,10 +146,10 @@ def test_batch_of_64_per_window(windows, measure, n_threads):
         return compute_topological_features_batch(some, n_threads=n_threads, out=out)
 
     np.testing.assert_array_equal(run(windows)[5], compute_topological_features(windows[5]))
-    measure(run, [windows], rounds=60, per_round=N_BATCH)
+    measure(run, [windows], rounds=130, per_round=N_BATCH)
 
 
 def test_simplified_batch_of_64_per_window(windows, measure):
     simplified = compute_simplified_topological_features(windows)
     np.testing.assert_allclose(simplified[:, 22], np.ptp(np.linalg.norm(windows, axis=2), axis=1), rtol=1e-5)
-    measure(compute_simplified_topological_features, [windows], rounds=60, per_round=N_BATCH)
+    measure(compute_simplified_topological_features, [windows], rounds=130, per_round=N_BATCH)
