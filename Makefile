@@ -8,7 +8,11 @@ SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(shell find csrc -name
 # A stored run is named after the commit.
 BENCH_RESULT ?= benches/results/$(shell git describe --always --dirty 2>/dev/null || echo here).json
 
-.PHONY: demo test install lint types tidy sanitize format bench bench-check bench-compare wheel-check clean
+# Configure builds of their own: the one that pip made refers to an environment that is gone.
+CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DSKBUILD_PROJECT_VERSION=0.0.0
+CONFIGURE_KERNELS = $(CONFIGURE) -DPATCHTST_HAR_BINDINGS=OFF
+
+.PHONY: demo test install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare wheel-check clean
 
 demo: install
 	$(BIN)/patchtst-har demo --overwrite
@@ -34,10 +38,8 @@ lint: install
 types: install
 	$(BIN)/mypy
 
-# Configures a build of its own: the one that pip made refers to an environment that is gone.
 tidy: install
-	$(BIN)/cmake -S . -B build/tidy -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
-	  -DSKBUILD_PROJECT_VERSION=0.0.0 -DPython_EXECUTABLE=$(abspath $(BIN))/python \
+	$(CONFIGURE) -B build/tidy -DPython_EXECUTABLE=$(abspath $(BIN))/python \
 	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) > /dev/null
 	$(BIN)/clang-tidy --quiet -p build/tidy $(shell find csrc -name '*.cpp')
 
@@ -45,11 +47,8 @@ tidy: install
 # then in several threads at once.
 sanitize: install
 	for sanitizers in address,undefined thread; do \
-	  $(BIN)/cmake -S . -B build/sanitize/$$sanitizers -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
-	    -DSKBUILD_PROJECT_VERSION=0.0.0 -DPython_EXECUTABLE=$(abspath $(BIN))/python \
-	    -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) \
-	    -DPATCHTST_HAR_SANITIZE=$$sanitizers > /dev/null && \
-	  $(BIN)/cmake --build build/sanitize/$$sanitizers --target size_sweep cloud_sweep model_sweep stream_sweep topology_sweep || exit 1; \
+	  $(CONFIGURE_KERNELS) -B build/sanitize/$$sanitizers -DPATCHTST_HAR_SANITIZE=$$sanitizers > /dev/null && \
+	  $(BIN)/cmake --build build/sanitize/$$sanitizers --target sweeps || exit 1; \
 	done
 	build/sanitize/address,undefined/size_sweep
 	build/sanitize/address,undefined/cloud_sweep
@@ -58,6 +57,32 @@ sanitize: install
 	build/sanitize/address,undefined/stream_sweep
 	build/sanitize/thread/cloud_sweep threads
 	build/sanitize/thread/topology_sweep
+
+# Instructions of every stage of the statistics, of 1000 windows (needs valgrind, which knows no AVX-512).
+ISA ?= avx2
+KIND ?= walking
+profile: install
+	$(CONFIGURE_KERNELS) -B build/profile -DCMAKE_BUILD_TYPE=Release > /dev/null
+	$(BIN)/cmake --build build/profile --target size_sweep
+	valgrind --tool=callgrind --callgrind-out-file=build/profile/callgrind.out \
+	  build/profile/size_sweep profile $(ISA) $(KIND)
+	callgrind_annotate --inclusive=yes --threshold=100 build/profile/callgrind.out | grep -F 'statistics::(anonymous' \
+	  | sed -E -e 's/\(anonymous namespace\)::|patchtst_har::statistics::|\?\?\?:(void )?//g' -e 's/([a-z_0-9>])\(.*/\1/'
+
+# The kernels on 64-bit ARM, under emulation (for correctness, not for timing): their sweeps, then their results
+# beside those of this machine.
+arm64-check: install
+	@for tool in aarch64-linux-gnu-g++ qemu-aarch64; do \
+	  command -v $$tool > /dev/null || { echo "$$tool is missing; Debian and Ubuntu have it in g++-aarch64-linux-gnu and qemu-user" >&2; exit 1; }; \
+	done
+	$(CONFIGURE_KERNELS) -B build/native -DCMAKE_BUILD_TYPE=Release > /dev/null
+	$(CONFIGURE_KERNELS) -B build/arm64 -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLCHAIN_FILE=$(abspath cmake/aarch64-linux-gnu.cmake) \
+	  -DPATCHTST_HAR_VALUES=$(abspath build/native/values.txt) > /dev/null
+	$(BIN)/cmake --build build/native --target value_sweep
+	$(BIN)/cmake --build build/arm64 --target sweeps
+	build/native/value_sweep > build/native/values.txt
+	$(BIN)/ctest --test-dir build/arm64 --output-on-failure
+	$(BIN)/ctest --test-dir build/arm64 --verbose --tests-regex values_of_another_machine
 
 format: install
 	$(BIN)/ruff check --fix

@@ -111,7 +111,9 @@ def read_run(path: Path) -> Run:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        found = {row["fullname"]: _measured(row) for row in document["benchmarks"]}
+        # Those without have compared several ways with each other.
+        rows = [row for row in document["benchmarks"] if "machine_speed_us" in row["extra_info"]]
+        found = {row["fullname"]: _measured(row) for row in rows}
         return Run(found, document["machine_info"]["host"])
     except OSError as error:
         raise ComparisonError(f"{path}: {error.strerror}") from error

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import textwrap
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
+from in_turn import Contestant, summary, times_in_turn
 from made_windows import KINDS, windows_of
 from measuring import Measure
 from patchtst_har import _core
@@ -17,6 +19,7 @@ from results_table import Line, render
 from selection import LONG, is_chosen
 
 _LINES: pytest.StashKey[dict[tuple[str, str], Line]] = pytest.StashKey()
+_COMPARED: pytest.StashKey[dict[str, dict[str, dict[str, float]]]] = pytest.StashKey()
 _PACKAGES = ("scipy", "numba", "hmmlearn", "ripser", "torch")
 
 
@@ -34,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--rounds-factor must be positive")
     # Its table has means; ours has percentiles. --benchmark-verbose brings it back.
     config.option.benchmark_quiet = True
-    config.stash[_LINES] = {}
+    config.stash[_LINES], config.stash[_COMPARED] = {}, {}
 
 
 @pytest.hookimpl(trylast=True)
@@ -51,7 +54,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in set(long)]
     for item in items:
-        _line(item).results.setdefault(_device(item), None)
+        if "measure" in getattr(item, "fixturenames", ()):
+            _line(item).results.setdefault(_device(item), None)
 
 
 def _device(item: pytest.Item) -> str:
@@ -106,6 +110,27 @@ def measure(request: pytest.FixtureRequest, benchmark: Any) -> Measure:
     return measure
 
 
+@pytest.fixture
+def compare(request: pytest.FixtureRequest, benchmark: Any) -> Callable[..., None]:
+    """Return ``compare(contestants, rounds)``, which calls them in turn, in one process.
+
+    p50 and p95 of each, and how many times the first one's they are, go to `extra_info`: by the clock and in
+    processor time of the thread.
+    """
+
+    def run(contestants: Sequence[Contestant], rounds: int) -> None:
+        times_in_turn(contestants, 1)
+        given = (contestants, Measure(benchmark, request.config.option.rounds_factor).rounds(rounds))
+        taken = benchmark.pedantic(times_in_turn, args=given, rounds=1, iterations=1)
+        if benchmark.disabled:
+            return
+        rows = summary(contestants, taken)
+        benchmark.extra_info.update(rows)
+        request.config.stash[_COMPARED][benchmark.name] = rows
+
+    return run
+
+
 def _host() -> dict[str, Any]:
     return host_facts() | {name: importlib.metadata.version(name) for name in _PACKAGES}
 
@@ -123,13 +148,18 @@ def _has_cuda() -> bool:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the percentiles of every benchmark."""
+    """Print the percentiles of every benchmark, and the comparisons."""
     lines = config.stash[_LINES].values()
-    if not any(found and "p50_us" in found for line in lines for found in line.results.values()):
-        return
-    terminalreporter.section("microseconds an item")
-    facts = {name: "not readable" if value is None else value for name, value in _host().items()}
-    host = ", ".join(f"{name} {value}" for name, value in facts.items())
-    terminalreporter.line(textwrap.fill(host, width=120))
-    for text in render(lines, has_cuda=_has_cuda()):
-        terminalreporter.line(text)
+    if any(found and "p50_us" in found for line in lines for found in line.results.values()):
+        terminalreporter.section("microseconds an item")
+        facts = {name: "not readable" if value is None else value for name, value in _host().items()}
+        host = ", ".join(f"{name} {value}" for name, value in facts.items())
+        terminalreporter.line(textwrap.fill(host, width=120))
+        for text in render(lines, has_cuda=_has_cuda()):
+            terminalreporter.line(text)
+    for name, rows in config.stash[_COMPARED].items():
+        width = max(map(len, rows))
+        terminalreporter.section(f"{name}, in turn: microseconds an item and times the first")
+        terminalreporter.line(" " * width + "".join(f"{key:>21}" for key in next(iter(rows.values()))))
+        for contestant, row in rows.items():
+            terminalreporter.line(f"{contestant:<{width}}" + "".join(f"{one:>21.2f}" for one in row.values()))

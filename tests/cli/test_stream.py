@@ -127,6 +127,31 @@ def test_lines_on_standard_input(cli, model, piped):
     assert keys(out) == decisions
 
 
+def test_lines_take_little_memory(model):
+    """Below the 128 MB of a small target: tables, compilers and torch are not loaded."""
+    code = """
+import sys
+from pathlib import Path
+from patchtst_har.cli import main
+sys.argv = ["patchtst-har", "stream", *sys.argv[1:]]
+try:
+    main()
+finally:
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    imported = {"torch", "numba", "pandas", "pyarrow", "scipy", "sklearn"} & set(sys.modules)
+    print(int(status["VmHWM"].split()[0]), *sorted(imported), file=sys.stderr)
+"""
+    samples, stamps = make_samples(9.0)
+    command = [sys.executable, "-W", "error", "-c", code, model, "--json", "--time-unit", "ns"]
+    result = subprocess.run(
+        command, input=lines_of(samples, stamps), capture_output=True, text=True, check=True
+    )
+    assert documents(result.stdout)
+    peak_kb, *imported = result.stderr.splitlines()[-1].split()
+    assert imported == []
+    assert int(peak_kb) < 128_000
+
+
 def test_iso_stamps_zones_and_units(cli, model, piped):
     samples, stamps, decisions = expected()
     rows = zip(np.datetime_as_string(stamps.astype("datetime64[ns]"), unit="us"), samples * 1000, strict=True)
