@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from patchtst_har.cli import main
 from patchtst_har.data import write_recording
 from streams import make_samples, recording_of, small_recognizer
 
@@ -27,19 +26,9 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture
-def cli(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["patchtst-har", "stream", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "120")
-        status = 0
-        try:
-            main()
-        except SystemExit as stop:
-            status = stop.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
+def cli(cli):
+    """Run `patchtst-har stream`."""
+    return lambda *arguments: cli("stream", *arguments)
 
 
 @pytest.fixture
