@@ -5,11 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(shell find csrc -name '*.cpp' -o -name '*.hpp')
 
+# A stored run is named after the commit.
+BENCH_RESULT ?= benches/results/$(shell git describe --always --dirty 2>/dev/null || echo here).json
+
 # Configure builds of their own: the one that pip made refers to an environment that is gone.
 CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DSKBUILD_PROJECT_VERSION=0.0.0
 CONFIGURE_KERNELS = $(CONFIGURE) -DPATCHTST_HAR_BINDINGS=OFF
 
-.PHONY: demo test install lint types tidy sanitize profile arm64-check format bench wheel-check clean
+.PHONY: demo test install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare wheel-check clean
 
 demo: install
 	$(BIN)/patchtst-har demo --overwrite
@@ -86,8 +89,19 @@ format: install
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i $(shell find csrc -name '*.cpp' -o -name '*.hpp')
 
+# ARGS goes to pytest: `make bench ARGS='-k stream'`, `ARGS=--long`.
 bench: install
-	$(BIN)/python -m pytest benches --benchmark-only
+	mkdir -p $(dir $(BENCH_RESULT))
+	$(BIN)/python -m pytest benches --benchmark-only --benchmark-json=$(BENCH_RESULT) $(ARGS)
+
+# Every benchmark works and checks its result; what it takes is not looked at.
+bench-check: install
+	$(BIN)/python -m pytest benches --benchmark-only --rounds-factor=0.01 -q
+
+# BASE is a stored run or a git revision; ARGS goes to benches/compare.py: `ARGS='--fail -- -k stream'`.
+bench-compare: install
+	$(if $(BASE),,$(error BASE=... must name a stored run or a git revision))
+	$(BIN)/python benches/compare.py $(BASE) $(ARGS)
 
 # Builds a wheel, installs it in an environment of its own and uses it from another folder.
 wheel-check: install

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from architectures import randomise
+from measuring import instruction_sets, percentiles_us
 from patchtst_har import _core
 from patchtst_har.config import ModelConfig
 from patchtst_har.evaluation.complexity import expected_complexity
@@ -80,7 +81,7 @@ def compare(batches, measure, benchmark):
     return run
 
 
-@pytest.mark.parametrize("isa", _core.available_isas())
+@pytest.mark.parametrize("isa", instruction_sets())
 def test_native(compare, model, isa):
     active = _core.active_isa()
     _core.select_isa(isa)
@@ -93,6 +94,7 @@ def test_eager(compare, model):
     compare(torch.inference_mode()(lambda inputs: model(*map(torch.from_numpy, inputs))))
 
 
+@pytest.mark.bench_long
 def test_compiled(batches, compare, model):
     with warnings.catch_warnings():
         # torch's compiler imports parts of torch that announce their own removal.
@@ -162,10 +164,10 @@ def test_device(batches, model, measure, benchmark, device, attention):
     with use_attention_backend(attention), torch.inference_mode(), full_precision():
         np.testing.assert_allclose(classify(inputs[0]).cpu().numpy(), expected, rtol=0, atol=1e-4)
         measure(classify, inputs, rounds=N_ROUNDS[n], per_round=n)
-    for percentile in (50, 95, 99):
-        # Without the check and the warm-up, which come first.
-        of_calls = np.percentile(device_ms[-N_ROUNDS[n] :], percentile)
-        benchmark.extra_info[f"device_p{percentile}_us"] = round(float(of_calls) * 1e3 / n, 2)
+    # Without the check and the warm-up, which come first.
+    seconds = [ms / 1e3 for ms in device_ms[-measure.rounds(N_ROUNDS[n]) :]]
+    of_device = {f"device_{name}": value for name, value in percentiles_us(seconds, n).items()}
+    benchmark.extra_info.update(of_device)
 
 
 @contextmanager

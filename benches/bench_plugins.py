@@ -55,9 +55,10 @@ def test_plugin_of_one_window(windows, measure, name):
         return compute_plugin_features(window, [name], SAMPLE_RATE_HZ)
 
     check(windows[:3], name, np.stack([run(window) for window in windows[:3]]))
-    measure(run, windows, rounds=300)
+    measure(run, windows, rounds=700)
 
 
+@pytest.mark.bench_long
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("name", EXPECTED)
 def test_plugin_of_a_batch_per_window(windows, measure, name, n_threads):

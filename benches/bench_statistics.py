@@ -13,10 +13,9 @@ import pytest
 
 import numpy_plain
 import numpy_statistics
-import patchtst_har
 import reference
 from in_turn import Contestant
-from patchtst_har import _core
+from measuring import instruction_sets
 from patchtst_har.features import (
     STATISTICAL_FEATURE_NAMES,
     compute_statistical_features,
@@ -24,7 +23,6 @@ from patchtst_har.features import (
 )
 
 N_BATCH = 256
-ISAS = patchtst_har.cpu_info()["available"]
 
 
 def check(window, features):
@@ -33,27 +31,20 @@ def check(window, features):
     )
 
 
-@pytest.fixture(params=ISAS)
-def isa(request):
-    """Use one instruction set after the other; afterwards the active one again."""
-    active = _core.active_isa()
-    _core.select_isa(request.param)
-    yield request.param
-    _core.select_isa(active)
-
-
 @pytest.fixture
 def batch(windows):
     """Return (256, 1000, 3) windows."""
     return np.concatenate([windows] * (N_BATCH // len(windows)))
 
 
+@pytest.mark.parametrize("isa", instruction_sets(), indirect=True)
 def test_one_window(windows, measure, isa):
     for window in windows[:3]:
         check(window, compute_statistical_features(window))
     measure(compute_statistical_features, windows, rounds=3000)
 
 
+@pytest.mark.parametrize("isa", instruction_sets(), indirect=True)
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_batch_of_256_per_window(batch, measure, isa, n_threads):
     if n_threads > (os.cpu_count() or 1):
@@ -64,7 +55,7 @@ def test_batch_of_256_per_window(batch, measure, isa, n_threads):
         return compute_statistical_features_batch(windows, n_threads=n_threads, out=out)
 
     check(batch[5], run(batch)[5])
-    measure(run, [batch], rounds=60, per_round=N_BATCH)
+    measure(run, [batch], rounds=130, per_round=N_BATCH)
 
 
 NUMPY = {"numpy": numpy_statistics, "plain numpy": numpy_plain}
@@ -74,7 +65,7 @@ NUMPY = {"numpy": numpy_statistics, "plain numpy": numpy_plain}
 def test_numpy_one_window(windows, measure, name):
     for window in windows[:3]:
         check(window, NUMPY[name].statistical_features(window))
-    measure(NUMPY[name].statistical_features, windows, rounds=300)
+    measure(NUMPY[name].statistical_features, windows, rounds=700)
 
 
 @pytest.mark.parametrize("ours", ["one window", "batch of 256"])
@@ -92,6 +83,7 @@ def test_ratios_to_numpy(windows, batch, compare, ours):
     compare(contestants, rounds=60)
 
 
+@pytest.mark.bench_long
 def test_reference_one_window(windows, measure):
     measure(reference.statistical_features, windows, rounds=40)
 
@@ -123,6 +115,7 @@ TSFEL_OF_MAGNITUDE = {"Mean": 24, "Standard deviation": 25, "Median absolute dev
 TSFEL_OF_MAGNITUDE |= {"Kurtosis": 37}
 
 
+@pytest.mark.bench_long
 def test_tsfel_equivalents_one_window(windows, measure):
     """Ten features that TSFEL defines alike, of four channels each: TSFEL takes no choice by channel."""
     tsfel = installed("tsfel")
@@ -147,6 +140,7 @@ def test_tsfel_equivalents_one_window(windows, measure):
     measure(run, windows, rounds=30)
 
 
+@pytest.mark.bench_long
 def test_tsfel_statistical_domain_one_window(windows, measure):
     tsfel = installed("tsfel")
     domain = tsfel.get_features_by_domain("statistical")
@@ -162,6 +156,7 @@ def test_tsfel_statistical_domain_one_window(windows, measure):
     measure(run, windows, rounds=20)
 
 
+@pytest.mark.bench_long
 def test_scikit_digital_health_equivalents_one_window(windows, measure):
     """Ten features; it defines autocorrelation and spectrum otherwise: the last four are not compared."""
     features = installed("skdh.features")

@@ -1,7 +1,9 @@
-"""Shared by the benchmarks: realistic windows, and percentiles of every single round."""
+"""Shared by the benchmarks: windows, devices, the fixture that measures, and the table at the end."""
 
 from __future__ import annotations
 
+import importlib.metadata
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,69 +11,107 @@ import numpy as np
 import pytest
 
 from in_turn import Contestant, summary, times_in_turn
+from made_windows import KINDS, windows_of
+from measuring import Measure
+from patchtst_har import _core
+from patchtst_har.host import host_facts
+from results_table import Line, render
+from selection import LONG, is_chosen
 
-WINDOW_SAMPLES = 1000
-SAMPLE_RATE_HZ = 100.0
-PERCENTILES = (50, 95, 99)
-
-_measured: list[tuple[str, dict[str, float]]] = []
-_compared: list[tuple[str, dict[str, dict[str, float]]]] = []
-
-
-def _walking(rng: np.random.Generator, time_s: np.ndarray) -> np.ndarray:
-    step_hz = rng.uniform(1.5, 2.3)
-    phase = 2 * np.pi * step_hz * time_s + rng.uniform(0, 2 * np.pi)
-    arm = np.sin(phase / 2)[:, np.newaxis] * [0.25, 0.15, 0.05]
-    heel = np.exp(4 * (np.cos(phase) - 1))[:, np.newaxis] * [0.5, 0.1, 0.3]
-    return np.array([-0.8, 0.3, 0.5]) + arm + heel + rng.normal(0, 0.05, (len(time_s), 3))
+_LINES: pytest.StashKey[dict[tuple[str, str], Line]] = pytest.StashKey()
+_COMPARED: pytest.StashKey[dict[str, dict[str, dict[str, float]]]] = pytest.StashKey()
+_PACKAGES = ("scipy", "numba", "hmmlearn", "ripser", "torch")
 
 
-def _still(rng: np.random.Generator, time_s: np.ndarray) -> np.ndarray:
-    """Rest as a device with steps of 1/64 g records it: few values, long plateaus."""
-    signal = np.array([0.1, 0.2, 0.97]) + rng.normal(0, 0.006, (len(time_s), 3))
-    return np.round(signal * 64) / 64
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("benches")
+    group.addoption("--long", action="store_true", help="run the benchmarks marked bench_long, too")
+    group.addoption(
+        "--rounds-factor", type=float, default=1.0, help="multiplies the rounds of every benchmark"
+    )
 
 
-def _noise(rng: np.random.Generator, time_s: np.ndarray) -> np.ndarray:
-    return np.array([0.3, 0.5, 0.8]) + rng.normal(0, 0.3, (len(time_s), 3))
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.rounds_factor <= 0:
+        raise pytest.UsageError("--rounds-factor must be positive")
+    # Its table has means; ours has percentiles. --benchmark-verbose brings it back.
+    config.option.benchmark_quiet = True
+    config.stash[_LINES], config.stash[_COMPARED] = {}, {}
 
 
-@pytest.fixture(params=["walking", "still", "noise"])
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the long benchmarks unless they are wanted; note which lines the table will have."""
+    option = config.option
+    long = [
+        item
+        for item in items
+        if item.get_closest_marker(LONG)
+        and not is_chosen(item.nodeid, config.args, option.markexpr, long=option.long)
+    ]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in set(long)]
+    for item in items:
+        if "measure" in getattr(item, "fixturenames", ()):
+            _line(item).results.setdefault(_device(item), None)
+
+
+def _device(item: pytest.Item) -> str:
+    callspec = getattr(item, "callspec", None)
+    device: str = callspec.params.get("device", "cpu") if callspec else "cpu"
+    return device
+
+
+def _line(item: pytest.Item) -> Line:
+    """Return the line of a benchmark: the same for its CPU and its CUDA variant."""
+    part = item.path.stem.removeprefix("bench_").replace("_", " ")
+    name = item.name.removeprefix("test_")
+    if getattr(item, "callspec", None) and "device" in item.callspec.params:
+        base, _, ids = name.partition("[")
+        others = [one for one in ids.removesuffix("]").split("-") if one != _device(item)]
+        name = f"{base}[{'-'.join(others)}]" if others else base
+    lines = item.config.stash[_LINES]
+    return lines.setdefault((part, name), Line(part, name))
+
+
+@pytest.fixture(params=KINDS)
 def windows(request: pytest.FixtureRequest) -> np.ndarray:
     """Return (64, 1000, 3) float32 windows of one kind, the same in every run."""
-    make = {"walking": _walking, "still": _still, "noise": _noise}[request.param]
-    rng = np.random.default_rng(0)
-    time_s = np.arange(WINDOW_SAMPLES) / SAMPLE_RATE_HZ
-    return np.stack([make(rng, time_s) for _ in range(64)]).astype(np.float32)
+    return windows_of(request.param)
 
 
 @pytest.fixture
-def measure(benchmark: Any) -> Callable[..., None]:
-    """Return ``measure(function, inputs, rounds, per_round=1)``.
+def isa(request: pytest.FixtureRequest) -> Any:
+    """Use the instruction set of the parameter; afterwards the active one again."""
+    active = _core.active_isa()
+    _core.select_isa(request.param)
+    yield request.param
+    _core.select_isa(active)
 
-    Every round is one call, with the inputs in turn; p50, p95 and p99 in microseconds (divided by
-    `per_round` items) go to `extra_info`.
-    """
 
-    def run(function: Callable[[Any], Any], inputs: Any, rounds: int, per_round: int = 1) -> None:
-        position = iter(range(10**9))
+@pytest.fixture(params=["cpu", "cuda"])
+def device(request: pytest.FixtureRequest) -> Any:
+    """Return the device as torch knows it; skip what has none."""
+    import torch
 
-        def setup() -> tuple[tuple[Any], dict[str, Any]]:
-            return (inputs[next(position) % len(inputs)],), {}
-
-        benchmark.pedantic(function, setup=setup, iterations=1, rounds=rounds, warmup_rounds=min(rounds, 5))
-        if benchmark.disabled:
-            return
-        for percentile in PERCENTILES:
-            seconds = float(np.percentile(benchmark.stats.stats.data, percentile))
-            benchmark.extra_info[f"p{percentile}_us"] = round(seconds * 1e6 / per_round, 2)
-        _measured.append((benchmark.name, dict(benchmark.extra_info)))
-
-    return run
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("CUDA: no device")
+    return torch.device(request.param)
 
 
 @pytest.fixture
-def compare(benchmark: Any) -> Callable[..., None]:
+def measure(request: pytest.FixtureRequest, benchmark: Any) -> Measure:
+    """Return the `Measure` of this benchmark."""
+    measure = Measure(benchmark, request.config.option.rounds_factor, _device(request.node))
+    # Filled while the benchmark runs.
+    _line(request.node).results[_device(request.node)] = benchmark.extra_info
+    return measure
+
+
+@pytest.fixture
+def compare(request: pytest.FixtureRequest, benchmark: Any) -> Callable[..., None]:
     """Return ``compare(contestants, rounds)``, which calls them in turn, in one process.
 
     p50 and p95 of each, and how many times the first one's they are, go to `extra_info`: by the clock and in
@@ -80,26 +120,44 @@ def compare(benchmark: Any) -> Callable[..., None]:
 
     def run(contestants: Sequence[Contestant], rounds: int) -> None:
         times_in_turn(contestants, 1)
-        taken = benchmark.pedantic(times_in_turn, args=(contestants, rounds), rounds=1, iterations=1)
+        given = (contestants, Measure(benchmark, request.config.option.rounds_factor).rounds(rounds))
+        taken = benchmark.pedantic(times_in_turn, args=given, rounds=1, iterations=1)
         if benchmark.disabled:
             return
         rows = summary(contestants, taken)
         benchmark.extra_info.update(rows)
-        _compared.append((benchmark.name, rows))
+        request.config.stash[_COMPARED][benchmark.name] = rows
 
     return run
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the percentiles of every benchmark, in microseconds an item, and the comparisons."""
-    if _measured:
-        width = max(len(name) for name, _ in _measured)
+def _host() -> dict[str, Any]:
+    return host_facts() | {name: importlib.metadata.version(name) for name in _PACKAGES}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
+    machine_info["host"] = _host()
+    machine_info["rounds_factor"] = config.option.rounds_factor
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the percentiles of every benchmark, and the comparisons."""
+    lines = config.stash[_LINES].values()
+    if any(found and "p50_us" in found for line in lines for found in line.results.values()):
         terminalreporter.section("microseconds an item")
-        terminalreporter.line(" " * width + "".join(f"{f'p{percentile}':>12}" for percentile in PERCENTILES))
-        for name, info in _measured:
-            columns = "".join(f"{info[f'p{percentile}_us']:>12.2f}" for percentile in PERCENTILES)
-            terminalreporter.line(f"{name:<{width}}{columns}")
-    for name, rows in _compared:
+        facts = {name: "not readable" if value is None else value for name, value in _host().items()}
+        host = ", ".join(f"{name} {value}" for name, value in facts.items())
+        terminalreporter.line(textwrap.fill(host, width=120))
+        for text in render(lines, has_cuda=_has_cuda()):
+            terminalreporter.line(text)
+    for name, rows in config.stash[_COMPARED].items():
         width = max(map(len, rows))
         terminalreporter.section(f"{name}, in turn: microseconds an item and times the first")
         terminalreporter.line(" " * width + "".join(f"{key:>21}" for key in next(iter(rows.values()))))

@@ -78,7 +78,7 @@ def measure(
             limits["cpu"] = limit_cpu(share)
             stack.callback(limits["cpu"].close)
         process = stack.enter_context(
-            subprocess.Popen(  # noqa: S603
+            subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
             )
         )
