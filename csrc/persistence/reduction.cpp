@@ -10,9 +10,6 @@ namespace patchtst_har::persistence {
 
 namespace {
 
-// In place of its ends: what became of an edge with an empty lune.
-constexpr std::uint32_t kJoins = 0xFFFFFFFF;
-constexpr std::uint32_t kOpens = 0x80000000;  // and the number of the cycle
 constexpr std::uint32_t kNoColumn = 0xFFFFFFFF;
 
 void mark(Edge& edge, std::uint32_t fate) {
@@ -94,7 +91,7 @@ void Reduction::reduce(Edge edge) {
     while (pop_youngest(rank)) {
         const Edge popped = memory_.edges[rank];
         const auto ends = static_cast<std::uint32_t>(popped);
-        if (ends < kOpens) {
+        if (has_ends(popped)) {
             add_boundary(popped);
         } else if (ends != kJoins && start != 0) {
             append(rank);

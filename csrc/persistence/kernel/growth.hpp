@@ -109,14 +109,14 @@ PATCHTST_HAR_INLINE void join(Word* rows, std::size_t n_words, std::uint32_t a, 
 }
 
 // Vertices not much further from both ends than half the edge lie about its middle: as a hub, they see most
-// of the lune. 5/8 did best among 0.55 to 0.8. Brought up to date now and then: any vertex of the lune will
-// do.
+// of the lune. 5/8 did best among 0.55 to 0.8. Brought up to date now and then, and without the few edges that
+// the reduction has marked meanwhile: any vertex of the lune will do.
 PATCHTST_HAR_INLINE void follow(Growth& growth, std::size_t n_words, float length) {
     constexpr float kNear = 0.625F;
     const float limit = kNear * length;
     while (length_of(growth.edges[growth.next_near]) < limit) {
         const Edge edge = growth.edges[growth.next_near++];
-        join(growth.near, n_words, first_end(edge), second_end(edge));
+        if (has_ends(edge)) join(growth.near, n_words, first_end(edge), second_end(edge));
     }
 }
 
