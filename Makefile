@@ -5,7 +5,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(shell find csrc -name '*.cpp' -o -name '*.hpp')
 
-.PHONY: demo test install lint types tidy sanitize format bench wheel-check clean
+# Configures a build of its own: the one that pip made refers to an environment that is gone.
+CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+  -DSKBUILD_PROJECT_VERSION=0.0.0 -DPython_EXECUTABLE=$(abspath $(BIN))/python \
+  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir)
+
+.PHONY: demo test install lint types tidy sanitize profile format bench wheel-check clean
 
 demo: install
 	$(BIN)/patchtst-har demo --overwrite
@@ -31,21 +36,15 @@ lint: install
 types: install
 	$(BIN)/mypy
 
-# Configures a build of its own: the one that pip made refers to an environment that is gone.
 tidy: install
-	$(BIN)/cmake -S . -B build/tidy -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
-	  -DSKBUILD_PROJECT_VERSION=0.0.0 -DPython_EXECUTABLE=$(abspath $(BIN))/python \
-	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) > /dev/null
+	$(CONFIGURE) -B build/tidy > /dev/null
 	$(BIN)/clang-tidy --quiet -p build/tidy $(shell find csrc -name '*.cpp')
 
 # The kernels over a sweep of sizes and kinds of signals, in every instruction set, under the sanitizers;
 # then in several threads at once.
 sanitize: install
 	for sanitizers in address,undefined thread; do \
-	  $(BIN)/cmake -S . -B build/sanitize/$$sanitizers -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
-	    -DSKBUILD_PROJECT_VERSION=0.0.0 -DPython_EXECUTABLE=$(abspath $(BIN))/python \
-	    -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) \
-	    -DPATCHTST_HAR_SANITIZE=$$sanitizers > /dev/null && \
+	  $(CONFIGURE) -B build/sanitize/$$sanitizers -DPATCHTST_HAR_SANITIZE=$$sanitizers > /dev/null && \
 	  $(BIN)/cmake --build build/sanitize/$$sanitizers --target size_sweep cloud_sweep model_sweep stream_sweep topology_sweep || exit 1; \
 	done
 	build/sanitize/address,undefined/size_sweep
@@ -55,6 +54,17 @@ sanitize: install
 	build/sanitize/address,undefined/stream_sweep
 	build/sanitize/thread/cloud_sweep threads
 	build/sanitize/thread/topology_sweep
+
+# Instructions of every stage of the statistics, of 1000 windows (needs valgrind, which knows no AVX-512).
+ISA ?= avx2
+KIND ?= walking
+profile: install
+	$(CONFIGURE) -B build/profile -DCMAKE_BUILD_TYPE=Release > /dev/null
+	$(BIN)/cmake --build build/profile --target size_sweep
+	valgrind --tool=callgrind --callgrind-out-file=build/profile/callgrind.out \
+	  build/profile/size_sweep profile $(ISA) $(KIND)
+	callgrind_annotate --inclusive=yes --threshold=100 build/profile/callgrind.out | grep -F 'statistics::(anonymous' \
+	  | sed -E -e 's/\(anonymous namespace\)::|patchtst_har::statistics::|\?\?\?:(void )?//g' -e 's/([a-z_0-9>])\(.*/\1/'
 
 format: install
 	$(BIN)/ruff check --fix

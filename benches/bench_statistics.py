@@ -11,9 +11,11 @@ import os
 import numpy as np
 import pytest
 
+import numpy_plain
 import numpy_statistics
 import patchtst_har
 import reference
+from in_turn import Contestant
 from patchtst_har import _core
 from patchtst_har.features import (
     STATISTICAL_FEATURE_NAMES,
@@ -65,10 +67,29 @@ def test_batch_of_256_per_window(batch, measure, isa, n_threads):
     measure(run, [batch], rounds=60, per_round=N_BATCH)
 
 
-def test_numpy_one_window(windows, measure):
+NUMPY = {"numpy": numpy_statistics, "plain numpy": numpy_plain}
+
+
+@pytest.mark.parametrize("name", NUMPY)
+def test_numpy_one_window(windows, measure, name):
     for window in windows[:3]:
-        check(window, numpy_statistics.statistical_features(window))
-    measure(numpy_statistics.statistical_features, windows, rounds=300)
+        check(window, NUMPY[name].statistical_features(window))
+    measure(NUMPY[name].statistical_features, windows, rounds=300)
+
+
+@pytest.mark.parametrize("ours", ["one window", "batch of 256"])
+def test_ratios_to_numpy(windows, batch, compare, ours):
+    """One thread, in turn with numpy's versions, window by window."""
+    contestants = [
+        Contestant(ours, compute_statistical_features, windows, 64)
+        if ours == "one window"
+        else Contestant(ours, compute_statistical_features_batch, [batch], 4, N_BATCH),
+        *(Contestant(name, module.statistical_features, windows, 16) for name, module in NUMPY.items()),
+    ]
+    for one in contestants:
+        result = one.function(one.inputs[0])
+        check(windows[0], result[0] if one.n_items > 1 else result)
+    compare(contestants, rounds=60)
 
 
 def test_reference_one_window(windows, measure):

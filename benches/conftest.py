@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+
+from in_turn import Contestant, summary, times_in_turn
 
 WINDOW_SAMPLES = 1000
 SAMPLE_RATE_HZ = 100.0
 PERCENTILES = (50, 95, 99)
 
 _measured: list[tuple[str, dict[str, float]]] = []
+_compared: list[tuple[str, dict[str, dict[str, float]]]] = []
 
 
 def _walking(rng: np.random.Generator, time_s: np.ndarray) -> np.ndarray:
@@ -67,13 +70,38 @@ def measure(benchmark: Any) -> Callable[..., None]:
     return run
 
 
+@pytest.fixture
+def compare(benchmark: Any) -> Callable[..., None]:
+    """Return ``compare(contestants, rounds)``, which calls them in turn, in one process.
+
+    p50 and p95 of each, and how many times the first one's they are, go to `extra_info`: by the clock and in
+    processor time of the thread.
+    """
+
+    def run(contestants: Sequence[Contestant], rounds: int) -> None:
+        times_in_turn(contestants, 1)
+        taken = benchmark.pedantic(times_in_turn, args=(contestants, rounds), rounds=1, iterations=1)
+        if benchmark.disabled:
+            return
+        rows = summary(contestants, taken)
+        benchmark.extra_info.update(rows)
+        _compared.append((benchmark.name, rows))
+
+    return run
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the percentiles of every benchmark, in microseconds an item."""
-    if not _measured:
-        return
-    width = max(len(name) for name, _ in _measured)
-    terminalreporter.section("microseconds an item")
-    terminalreporter.line(" " * width + "".join(f"{f'p{percentile}':>12}" for percentile in PERCENTILES))
-    for name, info in _measured:
-        columns = "".join(f"{info[f'p{percentile}_us']:>12.2f}" for percentile in PERCENTILES)
-        terminalreporter.line(f"{name:<{width}}{columns}")
+    """Print the percentiles of every benchmark, in microseconds an item, and the comparisons."""
+    if _measured:
+        width = max(len(name) for name, _ in _measured)
+        terminalreporter.section("microseconds an item")
+        terminalreporter.line(" " * width + "".join(f"{f'p{percentile}':>12}" for percentile in PERCENTILES))
+        for name, info in _measured:
+            columns = "".join(f"{info[f'p{percentile}_us']:>12.2f}" for percentile in PERCENTILES)
+            terminalreporter.line(f"{name:<{width}}{columns}")
+    for name, rows in _compared:
+        width = max(map(len, rows))
+        terminalreporter.section(f"{name}, in turn: microseconds an item and times the first")
+        terminalreporter.line(" " * width + "".join(f"{key:>21}" for key in next(iter(rows.values()))))
+        for contestant, row in rows.items():
+            terminalreporter.line(f"{contestant:<{width}}" + "".join(f"{one:>21.2f}" for one in row.values()))

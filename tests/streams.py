@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from patchtst_har import Recognizer
-from patchtst_har.config import DataConfig, ExperimentConfig, ModelConfig, SmoothingConfig
+from patchtst_har.config import DataConfig, ExperimentConfig, FeatureConfig, ModelConfig, SmoothingConfig
 from patchtst_har.data.windows import cut_windows
 from patchtst_har.inference import NativeClassifier
 from patchtst_har.smoothing import HMMSmoother, sequence_ids
@@ -24,7 +24,9 @@ def random_smoother(n_classes: int = 3, hop_s: float = 2.0, seed: int = 0) -> HM
     return HMMSmoother.from_parameters(rows[-1], stay, emissions, n_classes=n_classes, hop_s=hop_s)
 
 
-def small_recognizer(hop_size: int = WINDOW, *, max_gap_s: float = 1.0, **model) -> Recognizer:
+def small_recognizer(
+    hop_size: int = WINDOW, *, max_gap_s: float = 1.0, features: FeatureConfig | None = None, **model
+) -> Recognizer:
     """Return an untrained recogniser of 2 s windows, with a smoother."""
     import torch
 
@@ -41,6 +43,7 @@ def small_recognizer(hop_size: int = WINDOW, *, max_gap_s: float = 1.0, **model)
         data=DataConfig(window_size=WINDOW, hop_size=hop_size),
         model=ModelConfig(**architecture),
         smoothing=SmoothingConfig(max_gap_s=max_gap_s),
+        features=features or FeatureConfig(),
     )
     torch.manual_seed(0)
     module = PatchTSTClassifier(config.model, len(CLASSES)).eval()
@@ -75,7 +78,10 @@ def recording_of(samples: np.ndarray, stamps: np.ndarray) -> pd.DataFrame:
 def offline(recognizer: Recognizer, samples: np.ndarray, stamps: np.ndarray, lag: int | None) -> tuple:
     """Return starts and posteriors as the offline parts make them, one window at a time."""
     cut = cut_windows(recording_of(samples, stamps), recognizer.config.data)
-    raw = [recognizer.probabilities(recognizer.inputs(window[None])) for window in cut.windows]
+    raw = [
+        recognizer.probabilities(recognizer.inputs(cut.windows[i : i + 1], cut.start_ns[i : i + 1]))
+        for i in range(len(cut))
+    ]
     probabilities = np.concatenate(raw) if raw else np.empty((0, 3))
     if lag is None:
         return cut.start_ns, probabilities

@@ -8,8 +8,10 @@
 #include <cmath>
 #include <cstddef>
 
+#include "model/engine.hpp"
 #include "persistence/rips.hpp"
 #include "statistics/statistics.hpp"
+#include "topology/topology.hpp"
 
 namespace patchtst_har::bindings {
 
@@ -34,6 +36,13 @@ inline std::size_t extent(const py::array& array, py::ssize_t axis) {
 // Memory for one window or one cloud at a time, kept as long as its thread lives.
 statistics::Workspace& window_workspace();
 persistence::Workspace& cloud_workspace();
+topology::Workspace& topology_workspace();
+
+// The embedding is one that the kernel takes for windows of this length.
+void require_embedding(std::size_t n_samples, const topology::Embedding& embedding);
+
+// What a Python object of the class Engine holds.
+model::Engine& engine_of(const py::object& engine);
 
 void bind_attention(py::module_& m);
 void bind_model(py::module_& m);
@@ -41,5 +50,6 @@ void bind_persistence(py::module_& m);
 void bind_statistics(py::module_& m);
 void bind_stream(py::module_& m);
 void bind_topology(py::module_& m);
+void bind_window_classifier(py::module_& m);
 
 }  // namespace patchtst_har::bindings

@@ -131,6 +131,13 @@ void softmax_rows(FloatArray& rows) {
     model::softmax(rows.mutable_data(), extent(rows, 0), extent(rows, 1));
 }
 
+py::array_t<double> probabilities_of(const FloatArray& logits) {
+    require(logits.ndim() == 2 && logits.shape(1) >= 1, "logits must have shape (n, K >= 1)");
+    py::array_t<double> result({logits.shape(0), logits.shape(1)});
+    model::probabilities(logits.data(), extent(logits, 0), extent(logits, 1), result.mutable_data());
+    return result;
+}
+
 FloatArray apply(void (*function)(float*, std::size_t), const FloatArray& values) {
     require(values.ndim() == 1, "values must be a vector");
     const auto n = static_cast<std::size_t>(values.size());
@@ -143,6 +150,10 @@ FloatArray apply(void (*function)(float*, std::size_t), const FloatArray& values
 }
 
 }  // namespace
+
+model::Engine& engine_of(const py::object& engine) {
+    return engine.cast<BoundEngine&>().engine;
+}
 
 void bind_model(py::module_& m) {
     py::class_<BoundEngine>(m, "Engine", py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)),
@@ -177,6 +188,8 @@ void bind_model(py::module_& m) {
             "n_workspaces_made", [](const BoundEngine& bound) { return bound.engine.n_workspaces_made(); },
             "How often run() had to allocate.");
     m.def("softmax", &softmax_rows, py::arg("rows").noconvert(), "Replace rows (n, K) by their softmax.");
+    m.def("probabilities", &probabilities_of, py::arg("logits").noconvert(),
+          "Return the softmax of logits (n, K) in float64.");
     m.def(
         "exponential",
         [](const FloatArray& values) { return apply(model::active_kernels().exponential, values); },

@@ -38,4 +38,5 @@ PYBIND11_MODULE(_core, m) {
     bindings::bind_statistics(m);
     bindings::bind_stream(m);
     bindings::bind_topology(m);
+    bindings::bind_window_classifier(m);
 }

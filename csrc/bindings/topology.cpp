@@ -7,11 +7,6 @@
 namespace patchtst_har::bindings {
 namespace {
 
-topology::Workspace& topology_workspace() {
-    thread_local topology::Workspace instance;
-    return instance;
-}
-
 void require_topology_shapes(const FloatArray& windows, const FloatArray& out) {
     require(windows.ndim() == 3 && windows.shape(1) >= 1 && windows.shape(2) == 3,
             "windows must have shape (n, T >= 1, 3)");
@@ -24,11 +19,10 @@ void require_topology_shapes(const FloatArray& windows, const FloatArray& out) {
 py::tuple topological_features(const FloatArray& windows, std::size_t factor, std::size_t dimension,
                                std::size_t delay, FloatArray& out) {
     require_topology_shapes(windows, out);
-    require(factor >= 1 && dimension >= 1 && delay >= 1, "factor, dimension and delay must be at least 1");
     const std::size_t n_windows = extent(windows, 0);
     const std::size_t n_samples = extent(windows, 1);
     const topology::Embedding embedding{factor, dimension, delay};
-    require(topology::count_points(n_samples, embedding) <= persistence::kMostPoints, "too many points");
+    require_embedding(n_samples, embedding);
     const float* window = windows.data();
     float* features = out.mutable_data();
     topology::StageSeconds seconds;
@@ -61,6 +55,17 @@ void simplified_topological_features(const FloatArray& windows, FloatArray& out)
 }
 
 }  // namespace
+
+topology::Workspace& topology_workspace() {
+    thread_local topology::Workspace instance;
+    return instance;
+}
+
+void require_embedding(std::size_t n_samples, const topology::Embedding& embedding) {
+    require(embedding.factor >= 1 && embedding.dimension >= 1 && embedding.delay >= 1,
+            "factor, dimension and delay must be at least 1");
+    require(topology::count_points(n_samples, embedding) <= persistence::kMostPoints, "too many points");
+}
 
 void bind_topology(py::module_& m) {
     m.def("topological_features", &topological_features, py::arg("windows").noconvert(), py::arg("factor"),

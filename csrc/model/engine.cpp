@@ -219,6 +219,18 @@ void softmax(float* rows, std::size_t n_rows, std::size_t n_values) {
     }
 }
 
+void probabilities(const float* logits, std::size_t n_rows, std::size_t n_values, double* result) {
+    for (std::size_t r = 0; r < n_rows; ++r, logits += n_values, result += n_values) {
+        const double maximum = *std::max_element(logits, logits + n_values);
+        double total = 0.0;
+        for (std::size_t i = 0; i < n_values; ++i) {
+            result[i] = std::exp(static_cast<double>(logits[i]) - maximum);
+            total += result[i];
+        }
+        for (std::size_t i = 0; i < n_values; ++i) result[i] /= total;
+    }
+}
+
 std::unique_ptr<Engine::Workspace> Engine::borrow() {
     const std::scoped_lock lock(mutex_);
     if (idle_.empty()) {

@@ -112,4 +112,7 @@ class Engine {
 // Replaces rows of n_values by their softmax.
 void softmax(float* rows, std::size_t n_rows, std::size_t n_values);
 
+// Writes the softmax of rows of logits, computed in float64.
+void probabilities(const float* logits, std::size_t n_rows, std::size_t n_values, double* result);
+
 }  // namespace patchtst_har::model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from patchtst_har import _core
+from patchtst_har.host_limits import clock_settings, container_limits
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -36,7 +38,10 @@ def cpu_info() -> dict[str, Any]:
 
 
 def host_facts() -> dict[str, Any]:
-    """Return processor, cores, versions and thread settings, ready for JSON.
+    """Return processor, cores, limits, load, versions and thread settings, ready for JSON.
+
+    ``load_average`` is that of the last minute; ``container`` and what the clock does are as
+    `patchtst_har.host_limits` reads them; None where the machine does not tell.
 
     torch is described only if it is already imported: measuring something else must not load it.
     """
@@ -46,6 +51,10 @@ def host_facts() -> dict[str, Any]:
         "isas_available": _core.available_isas(),
         "n_cores": os.cpu_count(),
         "n_usable_cores": _usable_cores(),
+        **clock_settings(),
+        "load_average": os.getloadavg()[0],
+        "container": container_limits(),
+        "garbage_collection": gc.isenabled(),
         "platform": platform.platform(),
         "python": platform.python_version(),
         "numpy": np.__version__,

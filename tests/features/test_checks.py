@@ -84,7 +84,7 @@ def test_only_plain_arrays_are_accepted(value):
             function(value)
 
 
-@pytest.mark.parametrize("sr", [0.0, -1.0, np.nan, np.inf])
+@pytest.mark.parametrize("sr", [0.0, -1.0, np.nan, np.inf, 1e39, 10**400, np.longdouble("1e400")])
 def test_a_rate_must_be_positive_and_finite(sr):
     for function in SINGLE:
         with pytest.raises(DataError, match=re.escape(f"sr must be positive and finite, in Hz, not {sr!r}")):

@@ -164,5 +164,4 @@ def test_the_baseline_units_compile_for_arm64(tmp_path, unit):
     if compiler is None:
         pytest.skip("no aarch64-linux-gnu-g++ on this machine")
     command = [compiler, "-std=c++17", "-O3", "-ffp-contract=off", "-Werror", "-Wall", "-Wno-psabi"]
-    for unit in (ROOT / "csrc").glob("*/isa_baseline.cpp"):
-        subprocess.run([*command, "-I", ROOT / "csrc", "-c", unit, "-o", tmp_path / "unit.o"], check=True)
+    subprocess.run([*command, "-I", ROOT / "csrc", "-c", unit, "-o", tmp_path / "unit.o"], check=True)

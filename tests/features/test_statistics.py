@@ -1,50 +1,29 @@
 from __future__ import annotations
 
-import itertools
 import math
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-import reference
 from patchtst_har.features import (
     STATISTICAL_FEATURE_NAMES,
     compute_statistical_features,
     compute_statistical_features_batch,
 )
+from statistical_windows import INDEX, check, feature, fixed, noisy, walking
 from synthetic import activity_signal
 
 LENGTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 50, 63, 64, 65, 97, 100, 127, 128, 129]
 LENGTHS += [250, 500, 997, 1000, 1001, 1024, 2048]
-INDEX = {name: position for position, name in enumerate(STATISTICAL_FEATURE_NAMES)}
 NO_DIRECTION = math.sqrt(-2 * math.log(1e-12))
-
-
-def noisy(n_samples, seed=0):
-    rng = np.random.default_rng([n_samples, seed])
-    return rng.normal([0.3, 0.5, 0.8], 0.3, (n_samples, 3)).astype(np.float32)
-
-
-def walking(n_samples=1000, seed=0):
-    return activity_signal("walking", n_samples, np.random.default_rng(seed))
-
-
-def check(window, sr=100.0):
-    features = compute_statistical_features(window, sr)
-    assert np.isfinite(features).all()
-    reference.assert_features_close(
-        features, reference.statistical_features(window, sr), STATISTICAL_FEATURE_NAMES
-    )
-    return features
-
-
-def feature(window, name, sr=100.0):
-    return float(compute_statistical_features(window, sr)[INDEX[name]])
+ordinary = arrays(
+    np.float32,
+    st.tuples(st.integers(1, 40), st.just(3)),
+    elements=st.integers(-512, 512).map(lambda steps: steps / 64),
+)
 
 
 @pytest.mark.parametrize("n_samples", LENGTHS)
@@ -153,96 +132,9 @@ def test_identical_channels_correlate_fully():
     np.testing.assert_allclose(opposite[27:30], [-1, 1, -1], atol=1e-6)
 
 
-def invalid_windows():
-    base = walking(300)
-    single, ends, channel, everything, mixed = (base.copy() for _ in range(5))
-    single[120, 1] = np.nan
-    ends[:17, 0], ends[-9:, 2], ends[50:60, 1] = np.nan, np.inf, -np.inf
-    channel[:, 1] = np.nan
-    everything[:] = np.nan
-    mixed[np.random.default_rng(0).random(mixed.shape) < 0.6] = np.nan
-    only_one = np.full_like(base, np.nan)
-    only_one[200] = [0.1, 0.2, 0.3]
-    overflowing = base.copy()
-    overflowing[40] = [3e38, -2e19, 1.1e19]
-    return {
-        "single": single,
-        "ends": ends,
-        "channel": channel,
-        "everything": everything,
-        "mixed": mixed,
-        "only one": only_one,
-        "overflowing": overflowing,
-    }
-
-
-@pytest.mark.parametrize("name", invalid_windows())
-def test_invalid_samples_are_repaired(name):
-    window = invalid_windows()[name]
-    before = window.copy()
-    features = check(window)
-    np.testing.assert_array_equal(features, compute_statistical_features(reference.repair(window)))
-    np.testing.assert_array_equal(window, before)
-
-
-def test_repair_interpolates_linearly_between_neighbours():
-    window = np.zeros((5, 3), np.float32)
-    window[:, 0] = [1, np.nan, np.inf, 4, np.nan]
-    expected = np.zeros((5, 3), np.float32)
-    expected[:, 0] = [1, 2, 3, 4, 4]
-    np.testing.assert_array_equal(
-        compute_statistical_features(window), compute_statistical_features(expected)
-    )
-
-
-def test_a_window_without_samples_of_any_worth_equals_zeros():
-    everything = np.full((50, 3), np.nan, np.float32)
-    np.testing.assert_array_equal(
-        compute_statistical_features(everything), compute_statistical_features(np.zeros_like(everything))
-    )
-
-
-@pytest.mark.parametrize("scale", [1e-44, 1e-30, 1e-12, 1e-6, 1e4, 1e12, 9e18])
-def test_extreme_scales_stay_finite_and_right(scale):
-    window = np.random.default_rng(1).uniform(-1, 1, (400, 3)) * scale
-    check(window.astype(np.float32))
-
-
-def test_one_enormous_sample():
-    window = walking(500)
-    window[250] = 1e19
-    assert np.isfinite(compute_statistical_features(window)).all()
-    assert feature(window, "x_max") == np.float32(1e19)
-
-
 def test_enmo_counts_only_what_exceeds_one_g():
     window = np.float32([[0, 0, 2], [0, 0, 0.5], [0, 0, 1], [0, 3, 4]])
     assert feature(window, "enmo") == pytest.approx((1 + 0 + 0 + 4) / 4)
-
-
-def test_quartiles_survive_an_outlier_that_fills_one_bucket():
-    window = noisy(777)
-    window[3, 0] = 1e6
-    check(window)
-
-
-samples = arrays(
-    np.float32,
-    st.tuples(st.integers(1, 40), st.just(3)),
-    elements=st.floats(width=32, allow_nan=True, allow_infinity=True, allow_subnormal=True),
-)
-ordinary = arrays(
-    np.float32,
-    st.tuples(st.integers(1, 40), st.just(3)),
-    elements=st.integers(-512, 512).map(lambda steps: steps / 64),
-)
-fixed = settings(deadline=None, max_examples=150, derandomize=True, database=None)
-
-
-@fixed
-@given(samples, st.floats(0.01, 1e4))
-def test_any_window_gives_finite_features(window, sr):
-    assert np.isfinite(compute_statistical_features(window, sr)).all()
 
 
 @fixed
@@ -269,54 +161,6 @@ def test_exchanging_channels_exchanges_their_features(window):
     np.testing.assert_array_equal(exchanged[:8], features[8:16])
     np.testing.assert_array_equal(exchanged[8:16], features[:8])
     np.testing.assert_array_equal(exchanged[[27, 29]], features[[27, 28]])
-
-
-@fixed
-@given(samples, st.integers(0, 5))
-def test_features_do_not_depend_on_the_rest_of_the_batch(window, position):
-    rng = np.random.default_rng(position)
-    windows = rng.normal(size=(6, *window.shape)).astype(np.float32)
-    windows[position] = window
-    batch = compute_statistical_features_batch(windows)
-    np.testing.assert_array_equal(batch[position], compute_statistical_features(window))
-
-
-def test_the_batch_equals_its_windows_bit_for_bit_whatever_the_threads():
-    windows = np.stack([walking(250, seed) for seed in range(37)])
-    one_by_one = np.stack([compute_statistical_features(window) for window in windows])
-    for n_threads in (1, 2, 3, 64):
-        batch = compute_statistical_features_batch(windows, n_threads=n_threads)
-        assert batch.tobytes() == one_by_one.tobytes()
-
-
-def test_interleaved_lengths_do_not_disturb_each_other():
-    fresh = {n: compute_statistical_features(noisy(n)).tobytes() for n in (1000, 7, 997, 64)}
-    for first, second in itertools.permutations(fresh, 2):
-        for n_samples in (first, second, first):
-            assert compute_statistical_features(noisy(n_samples)).tobytes() == fresh[n_samples]
-
-
-def test_out_is_filled_and_returned():
-    windows = np.stack([walking(100, seed) for seed in range(5)])
-    out = np.full((5, 56), np.nan, np.float32)
-    assert compute_statistical_features_batch(windows, out=out, n_threads=2) is out
-    np.testing.assert_array_equal(out, compute_statistical_features_batch(windows))
-
-
-@pytest.mark.parametrize("hop", [1, 7, 100, 130])
-def test_overlapping_windows_of_a_ring_buffer_are_read_in_place(hop):
-    ring = walking(700)
-    windows = np.lib.stride_tricks.sliding_window_view(ring, 100, axis=0)[::hop].transpose(0, 2, 1)
-    assert np.shares_memory(windows, ring)
-    expected = compute_statistical_features_batch(np.ascontiguousarray(windows))
-    for n_threads in (1, 2):
-        assert (
-            compute_statistical_features_batch(windows, n_threads=n_threads).tobytes() == expected.tobytes()
-        )
-    backwards = compute_statistical_features_batch(windows[::-1])
-    assert backwards.tobytes() == expected[::-1].tobytes()
-    same = np.broadcast_to(ring[:100], (3, 100, 3))
-    np.testing.assert_array_equal(compute_statistical_features_batch(same), expected[[0, 0, 0]])
 
 
 def test_the_longest_window():
@@ -351,34 +195,3 @@ def test_every_feature_is_defined_from_its_documented_length_on():
         for needed, names in DEFINED_FROM.items():
             for name in names:
                 assert varies[name] == (n_samples >= needed), (name, n_samples)
-
-
-def test_no_windows_give_no_rows():
-    result = compute_statistical_features_batch(np.empty((0, 100, 3), np.float32), n_threads=4)
-    assert result.shape == (0, 56)
-    assert result.dtype == np.float32
-
-
-def test_the_rate_reaches_the_batch():
-    windows = np.stack([walking(200)])
-    np.testing.assert_array_equal(
-        compute_statistical_features_batch(windows, 50)[0], compute_statistical_features(windows[0], 50.0)
-    )
-    assert feature(windows[0], "freq_1", 50) == feature(windows[0], "freq_1", 100) / 2
-
-
-def test_read_only_windows_are_welcome():
-    window = walking(100)
-    window.flags.writeable = False
-    assert compute_statistical_features(window).shape == (56,)
-
-
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
-def test_child_processes_compute_after_the_parent_used_threads(method):
-    if method not in multiprocessing.get_all_start_methods():
-        pytest.skip(f"no {method} on this platform")
-    windows = np.stack([walking(200, seed) for seed in range(4)])
-    expected = compute_statistical_features_batch(windows, n_threads=2)
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method)) as pool:
-        result = pool.submit(compute_statistical_features_batch, windows, 100.0, n_threads=2).result(60)
-    np.testing.assert_array_equal(result, expected)

@@ -22,6 +22,7 @@ from patchtst_har.features import (
 )
 from patchtst_har.realtime.pipeline import measure_recognizer
 from patchtst_har.training import PatchTSTTrainer
+from streams import in_chunks, make_samples, offline
 
 PLUGINS = ("own_spread", "jerk_rms")
 
@@ -65,6 +66,16 @@ def test_the_model_uses_them(run):
     changed[:, 56:] += 5
     before, after = (recognizer.probabilities(some) for some in (inputs, replace(inputs, stats=changed)))
     assert np.abs(before - after).max() > 1e-4
+
+
+def test_a_stream_gives_them_the_same_values(run):
+    recognizer = Recognizer.from_pretrained(run.config.run_dir / "model")
+    samples, stamps = make_samples(60.0)
+    starts, posterior = offline(recognizer, samples, stamps, None)
+    decisions = in_chunks(recognizer.stream(smoothing="none"), samples, stamps, 77)
+    assert len(decisions) >= 5
+    assert [decision.start_ns for decision in decisions] == starts.tolist()
+    np.testing.assert_array_equal([decision.probabilities for decision in decisions], posterior)
 
 
 def test_the_latency_is_that_of_the_same_features(run):

@@ -92,7 +92,7 @@ def test_percentiles_are_those_of_the_samples():
     curve = quantile_curve(samples)
     assert curve["us"][0] == 1
     assert curve["us"][-1] == 10_000
-    assert len(curve["us"]) == len(curve["fraction"]) == 101
+    assert len(curve["us"]) == len(curve["fraction"]) == 101 + 4
 
 
 def test_feasible_when_every_window_fits_the_hop():

@@ -54,8 +54,14 @@ PATCHTST_HAR_INLINE std::uint32_t bits_of_less(FloatRegister a, FloatRegister b)
 #endif
 }
 
+// Of one bit a lane. Without an instruction for it, the compiler would call its library: four have a table.
 PATCHTST_HAR_INLINE std::size_t count_bits(std::uint32_t bits) {
+#if PATCHTST_HAR_VECTOR_BYTES == 16
+    constexpr std::uint64_t kCounts = 0x4332322132212110;
+    return kCounts >> (4 * bits) & 0xFU;
+#else
     return static_cast<std::size_t>(__builtin_popcount(bits));
+#endif
 }
 
 #if PATCHTST_HAR_VECTOR_BYTES == 32

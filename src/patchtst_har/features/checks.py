@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,9 @@ Float32Array = NDArray[np.float32]
 
 MAX_SAMPLES = 2**20
 """Longest window that is accepted, in samples."""
+
+MAX_RATE_HZ = float(np.finfo(np.float32).max)
+"""Highest sampling rate that is accepted: frequencies are float32."""
 
 # Looked up once: these checks are a tenth of the time of a window's statistics.
 _FLOAT32 = np.dtype(np.float32)
@@ -37,11 +39,11 @@ def check_strided_windows(windows: Any) -> Float32Array:
 
 
 def check_rate(sr: Any) -> float:
-    """Return the sampling rate as a float if it is a positive finite number."""
+    """Return the sampling rate as a float if it is a positive number that is finite in float32."""
     if isinstance(sr, bool) or not isinstance(sr, _NUMBERS):
         raise TypeError(f"sr must be a number of Hz, not {type(sr).__name__}")
-    if not (math.isfinite(sr) and sr > 0):
-        raise DataError(f"sr must be positive and finite, in Hz, not {sr!r}")
+    if not 0 < sr <= MAX_RATE_HZ:
+        raise DataError(f"sr must be positive and finite, in Hz, not {sr!r} (at most {MAX_RATE_HZ:.3g})")
     return float(sr)
 
 

@@ -173,6 +173,9 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _check_parameters(self) -> None:
         check_rate(self.sr)
         check_threads(self.n_threads)
+        for name in ("statistical", "topological"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                raise TypeError(f"{name} must be True or False, not {getattr(self, name)!r}")
         if self.layout not in ("ntc", "nct"):
             raise DataError(f"layout must be 'ntc' or 'nct', not {self.layout!r}")
         if not isinstance(self.plugins, tuple | list):
@@ -193,6 +196,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return `X` as (n, T, 3) float32 in C order."""
         if hasattr(X, "toarray"):
             raise TypeError("X must be a dense array of windows, not a sparse matrix")
+        if isinstance(X, np.ma.MaskedArray):
+            raise TypeError("X must not be masked: pass X.filled(np.nan), which is interpolated")
         array = np.asarray(X)
         if array.dtype.kind not in "fiub":
             raise TypeError(f"X must hold real numbers, not {array.dtype} (shape {array.shape})")

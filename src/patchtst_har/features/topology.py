@@ -163,10 +163,14 @@ def _native_features(
     windows: Float32Array, rate_hz: float, config: TopologyConfig, out: Float32Array
 ) -> tuple[float, ...]:
     """Write the features of checked windows to `out`; return the seconds of each stage, over all windows."""
-    n_samples = windows.shape[1]
+    return _core.topological_features(windows, *native_embedding(windows.shape[1], rate_hz, config), out)
+
+
+def native_embedding(n_samples: int, rate_hz: float, config: TopologyConfig) -> tuple[int, int, int]:
+    """Return the decimation factor, dimension and delay that the compiled engine takes for such windows."""
     factor, delay = embedding_plan(n_samples, rate_hz, config.max_points, config.dimension, config.delay_s)
     # A delay as long as the window leaves no points, however long it is.
-    return _core.topological_features(windows, factor, config.dimension, min(delay, n_samples), out)
+    return factor, config.dimension, min(delay, n_samples)
 
 
 _ENGINES: Final[

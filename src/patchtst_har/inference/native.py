@@ -52,6 +52,8 @@ class NativeClassifier:
         Number of classes.
     tensors : dict of str to ndarray
         What it was made from.
+    engine : _core.Engine
+        The compiled steps.
 
     Raises
     ------
@@ -64,8 +66,8 @@ class NativeClassifier:
         self.config = config
         self.num_classes = num_classes
         self.tensors = dict(tensors)
-        self._engine = build_engine(config, num_classes, checked_weights(tensors, config, num_classes))
-        self._run = self._engine.run
+        self.engine = build_engine(config, num_classes, checked_weights(tensors, config, num_classes))
+        self._run = self.engine.run
         self._shapes = input_shapes(config)
 
     def __reduce__(self) -> tuple[type[NativeClassifier], tuple[Any, ...]]:
@@ -191,7 +193,7 @@ class NativeClassifier:
     @property
     def n_workspaces_made(self) -> int:
         """How often a call had to allocate: once for each thread that ever ran at the same time."""
-        return self._engine.n_workspaces_made
+        return self.engine.n_workspaces_made
 
     def _run_threads(self, inputs: Inputs, out: Float32Array, n_threads: int) -> None:
         patches, *vectors = inputs

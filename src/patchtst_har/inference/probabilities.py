@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from patchtst_har import _core
 from patchtst_har.inference.inputs import BATCH_SIZE, WindowInputs
 from patchtst_har.inference.native import NativeClassifier
 
@@ -48,6 +49,4 @@ def predict_native(model: NativeClassifier, data: WindowInputs, *, n_threads: in
     for first in range(0, len(data), BATCH_SIZE):
         rows = slice(first, first + BATCH_SIZE)
         model.logits(*data.select(rows, model.config), n_threads=n_threads, out=logits[rows])
-    powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-    return shares
+    return _core.probabilities(logits)

@@ -95,7 +95,7 @@ def measure_recognizer(
         "model": lambda passed: classify(*passed),
         "label": label,
     }
-    with _one_thread(model):
+    with one_thread(model):
         return measure_stages(stages, n_windows, hop_s=hop_s(config), on_progress=on_progress)
 
 
@@ -109,7 +109,7 @@ def _torch_classifier(module: PatchTSTClassifier) -> Callable[..., NDArray[np.fl
     return torch.inference_mode()(classify)
 
 
-def _one_thread(model: NativeClassifier | PatchTSTClassifier) -> AbstractContextManager[None]:
+def one_thread(model: NativeClassifier | PatchTSTClassifier) -> AbstractContextManager[None]:
     """Keep torch to one thread if it is what runs."""
     if isinstance(model, NativeClassifier):
         return nullcontext()

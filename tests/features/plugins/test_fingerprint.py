@@ -10,13 +10,31 @@ from patchtst_har.features.plugins.fingerprint import fingerprint
 from patchtst_har.features.plugins.registry import selected
 
 SOURCE = """
+from enum import Enum
+
 import numpy as np
+from numba import njit, vectorize
 
 SCALE = 2.0
 TABLE = np.array([1.0, 2.0])
+TABLES = (np.zeros(5000), TABLE)
+
+class Mode(Enum):
+    SLOW = 1
+    FAST = 2
 
 def helper(value):
     return value + 1
+
+@njit
+def compiled(value):
+    return value * 3
+
+@vectorize
+def elementwise(value):
+    return value * 5
+
+HELPERS = (compiled, helper)
 
 def maker(offset):
     def inner(window, sr):
@@ -25,6 +43,9 @@ def maker(offset):
 
 def feature(window, sr):
     return helper(window[0, 0]) * SCALE + TABLE[0]
+
+def other(window, sr):
+    return elementwise(window[0, 0]) + HELPERS[0](TABLES[0][2500]) + Mode.FAST.value
 
 closed = maker(3.0)
 """
@@ -54,13 +75,28 @@ def test_whatever_the_value_depends_on_changes_it(before, after):
     assert of(SOURCE) != of(SOURCE.replace(before, after))
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("value * 3", "value * 4"),
+        ("value * 5", "value * 6"),
+        ("np.zeros(5000)", "1.0 * (np.arange(5000) == 2500)"),
+        ("FAST = 2", "FAST = 3"),
+    ],
+)
+def test_compiled_helpers_long_tables_in_tuples_and_enumerations_change_it(before, after):
+    assert of(SOURCE, "other") != of(SOURCE.replace(before, after), "other")
+
+
 def test_closures_and_outputs_change_it():
     assert of(SOURCE, "closed") != of(SOURCE.replace("maker(3.0)", "maker(4.0)"), "closed")
     assert of(SOURCE) != of(SOURCE, outputs=("b",))
 
 
 def test_comments_and_places_do_not_change_it():
-    assert of(SOURCE) == of("\n\n# moved\n" + SOURCE.replace("SCALE = 2.0", "SCALE = 2.0  # twice"))
+    moved = "\n\n# moved\n" + SOURCE.replace("SCALE = 2.0", "SCALE = 2.0  # twice")
+    for name in ("feature", "other", "closed"):
+        assert of(SOURCE, name) == of(moved, name)
 
 
 @pytest.mark.usefixtures("registry")

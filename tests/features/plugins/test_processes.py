@@ -96,16 +96,35 @@ print(compute_plugin_features(np.ones((3, 3), np.float32), ["typed"])[0])
     assert (done.returncode, done.stdout) == (0, "2.0\n"), done.stderr
 
 
+KEPT = """
+from patchtst_har.features import register_feature
+from patchtst_har.features.plugins.registry import selected
+@register_feature("kept", outputs=["kept"])
+def kept(window, sr):
+    return window[0, 0]
+kernel = selected(["kept"])[0].kernel
+parts = (kernel._compiled, kernel._guarded, kernel._serial, kernel._parallel)
+print(*(sum(part.stats.cache_hits.values()) for part in parts))
+"""
+
+
 def test_the_second_process_finds_compiled_code(tmp_path):
     script = tmp_path / "script.py"
-    script.write_text(
-        "from patchtst_har.features import register_feature\n"
-        "from patchtst_har.features.plugins.registry import selected\n"
-        '@register_feature("kept", outputs=["kept"])\n'
-        "def kept(window, sr):\n"
-        "    return window[0, 0]\n"
-        'kernel = selected(["kept"])[0].kernel\n'
-        "parts = (kernel._compiled, kernel._guarded, kernel._serial, kernel._parallel)\n"
-        "print(*(sum(part.stats.cache_hits.values()) for part in parts))\n"
-    )
+    script.write_text(KEPT)
     assert [run(script).stdout for _ in range(2)] == ["0 0 0 0\n", "1 1 1 1\n"]
+
+
+@pytest.mark.parametrize(("files", "error"), [("*.nbi", "EOFError"), ("*.nbc", "UnpicklingError")])
+def test_damaged_compiled_code_is_named_and_not_used(tmp_path, files, error):
+    """A full disk leaves such files."""
+    script = tmp_path / "script.py"
+    script.write_text(KEPT)
+    run(script)
+    damaged = list((tmp_path / "__pycache__").glob(files))
+    assert damaged
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[: 0 if error == "EOFError" else 100])
+    done = run(script)
+    assert (done.returncode, done.stdout) == (0, "0 0 0 0\n"), done.stderr
+    assert f"feature 'kept': compiled code in {tmp_path}" in done.stderr
+    assert error in done.stderr

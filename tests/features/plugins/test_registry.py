@@ -63,6 +63,24 @@ def unknown_function(window, sr):
     return np.polyfit(window)
 
 
+def imports(window, sr):
+    import math
+
+    return math.sqrt(sr)
+
+
+def at_random(window, sr):
+    return np.random.random()  # noqa: NPY002
+
+
+def unset():
+    def inner(window, sr):
+        return later + 1.0
+
+    yield inner
+    later = 1.0
+
+
 @pytest.mark.parametrize(
     ("function", "outputs", "message"),
     [
@@ -73,6 +91,9 @@ def unknown_function(window, sr):
         (overflow, ["a"], r".*not finite in float32: a = 1e\+39 \(a window of movement\)"),
         (writes, ["a"], "numba cannot compile it: .*readonly array"),
         (unknown_function, ["a"], "numba cannot compile it: .*polyfit"),
+        (imports, ["a"], "numba cannot compile it: .*IMPORT_NAME"),
+        (next(unset()), ["a"], "numba cannot compile it: .*[Cc]ell"),
+        (at_random, ["a"], r"returns \[.*\] and then \[.*\] for the same window \(a window of movement\)"),
         (text, ["a"], r"must return a number, a tuple of numbers or a one-dimensional array, returns .*str"),
         (perhaps, ["a"], r"must return a number, .* returns OptionalType"),
         (lambda window: 1.0, ["a"], r"needs a function of \(window, sr\), has \(window\)"),
@@ -165,6 +186,7 @@ def test_an_installed_package_brings_a_feature_that_is_loaded_when_asked_for(ent
     ("source", "value", "message"),
     [
         ("raise OSError('no disk')", "broken", r"cannot be loaded \(OSError: no disk\)"),
+        ("raise SystemExit(3)", "broken", r"cannot be loaded \(SystemExit: 3\)"),
         ("", "broken:missing", r"cannot be loaded \(AttributeError: .*missing"),
         ("", "no_such_module_at_all", r"cannot be loaded \(ModuleNotFoundError: .*no_such_module_at_all"),
         ("", "broken", "did not register a feature of that name"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from types import CodeType, FunctionType, ModuleType
+from enum import Enum
+from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,9 @@ def _add_function(digest: Any, function: FunctionType, seen: set[int]) -> None:
         if name in function.__globals__:
             _add_value(digest, name, function.__globals__[name], seen)
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        _add_value(digest, name, cell.cell_contents, seen)
+        # A cell that is still empty has no contents; the compiler refuses such a function.
+        if cell != CellType():
+            _add_value(digest, name, cell.cell_contents, seen)
 
 
 def _add_code(digest: Any, code: CodeType) -> None:
@@ -45,16 +48,30 @@ def _add_code(digest: Any, code: CodeType) -> None:
 
 def _add_value(digest: Any, name: str, value: Any, seen: set[int]) -> None:
     digest.update(f"{name}:{type(value).__name__}:".encode())
-    function = getattr(value, "py_func", value)
-    if isinstance(function, FunctionType):
+    function = _plain_function(value)
+    if function is not None:
         _add_function(digest, function, seen)
     elif isinstance(value, ModuleType):
         digest.update(f"{value.__name__} {getattr(value, '__version__', '')}".encode())
     elif isinstance(value, np.ndarray):
         digest.update(f"{value.dtype} {value.shape}".encode())
         digest.update(np.ascontiguousarray(value).tobytes())
-    elif isinstance(value, bool | int | float | complex | str | bytes | tuple | np.generic):
+    elif isinstance(value, tuple):
+        for i, item in enumerate(value):
+            _add_value(digest, f"{name}[{i}]", item, seen)
+    elif isinstance(value, type) and issubclass(value, Enum):
+        for member in value:
+            _add_value(digest, member.name, member.value, seen)
+    elif isinstance(value, bool | int | float | complex | str | bytes | np.generic | Enum):
         digest.update(repr(value).encode())
+
+
+def _plain_function(value: Any) -> FunctionType | None:
+    """Return a function, or the one that numba's njit, vectorize or cfunc compiled; None of anything else."""
+    if isinstance(value, FunctionType):
+        return value
+    inner = getattr(value, "py_func", getattr(value, "__wrapped__", None))
+    return inner if isinstance(inner, FunctionType) else None
 
 
 def _names(code: CodeType) -> set[str]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import textwrap
 from collections.abc import Sequence
 from functools import cached_property
+from pickle import UnpicklingError
 from types import FunctionType
 from typing import Any, cast
 
 import numba
 import numpy as np
 from numba import types
-from numba.core.errors import NumbaError
 from numpy.typing import NDArray
 
 from patchtst_har.errors import FeatureError
 from patchtst_har.features.plugins import templates
+
+logger = logging.getLogger(__name__)
 
 # Read-only: a feature that writes into its window would change what the next one sees.
 _WINDOW = types.Array(types.float32, 2, "C", readonly=True)
@@ -73,14 +76,19 @@ class Kernel:
             )
 
     def try_samples(self) -> None:
-        """Compute the feature of sample windows; raises `FeatureError` if it fails on one."""
+        """Compute the feature of sample windows, twice; raises `FeatureError` if it fails on one."""
         for what, window in zip(_SAMPLES, _sample_windows(), strict=True):
-            status = np.zeros(1, np.int64)
-            row = np.empty((1, len(self.outputs)), np.float32)
-            self._serial(window[np.newaxis], _SAMPLE_RATE_HZ, row, status)
-            if status[0]:
-                reason = self._reason(window, _SAMPLE_RATE_HZ, status[0])
+            status = np.zeros(2, np.int64)
+            rows = np.empty((2, len(self.outputs)), np.float32)
+            self._serial(np.stack([window, window]), _SAMPLE_RATE_HZ, rows, status)
+            if status.any():
+                reason = self._reason(window, _SAMPLE_RATE_HZ, status.max())
                 raise FeatureError(f"feature {self.name!r}: {reason} ({what})")
+            if rows[0].tobytes() != rows[1].tobytes():
+                raise FeatureError(
+                    f"feature {self.name!r}: returns {rows[0].tolist()} and then {rows[1].tolist()} for the "
+                    f"same window ({what})"
+                )
 
     @cached_property
     def _serial(self) -> Any:
@@ -100,7 +108,8 @@ class Kernel:
         try:
             # An index out of range is an exception with the feature's name, not a read from elsewhere.
             return self._jit(function, function.__globals__, (_WINDOW, types.float64), boundscheck=True)
-        except NumbaError as error:
+        # numba's errors have no common base, and its author must learn which feature it was.
+        except Exception as error:
             reason = textwrap.shorten(str(error), 600)
             raise FeatureError(f"feature {self.name!r}: numba cannot compile it: {reason}") from error
 
@@ -123,14 +132,22 @@ class Kernel:
         copy.__module__ = self._function.__module__
         copy.__qualname__ = f"{self._function.__qualname__}.{function.__name__}{label}.{self._tag}"
         try:
-            compiled = numba.njit(cache=True, nogil=True, **options)(copy)
+            cached = numba.njit(cache=True, nogil=True, **options)(copy)
         except RuntimeError:
             # A function typed into an interpreter has no file beside which to cache.
-            compiled = numba.njit(nogil=True, **options)(copy)
-        compiled.compile(tuple(arguments))
-        # Or a writable array would get a variant of its own that may write to it.
-        compiled.disable_compile()
-        return compiled
+            return _specialised(numba.njit(nogil=True, **options)(copy), arguments)
+        try:
+            return _specialised(cached, arguments)
+        except (EOFError, OSError, UnpicklingError) as error:
+            # Left by a full disk, or not ours to read.
+            logger.warning(
+                "feature %r: compiled code in %s cannot be used (%s: %s), compiling anew for this process",
+                self.name,
+                cached.stats.cache_path,
+                type(error).__name__,
+                error,
+            )
+            return _specialised(numba.njit(nogil=True, **options)(copy), arguments)
 
     def _storing(self) -> Any:
         """Return the function that writes what the feature returns to a row, by its type."""
@@ -168,6 +185,14 @@ class Kernel:
             bad = np.flatnonzero(~np.isfinite(values.astype(np.float32)))
         names = ", ".join(f"{self.outputs[i]} = {values[i]}" for i in bad)
         return f"returns values that are not finite in float32: {names}"
+
+
+def _specialised(dispatcher: Any, arguments: tuple[Any, ...]) -> Any:
+    """Compile a function for these types alone."""
+    dispatcher.compile(arguments)
+    # Or a writable array would get a variant of its own that may write to it.
+    dispatcher.disable_compile()
+    return dispatcher
 
 
 def _is_number(value: Any) -> bool:

@@ -85,7 +85,7 @@ def register_feature(name: str, outputs: Sequence[str]) -> Callable[[Function], 
     FeatureError
         If a name is invalid or taken, the function is not a plain function of ``(window, sr)``, numba cannot
         compile it, or on the sample windows it raises, returns another number of values than `outputs`
-        names, or a value that is not finite in float32.
+        names, a value that is not finite in float32, or other values for the same window (random numbers).
 
     Notes
     -----
@@ -212,8 +212,8 @@ def _load_entry_point(name: Any) -> None:
     where = f"entry point {point.name!r} = {point.value!r} of {_package_of(point)}"
     try:
         point.load()
-    # Whatever a package does on import, its name has to be in the message.
-    except Exception as error:
+    # Whatever a package does on import, its name has to be in the message; a script among them would exit.
+    except (Exception, SystemExit) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise FeatureError(f"feature {name!r}: {where} cannot be loaded ({reason})") from error
     if name not in _registered:

@@ -1,0 +1,74 @@
+"""A workload's samples as an endless signal with stamps."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Block = tuple[NDArray[np.float32], NDArray[np.int64]]
+
+_FIRST_NS = 1_700_000_000_000_000_000
+
+
+class Feed:
+    """Samples over and over, stamped at exactly the model's rate.
+
+    Parameters
+    ----------
+    samples : ndarray of float32, shape (n, 3)
+        In g.
+    rate_hz : float
+        Samples a second.
+    """
+
+    def __init__(self, samples: NDArray[np.float32], rate_hz: float) -> None:
+        self._samples = samples
+        self._period_ns = 1e9 / rate_hz
+
+    def block(self, first: int, n: int, shift: int = 0) -> Block:
+        """Return samples ``first .. first + n - 1`` (n, 3) and their stamps (n,), ns since 1970.
+
+        The signal begins `shift` samples into the workload; stamps do not depend on that.
+        """
+        numbers = np.arange(first, first + n)
+        # Rounded up, so that no sample comes before its point of the stream's grid and waits for the next.
+        stamps = _FIRST_NS + np.ceil(numbers * self._period_ns).astype(np.int64)
+        return self._samples[(numbers + shift) % len(self._samples)], stamps
+
+    def one(self, number: int) -> tuple[tuple[float, float, float], int]:
+        """Return one sample and its stamp in the form that `Stream.push` takes fastest."""
+        rows, stamps = self.block(number, 1)
+        x, y, z = rows[0].tolist()
+        return (x, y, z), int(stamps[0])
+
+
+class ChunkFeed:
+    """A feed in chunks of one size, so that taking a chunk costs next to nothing.
+
+    Parameters
+    ----------
+    feed : Feed
+        The signal.
+    size : int
+        Samples a chunk.
+    n_chunks : int
+        After so many chunks the samples come again.
+    """
+
+    def __init__(self, feed: Feed, size: int, n_chunks: int) -> None:
+        self.size = size
+        self.n_chunks = n_chunks
+        self._feed = feed
+        self._samples = [feed.block(number * size, size)[0] for number in range(n_chunks)]
+        self._stamps: list[NDArray[np.int64]] = []
+
+    def chunk(self, number: int, shift: int) -> Block:
+        """Return a chunk's samples (size, 3), `shift` chunks into the signal, and its stamps (size,)."""
+        while number >= len(self._stamps):
+            self._stamps.append(self._feed.block(len(self._stamps) * self.size, self.size)[1])
+        return self._samples[(number + shift) % self.n_chunks], self._stamps[number]
+
+    def chunks(self, n: int, shift: int) -> Block:
+        """Return the first `n` chunks as one block."""
+        parts = [self.chunk(number, shift) for number in range(n)]
+        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
