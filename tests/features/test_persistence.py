@@ -13,7 +13,7 @@ import reference
 from clouds import KINDS, cloud
 from patchtst_har import _core
 from patchtst_har.errors import DataError
-from patchtst_har.features import rips_persistence, rips_persistence_of_distances
+from patchtst_har.features import persistence, rips_persistence, rips_persistence_of_distances
 from patchtst_har.features.ripser_engine import enclosing_radius, pairwise_distances
 
 
@@ -190,6 +190,15 @@ def test_too_many_points_are_refused_before_memory_is_taken():
     message = "distances of shape (2049, 2049): more than 2048 points"
     with pytest.raises(DataError, match=re.escape(message)):
         rips_persistence_of_distances(np.broadcast_to(np.float32(0), (2049, 2049)))
+
+
+def test_a_bound_that_is_met_on_the_way_names_the_cloud():
+    def kernel(array, max_edge):
+        raise _core.MemoryBoundError("the reduced boundaries exceed their memory bound of 7 bytes")
+
+    message = "(5, 3): the reduced boundaries exceed their memory bound of 7 bytes"
+    with pytest.raises(DataError, match=re.escape(message)):
+        persistence._bars(kernel, np.zeros((5, 3)), 1.0)
 
 
 def matrix(changes):
