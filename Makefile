@@ -5,12 +5,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(shell find csrc -name '*.cpp' -o -name '*.hpp')
 
-# Configures a build of its own: the one that pip made refers to an environment that is gone.
-CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
-  -DSKBUILD_PROJECT_VERSION=0.0.0 -DPython_EXECUTABLE=$(abspath $(BIN))/python \
-  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir)
+# Configure builds of their own: the one that pip made refers to an environment that is gone.
+CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DSKBUILD_PROJECT_VERSION=0.0.0
+CONFIGURE_KERNELS = $(CONFIGURE) -DPATCHTST_HAR_BINDINGS=OFF
 
-.PHONY: demo test install lint types tidy sanitize profile format bench wheel-check clean
+.PHONY: demo test install lint types tidy sanitize profile arm64-check format bench wheel-check clean
 
 demo: install
 	$(BIN)/patchtst-har demo --overwrite
@@ -37,15 +36,16 @@ types: install
 	$(BIN)/mypy
 
 tidy: install
-	$(CONFIGURE) -B build/tidy > /dev/null
+	$(CONFIGURE) -B build/tidy -DPython_EXECUTABLE=$(abspath $(BIN))/python \
+	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) > /dev/null
 	$(BIN)/clang-tidy --quiet -p build/tidy $(shell find csrc -name '*.cpp')
 
 # The kernels over a sweep of sizes and kinds of signals, in every instruction set, under the sanitizers;
 # then in several threads at once.
 sanitize: install
 	for sanitizers in address,undefined thread; do \
-	  $(CONFIGURE) -B build/sanitize/$$sanitizers -DPATCHTST_HAR_SANITIZE=$$sanitizers > /dev/null && \
-	  $(BIN)/cmake --build build/sanitize/$$sanitizers --target size_sweep cloud_sweep model_sweep stream_sweep topology_sweep || exit 1; \
+	  $(CONFIGURE_KERNELS) -B build/sanitize/$$sanitizers -DPATCHTST_HAR_SANITIZE=$$sanitizers > /dev/null && \
+	  $(BIN)/cmake --build build/sanitize/$$sanitizers --target sweeps || exit 1; \
 	done
 	build/sanitize/address,undefined/size_sweep
 	build/sanitize/address,undefined/cloud_sweep
@@ -59,12 +59,27 @@ sanitize: install
 ISA ?= avx2
 KIND ?= walking
 profile: install
-	$(CONFIGURE) -B build/profile -DCMAKE_BUILD_TYPE=Release > /dev/null
+	$(CONFIGURE_KERNELS) -B build/profile -DCMAKE_BUILD_TYPE=Release > /dev/null
 	$(BIN)/cmake --build build/profile --target size_sweep
 	valgrind --tool=callgrind --callgrind-out-file=build/profile/callgrind.out \
 	  build/profile/size_sweep profile $(ISA) $(KIND)
 	callgrind_annotate --inclusive=yes --threshold=100 build/profile/callgrind.out | grep -F 'statistics::(anonymous' \
 	  | sed -E -e 's/\(anonymous namespace\)::|patchtst_har::statistics::|\?\?\?:(void )?//g' -e 's/([a-z_0-9>])\(.*/\1/'
+
+# The kernels on 64-bit ARM, under emulation (for correctness, not for timing): their sweeps, then their results
+# beside those of this machine.
+arm64-check: install
+	@for tool in aarch64-linux-gnu-g++ qemu-aarch64; do \
+	  command -v $$tool > /dev/null || { echo "$$tool is missing; Debian and Ubuntu have it in g++-aarch64-linux-gnu and qemu-user" >&2; exit 1; }; \
+	done
+	$(CONFIGURE_KERNELS) -B build/native -DCMAKE_BUILD_TYPE=Release > /dev/null
+	$(CONFIGURE_KERNELS) -B build/arm64 -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLCHAIN_FILE=$(abspath cmake/aarch64-linux-gnu.cmake) \
+	  -DPATCHTST_HAR_VALUES=$(abspath build/native/values.txt) > /dev/null
+	$(BIN)/cmake --build build/native --target value_sweep
+	$(BIN)/cmake --build build/arm64 --target sweeps
+	build/native/value_sweep > build/native/values.txt
+	$(BIN)/ctest --test-dir build/arm64 --output-on-failure
+	$(BIN)/ctest --test-dir build/arm64 --verbose --tests-regex values_of_another_machine
 
 format: install
 	$(BIN)/ruff check --fix

@@ -6,6 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from patchtst_har.config import ExperimentConfig
+from patchtst_har.realtime.budget import Budget, Target
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -25,6 +26,15 @@ def test_the_example_configuration_is_valid():
     config = ExperimentConfig.load(DOCS / "example.yaml")
     assert config.experiment_name == "study"
     assert config != ExperimentConfig(experiment_name="study")
+
+
+def test_the_example_of_a_budget_lists_the_built_in_targets():
+    assert Budget.load(DOCS / "example-budget.yaml") == Budget()
+
+
+def test_every_field_of_a_budget_is_described():
+    page = (DOCS / "feasibility.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) >= set(Target.model_fields)
 
 
 def test_the_examples_of_the_page_on_features_run(tmp_path):

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from patchtst_har.errors import ConfigError, FeatureError
 from patchtst_har.files import atomic_write_text
-from patchtst_har.validation import Section, refuse
+from patchtst_har.validation import Section, read_yaml, refuse
 
 N_STATISTICAL_FEATURES = 56
 N_TOPOLOGICAL_FEATURES = 24
@@ -416,7 +416,7 @@ class ExperimentConfig(Section):
         ConfigError
             If the file is not YAML, has unknown keys, or the whole is contradictory; all at once.
         """
-        return cls.from_mapping(_read_yaml(Path(path)), overrides, source=str(path))
+        return cls.from_mapping(read_yaml(Path(path)), overrides, source=str(path))
 
     @classmethod
     def from_mapping(
@@ -430,27 +430,6 @@ class ExperimentConfig(Section):
             return cls(**merged)
         except ConfigError as error:
             raise ConfigError(error.problems, source) from None
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: not YAML ({' '.join(str(error).split())})"]) from error
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ConfigError([f"{path}: needs a mapping of sections at the top, has {type(values).__name__}"])
-    _check_keys(values, str(path))
-    return values
-
-
-def _check_keys(values: Mapping[Any, Any], where: str) -> None:
-    for key, value in values.items():
-        if not isinstance(key, str):
-            raise ConfigError([f"{where}: key {key!r} is not a name"])
-        if isinstance(value, Mapping):
-            _check_keys(value, f"{where}: {key}")
 
 
 def _override(values: dict[str, Any], override: str) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""What all sections of a configuration share: immutability, no unknown keys, all problems at once."""
+"""What all settings files share: YAML, immutability, no unknown keys, all problems at once."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from patchtst_har.errors import ConfigError
@@ -38,6 +40,37 @@ def refuse(section: Checked, problems: list[str]) -> Checked:
     if problems:
         raise ValueError("\n".join(problems))
     return section
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return a YAML file that holds a mapping of names to values; an empty file is an empty mapping.
+
+    Raises
+    ------
+    ConfigError
+        If it is not YAML or holds something else; the message names the file.
+    OSError
+        If it cannot be opened.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: not YAML ({' '.join(str(error).split())})"]) from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError([f"{path}: needs a mapping of sections at the top, has {type(values).__name__}"])
+    _check_keys(values, str(path))
+    return values
+
+
+def _check_keys(values: Mapping[Any, Any], where: str) -> None:
+    for key, value in values.items():
+        if not isinstance(key, str):
+            raise ConfigError([f"{where}: key {key!r} is not a name"])
+        for inner in value if isinstance(value, list) else [value]:
+            if isinstance(inner, Mapping):
+                _check_keys(inner, f"{where}: {key}")
 
 
 def _further(kind: type[Section], values: Mapping[str, Any], found: Sequence[str]) -> list[str]:

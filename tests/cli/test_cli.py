@@ -3,7 +3,6 @@
 import html
 import json
 import shutil
-import sys
 import warnings
 from importlib.metadata import entry_points
 
@@ -15,24 +14,6 @@ import patchtst_har
 from patchtst_har.cli import main
 from patchtst_har.data import write_recording
 from synthetic import make_recording
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys):
-    """Run the command in this process: (exit status, standard output, standard error)."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["patchtst-har", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "200")
-        status = 0
-        try:
-            main()
-        except SystemExit as stop:
-            status = stop.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from patchtst_har.cli import main
 from patchtst_har.data import write_recording
 from streams import make_samples, recording_of, small_recognizer
 
@@ -27,19 +26,9 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture
-def cli(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["patchtst-har", "stream", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "120")
-        status = 0
-        try:
-            main()
-        except SystemExit as stop:
-            status = stop.code or 0
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
+def cli(cli):
+    """Run `patchtst-har stream`."""
+    return lambda *arguments: cli("stream", *arguments)
 
 
 @pytest.fixture
@@ -125,6 +114,31 @@ def test_lines_on_standard_input(cli, model, piped):
     status, out, err = cli(model, "--json", "--time-unit", "ns")
     assert status == 0, err
     assert keys(out) == decisions
+
+
+def test_lines_take_little_memory(model):
+    """Below the 128 MB of a small target: tables, compilers and torch are not loaded."""
+    code = """
+import sys
+from pathlib import Path
+from patchtst_har.cli import main
+sys.argv = ["patchtst-har", "stream", *sys.argv[1:]]
+try:
+    main()
+finally:
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    imported = {"torch", "numba", "pandas", "pyarrow", "scipy", "sklearn"} & set(sys.modules)
+    print(int(status["VmHWM"].split()[0]), *sorted(imported), file=sys.stderr)
+"""
+    samples, stamps = make_samples(9.0)
+    command = [sys.executable, "-W", "error", "-c", code, model, "--json", "--time-unit", "ns"]
+    result = subprocess.run(
+        command, input=lines_of(samples, stamps), capture_output=True, text=True, check=True
+    )
+    assert documents(result.stdout)
+    peak_kb, *imported = result.stderr.splitlines()[-1].split()
+    assert imported == []
+    assert int(peak_kb) < 128_000
 
 
 def test_iso_stamps_zones_and_units(cli, model, piped):

@@ -1,4 +1,5 @@
 import json
+import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -226,6 +227,22 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         self.sections[self.section] += " " + " ".join(data.split())
+
+
+@pytest.fixture(scope="session")
+def parse_lone_page(parse_page):
+    """Parse an HTML page that must need nothing else: no script, no other file, no link to nowhere."""
+
+    def parse(html):
+        page = parse_page(html)
+        assert not page.tags & {"script", "link", "img", "iframe", "object"}
+        assert all(link.startswith("#") for link in page.links)
+        assert not re.search(r"url\((?!#)|@import|\son\w+=", html)
+        assert len(page.ids) == len(set(page.ids))
+        assert {link[1:] for link in page.links} <= set(page.ids)
+        return page
+
+    return parse
 
 
 @pytest.fixture(scope="session")

@@ -12,12 +12,12 @@ import pytest
 
 from patchtst_har import _core
 from patchtst_har.features import compute_statistical_features, compute_statistical_features_batch
+from sweeps import native_sweep
 from synthetic import activity_signal
 
 ROOT = Path(__file__).parents[2]
 SIZES = [*range(1, 36), 47, 48, 49, 63, 64, 65, 97, 100, 127, 128, 129, 250, 255, 256, 257]
 SIZES += [499, 500, 512, 625, 729, 997, 999, 1000, 1001, 1024, 2048, 3000, 4097, 30011, 2**16]
-BASELINE_UNITS = sorted((ROOT / "csrc").glob("*/isa_baseline.cpp"))
 ENTRY = {"baseline": "kBaselineKernels", "avx2": "kAvx2Kernels", "avx512": "kAvx512Kernels"}
 
 
@@ -91,15 +91,7 @@ def test_nothing_is_allocated_for_lengths_that_were_seen(every_isa):
 
 def test_no_memory_is_allocated_after_the_first_window(tmp_path):
     """The sweep program, with counting allocators of its own, fails at an allocation."""
-    compiler = shutil.which("c++")
-    libraries = sorted((ROOT / "build").glob("cp*/libpatchtst_har_kernels.a"))
-    if compiler is None or not libraries:
-        pytest.skip("no compiler, or no build folder with the library of kernels")
-    program = tmp_path / "size_sweep"
-    source = ROOT / "csrc/tests/size_sweep.cpp"
-    definitions = ["-DPATCHTST_HAR_X86"] if len(_core.available_isas()) > 1 else []
-    command = [compiler, "-std=c++17", *definitions, "-I", ROOT / "csrc", source, libraries[0], "-o", program]
-    subprocess.run(command, check=True)
+    program = native_sweep("size_sweep", tmp_path)
     result = subprocess.run([program, "short"], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "the same bits" in result.stdout
@@ -156,12 +148,3 @@ def test_a_unit_calls_nothing_but_the_c_and_the_compilers_library():
     for path in object_files():
         needed = {name for name, kind in symbols(path) if kind == "U"}
         assert needed <= allowed, (path, needed)
-
-
-@pytest.mark.parametrize("unit", BASELINE_UNITS, ids=lambda unit: unit.parent.name)
-def test_the_baseline_units_compile_for_arm64(tmp_path, unit):
-    compiler = shutil.which("aarch64-linux-gnu-g++")
-    if compiler is None:
-        pytest.skip("no aarch64-linux-gnu-g++ on this machine")
-    command = [compiler, "-std=c++17", "-O3", "-ffp-contract=off", "-Werror", "-Wall", "-Wno-psabi"]
-    subprocess.run([*command, "-I", ROOT / "csrc", "-c", unit, "-o", tmp_path / "unit.o"], check=True)

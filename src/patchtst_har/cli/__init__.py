@@ -9,7 +9,17 @@ from typing import Annotated, TextIO
 import typer
 
 import patchtst_har
-from patchtst_har.cli.commands import demo, evaluate, info, predict, prepare, report, stream, train
+from patchtst_har.cli.commands import (
+    benchmark,
+    demo,
+    evaluate,
+    info,
+    predict,
+    prepare,
+    report,
+    stream,
+    train,
+)
 from patchtst_har.errors import PatchTSTHARError
 
 app = typer.Typer(
@@ -30,7 +40,7 @@ def _options(
         raise typer.Exit
 
 
-for command in (demo, prepare, train, evaluate, predict, stream, report, info):
+for command in (demo, prepare, train, evaluate, predict, stream, benchmark, report, info):
     app.command(command.__name__.rpartition(".")[2])(command.run)
 
 

@@ -32,6 +32,13 @@ TimeUnitOption = Annotated[
     Literal["s", "ms", "us", "ns"] | None,
     typer.Option(help="Unit of numeric time stamps (since 1970)."),
 ]
+TimezoneOption = Annotated[
+    str | None,
+    typer.Option(help="Zone of the wearer, such as Europe/Berlin, for stamps that carry a zone."),
+]
+SmoothingOption = Annotated[
+    str | None, typer.Option(help="filter, lag:K (K later windows) or none; filter if left out.")
+]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Refuse a recording whose magnitude at rest does not fit the unit.")
 ]

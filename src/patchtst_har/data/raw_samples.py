@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(eq=False)
@@ -35,6 +37,8 @@ def to_float32(values: Any) -> NDArray[np.float32]:
 
 def to_categorical(values: Any) -> pd.Categorical:
     """Return annotations as strings with sorted categories; None, NaN and "" mean not annotated."""
+    import pandas as pd
+
     codes, names = pd.factorize(np.asarray(values, dtype=object), use_na_sentinel=True)
     texts = [str(name) for name in names]
     blank = [index for index, text in enumerate(texts) if not text]
@@ -46,6 +50,8 @@ def to_categorical(values: Any) -> pd.Categorical:
 
 def join(parts: Sequence[RawSamples]) -> RawSamples:
     """Return consecutive parts of one file as one."""
+    import pandas as pd
+
     annotations = [part.annotation for part in parts if part.annotation is not None]
     annotation = None
     if annotations:

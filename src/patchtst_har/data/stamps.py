@@ -6,13 +6,15 @@ version 3), so integers are only ever taken after an explicit conversion to nano
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from patchtst_har.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
 NS_PER_UNIT: dict[str, int] = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
@@ -28,6 +30,8 @@ def index_ns(index: pd.DatetimeIndex, source: str = "recording") -> NDArray[np.i
     DataError
         If a stamp is missing (NaT) or outside the years 1677 to 2262 that int64 nanoseconds can hold.
     """
+    import pandas as pd
+
     missing = np.flatnonzero(np.asarray(index.isna()))
     if missing.size:
         raise DataError(f"{source}: row {missing[0]} has no time stamp (NaT)")

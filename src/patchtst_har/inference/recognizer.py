@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.data.progress import OnProgress
 from patchtst_har.data.times import check_clock, time_features
-from patchtst_har.data.windows import cut_windows
 from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.features import compute_extended_statistics_batch, compute_topology
 from patchtst_har.inference.inputs import BATCH_SIZE, WindowInputs
@@ -26,6 +24,8 @@ from patchtst_har.model_folder import SMOOTHING_FILE, read_model_folder, write_m
 from patchtst_har.smoothing import HMMSmoother
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from patchtst_har.models import PatchTSTClassifier
     from patchtst_har.realtime.backlog import DropPolicy
     from patchtst_har.realtime.stream import Stream
@@ -235,6 +235,8 @@ class Recognizer:
         self, recording: pd.DataFrame, on_progress: OnProgress | None = None
     ) -> LabelledRecording:
         """Do what `predict_recording` does, and tell also what could not be used."""
+        from patchtst_har.data.windows import cut_windows
+
         config = self.config
         # What the file says of the activities must not decide what is predicted.
         columns = [name for name in recording.columns if name != "annotation"]

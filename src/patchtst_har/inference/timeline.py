@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import tzinfo
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TIMELINE_COLUMNS = ("start", "end", "label", "probability")
 
@@ -62,6 +65,8 @@ def build_timeline(
     timezone : tzinfo, optional
         Zone of the recording's stamps; None keeps them naive.
     """
+    import pandas as pd
+
     start, end = (
         pd.to_datetime(pd.Series(edge), unit="ns", utc=timezone is not None) for edge in (begin_ns, end_ns)
     )

@@ -68,14 +68,25 @@ def replay(
             yield Batch(samples[rows], stamps_ns[rows])
         return
     began = time.perf_counter()
-    offsets_s = (stamps_ns - stamps_ns[:1]) * (1e-9 / speed)
-    for sample, stamp, offset_s in zip(samples.tolist(), stamps_ns.tolist(), offsets_s.tolist(), strict=True):
+    for sample, stamp, offset_s in _scheduled(samples, stamps_ns, speed):
         due_s = began + offset_s
         while (wait_s := due_s - time.perf_counter()) > 0:
             time.sleep(min(wait_s, _POLL_S))
             if wait_s > _POLL_S:
                 yield NOTHING
-        yield Batch(tuple(sample), stamp, due_s)
+        yield Batch(sample, stamp, due_s)
+
+
+def _scheduled(
+    samples: NDArray[np.float32], stamps_ns: NDArray[np.int64], speed: float
+) -> Iterator[tuple[tuple[float, ...], int, float]]:
+    """Yield samples, stamps and seconds from the start; a day as Python's numbers would take gigabytes."""
+    for first in range(0, len(samples), _CHUNK_SAMPLES):
+        rows = slice(first, first + _CHUNK_SAMPLES)
+        offsets_s = (stamps_ns[rows] - stamps_ns[0]) * (1e-9 / speed)
+        yield from zip(
+            map(tuple, samples[rows].tolist()), stamps_ns[rows].tolist(), offsets_s.tolist(), strict=True
+        )
 
 
 def read_lines(parser: LineParser, receive: Callable[[], bytes | None]) -> Iterator[Batch]:

@@ -30,4 +30,6 @@ def run(
         **result.scores["baselines"],
     }
     out.print(score_table("Every person held out once", columns))
-    out.print(f"model:  {result.run_dir / 'model'}\nreport: {result.report}", soft_wrap=True)
+    model = result.run_dir / "model"
+    out.print(f"model:  {model}\nreport: {result.report}", soft_wrap=True)
+    out.print(f"in real time on this machine: patchtst-har benchmark {model}", soft_wrap=True)

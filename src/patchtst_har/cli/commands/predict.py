@@ -11,6 +11,7 @@ import typer
 from patchtst_har.cli.console import (
     StrictOption,
     TimeUnitOption,
+    TimezoneOption,
     UnitsOption,
     VerboseOption,
     out,
@@ -25,10 +26,7 @@ def run(
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path(),
     units: UnitsOption = "g",
     time_unit: TimeUnitOption = None,
-    timezone: Annotated[
-        str | None,
-        typer.Option(help="Zone of the wearer, such as Europe/Berlin, for stamps that carry a zone."),
-    ] = None,
+    timezone: TimezoneOption = None,
     strict: StrictOption = False,
     verbose: VerboseOption = False,
 ) -> None:

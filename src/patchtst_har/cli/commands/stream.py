@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from patchtst_har.cli.console import TimeUnitOption, UnitsOption, err, out
+from patchtst_har.cli.console import SmoothingOption, TimeUnitOption, TimezoneOption, UnitsOption, err, out
 from patchtst_har.errors import DataError
 
 if TYPE_CHECKING:
@@ -42,9 +42,7 @@ def run(
     hop: Annotated[
         float | None, typer.Option("--hop", help="Seconds between decisions; the model's own if left out.")
     ] = None,
-    smoothing: Annotated[
-        str | None, typer.Option(help="filter, lag:K (K later windows) or none; filter if left out.")
-    ] = None,
+    smoothing: SmoothingOption = None,
     serve: Annotated[
         str | None,
         typer.Option(
@@ -61,10 +59,7 @@ def run(
     ] = False,
     units: UnitsOption = "g",
     time_unit: TimeUnitOption = None,
-    timezone: Annotated[
-        str | None,
-        typer.Option(help="Zone of the wearer, such as Europe/Berlin, for stamps that carry a zone."),
-    ] = None,
+    timezone: TimezoneOption = None,
 ) -> None:
     """Recognise live samples: a view in the terminal, or JSON lines. Ctrl-C ends with a summary."""
     from patchtst_har.inference.recognizer import Recognizer

@@ -2,19 +2,26 @@
 
 from patchtst_har.evaluation.plots.calibration import plot_reliability
 from patchtst_har.evaluation.plots.confusion import plot_confusions
+from patchtst_har.evaluation.plots.feasibility import plot_capacity, plot_changes, plot_mean_stages
 from patchtst_har.evaluation.plots.latency import plot_latency
 from patchtst_har.evaluation.plots.learning import plot_learning_curves
 from patchtst_har.evaluation.plots.persons import plot_persons
 from patchtst_har.evaluation.plots.prediction import plot_daily_minutes, plot_days, plot_probabilities
+from patchtst_har.evaluation.plots.tail import plot_distributions, plot_outliers
 from patchtst_har.evaluation.plots.timeline import plot_timelines
 from patchtst_har.evaluation.plots.topology import plot_topology
 
 __all__ = [
+    "plot_capacity",
+    "plot_changes",
     "plot_confusions",
     "plot_daily_minutes",
     "plot_days",
+    "plot_distributions",
     "plot_latency",
     "plot_learning_curves",
+    "plot_mean_stages",
+    "plot_outliers",
     "plot_persons",
     "plot_probabilities",
     "plot_reliability",

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from patchtst_har.evaluation.plots.style import RAW, SMOOTHED, TRUTH, add_grid, new_figure, settings, to_svg
+from patchtst_har.evaluation.plots.durations import duration, log_time_axis
+from patchtst_har.evaluation.plots.style import RAW, SMOOTHED, TRUTH, new_figure, settings, to_svg
 
 _MARKS = (("p50_us", "p50", "o", SMOOTHED), ("p95_us", "p95", "s", RAW), ("p99_us", "p99", "D", "#D55E00"))
 
@@ -51,7 +51,7 @@ def _stages(axes: Axes, rows: list[dict[str, Any]]) -> None:
     axes.get_yticklabels()[-1].set_fontweight("bold")
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_title("By stage")
-    _time_axis(axes)
+    log_time_axis(axes)
     axes.legend(loc="upper left", bbox_to_anchor=(0.3, 1.14), ncols=3)
 
 
@@ -62,7 +62,7 @@ def _distribution(axes: Axes, report: Mapping[str, Any]) -> None:
     if p95 is not None:
         axes.plot([p95, p95], [0, 95], color=TRUTH, linewidth=0.9, linestyle=":")
         axes.annotate(
-            f"p95 {_duration(p95)}",
+            f"p95 {duration(p95)}",
             (p95, 95),
             xytext=(-6, -4),
             textcoords="offset points",
@@ -71,22 +71,4 @@ def _distribution(axes: Axes, report: Mapping[str, Any]) -> None:
         )
     axes.set(ylabel="% of windows", ylim=(0, 101))
     axes.set_title("End to end")
-    _time_axis(axes)
-
-
-def _time_axis(axes: Axes) -> None:
-    axes.set_xscale("log")
-    low, high = axes.get_xlim()
-    if high / low < 10:
-        axes.set_xlim(low / 1.8, high * 1.8)
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _duration(value)))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    add_grid(axes, "x")
-
-
-def _duration(microseconds: float) -> str:
-    for limit, unit in ((1e6, "s"), (1e3, "ms")):
-        if microseconds >= limit:
-            return f"{microseconds / limit:.3g} {unit}"
-    return f"{microseconds:.3g} µs"
+    log_time_axis(axes)

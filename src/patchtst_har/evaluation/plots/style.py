@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 RAW, SMOOTHED, TRUTH = "#E69F00", "#0072B2", "#4D4D4D"
 MISSING = "#ECECEC"
+BESIDE = "#A9B2BC"
 # Okabe & Ito's colour-blind safe set without its yellow and black, then colours of Paul Tol's "muted" set.
 _CLASS_COLOURS = (
     "#0072B2",

@@ -1,0 +1,285 @@
+// Runs every kernel on inputs made by exact arithmetic alone and prints the results in the baseline
+// instruction set. `value_sweep FILE` compares them with those that another machine printed to FILE,
+// `value_sweep FILE ISA` does so in another set.
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <fstream>
+#include <iostream>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "attention/attention.hpp"
+#include "cpu/isa.hpp"
+#include "model/engine.hpp"
+#include "persistence/rips.hpp"
+#include "statistics/statistics.hpp"
+#include "stream/causal_smoother.hpp"
+#include "stream/window_buffer.hpp"
+#include "tests/encoder_layer.hpp"
+#include "tests/exact_inputs.hpp"
+#include "tests/recorded_values.hpp"
+#include "topology/topology.hpp"
+
+namespace {
+
+namespace attention = patchtst_har::attention;
+namespace cpu = patchtst_har::cpu;
+namespace model = patchtst_har::model;
+namespace persistence = patchtst_har::persistence;
+namespace statistics = patchtst_har::statistics;
+namespace stream = patchtst_har::stream;
+namespace topology = patchtst_har::topology;
+using patchtst_har::tests::Agreement;
+using patchtst_har::tests::Case;
+using patchtst_har::tests::EncoderLayer;
+using patchtst_har::tests::ExactRandom;
+using patchtst_har::tests::Floats;
+
+constexpr double kRateHz = 100.0;
+constexpr float kSpread = 0.5F;
+const char* const kSignals[] = {"walking", "grid", "noise", "constant", "invalid", "huge"};
+
+// A swing without the C library: straight up and down between -1 and 1.
+double swing(double place) {
+    return std::fabs(std::fmod(place, 4.0) - 2.0) - 1.0;
+}
+
+double signal_at(const std::string& kind, std::size_t sample, std::size_t axis, double noise) {
+    const double rest = axis == 2 ? 0.875 : 0.1875;
+    if (kind == "constant") return rest;
+    if (kind == "grid") return std::round((rest + 0.006 * noise) * 64.0) / 64.0;
+    if (kind == "noise") return rest + 0.3 * noise;
+    if (kind == "huge") return 1e19 * noise / (1.0 + std::fabs(noise));
+    if (kind == "invalid" && noise > 0.5) return std::numeric_limits<double>::quiet_NaN();
+    return rest + 0.4 * swing(static_cast<double>(sample) / 13.0 + static_cast<double>(axis)) + 0.05 * noise;
+}
+
+Floats make_window(const std::string& kind, std::size_t n_samples) {
+    ExactRandom random(1);
+    Floats window(3 * n_samples);
+    for (std::size_t i = 0; i < window.size(); ++i) {
+        window[i] = static_cast<float>(signal_at(kind, i / 3, i % 3, random.normal()));
+    }
+    return window;
+}
+
+// Adds the values of those columns as one case and the others as another.
+template <typename IsOfTheLibrary>
+void add_split(std::vector<Case>& cases, const std::string& name, const Floats& values,
+               IsOfTheLibrary is_of_the_library) {
+    Case own{name, Agreement::kBits, {}};
+    Case library{name + "_library", Agreement::kLastPlace, {}};
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        (is_of_the_library(i) ? library : own).values.push_back(values[i]);
+    }
+    cases.push_back(own);
+    cases.push_back(library);
+}
+
+void add_statistics(std::vector<Case>& cases) {
+    // The spectrum's table is made of sines; gravity's of exponentials; angles are arc tangents.
+    const auto is_of_the_library = [](std::size_t i) { return (i >= 39 && i <= 43) || (i >= 46 && i <= 54); };
+    statistics::Workspace workspace;
+    for (const std::string kind : kSignals) {
+        for (const std::size_t n : {1, 2, 3, 7, 16, 33, 100, 250, 256, 257, 997, 1000, 1024, 3000}) {
+            Floats features(statistics::kFeatureCount);
+            statistics::compute_features(make_window(kind, n).data(), n, kRateHz, workspace, features.data());
+            add_split(cases, "statistics_" + kind + "_" + std::to_string(n), features, is_of_the_library);
+        }
+    }
+}
+
+double coordinate(const std::string& kind, std::size_t point, double noise) {
+    const auto place = static_cast<double>(point);
+    if (kind == "grid") return std::round(3.0 * noise) / 64.0;
+    if (kind == "line") return std::fmod(place, 17.0);
+    if (kind == "far" && point == 0) return 1e6;
+    if (kind == "clusters") return std::fmod(place, 3.0) + 0.001 * noise;
+    return noise;
+}
+
+void add_persistence(std::vector<Case>& cases) {
+    persistence::Workspace workspace;
+    for (const std::string kind : {"noise", "grid", "line", "far", "clusters"}) {
+        for (const std::size_t n : {0, 1, 2, 3, 9, 33, 64, 65, 128, 200, 300}) {
+            ExactRandom random(1);
+            std::vector<double> points(3 * n);
+            for (std::size_t i = 0; i < points.size(); ++i) {
+                points[i] = coordinate(kind, i / 3, random.normal());
+            }
+            const auto diagrams = persistence::rips_of_points(points.data(), n, 3,
+                                                              std::numeric_limits<float>::max(), workspace);
+            Case bars{"persistence_" + kind + "_" + std::to_string(n), Agreement::kBits, {}};
+            bars.values.push_back(diagrams.enclosing_radius);
+            for (std::size_t i = 0; i < diagrams.n_h0; ++i) bars.values.push_back(diagrams.h0[i].death);
+            for (std::size_t i = 0; i < diagrams.n_h1; ++i) {
+                bars.values.push_back(diagrams.h1[i].birth);
+                bars.values.push_back(diagrams.h1[i].death);
+            }
+            cases.push_back(bars);
+        }
+    }
+}
+
+void add_topology(std::vector<Case>& cases) {
+    const auto is_entropy = [](std::size_t i) { return i == 8 || i == 15; };
+    statistics::Workspace magnitudes;
+    persistence::Workspace clouds;
+    topology::Workspace workspace;
+    topology::StageSeconds seconds;
+    for (const std::string kind : kSignals) {
+        for (const std::size_t n : {1, 10, 21, 64, 100, 128, 250}) {
+            const Floats window = make_window(kind, n);
+            const std::string name = "topology_" + kind + "_" + std::to_string(n);
+            Floats features(topology::kFeatureCount);
+            topology::compute_features(window.data(), n, {1, 3, 5}, magnitudes, clouds, workspace,
+                                       features.data(), seconds);
+            add_split(cases, name, features, is_entropy);
+            topology::compute_simplified_features(window.data(), n, magnitudes, workspace, features.data());
+            add_split(cases, name + "_simplified", features, is_entropy);
+        }
+        // The filter before decimation is made of sines and cosines.
+        const Floats window = make_window(kind, 1000);
+        Floats features(topology::kFeatureCount);
+        topology::compute_features(window.data(), 1000, {8, 3, 1}, magnitudes, clouds, workspace,
+                                   features.data(), seconds);
+        cases.push_back({"topology_" + kind + "_decimated", Agreement::kRounding, features});
+    }
+}
+
+void add_attention(std::vector<Case>& cases) {
+    ExactRandom random(1);
+    for (const std::size_t n_tokens : {1, 12, 17, 33}) {
+        const attention::Shape shape{3, n_tokens, 2, 28};
+        const std::size_t n_out = shape.n_batch * n_tokens * shape.n_heads * shape.head_dim;
+        const Floats qkv = random.floats(3 * n_out, kSpread);
+        const Floats cos = random.floats(n_tokens * shape.head_dim / 2, kSpread);
+        const Floats sin = random.floats(cos.size(), kSpread);
+        const Floats grad_out = random.floats(n_out, kSpread);
+        Floats out(n_out);
+        Floats lse(shape.n_batch * shape.n_heads * n_tokens);
+        Floats grad_qkv(3 * n_out);
+        Floats factors(shape.n_batch * shape.n_heads * n_tokens * n_tokens);
+        const attention::Inputs inputs{shape, {7, 20000}, qkv.data(), cos.data(), sin.data()};
+        attention::forward(inputs, {out.data(), lse.data()}, 1);
+        attention::backward(inputs, {grad_out.data(), out.data(), lse.data(), grad_qkv.data()}, 1);
+        attention::dropout_factors(shape, inputs.dropout, factors.data());
+        const std::string name = "attention_" + std::to_string(n_tokens);
+        cases.push_back({name, Agreement::kRounding, out});
+        cases.push_back({name + "_lse", Agreement::kRounding, lse});
+        cases.push_back({name + "_gradient", Agreement::kRounding, grad_qkv});
+        cases.push_back({name + "_dropout", Agreement::kBits, factors});
+    }
+}
+
+void add_model(std::vector<Case>& cases) {
+    constexpr std::size_t kWindows = 5;
+    ExactRandom random(1);
+    for (const std::size_t n_tokens : {1, 7, 12, 33}) {
+        const EncoderLayer layer({n_tokens, 2, 28, 100}, random);
+        const Floats patches = random.floats(kWindows * n_tokens * 100, kSpread);
+        const Floats features = random.floats(kWindows * 100, kSpread);
+        model::Engine engine({n_tokens * 100, 100, 0, 0}, 2);
+        layer.add_to(engine);
+        Floats outputs(kWindows * EncoderLayer::kOutputs);
+        engine.run({patches.data(), features.data(), nullptr, nullptr}, kWindows, outputs.data());
+        const std::string name = "model_" + std::to_string(n_tokens);
+        cases.push_back({name, Agreement::kRounding, outputs});
+        model::softmax(outputs.data(), kWindows, EncoderLayer::kOutputs);
+        cases.push_back({name + "_softmax", Agreement::kRounding, outputs});
+    }
+}
+
+// Samples whose stamps wander, with lost ones among them, put on the grid.
+void add_grid(std::vector<Case>& cases) {
+    ExactRandom random(1);
+    stream::WindowBuffer buffer({kRateHz, 200, 50, 1e9});
+    std::int64_t stamp = 1'700'000'000'000'000'000;
+    Case windows{"stream_grid", Agreement::kBits, {}};
+    for (int i = 0; i < 2000; ++i) {
+        stamp += 10'000'000 + static_cast<std::int64_t>(500'000.0 * random.normal());
+        if (i % 700 == 699) stamp += 2'000'000'000;
+        const Floats sample = random.floats(3, 1.0F);
+        for (std::size_t first = 0;;) {
+            first = buffer.feed(sample.data(), &stamp, first, 1);
+            if (!buffer.ready()) break;
+            windows.values.insert(windows.values.end(), buffer.window(), buffer.window() + 600);
+        }
+    }
+    cases.push_back(windows);
+}
+
+std::vector<double> probabilities(ExactRandom& random, std::size_t n) {
+    std::vector<double> values;
+    double sum = 0.0;
+    for (std::size_t i = 0; i < n; ++i) sum += values.emplace_back(0.01 + std::fabs(random.normal()));
+    for (double& value : values) value /= sum;
+    return values;
+}
+
+// With an exponent of 1 no power is taken.
+void add_smoother(std::vector<Case>& cases, double exponent) {
+    constexpr std::size_t kClasses = 4;
+    ExactRandom random(1);
+    std::vector<double> transitions;
+    std::vector<double> emissions;
+    for (std::size_t i = 0; i < kClasses; ++i) {
+        for (const double value : probabilities(random, kClasses)) transitions.push_back(value);
+        for (const double value : probabilities(random, kClasses)) emissions.push_back(value);
+    }
+    stream::CausalSmoother smoother({probabilities(random, kClasses), transitions, emissions, exponent}, 3);
+    Case posteriors{exponent == 1.0 ? "smoother" : "smoother_power",
+                    exponent == 1.0 ? Agreement::kBits : Agreement::kLastPlace,
+                    {}};
+    std::vector<double> posterior(kClasses);
+    for (int t = 0; t < 200; ++t) {
+        if (!smoother.observe(probabilities(random, kClasses).data())) throw std::logic_error("impossible");
+        smoother.filtered(posterior.data());
+        for (const double value : posterior) posteriors.values.push_back(static_cast<float>(value));
+        smoother.look_ahead(smoother.n_held() - 1, posterior.data());
+        for (const double value : posterior) posteriors.values.push_back(static_cast<float>(value));
+    }
+    cases.push_back(posteriors);
+}
+
+std::vector<Case> all_cases() {
+    std::vector<Case> cases;
+    add_statistics(cases);
+    add_persistence(cases);
+    add_topology(cases);
+    add_attention(cases);
+    add_model(cases);
+    add_grid(cases);
+    add_smoother(cases, 1.0);
+    add_smoother(cases, 0.5);
+    return cases;
+}
+
+int run(const std::vector<std::string>& arguments) {
+    cpu::select_isa(arguments.size() > 1 ? arguments[1] : "baseline");
+    const std::vector<Case> cases = all_cases();
+    if (arguments.empty()) {
+        patchtst_har::tests::write_cases(cases, std::cout);
+        return 0;
+    }
+    std::ifstream file(arguments[0]);
+    if (!file) throw std::runtime_error(arguments[0] + " cannot be read");
+    return patchtst_har::tests::compare_cases(cases, patchtst_har::tests::read_cases(file)) ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run({argv + 1, argv + argc});
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "value_sweep: %s\n", error.what());
+        return 2;
+    }
+}

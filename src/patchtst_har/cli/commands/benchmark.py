@@ -1,0 +1,130 @@
+"""``patchtst-har benchmark``."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from patchtst_har.cli.console import (
+    SmoothingOption,
+    TimeUnitOption,
+    TimezoneOption,
+    UnitsOption,
+    VerboseOption,
+    err,
+    progress,
+    start_logging,
+)
+from patchtst_har.errors import DataError
+
+if TYPE_CHECKING:
+    from patchtst_har.evaluation.feasibility_records import FeasibilityRecord
+    from patchtst_har.realtime.budget import Budget
+
+# 1 is a defect, 2 a user's mistake: a script can tell them from a verdict.
+FAILED = 3
+
+
+class FailOn(StrEnum):
+    """Results on which a script may want to stop."""
+
+    NOT_FEASIBLE = "not-feasible"
+    REGRESSION = "regression"
+
+
+def run(
+    model: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="Model folder.")],
+    recording: Annotated[
+        Path | None, typer.Option(help="Recording to measure on beside the simulated movements.")
+    ] = None,
+    budget: Annotated[
+        Path | None, typer.Option(help="YAML file of deployment targets; built-in ones if left out.")
+    ] = None,
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder of the report and its JSON.")] = Path(),
+    compare: Annotated[
+        Path | None, typer.Option(metavar="DIR_OR_JSON", help="Saved report to compare with.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A few seconds: no p99.9, no capacity, no cold start.")
+    ] = False,
+    hop: Annotated[
+        float | None,
+        typer.Option("--hop", help="Seconds between decisions; that of most targets."),
+    ] = None,
+    smoothing: SmoothingOption = None,
+    fail_on: Annotated[
+        list[FailOn] | None,
+        typer.Option(help=f"End with status {FAILED} at such a result; may be repeated."),
+    ] = None,
+    units: UnitsOption = "g",
+    time_unit: TimeUnitOption = None,
+    timezone: TimezoneOption = None,
+    verbose: VerboseOption = False,
+) -> None:
+    """Measure a model in real time on this host and judge it against deployment targets.
+
+    Writes feasibility.html and feasibility.json; standard output is that JSON on one line.
+    """
+    from patchtst_har.data import read_recording
+    from patchtst_har.realtime.feasibility import run_benchmark, settings_for
+
+    start_logging(verbose)
+    wanted = set(fail_on or ())
+    if FailOn.REGRESSION in wanted and compare is None:
+        raise DataError("--fail-on regression: needs --compare")
+    targets = _targets(budget, hop)
+    samples = None if recording is None else read_recording(recording, units=units, time_unit=time_unit)[0]
+    with progress() as on_progress:
+        result = run_benchmark(
+            model,
+            out_dir,
+            budget=targets,
+            recording=samples,
+            settings=settings_for(targets, hop_s=hop, smoothing=smoothing, quick=quick),
+            compare_with=compare,
+            timezone=timezone,
+            on_progress=on_progress,
+        )
+    err.print(_verdicts(result.record))
+    err.print(f"report: {result.html}", soft_wrap=True)
+    typer.echo(json.dumps(result.document, ensure_ascii=False, allow_nan=False))
+    if wanted & _found(result.record):
+        raise typer.Exit(FAILED)
+
+
+def _targets(file: Path | None, hop_s: float | None) -> Budget:
+    """Return the targets of a file, or the built-in ones at the hop that is measured."""
+    from patchtst_har.realtime.budget import Budget
+
+    if file is not None:
+        return Budget.load(file)
+    return Budget() if hop_s is None else Budget().at_hop(hop_s)
+
+
+def _found(record: FeasibilityRecord) -> set[FailOn]:
+    found = set()
+    if any(target.verdict == "not feasible" for target in record.targets):
+        found.add(FailOn.NOT_FEASIBLE)
+    if record.comparison is not None and record.comparison.regressions:
+        found.add(FailOn.REGRESSION)
+    return found
+
+
+def _verdicts(record: FeasibilityRecord) -> Table:
+    table = Table(title=f"Real-time feasibility, {record.scope}")
+    for title in ("target", "verdict", "why"):
+        table.add_column(title)
+    for target in record.targets:
+        table.add_row(target.name, target.verdict, "\n".join(target.reasons))
+    compared = record.comparison
+    if compared is not None:
+        table.caption = (
+            f"{compared.regressions} slower, {compared.improvements} faster of "
+            f"{len(compared.changes)} comparisons with {compared.saved}"
+        )
+    return table

@@ -1,0 +1,82 @@
+"""`patchtst-har benchmark` as a script meets it."""
+
+import json
+
+import pytest
+
+from patchtst_har.cli.commands.benchmark import FAILED
+from patchtst_har.data import write_recording
+from patchtst_har.realtime import feasibility
+from streams import small_recognizer
+from synthetic import make_recording
+
+EASY = "targets:\n- {name: easy, percentile: p95}\n"
+IMPOSSIBLE = "targets:\n- {name: easy, percentile: p95}\n- {name: impossible, memory_mb: 0.5}\n"
+
+
+@pytest.fixture
+def files(tmp_path):
+    small_recognizer().save_pretrained(tmp_path / "model")
+    write_recording(tmp_path / "walk.csv", make_recording(bouts=(("walking", 30.0),), seed=0))
+    (tmp_path / "easy.yaml").write_text(EASY)
+    (tmp_path / "impossible.yaml").write_text(IMPOSSIBLE)
+    return tmp_path
+
+
+@pytest.fixture
+def quicker(monkeypatch):
+    for name, value in (("n_decisions", 80), ("n_blocks", 4), ("open_loop_s", 0.5)):
+        monkeypatch.setitem(feasibility._QUICK, name, value)
+
+
+@pytest.mark.usefixtures("quicker")
+def test_standard_output_is_one_json_document(cli, files):
+    common = ("benchmark", files / "model", "--quick", "--budget", files / "easy.yaml")
+    status, out, err = cli(*common, "--out", files / "first", "--recording", files / "walk.csv")
+    assert status == 0, err
+    (line,) = out.splitlines()
+    document = json.loads(line)
+    assert document == json.loads((files / "first" / "feasibility.json").read_text(encoding="utf-8"))
+    assert "recorded" in document["devices"]["cpu"]["workloads"]
+    assert (files / "first" / "feasibility.html").exists()
+    assert "easy" in err
+    assert "measured on this host" in err
+
+    status, out, err = cli(
+        *common[:-1],
+        files / "impossible.yaml",
+        *("--out", files / "second", "--compare", files / "first", "--smoothing", "filter"),
+    )
+    assert status == 2, "smoothing was not named before"
+    assert "smoothing was None, is filter" in err
+
+    options = ("--compare", files / "first", "--fail-on", "not-feasible", "--fail-on", "regression")
+    status, out, err = cli(*common[:-1], files / "impossible.yaml", "--out", files / "second", *options)
+    assert status == FAILED == 3
+    document = json.loads(out.splitlines()[-1])
+    assert [target["verdict"] for target in document["targets"]][1] == "not feasible"
+    assert document["comparison"]["saved"] == str(files / "first")
+    assert "0 slower, 0 faster of 4 comparisons" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--fail-on", "regression"], "--fail-on regression: needs --compare"),
+        (["--budget", "absent.yaml"], "absent.yaml"),
+        (["--budget", "wrong.yaml"], "wrong.yaml: targets.0.hop_s: Input should be greater than 0"),
+        (["--compare", "absent"], "absent: no such saved report"),
+        (["--recording", "absent.csv"], "absent.csv"),
+        (["--hop", "0"], "hop_s: Input should be greater than 0"),
+        (["--smoothing", "median"], "smoothing: must be filter, lag:K"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(cli, files, monkeypatch, options, message):
+    monkeypatch.chdir(files)
+    (files / "wrong.yaml").write_text("targets: [{name: a, hop_s: 0}]\n")
+    status, out, err = cli("benchmark", files / "model", "--out", files / "out", *options)
+    assert status == 2, err
+    assert out == ""
+    assert message in err
+    assert "Traceback" not in err
+    assert not (files / "out").exists()

@@ -1,0 +1,114 @@
+"""The kernels on 64-bit ARM: they compile without a warning, and give the values of this machine."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from patchtst_har import _core
+from sweeps import ROOT, arm64_build, native_sweep, run_tests
+
+COMPILER = "aarch64-linux-gnu-g++"
+PACKAGES = "g++-aarch64-linux-gnu and qemu-user (Debian, Ubuntu)"
+UNITS = sorted((ROOT / "csrc").glob("*/isa_baseline.cpp"))
+
+
+def need(*tools):
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"no {', '.join(missing)} on this machine: install {PACKAGES}")
+
+
+@pytest.fixture(scope="module")
+def value_sweep(tmp_path_factory):
+    return native_sweep("value_sweep", tmp_path_factory.mktemp("native"), "recorded_values")
+
+
+@pytest.fixture(scope="module")
+def values(value_sweep):
+    """Return the file with the values of this machine's baseline."""
+    path = value_sweep.with_name("values.txt")
+    path.write_text(subprocess.run([value_sweep], capture_output=True, text=True, check=True).stdout)
+    return path
+
+
+def compare(program, values, *isa):
+    return subprocess.run([program, values, *isa], capture_output=True, text=True, check=False)
+
+
+def differences(output):
+    """Return for each agreement how many values were compared, differ, and differ too much."""
+    pattern = r"(\w+) +\d+ cases, +(\d+) values: (\d+) differ, .*, (\d+) too much"
+    return {name: tuple(map(int, counts)) for name, *counts in re.findall(pattern, output)}
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.parent.name)
+def test_a_baseline_unit_compiles_for_arm64(tmp_path, unit):
+    need(COMPILER)
+    command = [COMPILER, "-std=c++17", "-O3", "-ffp-contract=off", "-Werror", "-Wall", "-Wno-psabi"]
+    subprocess.run([*command, "-I", ROOT / "csrc", "-c", unit, "-o", tmp_path / "unit.o"], check=True)
+
+
+def test_arm64_gives_the_values_of_this_machine(values):
+    need(COMPILER, "qemu-aarch64")
+    folder = arm64_build(values, "value_sweep", "stream_sweep")
+    result = run_tests(folder, "^(stream_sweep|values_of_another_machine)$")
+    assert result.returncode == 0, result.stdout
+    found = differences(result.stdout)
+    assert found["bits"][0] > 30_000
+    assert found["bits"][1:] == (0, 0)
+    assert found["last_place"][2] == found["rounding"][2] == 0
+
+
+@pytest.mark.parametrize("isa", _core.available_isas())
+def test_every_instruction_set_gives_the_values_of_the_baseline(value_sweep, values, isa):
+    result = compare(value_sweep, values, isa)
+    assert result.returncode == 0, result.stderr
+    found = differences(result.stdout)
+    assert set(found) == {"bits", "last_place", "rounding"}
+    assert found["bits"][1:] == found["last_place"][1:] == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("case", "bit", "too_far"),
+    [
+        ("statistics_walking_1000", 0, True),
+        ("statistics_walking_1000_library", 0, False),
+        ("statistics_walking_1000_library", 4, True),
+        ("model_7", 0, False),
+        ("model_7", 20, True),
+    ],
+)
+def test_what_is_too_far_is_named(value_sweep, values, tmp_path, case, bit, too_far):
+    lines = values.read_text().splitlines()
+    row = next(i for i, line in enumerate(lines) if line.startswith(f"{case} "))
+    name, agreement, first, *others = lines[row].split()
+    lines[row] = " ".join([name, agreement, f"{int(first, 16) ^ 1 << bit:x}", *others])
+    changed = tmp_path / "values.txt"
+    changed.write_text("\n".join(lines))
+    result = compare(value_sweep, changed)
+    assert result.returncode == too_far, result.stdout
+    assert (f"{case}, value 0" in result.stderr) == too_far
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "other cases"),
+        ("model_1 bits 0\n", "other cases"),
+        ("model_1 exactly 0\n", "no agreement is called 'exactly'"),
+        ("model_1 bits 0 pear\n", "model_1: a value cannot be read"),
+    ],
+)
+def test_other_files_are_refused(value_sweep, tmp_path, text, message):
+    path = tmp_path / "values.txt"
+    path.write_text(text)
+    result = compare(value_sweep, path)
+    assert result.returncode != 0
+    assert message in result.stderr
+    missing = compare(value_sweep, Path("nowhere"))
+    assert "nowhere cannot be read" in missing.stderr
