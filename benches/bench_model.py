@@ -1,12 +1,14 @@
-"""The forward pass of the reference configuration: compiled engine, torch eager and compiled, ONNX Runtime.
+"""The forward pass of the reference configuration: compiled engine, torch, ONNX Runtime, OpenVINO, CUDA.
 
 Every result is compared with torch in float64 before it is timed; one thread. ``-k native`` takes one engine.
-Compiling takes torch a minute.
+Compiling takes torch a minute. ``-k cuda`` needs a device.
 """
 
 from __future__ import annotations
 
+import copy
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -16,9 +18,12 @@ from architectures import randomise
 from patchtst_har import _core
 from patchtst_har.config import ModelConfig
 from patchtst_har.evaluation.complexity import expected_complexity
+from patchtst_har.inference.export import onnx_file
+from patchtst_har.inference.export.program import INPUT_NAMES
 from patchtst_har.inference.inputs import cut_patches
 from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.models import PatchTSTClassifier
+from patchtst_har.models.attention import use_attention_backend
 
 CONFIG, N_CLASSES = ModelConfig(), 6
 N_ROUNDS = {1: 3000, 32: 300, 256: 60, 1024: 20}
@@ -98,28 +103,80 @@ def test_compiled(batches, compare, model):
     compare(classify)
 
 
-def test_onnx_runtime(compare, model, tmp_path):
-    pytest.importorskip("onnx")
+@pytest.fixture(scope="module")
+def onnx_path(model, tmp_path_factory):
+    """Return the exported model; skip without the packages that it takes."""
+    for package in ("onnx", "onnxscript"):
+        pytest.importorskip(package)
+    path = tmp_path_factory.mktemp("export") / "model.onnx"
+    onnx_file.write(model, path, {})
+    return path
+
+
+def test_onnx_runtime(compare, onnx_path):
     runtime = pytest.importorskip("onnxruntime")
-    names = ["patches", "times", "stats", "topo"]
-    widths = (CONFIG.n_time_features, CONFIG.n_stat_features, CONFIG.n_topo_features)
-    shapes = ((3, CONFIG.n_patches, CONFIG.patch_len), *((width,) for width in widths))
-    with warnings.catch_warnings():
-        # The tracing exporter announces its successor, and that it fixes shapes, which the checks only read.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            model,
-            tuple(torch.zeros(2, *shape) for shape in shapes),
-            tmp_path / "model.onnx",
-            input_names=names,
-            dynamic_axes={name: {0: "n"} for name in names},
-            opset_version=17,
-            dynamo=False,
-        )
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = runtime.InferenceSession(tmp_path / "model.onnx", options, providers=["CPUExecutionProvider"])
-    compare(lambda inputs: session.run(None, dict(zip(names, inputs, strict=True)))[0])
+    session = runtime.InferenceSession(onnx_path, options, providers=["CPUExecutionProvider"])
+    compare(lambda inputs: session.run(None, dict(zip(INPUT_NAMES, inputs, strict=True)))[0])
+
+
+def test_openvino(batches, compare, onnx_path):
+    openvino = pytest.importorskip("openvino")
+    model = openvino.Core().read_model(onnx_path)
+    # As large as they will be: it optimises for the sizes it knows.
+    model.reshape({name: array.shape for name, array in zip(INPUT_NAMES, batches[0][0], strict=True)})
+    settings = {
+        "INFERENCE_NUM_THREADS": 1,
+        "NUM_STREAMS": 1,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
+    compare(lambda inputs: request.infer(dict(zip(INPUT_NAMES, inputs, strict=True)), share_inputs=True)[0])
+
+
+@pytest.mark.parametrize("attention", ["torch", "triton"])
+@pytest.mark.parametrize("device", ["cuda"])
+def test_device(batches, model, measure, benchmark, device, attention):
+    """The inputs are there already. Every call is waited for; ``device_p50_us`` is between two events."""
+    if not torch.cuda.is_available():
+        pytest.skip("CUDA: no device")
+    if attention == "triton":
+        pytest.importorskip("triton")
+    inputs, expected = batches
+    n = len(expected)
+    on_device = copy.deepcopy(model).to(device)
+    inputs = [tuple(torch.from_numpy(array).to(device) for array in batch) for batch in inputs]
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    device_ms = []
+
+    def classify(batch):
+        begin.record()
+        logits = on_device(*batch)
+        end.record()
+        end.synchronize()
+        device_ms.append(begin.elapsed_time(end))
+        return logits
+
+    with use_attention_backend(attention), torch.inference_mode(), full_precision():
+        np.testing.assert_allclose(classify(inputs[0]).cpu().numpy(), expected, rtol=0, atol=1e-4)
+        measure(classify, inputs, rounds=N_ROUNDS[n], per_round=n)
+    for percentile in (50, 95, 99):
+        # Without the check and the warm-up, which come first.
+        of_calls = np.percentile(device_ms[-N_ROUNDS[n] :], percentile)
+        benchmark.extra_info[f"device_p{percentile}_us"] = round(float(of_calls) * 1e3 / n, 2)
+
+
+@contextmanager
+def full_precision():
+    """Multiply float32 as float32 on CUDA, not rounded to TF32."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def test_matrix_product(measure, benchmark):

@@ -5,8 +5,13 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+from patchtst_har import Recognizer
 from patchtst_har.config import ExperimentConfig
+from patchtst_har.data import cut_windows, write_recording
+from patchtst_har.inference.export import export_model
 from patchtst_har.realtime.budget import Budget, Target
+from synthetic import make_recording
+from without_torch import REFUSE_TORCH
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -52,6 +57,20 @@ def test_the_examples_of_the_page_on_topology_run(tmp_path):
     assert diagrams == "1 loop that is no artefact of the choice; bars are right to 0.05\n"
 
 
+def test_the_example_of_the_page_on_export_runs_without_torch(small_run, tmp_path):
+    model = small_run.folder / "model"
+    export_model(model, tmp_path / "model.onnx")
+    recording = make_recording(start="2023-11-14 22:20:00")
+    write_recording(tmp_path / "recording.csv", recording)
+    expected = Recognizer.from_pretrained(model).predict(*windows_of(recording)).labels
+    assert printed_by("export.md", tmp_path, before=REFUSE_TORCH) == [" ".join(expected) + "\n"]
+
+
+def windows_of(recording):
+    cut = cut_windows(recording[["x", "y", "z"]])
+    return cut.windows, cut.start_ns
+
+
 def test_the_picture_of_the_topology_is_there_and_can_be_drawn():
     root = ElementTree.parse(DOCS / "topology.svg").getroot()  # noqa: S314 - ours
     assert "24 topological features" in root.get("aria-label")
@@ -59,14 +78,14 @@ def test_the_picture_of_the_topology_is_there_and_can_be_drawn():
     assert ElementTree.fromstring(drawn).get("aria-label") == root.get("aria-label")  # noqa: S314 - ours
 
 
-def printed_by(page, tmp_path):
-    """Run the examples of a page as scripts; return what each prints."""
+def printed_by(page, tmp_path, before=""):
+    """Run the examples of a page as scripts, each behind the code `before`; return what each prints."""
     text = (DOCS / page).read_text(encoding="utf-8")
     examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     printed = []
     for number, example in enumerate(examples):
         script = tmp_path / f"example_{number}.py"
-        script.write_text(example, encoding="utf-8")
+        script.write_text(before + example, encoding="utf-8")
         command = [sys.executable, "-W", "error", str(script)]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-_REFUSAL = """
+REFUSE_TORCH = """
 import sys
 
 class NoTorch:
@@ -19,4 +19,4 @@ sys.meta_path.insert(0, NoTorch())
 
 def run_without_torch(code: str) -> None:
     """Run `code` in a new interpreter; raise if it fails."""
-    subprocess.run([sys.executable, "-W", "error", "-c", _REFUSAL + code], check=True)
+    subprocess.run([sys.executable, "-W", "error", "-c", REFUSE_TORCH + code], check=True)

@@ -45,5 +45,9 @@ class ModelFolderError(PatchTSTHARError, ValueError):
     """A model folder is incomplete, damaged, or from an incompatible version."""
 
 
+class ExportError(PatchTSTHARError, RuntimeError):
+    """An exported file does not compute what the model does."""
+
+
 class MissingDependencyError(PatchTSTHARError, ImportError):
     """An optional package is needed; the message names the extra that brings it."""

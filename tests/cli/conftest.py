@@ -9,7 +9,7 @@ from patchtst_har.cli import main
 
 @pytest.fixture
 def cli(monkeypatch, capsys):
-    """Run a command: (exit status, standard output, standard error)."""
+    """Run the command in this process: (exit status, standard output, standard error)."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["patchtst-har", *map(str, arguments)])

@@ -13,6 +13,7 @@ from patchtst_har.cli.commands import (
     benchmark,
     demo,
     evaluate,
+    export,
     info,
     predict,
     prepare,
@@ -40,7 +41,7 @@ def _options(
         raise typer.Exit
 
 
-for command in (demo, prepare, train, evaluate, predict, stream, benchmark, report, info):
+for command in (demo, prepare, train, evaluate, predict, stream, benchmark, export, report, info):
     app.command(command.__name__.rpartition(".")[2])(command.run)
 
 

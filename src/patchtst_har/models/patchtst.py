@@ -157,7 +157,8 @@ class PatchTSTClassifier(nn.Module):
 
     def _embed(self, patches: Tensor, stats: Tensor, topo: Tensor) -> Tensor:
         """Return all tokens (B, n_tokens, d_model); positions are their order: class, patches, features."""
-        tokens = [] if self.class_token is None else [self.class_token.expand(len(patches), 1, -1)]
+        # Not len(patches): that is a plain number, to which an exported graph would be bound.
+        tokens = [] if self.class_token is None else [self.class_token.expand(patches.shape[0], 1, -1)]
         tokens.append(self.patch_embedding(patches))
         if self.stat_embedding is not None:
             tokens.append(self.stat_embedding(stats))
