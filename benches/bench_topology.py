@@ -13,13 +13,14 @@ import pytest
 from ripser import ripser
 from scipy.spatial.distance import cdist
 
-from clouds import cloud, tripartite
+from clouds import cloud, cross_polytope, random_lengths, tripartite
 from patchtst_har.config import TopologyConfig
 from patchtst_har.features import (
     compute_simplified_topological_features,
     compute_topological_features,
     compute_topological_features_batch,
     rips_persistence,
+    rips_persistence_of_distances,
     takens_embedding,
 )
 
@@ -28,7 +29,8 @@ LONG = pytest.mark.bench_long
 SIZES = [100, 200, 490]
 SIZES_OF_HARD = [pytest.param(100, marks=LONG), 200, pytest.param(490, marks=LONG)]
 ROUNDS = {"native": 700, "ripser": 15, "giotto-ph": 15}
-WORST = ["uniform", "grid", "still", "circle", "far"]
+WORST = ["uniform", "grid", "still", "circle", "far", "lattice", "near_ties", "sphere", "two_far"]
+LARGEST = 2048
 CONFIGS = {engine: TopologyConfig(engine=engine) for engine in ("native", "ripser")}
 
 
@@ -94,12 +96,29 @@ def test_persistence_of_a_hard_cloud(measure, kind, n_points):
     measure(rips_persistence, clouds, rounds=700)
 
 
+@LONG
+@pytest.mark.parametrize("kind", WORST)
+def test_persistence_of_the_largest_cloud(measure, kind):
+    compare("native", cloud(kind, 200, 3, 0))
+    measure(rips_persistence, [cloud(kind, LARGEST, 3, 0)], rounds=5)
+
+
+@pytest.mark.parametrize("make", [tripartite, cross_polytope])
 @pytest.mark.parametrize("n_points", SIZES_OF_HARD)
-def test_persistence_of_many_long_boundaries(measure, n_points):
+def test_persistence_of_many_long_boundaries(measure, make, n_points):
     # ripser needs minutes for the larger ones.
-    compare("native", tripartite(100))
-    points = tripartite(n_points)
-    measure(rips_persistence, [points] * 8, rounds=130)
+    compare("native", make(100))
+    measure(rips_persistence, [make(n_points)], rounds=130)
+
+
+@LONG
+@pytest.mark.parametrize("n_groups", [1, 2, 3])
+@pytest.mark.parametrize("n_points", SIZES)
+def test_persistence_of_random_lengths(measure, n_groups, n_points):
+    lengths = random_lengths(70, n_groups)
+    diagrams = ripser(lengths, maxdim=1, distance_matrix=True)["dgms"]
+    assert_same_bars(rips_persistence_of_distances(lengths), finite(diagrams))
+    measure(rips_persistence_of_distances, [random_lengths(n_points, n_groups)], rounds=5)
 
 
 def prototype(window):

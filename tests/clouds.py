@@ -16,6 +16,10 @@ KINDS = (
     "far",
     "still",
     "coincident",
+    "lattice",
+    "near_ties",
+    "sphere",
+    "two_far",
 )
 
 
@@ -82,6 +86,49 @@ def _coincident(rng: np.random.Generator, n: int, d: int) -> NDArray[np.float64]
     return np.tile(rng.normal(0, 1, (1, d)), (n, 1))
 
 
+def _lattice(rng: np.random.Generator, n: int, d: int) -> NDArray[np.float64]:
+    """The first points of a cubic lattice: nearly all distances are tied."""
+    side = int(np.ceil(max(n, 1) ** (1 / d)))
+    return np.stack(np.unravel_index(np.arange(n), (side,) * d), axis=1).astype(np.float64)
+
+
+def _near_ties(rng: np.random.Generator, n: int, d: int) -> NDArray[np.float64]:
+    """A lattice that rounding makes uneven."""
+    return _lattice(rng, n, d) + rng.normal(0, 1e-6, (n, d))
+
+
+def _sphere(rng: np.random.Generator, n: int, d: int) -> NDArray[np.float64]:
+    points = rng.normal(0, 1, (n, d))
+    return points / np.linalg.norm(points, axis=1, keepdims=True)
+
+
+def _two_far(rng: np.random.Generator, n: int, d: int) -> NDArray[np.float64]:
+    """Two clusters a thousand times their size apart."""
+    return rng.normal(0, 1, (n, d)) + 1000.0 * (np.arange(n) % 2)[:, np.newaxis]
+
+
+def cross_polytope(n_points: int) -> NDArray[np.float64]:
+    """Return pairs of opposite corners, n_points // 2 * 2 points in n_points // 2 dimensions.
+
+    All edges but the longest are tied, and the complex of these is a sphere.
+    """
+    corners = np.eye(n_points // 2)
+    return np.concatenate([corners, -corners])
+
+
+def random_lengths(n_points: int, n_groups: int, seed: int = 0) -> NDArray[np.float32]:
+    """Return a matrix of random distances from 1 to 3, those between groups first.
+
+    No cloud in few dimensions has as many cycles and as long boundaries; in two groups, every edge between
+    them that does not join components opens a cycle.
+    """
+    rng = np.random.default_rng([n_points, n_groups, seed])
+    lengths = np.triu(rng.uniform(1, 2, (n_points, n_points)), 1)
+    groups = np.arange(n_points) % n_groups
+    lengths += np.triu(groups[:, np.newaxis] == groups, 1)
+    return (lengths + lengths.T).astype(np.float32)
+
+
 def tripartite(n_points: int) -> NDArray[np.float64]:
     """Return the corners of three simplices, one a little smaller, around one centre.
 
@@ -105,4 +152,8 @@ _MAKERS = {
     "far": _far,
     "still": _still,
     "coincident": _coincident,
+    "lattice": _lattice,
+    "near_ties": _near_ties,
+    "sphere": _sphere,
+    "two_far": _two_far,
 }

@@ -15,13 +15,21 @@ inline constexpr std::uint32_t kVertexMask = (1U << kVertexBits) - 1;
 // these numbers have the order of the filtration, ties included.
 using Edge = std::uint64_t;
 
-inline std::uint32_t first_end(Edge edge) {
+// What the reduction writes in place of the ends of an edge with an empty lune: what became of it.
+inline constexpr std::uint32_t kJoins = 0xFFFFFFFF;
+inline constexpr std::uint32_t kOpens = 0x80000000;  // and the number of the cycle
+
+// Static: the linker could otherwise pick one instruction set's copy for all of them.
+static inline bool has_ends(Edge edge) {
+    return static_cast<std::uint32_t>(edge) < kOpens;
+}
+static inline std::uint32_t first_end(Edge edge) {
     return static_cast<std::uint32_t>(edge >> 16U) & 0xFFFFU;
 }
-inline std::uint32_t second_end(Edge edge) {
+static inline std::uint32_t second_end(Edge edge) {
     return static_cast<std::uint32_t>(edge) & 0xFFFFU;
 }
-inline float length_of(Edge edge) {
+static inline float length_of(Edge edge) {
     const auto bits = static_cast<std::uint32_t>(edge >> 32U);
     float length;
     __builtin_memcpy(&length, &bits, sizeof length);

@@ -10,10 +10,9 @@ namespace patchtst_har::persistence {
 
 namespace {
 
-// In place of its ends: what became of an edge with an empty lune.
-constexpr std::uint32_t kJoins = 0xFFFFFFFF;
-constexpr std::uint32_t kOpens = 0x80000000;  // and the number of the cycle
-constexpr std::uint32_t kNoColumn = 0xFFFFFFFF;
+// A bit set is added to another by the vector, a list of members one by one.
+constexpr std::size_t kWordsAMember = 2;
+constexpr Column kOpenCycle{0, 0, true, false};
 
 void mark(Edge& edge, std::uint32_t fate) {
     edge = (edge >> 32U) << 32U | fate;
@@ -30,12 +29,11 @@ std::uint32_t root_of(std::vector<std::uint32_t>& parent, std::uint32_t vertex) 
 }  // namespace
 
 Reduction::Reduction(std::size_t n, Workspace& workspace) : n_(n), memory_(workspace) {
-    memory_.h0.clear();
-    memory_.h1.clear();
     memory_.column_pool.clear();
-    memory_.column_start.clear();
-    // A chain of edges over Z/2 as a bit set over their ranks, read from the youngest to the oldest.
-    memory_.chain.assign(memory_.n_edges / 64 + 1, 0);
+    memory_.columns.clear();
+    memory_.cycle_birth.clear();
+    memory_.edge_chain.reset(memory_.n_edges);
+    memory_.cycle_chain.reset();
     memory_.parent.resize(n);
     for (std::size_t i = 0; i < n; ++i) memory_.parent[i] = static_cast<std::uint32_t>(i);
 }
@@ -46,8 +44,9 @@ void Reduction::join_components(std::size_t n_lonely) {
         const std::uint32_t a = root_of(memory_.parent, first_end(edge));
         const std::uint32_t b = root_of(memory_.parent, second_end(edge));
         if (a == b) {
-            mark(edge, kOpens + static_cast<std::uint32_t>(memory_.column_start.size()));
-            memory_.column_start.push_back(kNoColumn);
+            mark(edge, kOpens + static_cast<std::uint32_t>(memory_.columns.size()));
+            memory_.columns.push_back(kOpenCycle);
+            memory_.cycle_birth.push_back(length_of(edge));
             ++n_open_;
             continue;
         }
@@ -55,6 +54,7 @@ void Reduction::join_components(std::size_t n_lonely) {
         mark(edge, kJoins);
         if (length_of(edge) > 0.0F) memory_.h0.push_back({0.0F, length_of(edge)});
     }
+    memory_.cycle_chain.extend(memory_.columns.size());
 }
 
 void Reduction::pair_cycles(std::size_t n_saddles) {
@@ -62,11 +62,11 @@ void Reduction::pair_cycles(std::size_t n_saddles) {
     for (std::size_t i = 0; i < n_saddles && n_open_ > 0; ++i) {
         const Saddle saddle = memory_.saddles[i];
         const Edge edge = memory_.edges[saddle.rank];
-        word_ = saddle.rank / 64;
-        toggle(saddle.rank);
-        toggle(rank_of(first_end(edge), saddle.apex));
-        toggle(rank_of(second_end(edge), saddle.apex));
-        reduce(edge);
+        memory_.edge_chain.toggle(saddle.rank);
+        memory_.edge_chain.toggle(rank_of(first_end(edge), saddle.apex));
+        memory_.edge_chain.toggle(rank_of(second_end(edge), saddle.apex));
+        express_in_cycles();
+        end_youngest(length_of(edge));
     }
 }
 
@@ -84,33 +84,19 @@ std::uint32_t Reduction::rank_of(std::uint32_t a, std::uint32_t b) const {
     return link(a, b) >> kVertexBits;
 }
 
-// Replaces every edge by the two that form its first triangle, and every cycle that has ended by the older
-// ones that it was found equal to. The youngest cycle that is left ends with the saddle over `edge`; what is
-// older is kept as its column.
-void Reduction::reduce(Edge edge) {
-    const auto& pool = memory_.column_pool;
+// Replaces every edge by the two that form its first triangle, until only cycles are left, and edges that
+// joined components.
+void Reduction::express_in_cycles() {
     std::uint32_t rank;
-    std::size_t start = 0;
-    while (pop_youngest(rank)) {
-        const Edge popped = memory_.edges[rank];
-        const auto ends = static_cast<std::uint32_t>(popped);
-        if (ends < kOpens) {
-            add_boundary(popped);
-        } else if (ends != kJoins && start != 0) {
-            append(rank);
-        } else if (ends != kJoins) {
-            const std::uint32_t column = memory_.column_start[ends - kOpens];
-            if (column != kNoColumn) {
-                for (std::size_t i = column + 1; i <= column + pool[column]; ++i) toggle(pool[i]);
-                continue;
-            }
-            memory_.column_start[ends - kOpens] = static_cast<std::uint32_t>(pool.size());
-            append(0);
-            start = pool.size();
-            close(popped, edge);
+    while (memory_.edge_chain.pop_youngest(rank)) {
+        const Edge edge = memory_.edges[rank];
+        const auto fate = static_cast<std::uint32_t>(edge);
+        if (has_ends(edge)) {
+            add_boundary(edge);
+        } else if (fate != kJoins) {
+            memory_.cycle_chain.toggle(fate - kOpens);
         }
     }
-    if (start != 0) memory_.column_pool[start - 1] = static_cast<std::uint32_t>(pool.size() - start);
 }
 
 // The other two edges of the triangle that an edge closed when it came.
@@ -118,8 +104,49 @@ void Reduction::add_boundary(Edge edge) {
     const std::uint32_t a = first_end(edge);
     const std::uint32_t b = second_end(edge);
     const std::uint32_t hub = link(a, b) & kVertexMask;
-    toggle(rank_of(a, hub));
-    toggle(rank_of(b, hub));
+    memory_.edge_chain.toggle(rank_of(a, hub));
+    memory_.edge_chain.toggle(rank_of(b, hub));
+}
+
+// Replaces every cycle that has ended by the older ones that it was found equal to. The youngest that is
+// left, if any, ends here.
+void Reduction::end_youngest(float death) {
+    std::uint32_t cycle;
+    while (memory_.cycle_chain.pop_youngest(cycle)) {
+        const Column& column = memory_.columns[cycle];
+        if (column.is_open) {
+            memory_.columns[cycle] = keep_column();
+            --n_open_;
+            const float birth = memory_.cycle_birth[cycle];
+            if (death > birth) memory_.h1.push_back({birth, death});
+            return;
+        }
+        const std::uint32_t* entries = memory_.column_pool.data() + column.start;
+        if (column.is_dense) {
+            memory_.cycle_chain.add(entries, column.size);
+        } else {
+            for (std::size_t i = 0; i < column.size; ++i) memory_.cycle_chain.toggle(entries[i]);
+        }
+    }
+}
+
+// Moves the chain of cycles to the pool, in the shorter form.
+Column Reduction::keep_column() {
+    DenseChain& chain = memory_.cycle_chain;
+    auto& pool = memory_.column_pool;
+    const auto start = static_cast<std::uint32_t>(pool.size());
+    const std::size_t n_words = chain.n_words();
+    const std::size_t most_members = n_words / kWordsAMember;
+    std::uint32_t member;
+    for (std::uint32_t size = 0; size < most_members; ++size) {
+        if (!chain.pop_youngest(member)) return {start, size, false, false};
+        append(member);
+    }
+    for (std::size_t i = start; i < pool.size(); ++i) chain.toggle(pool[i]);
+    pool.resize(start);
+    for (std::size_t w = 0; w < n_words; ++w) append(chain.words()[w]);
+    chain.clear();
+    return {start, static_cast<std::uint32_t>(n_words), false, true};
 }
 
 void Reduction::append(std::uint32_t entry) {
@@ -132,24 +159,6 @@ void Reduction::append(std::uint32_t entry) {
         pool.reserve(std::min(std::max(2 * pool.size(), std::size_t{1024}), memory_.most_column_entries));
     }
     pool.push_back(entry);
-}
-
-void Reduction::close(Edge birth, Edge death) {
-    --n_open_;
-    const Bar bar{length_of(birth), length_of(death)};
-    if (bar.death > bar.birth) memory_.h1.push_back(bar);
-}
-
-// Takes the youngest edge out of the chain; false if it is empty. Only older ones are toggled afterwards.
-bool Reduction::pop_youngest(std::uint32_t& rank) {
-    while (memory_.chain[word_] == 0) {
-        if (word_ == 0) return false;
-        --word_;
-    }
-    const auto bit = 63U - static_cast<std::uint32_t>(__builtin_clzll(memory_.chain[word_]));
-    rank = static_cast<std::uint32_t>(word_) * 64 + bit;
-    toggle(rank);
-    return true;
 }
 
 }  // namespace patchtst_har::persistence

@@ -30,16 +30,14 @@ class Reduction {
   private:
     [[nodiscard]] std::uint32_t link(std::uint32_t a, std::uint32_t b) const;
     [[nodiscard]] std::uint32_t rank_of(std::uint32_t a, std::uint32_t b) const;
-    void reduce(Edge edge);
+    void express_in_cycles();
     void add_boundary(Edge edge);
+    void end_youngest(float death);
+    [[nodiscard]] Column keep_column();
     void append(std::uint32_t entry);
-    void close(Edge birth, Edge death);
-    void toggle(std::uint32_t rank) { memory_.chain[rank / 64] ^= std::uint64_t{1} << (rank % 64); }
-    bool pop_youngest(std::uint32_t& rank);
 
     std::size_t n_;
     Workspace& memory_;
-    std::size_t word_ = 0;  // of the chain, above which all is 0
     std::size_t n_open_ = 0;
 };
 

@@ -5,12 +5,19 @@
 #include <cstdint>
 #include <vector>
 
+#include "persistence/chain.hpp"
 #include "persistence/complex.hpp"
 
 namespace patchtst_har::persistence {
 
 struct Bar {
     float birth, death;
+};
+
+// Older cycles whose sum an ended cycle is equal to: their numbers, or, if these are many, a bit set.
+struct Column {
+    std::uint32_t start, size;
+    bool is_open, is_dense;
 };
 
 class Workspace {
@@ -29,9 +36,11 @@ class Workspace {
     std::vector<Saddle> saddles;
 
     // Of the reduction.
-    std::vector<std::uint64_t> chain;
+    SparseChain edge_chain;  // of ranks
+    DenseChain cycle_chain;  // of the numbers of cycles
     std::vector<std::uint32_t> column_pool;
-    std::vector<std::uint32_t> column_start;  // of the birth with this number
+    std::vector<Column> columns;  // of the cycle with this number
+    std::vector<float> cycle_birth;
     std::size_t most_column_entries = std::size_t{8} << 20U;
 
     std::vector<Bar> h0, h1;

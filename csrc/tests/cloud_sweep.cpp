@@ -153,6 +153,38 @@ void compare_other_forms(const std::string& kind, std::size_t n_points) {
     }
 }
 
+// Lengths without any geometry, edges between the groups first: so many cycles and saddles that the lists
+// fill and are emptied again and again.
+std::vector<float> make_lengths(std::size_t n_points, std::size_t n_groups) {
+    std::mt19937 generator(1);  // NOLINT(bugprone-random-generator-seed)
+    std::uniform_real_distribution<float> length(1.0F, 2.0F);
+    std::vector<float> distances(n_points * n_points);
+    for (std::size_t i = 0; i < n_points; ++i) {
+        for (std::size_t j = i + 1; j < n_points; ++j) {
+            const float within = i % n_groups == j % n_groups ? 1.0F : 0.0F;
+            distances[i * n_points + j] = distances[j * n_points + i] = within + length(generator);
+        }
+    }
+    return distances;
+}
+
+void compare_lengths(std::size_t n_points, std::size_t n_groups) {
+    const std::vector<float> distances = make_lengths(n_points, n_groups);
+    std::vector<float> expected;
+    for (const auto& isa : cpu::available_isas()) {
+        cpu::select_isa(isa);
+        persistence::Workspace workspace;
+        const auto run = [&] {
+            return flat(persistence::rips_of_distances(distances.data(), n_points, kNoLimit, workspace));
+        };
+        const std::vector<float> bars = run();
+        if (run() != bars) fail(isa, "lengths", n_points, "differs the second time");
+        if (isa == cpu::available_isas().front()) expected = bars;
+        if (bars != expected) fail(isa, "lengths", n_points, "differs from the first instruction set");
+        if (bars.size() < 3 * n_points) fail(isa, "lengths", n_points, "has few bars");
+    }
+}
+
 void sweep_in_threads() {
     constexpr std::size_t kPoints = 150;
     const auto work = [] {
@@ -200,6 +232,9 @@ void sweep() {
     for (const char* kind : kKinds) {
         for (const std::size_t n : sizes) compare_isas(kind, n);
         for (const std::size_t n : {0, 1, 2, 9, 33, 65, 130}) compare_other_forms(kind, n);
+    }
+    for (const std::size_t n : {64, 130, 200, 300, 520}) {
+        for (const std::size_t n_groups : {2, 3, 7}) compare_lengths(n, n_groups);
     }
     refuse_more_memory();
     std::printf("%zu sizes, %zu kinds of clouds, %zu instruction sets: the same bars\n", sizes.size(),

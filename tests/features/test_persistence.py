@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import reference
+from clouds import KINDS, cloud
 from patchtst_har import _core
 from patchtst_har.errors import DataError
-from patchtst_har.features import rips_persistence, rips_persistence_of_distances
+from patchtst_har.features import persistence, rips_persistence, rips_persistence_of_distances
 from patchtst_har.features.ripser_engine import enclosing_radius, pairwise_distances
 
 
@@ -136,13 +137,15 @@ def test_two_points_have_one_bar():
     assert h1.shape == (0, 2)
 
 
-def test_the_order_of_points_does_not_matter():
+@pytest.mark.parametrize("kind", KINDS)
+def test_neither_the_order_of_points_nor_what_came_before_matters(kind):
     rng = np.random.default_rng(7)
-    points = rng.normal(size=(70, 3)).astype(np.float32)
-    for bars, shuffled in zip(
-        rips_persistence(points), rips_persistence(rng.permutation(points)), strict=True
-    ):
-        np.testing.assert_array_equal(bars, shuffled)
+    points = cloud(kind, 140, 3, 7)
+    expected = rips_persistence(points)
+    for shuffled in (rng.permutation(points), points, rng.permutation(points)):
+        for bars, wanted in zip(rips_persistence(shuffled), expected, strict=True):
+            assert bars.tobytes() == wanted.tobytes()
+        rips_persistence(rng.normal(size=(60, 2)))
 
 
 @settings(deadline=None, max_examples=100, derandomize=True, database=None)
@@ -187,6 +190,15 @@ def test_too_many_points_are_refused_before_memory_is_taken():
     message = "distances of shape (2049, 2049): more than 2048 points"
     with pytest.raises(DataError, match=re.escape(message)):
         rips_persistence_of_distances(np.broadcast_to(np.float32(0), (2049, 2049)))
+
+
+def test_a_bound_that_is_met_on_the_way_names_the_cloud():
+    def kernel(array, max_edge):
+        raise _core.MemoryBoundError("the reduced boundaries exceed their memory bound of 7 bytes")
+
+    message = "(5, 3): the reduced boundaries exceed their memory bound of 7 bytes"
+    with pytest.raises(DataError, match=re.escape(message)):
+        persistence._bars(kernel, np.zeros((5, 3)), 1.0)
 
 
 def matrix(changes):

@@ -15,17 +15,16 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 import reference
-from clouds import KINDS, cloud, tripartite
-from patchtst_har.features import rips_persistence, takens_embedding
+from clouds import KINDS, cloud, cross_polytope, random_lengths, tripartite
+from patchtst_har.features import rips_persistence, rips_persistence_of_distances, takens_embedding
 from patchtst_har.features.embedding import decimate
+from recorded_windows import windows_by_activity
 
-some_cloud = st.builds(
-    cloud,
-    st.sampled_from(KINDS),
-    st.integers(0, 45),
-    st.integers(1, 5),
-    st.integers(0, 2**32 - 1),
-)
+
+def some_cloud(largest, kinds=KINDS):
+    return st.builds(
+        cloud, st.sampled_from(kinds), st.integers(0, largest), st.integers(1, 5), st.integers(0, 2**32 - 1)
+    )
 
 
 def assert_same_bars(computed, expected):
@@ -53,8 +52,8 @@ def check_against_ripser(points):
     assert_same_bars(rips_persistence(points), reference.rips_diagrams(points))
 
 
-@settings(deadline=None, max_examples=300, derandomize=True, database=None)
-@given(some_cloud)
+@settings(deadline=None, max_examples=1000, derandomize=True, database=None)
+@given(some_cloud(45))
 def test_equal_to_ripser_on_any_cloud(points):
     check_against_ripser(points)
 
@@ -73,17 +72,54 @@ def test_equal_to_ripser_on_large_clouds(n_points):
 @pytest.mark.parametrize("n_points", [6, 30, 99])
 def test_equal_to_ripser_where_boundaries_are_many_and_long(n_points):
     check_against_ripser(tripartite(n_points))
+    check_against_ripser(cross_polytope(n_points))
 
 
-@settings(deadline=None, max_examples=200, derandomize=True, database=None)
-@given(some_cloud)
+@pytest.mark.parametrize("n_groups", [1, 3])
+def test_equal_to_ripser_where_lists_fill_again_and_again(n_groups):
+    from ripser import ripser
+
+    lengths = random_lengths(130, n_groups)
+    diagrams = ripser(lengths, maxdim=1, distance_matrix=True)["dgms"]
+    for bars, expected in zip(rips_persistence_of_distances(lengths), diagrams, strict=True):
+        kept = sorted(bar for bar in expected.tolist() if bar[0] < bar[1] < np.inf)
+        assert bars.tolist() == kept
+    assert len(kept) > 500
+
+
+@pytest.mark.parametrize("n_points", [130, 300])
+def test_every_edge_between_two_groups_opens_a_cycle(n_points):
+    h0, h1 = rips_persistence_of_distances(random_lengths(n_points, 2))
+    assert len(h0) == n_points - 1
+    assert len(h1) == (n_points // 2) ** 2 - (n_points - 1)
+    assert (h1[:, 0] < 2).all()
+    assert (h1[:, 1] >= 2).all()
+
+
+def test_equal_to_ripser_on_the_largest_cloud():
+    points = cloud("torus", 2048, 4, 0)
+    max_edge = 0.3 * (1 + 2**-26)
+    computed = rips_persistence(points, max_edge=max_edge)
+    assert len(computed[1]) > 400
+    assert_same_bars(computed, reference.rips_diagrams(points, max_edge))
+
+
+def test_the_largest_polygon_dies_where_theory_says():
+    h0, h1 = rips_persistence(cloud("circle", 2048, 2, 0))
+    assert len(h0) == 2047
+    side, third = (2 * np.sin(np.pi * steps / 2048) for steps in (1, -(-2048 // 3)))
+    np.testing.assert_allclose(h1, [[side, third]], rtol=1e-4)
+
+
+@settings(deadline=None, max_examples=400, derandomize=True, database=None)
+@given(some_cloud(45))
 def test_equal_to_gudhi_on_any_cloud(points):
     pytest.importorskip("gudhi")
     assert_same_bars(rips_persistence(points), gudhi_diagrams(points))
 
 
 @settings(deadline=None, max_examples=60, derandomize=True, database=None)
-@given(some_cloud, st.floats(0, 1))
+@given(some_cloud(45), st.floats(0, 1))
 def test_equal_to_ripser_up_to_any_edge_length(points, fraction):
     longest = float(cdist(points, points).max()) if len(points) else 1.0
     # Between two float32 values, so that rounding does not decide what enters.
@@ -93,12 +129,10 @@ def test_equal_to_ripser_up_to_any_edge_length(points, fraction):
 
 @pytest.mark.study
 @pytest.mark.parametrize("kind", KINDS)
-def test_thousands_of_clouds_equal_ripsers(kind):
-    """The sizes lean to the small: 300 clouds of each kind, up to 500 points."""
-    rng = np.random.default_rng(0)
-    for seed in range(300):
-        n_points = int(500 * rng.random() ** 3) if seed else 500
-        check_against_ripser(cloud(kind, n_points, int(rng.integers(1, 6)), seed))
+@settings(deadline=None, max_examples=300, derandomize=True, database=None)
+@given(data=st.data())
+def test_thousands_of_clouds_up_to_500_points_equal_ripsers(kind, data):
+    check_against_ripser(data.draw(some_cloud(500, [kind])))
 
 
 @pytest.mark.study
@@ -110,31 +144,16 @@ def test_hundreds_of_clouds_equal_gudhis(kind):
         assert_same_bars(rips_persistence(points), gudhi_diagrams(points))
 
 
-def real_windows(per_activity):
-    """Yield (activity, window) of recordings, with as many windows of each activity."""
-    folder = os.environ.get("PATCHTST_HAR_RECORDINGS")
-    if folder is None:
-        pytest.skip("PATCHTST_HAR_RECORDINGS names no folder of recordings")
-    found = {}
-    for path in sorted(Path(folder).glob("*.npz")):
-        with np.load(path) as arrays:
-            acceleration, labels, classes = arrays["acc"], arrays["y"], arrays["classes"]
-        for start in range(0, len(labels) - 999, 1000):
-            if (labels[start : start + 1000] == labels[start]).all() and labels[start] >= 0:
-                found.setdefault(str(classes[labels[start]]), []).append(acceleration[start : start + 1000])
-    for activity, windows in found.items():
-        for window in windows[:: max(1, len(windows) // per_activity)][:per_activity]:
-            yield activity, window
-
-
 @pytest.mark.study
 @pytest.mark.parametrize(("factor", "delay"), [(8, 1), (5, 2), (2, 5)])
 def test_real_windows_of_every_activity_equal_ripsers(factor, delay):
-    activities = set()
-    for activity, window in real_windows(12 if factor > 2 else 3):
+    folder = os.environ.get("PATCHTST_HAR_RECORDINGS")
+    if folder is None:
+        pytest.skip("PATCHTST_HAR_RECORDINGS names no folder of recordings")
+    found = windows_by_activity(Path(folder), 12 if factor > 2 else 3)
+    assert len(found) >= 5
+    for window in np.concatenate(list(found.values())):
         magnitude = reference.magnitude(window)
         # Every second sample as the device wrote it, with its ties; otherwise as the features take it.
         series = magnitude[::2] if factor == 2 else decimate(magnitude, factor).astype(np.float32)
         check_against_ripser(np.ascontiguousarray(takens_embedding(series, 3, delay)))
-        activities.add(activity)
-    assert len(activities) >= 5

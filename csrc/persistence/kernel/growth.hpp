@@ -109,14 +109,14 @@ PATCHTST_HAR_INLINE void join(Word* rows, std::size_t n_words, std::uint32_t a, 
 }
 
 // Vertices not much further from both ends than half the edge lie about its middle: as a hub, they see most
-// of the lune. 5/8 did best among 0.55 to 0.8. Brought up to date now and then: any vertex of the lune will
-// do.
+// of the lune. 5/8 did best among 0.55 to 0.8. Brought up to date now and then, and without the few edges
+// that the reduction has marked meanwhile: any vertex of the lune will do.
 PATCHTST_HAR_INLINE void follow(Growth& growth, std::size_t n_words, float length) {
     constexpr float kNear = 0.625F;
     const float limit = kNear * length;
     while (length_of(growth.edges[growth.next_near]) < limit) {
         const Edge edge = growth.edges[growth.next_near++];
-        join(growth.near, n_words, first_end(edge), second_end(edge));
+        if (has_ends(edge)) join(growth.near, n_words, first_end(edge), second_end(edge));
     }
 }
 
@@ -150,7 +150,7 @@ __attribute__((noinline)) void note(Growth& growth, std::uint32_t rank, std::uin
     if (hub == kNoVertex) {
         growth.lonely[growth.n_lonely++] = rank;
         ++growth.n_open;
-    } else if (growth.n_open != 0) {
+    } else {
         find_saddles(growth, rank, a, b, hub);
     }
 }
@@ -160,25 +160,33 @@ bool is_full(const Growth& growth) {
     return growth.n_lonely >= growth.lonely_capacity || growth.n_saddles + growth.n > growth.saddle_capacity;
 }
 
+// Where to let the reduction look how many cycles are still open: beyond the last of them, which is before
+// half of the edges of most clouds, lunes need not be looked at.
+std::size_t end_of_portion(const Growth& growth) {
+    constexpr std::size_t kEdgesAVertex = 2;
+    const std::size_t stop = growth.next + kEdgesAVertex * growth.n;
+    return stop < growth.n_edges ? stop : growth.n_edges;
+}
+
 // kWords is 0 where a row has more words than the registers are meant for.
 template <std::size_t kWords>
 void grow_in(Growth& growth) {
     constexpr std::size_t kFollowEvery = 16;
     const std::size_t n_words = kWords != 0 ? kWords : growth.n_words;
-    const std::size_t n_edges = growth.n_edges;
+    const std::size_t stop = end_of_portion(growth);
     const std::size_t n = growth.n;
     const Edge* edges = growth.edges;
     std::uint32_t* links = growth.links;
     Word* neighbours = growth.neighbours;
-    for (std::size_t rank = growth.next; rank < n_edges; ++rank) {
+    for (std::size_t rank = growth.next; rank < stop; ++rank) {
         const Edge edge = edges[rank];
         if (kFollows<kWords> && rank % kFollowEvery == 0) follow(growth, n_words, length_of(edge));
         const std::uint32_t a = first_end(edge);
         const std::uint32_t b = second_end(edge);
         const std::uint32_t hub = hub_of<kWords>(growth.near, neighbours, n_words, a, b);
         links[a * n + b] = static_cast<std::uint32_t>(rank) << kVertexBits | (hub == kNoVertex ? a : hub);
-        bool simple = false;
-        if constexpr (kWords != 0) simple = is_star_like<kWords>(neighbours, a, b, hub);
+        bool simple = growth.n_open == 0 && hub != kNoVertex;
+        if constexpr (kWords != 0) simple = simple || is_star_like<kWords>(neighbours, a, b, hub);
         if (!simple) note(growth, static_cast<std::uint32_t>(rank), a, b, hub);
         join(neighbours, n_words, a, b);
         if (!simple && is_full(growth)) {
@@ -186,7 +194,7 @@ void grow_in(Growth& growth) {
             return;
         }
     }
-    growth.next = n_edges;
+    growth.next = stop;
 }
 
 void grow(Growth& growth) {

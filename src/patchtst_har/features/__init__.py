@@ -19,6 +19,7 @@ from patchtst_har.features.fallback import (
     safe_compute_topo_features,
 )
 from patchtst_har.features.frame import feature_frame
+from patchtst_har.features.landmarks import LandmarkDiagrams, landmark_persistence
 from patchtst_har.features.names import (
     SIMPLIFIED_TOPOLOGICAL_FEATURE_NAMES,
     STATISTICAL_FEATURE_NAMES,
@@ -44,6 +45,7 @@ __all__ = [
     "STATISTICAL_FEATURE_NAMES",
     "TOPOLOGICAL_FEATURE_NAMES",
     "FeatureExtractor",
+    "LandmarkDiagrams",
     "TopologyResult",
     "compute_extended_statistics",
     "compute_extended_statistics_batch",
@@ -58,6 +60,7 @@ __all__ = [
     "extended_statistics_names",
     "feature_frame",
     "feature_outputs",
+    "landmark_persistence",
     "register_feature",
     "registered_features",
     "rips_persistence",

@@ -47,14 +47,23 @@ def check_rate(sr: Any) -> float:
     return float(sr)
 
 
+def checked_count(value: Any, name: str) -> int:
+    """Return `value` as an int if it is an integer of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be an integer, not {type(value).__name__}")
+    if value < 1:
+        raise DataError(f"{name} must be at least 1, not {value}")
+    return int(value)
+
+
 def check_threads(n_threads: Any) -> int:
     """Return `n_threads` as an int if it is an integer of at least 1."""
-    return _checked_count(n_threads, "n_threads")
+    return checked_count(n_threads, "n_threads")
 
 
 def check_batch_size(batch_size: Any) -> int | None:
     """Return `batch_size` as an int if it is an integer of at least 1, or None if it is that."""
-    return None if batch_size is None else _checked_count(batch_size, "batch_size")
+    return None if batch_size is None else checked_count(batch_size, "batch_size")
 
 
 def check_out(out: Any, n_windows: int, n_features: int, windows: Float32Array) -> Float32Array:
@@ -70,14 +79,6 @@ def check_out(out: Any, n_windows: int, n_features: int, windows: Float32Array) 
     if np.may_share_memory(array, windows):
         raise DataError("out shares memory with windows")
     return array
-
-
-def _checked_count(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be an integer, not {type(value).__name__}")
-    if value < 1:
-        raise DataError(f"{name} must be at least 1, not {value}")
-    return int(value)
 
 
 def _checked_samples(value: Any, name: str, axes: tuple[str, ...], *, strided: bool = False) -> Float32Array:
