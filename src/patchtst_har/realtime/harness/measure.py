@@ -161,9 +161,12 @@ class _Bench:
 
     def _open_loop(self, workload: Workload) -> dict[str, Any]:
         n_streams = self.settings.open_loop_streams
-        self._tell(0, 1, f"open loop, {n_streams} streams")
+        what = f"open loop, {n_streams} streams"
+        self._tell(0, 1, what)
         n_hops = max(int(np.ceil(self.settings.open_loop_s / self.geometry.hop_s - 1e-9)), 1)
-        return self._fleet(workload).run(n_streams, n_hops).to_dict()
+        document = self._fleet(workload).run(n_streams, n_hops).to_dict()
+        self._tell(1, 1, what)
+        return document
 
     def _capacity(self, name: str, workload: Workload, loop: ClosedLoop) -> dict[str, Any] | None:
         if not self.settings.capacity:
@@ -174,7 +177,7 @@ class _Bench:
             hop_s,
             self.settings.capacity_s,
             expected=hop_s * 1e9 / float(loop.end_to_end_ns.mean()),
-            on_probe=lambda n: self._tell(0, 1, f"capacity, {n} streams"),
+            on_probe=lambda n, done: self._tell(done, 1, f"capacity, {n} streams"),
         )
         return {**document, "criterion": f"{document['criterion']}; samples: {name}"}
 
@@ -182,7 +185,7 @@ class _Bench:
         if not self.settings.cold_start or model_dir is None:
             return None
         self._tell(0, 1, "cold start")
-        return measure_cold_start(
+        document = measure_cold_start(
             model_dir,
             self._feed(workload),
             self.geometry,
@@ -190,6 +193,8 @@ class _Bench:
             engine="native" if isinstance(self.recognizer.model, NativeClassifier) else "torch",
             device=device,
         )
+        self._tell(1, 1, "cold start")
+        return document
 
     def _push(self) -> Any:
         return self.recognizer.stream(self.settings.hop_s, self.settings.smoothing).push
