@@ -134,8 +134,9 @@ void Engine::add_attention(Place qkv, Place target, std::size_t n_tokens, std::s
                                   n_heads, head_dim, cosines.data(), sines.data(), table_width});
     constants_.push_back(std::move(cosines));
     constants_.push_back(std::move(sines));
-    const std::size_t score_width = aligned(n_tokens);
-    scratch_size_ = std::max(scratch_size_, score_width * (head_dim + kernels_->tile_rows));
+    // Queries and scores of a panel.
+    const std::size_t panel = std::min(aligned(n_tokens), kernels_->panel_vectors * kernels_->lanes);
+    scratch_size_ = std::max(scratch_size_, panel * (head_dim + n_tokens));
 }
 
 void Engine::add_pool(Place source, Place target, std::size_t n_rows, std::size_t width, const float* query) {

@@ -65,6 +65,36 @@ void normalise(const Normalise& step, const Block& block) {
     }
 }
 
+// Softmax of the first n values of a row; the rest of its last vector is unspecified.
+PATCHTST_HAR_INLINE void softmax(float* row, std::size_t n) {
+    constexpr float kLowest = -3.4028235e38F;
+    const std::size_t n_whole = n / kLanes * kLanes;
+    const std::size_t n_last = n - n_whole;
+    Vector maxima = all(kLowest);
+    for (std::size_t j = 0; j < n_whole; j += kLanes) {
+        const Vector x = load(row + j);
+        maxima = x > maxima ? x : maxima;
+    }
+    if (n_last > 0) {
+        const Vector x = first_lanes(load(row + n_whole), n_last, kLowest);
+        maxima = x > maxima ? x : maxima;
+    }
+    const float maximum = largest(maxima);
+    Vector sums = {};
+    for (std::size_t j = 0; j < n_whole; j += kLanes) {
+        const Vector e = exponential(load(row + j) - maximum);
+        sums += e;
+        store(row + j, e);
+    }
+    if (n_last > 0) {
+        const Vector e = first_lanes(exponential(load(row + n_whole) - maximum), n_last, 0.0F);
+        sums += e;
+        store(row + n_whole, e);
+    }
+    const float scale = 1.0F / sum(sums);
+    for (std::size_t j = 0; j < n; j += kLanes) store(row + j, load(row + j) * scale);
+}
+
 // Writes the weights of the rows to weights[0..n_rows).
 PATCHTST_HAR_INLINE void weigh(const Pool& step, const float* rows, float* weights) {
     if (step.query == nullptr) {
