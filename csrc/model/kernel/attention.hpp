@@ -1,6 +1,7 @@
 // Rotary self-attention of the tokens of each window.
 #pragma once
 
+#include "model/kernel/functions.hpp"
 #include "model/kernel/product.hpp"
 
 namespace patchtst_har::model {

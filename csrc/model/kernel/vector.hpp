@@ -45,10 +45,15 @@ PATCHTST_HAR_INLINE Vector fused(Vector a, Vector b, Vector c) {
 #endif
 }
 
+#if PATCHTST_HAR_VECTOR_BYTES == 64
+// For intrinsics that without a mask read an undefined register, of which GCC warns.
+constexpr __mmask16 kAllLanes = 0xFFFF;
+#endif
+
 // a > b ? a : b and a < b ? a : b, for which compilers do not find the instruction: b where one is NaN.
 PATCHTST_HAR_INLINE Vector larger(Vector a, Vector b) {
 #if PATCHTST_HAR_VECTOR_BYTES == 64
-    return _mm512_max_ps(a, b);
+    return _mm512_maskz_max_ps(kAllLanes, a, b);
 #elif PATCHTST_HAR_VECTOR_BYTES == 32
     return _mm256_max_ps(a, b);
 #else
@@ -58,7 +63,7 @@ PATCHTST_HAR_INLINE Vector larger(Vector a, Vector b) {
 
 PATCHTST_HAR_INLINE Vector smaller(Vector a, Vector b) {
 #if PATCHTST_HAR_VECTOR_BYTES == 64
-    return _mm512_min_ps(a, b);
+    return _mm512_maskz_min_ps(kAllLanes, a, b);
 #elif PATCHTST_HAR_VECTOR_BYTES == 32
     return _mm256_min_ps(a, b);
 #else
