@@ -113,6 +113,11 @@ def measured_document(
             "description": f"An example of {name}",
             "n_samples": 12_000,
             "closed_loop": closed_loop(rng, scale * median, n, n_blocks),
+            "rested": {
+                "rest_s": 0.1,
+                "times": percentiles(times(rng, 1.5 * scale * median, 130)),
+                "ratio_of_medians": 1.5,
+            },
         }
         for name, median in MEDIAN_US.items()
     }
@@ -125,6 +130,8 @@ def measured_document(
             "hop_s": 1.0,
             "smoothing": smoothing,
             "n_decisions": n,
+            "n_rested": 130,
+            "rest_s": 0.1,
             "open_loop_s": 10.0,
             "open_loop_streams": n_streams,
             "capacity": True,
@@ -177,6 +184,10 @@ def measured_document(
             "rss_slope_kb_per_1000_decisions": 0.4,
             "python_blocks_per_1000_decisions": 0.0,
             "peak_since": "the start of the measurement",
+            "of_streams": [
+                {"n_streams": 1, "peak_rss_mb": 62.0},
+                {"n_streams": n_streams, "peak_rss_mb": 90.0},
+            ],
         },
         "gc": {"enabled": True, "collections": [12, 1, 0], "longest_pause_us": 310.0},
         "energy": {"status": "not measured", "why": "no counter can be read"},

@@ -69,6 +69,7 @@ def test_one_balanced_page_that_needs_nothing_else(document, tmp_path, parse_lon
 
 @pytest.mark.usefixtures("without_drawing")
 def test_numbers_are_in_their_sections(document, page_of):
+    document["targets"][3]["verdict"] = "not feasible"
     text = page_of(document).sections
     cpu = document["devices"]["cpu"]
     loop = cpu["workloads"]["worst_case"]["closed_loop"]
@@ -78,11 +79,24 @@ def test_numbers_are_in_their_sections(document, page_of):
         + [reason for target in document["targets"] for reason in target["reasons"]]
         + ["3 feasible, 1 not feasible, 1 not measured", "✗ not feasible", "\u2013 not measured"],
         "accuracy": ["0.801", "0.812", "0.823", "4 held-out people", "no stream can tell this", "every 5 s"],
-        "workloads": [f"{loop['end_to_end']['p50_us']:.3g} µs", "no device", "An example of noisy", "7,000"],
+        "workloads": [
+            f"{loop['end_to_end']['p50_us']:.3g} µs",
+            "no device",
+            "An example of noisy",
+            "7,000",
+            "1.5\u00d7",
+        ],
         "stages": ["worst_case, the slowest workload", "topology", "between the stages"],
         "many": ["500 streams of worst_case", "1,500", "busy for 25.0 %", "n/a"],
         "start": ["900 ms", "2.1 ms", "none of it is part of the percentiles"],
-        "resources": ["174 MiB", "310 µs", "not measured (no counter can be read)", "12, 1, 0"],
+        "resources": [
+            "62 MiB",
+            "with 500 streams 90 MiB",
+            "174 MiB",
+            "310 µs",
+            "not measured (no counter can be read)",
+            "12, 1, 0",
+        ],
         "model": ["runs/<b>demo</b>/model", "1612800", "filter"],
         "host": ["avx2", "3.11.9"],
         "comparison": ["No saved run was named"],
@@ -121,13 +135,15 @@ def test_what_is_missing_is_said_and_never_a_number(document, page_of):
     document["accuracy"] = None
     cpu = document["devices"]["cpu"]
     cpu |= {"capacity": None, "cold_start": None}
-    cpu["memory"] = dict.fromkeys(cpu["memory"])
+    cpu["memory"] = {**dict.fromkeys(cpu["memory"]), "of_streams": []}
+    cpu["workloads"]["still"]["rested"] = None
     text = page_of(document).sections
     assert "no evaluation of this model lies beside" in text["accuracy"]
     assert not re.search(r"\d\.\d{3}", text["accuracy"])
     assert "not searched for" in text["many"]
     assert "Cold start: not measured" in text["start"]
-    assert text["resources"].count("not measured") == 6
+    assert text["resources"].count("not measured") == 7
+    assert text["workloads"].count("not measured") == 1
 
 
 @pytest.mark.usefixtures("without_drawing")

@@ -18,6 +18,7 @@ from synthetic import make_recording
 TINY = HarnessSettings(
     n_decisions=60,
     n_blocks=6,
+    n_rested=1,
     open_loop_s=1.0,
     open_loop_streams=3,
     capacity=False,
@@ -76,7 +77,9 @@ def test_every_movement_was_decided(result):
     for workload in cpu["workloads"].values():
         assert workload["closed_loop"]["end_to_end"]["n"] == TINY.n_decisions
     assert cpu["open_loop"]["n_streams"] == 3
-    assert cpu["memory"]["peak_rss_mb"] > 10
+    assert [peak["n_streams"] for peak in cpu["memory"]["of_streams"]] == [1, 3]
+    # What the streams did, and not that nothing was asked for.
+    assert cpu["settings"]["smoothing"] == "filter"
 
 
 def test_verdicts_follow_from_what_was_measured(result):
@@ -116,7 +119,7 @@ def test_a_second_run_is_compared_with_the_first(model, result, tmp_path):
     ("settings", "message"),
     [
         (replace(TINY, hop_s=0.5), "hop_s was 1.0, is 0.5"),
-        (replace(TINY, smoothing="none"), "smoothing was None, is none"),
+        (replace(TINY, smoothing="none"), "smoothing was filter, is none"),
         (replace(TINY, smoothing="lag:x"), "smoothing: must be"),
         (replace(TINY, n_decisions=61), "n_decisions was 60, is 61"),
     ],
@@ -162,7 +165,7 @@ def test_a_quick_run_leaves_out_what_takes_long():
     assert quick.open_loop_streams == 500
 
 
-def test_nothing_is_loaded_that_would_count_as_memory_of_a_stream():
+def test_nothing_is_loaded_that_measuring_does_not_need():
     heavy = ("torch", "matplotlib", "jinja2", "sklearn", "hmmlearn", "scipy.stats")
     program = (
         "import sys, patchtst_har.realtime.feasibility\n"

@@ -29,7 +29,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 @pytest.fixture
 def page():
     stream = small_recognizer().stream(0.5)
-    return LivePage(stream, Monitor(0.5, 1.0), "test <b>source</b>", 100.0)
+    return LivePage(stream, Monitor(0.5, 1.0), "/long/path/of/a/test/<b>source</b>/recordings/P01.csv", 100.0)
 
 
 def push(page, seconds=9.0):
@@ -135,7 +135,8 @@ class Browser:
     def __init__(self, profile, url):
         read_end, self._commands = os.pipe()
         self._answers, write_end = os.pipe()
-        options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        options.append(f"--user-data-dir={profile}")
         ends = [str(read_end), str(write_end)]
         command = [sys.executable, "-c", _START, *ends, CHROMIUM, *options, "--remote-debugging-pipe"]
         self._process = subprocess.Popen(command, pass_fds=(read_end, write_end), stderr=subprocess.DEVNULL)
@@ -149,6 +150,12 @@ class Browser:
         """Return the value of a JavaScript expression in the page."""
         answer = self._call("Runtime.evaluate", self._session, expression=expression, returnByValue=True)
         return answer["result"].get("value")
+
+    def overflows(self, width):
+        """Return whether the page is wider than a window of so many pixels."""
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        self._call("Emulation.setDeviceMetricsOverride", self._session, **size)
+        return self.evaluate("document.documentElement.scrollWidth > window.innerWidth")
 
     def close(self):
         self._process.kill()
@@ -209,6 +216,8 @@ def test_a_browser_shows_a_real_stream_and_comes_back_after_a_lost_connection(pa
             wait_for(lambda: browser.evaluate("document.getElementById('label').textContent") in CLASSES)
             assert state() == "live"
             dom = browser.evaluate("document.body.innerHTML")
+            assert not browser.overflows(360), "too wide for a phone"
+            assert not browser.overflows(1000)
         # Nobody listens now.
         wait_for(lambda: state() == "lost")
         counts = browser.evaluate("document.getElementById('counts').textContent")
@@ -224,7 +233,7 @@ def test_a_browser_shows_a_real_stream_and_comes_back_after_a_lost_connection(pa
             browser.close()
         stop.set()
         feeder.join()
-    assert "test &lt;b&gt;source&lt;/b&gt;" in dom
+    assert "test/&lt;b&gt;source&lt;/b&gt;" in dom
     assert dom.count("<progress") == len(CLASSES)
     for text in ("topological features", "latency p50", "decisions too late"):
         assert text in dom

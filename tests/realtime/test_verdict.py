@@ -7,7 +7,7 @@ import pytest
 from feasibility_documents import measured, measured_document
 from patchtst_har.evaluation.measurement_records import Devices, Measured, Unmeasured
 from patchtst_har.realtime.budget import Target
-from patchtst_har.realtime.verdict import judge
+from patchtst_har.realtime.verdict import _memory, judge
 
 CUDA = Unmeasured(device="cuda", status="no device")
 
@@ -38,7 +38,8 @@ def test_a_bound_below_the_deadline_is_feasible(normal):
     judged = verdict_of(Target(name="a", deadline_s=0.01), normal)
     assert judged.verdict == "feasible"
     high = max(w.closed_loop.end_to_end.bounds["p99"][1] for w in normal.workloads.values())
-    assert judged.margin == pytest.approx(10_000 / high)
+    # A rest makes it 1.5 times as long.
+    assert judged.margin == pytest.approx(10_000 / high / 1.5)
     assert judged.deadline_s == 0.01
 
 
@@ -54,6 +55,7 @@ def test_a_bound_below_the_deadline_is_feasible(normal):
     ],
 )
 def test_the_bounds_decide_and_not_the_estimate(document, bounds, verdict, words):
+    document["workloads"]["walking"]["rested"]["ratio_of_medians"] = 1.0
     device = with_times(document, "walking", percentile="p99", value=950.0, bounds=bounds)
     judged = verdict_of(Target(name="a", deadline_s=0.001, workloads=("walking",)), device)
     assert judged.verdict == verdict
@@ -168,31 +170,72 @@ def test_cores_that_the_host_lacks_decide_nothing(normal, cores, known):
 
 
 @pytest.mark.parametrize(
-    ("memory_mb", "cores", "verdict", "margin"),
-    [(170, 1, "not feasible", 170 / 174), (174, 1, "feasible", 1.0), (300, 2, "not feasible", 300 / 348)],
+    ("memory_mb", "streams", "cores", "verdict", "margin"),
+    [
+        (61, 1, 1, "not feasible", 61 / 62),
+        (62, 1, 1, "feasible", 1.0),
+        (123, 2, 2, "not feasible", 123 / 124),
+        (89, 500, 1, "not feasible", 89 / 90),
+        (90, 500, 1, "feasible", 1.0),
+        (180, 1000, 2, "feasible", 1.0),
+        # 500 streams ran: too much for them decides nothing for 100, too much for one does.
+        (89, 100, 1, "undecided", 89 / 90),
+        (61, 100, 1, "not feasible", 61 / 62),
+        # What fewer streams need is no promise for more.
+        (90, 501, 1, "undecided", 1.0),
+        (89, 501, 1, "not feasible", 89 / 90),
+    ],
 )
-def test_the_peak_of_all_processes_must_fit(normal, memory_mb, cores, verdict, margin):
-    judged = verdict_of(Target(name="a", memory_mb=memory_mb, streams=cores, cores=cores), normal)
-    assert judged.verdict == verdict
-    assert judged.margin == pytest.approx(margin)
+def test_the_peak_of_all_processes_must_fit(normal, memory_mb, streams, cores, verdict, margin):
+    target = Target(name="a", memory_mb=memory_mb, streams=streams, cores=cores)
+    (check,) = _memory(target, normal)
+    assert (check.outcome, check.margin) == (verdict, pytest.approx(margin))
+    assert "MiB of resident memory against" in check.reason
 
 
-def test_a_peak_of_more_streams_than_asked_for_decides_only_what_it_can(normal):
-    """500 streams ran: 173 MiB are too little for them, and more than before the first of them."""
-    judged = verdict_of(Target(name="a", memory_mb=173), normal)
-    assert judged.verdict == "undecided"
-    assert judged.reasons[-1].endswith("with 500 streams.")
-    assert verdict_of(Target(name="a", memory_mb=173, streams=500), normal).verdict == "not feasible"
-
-
-def test_memory_that_cannot_be_read_is_not_measured(document):
-    document["memory"]["peak_rss_mb"] = None
+def test_the_measuring_process_is_no_measure_of_memory(document):
+    """It has loaded what no stream needs: 174 MiB here."""
     judged = verdict_of(Target(name="a", memory_mb=128), Measured.model_validate(document))
+    assert judged.verdict == "feasible"
+    document["memory"]["of_streams"] = []
+    judged = verdict_of(Target(name="a", memory_mb=1000), Measured.model_validate(document))
     assert judged.verdict == "not measured"
 
 
-def test_one_failed_requirement_outweighs_the_others(document):
-    document["memory"]["peak_rss_mb"] = 400.0
-    judged = verdict_of(Target(name="a", memory_mb=128, percentile="p99_9"), measured(n=2000))
+@pytest.mark.parametrize(
+    ("ratio", "deadline_us", "verdict", "words"),
+    [
+        (2.0, 1001.0, "feasible", "it takes 2 times as long: that fits, too."),
+        (2.0, 999.0, "undecided", "it does not fit for sure"),
+        (0.5, 500.0, "feasible", "it takes 1 times as long"),
+    ],
+)
+def test_a_deadline_that_only_warm_caches_keep_is_not_kept(document, ratio, deadline_us, verdict, words):
+    document["workloads"]["walking"]["rested"]["ratio_of_medians"] = ratio
+    device = with_times(document, "walking", percentile="p99", value=450.0, bounds=[400.0, 500.0])
+    judged = verdict_of(Target(name="a", deadline_s=deadline_us / 1e6, workloads=("walking",)), device)
+    assert judged.verdict == verdict
+    assert words in judged.reasons[0]
+    assert judged.margin == pytest.approx(deadline_us / 500 / max(ratio, 1))
+
+
+def test_a_median_after_a_rest_beyond_the_deadline_is_not_feasible(document):
+    times = document["workloads"]["walking"]["rested"]["times"]
+    times["bounds"]["p50"] = [1001.0, 1200.0]
+    device = with_times(document, "walking", percentile="p99", value=450.0, bounds=[400.0, 500.0])
+    judged = verdict_of(Target(name="a", deadline_s=0.001, workloads=("walking",)), device)
+    assert judged.verdict == "not feasible"
+    assert "the median is at least 1 ms" in judged.reasons[0]
+
+
+def test_without_a_rest_measured_nothing_is_called_feasible(document):
+    document["workloads"]["walking"]["rested"] = None
+    device = Measured.model_validate(document)
+    assert verdict_of(Target(name="a", workloads=("walking",)), device).verdict == "undecided"
+    assert verdict_of(Target(name="a", workloads=("still",)), device).verdict == "feasible"
+
+
+def test_one_failed_requirement_outweighs_the_others():
+    judged = verdict_of(Target(name="a", memory_mb=50, percentile="p99_9"), measured(n=2000))
     assert judged.verdict == "not feasible"
     assert any("too few for p99.9" in reason for reason in judged.reasons)

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from patchtst_har.evaluation import plots
 from patchtst_har.evaluation.feasibility_records import FeasibilityRecord, JudgedTarget
-from patchtst_har.evaluation.measurement_records import BoundedPercentiles, ClosedLoop, Measured
+from patchtst_har.evaluation.measurement_records import BoundedPercentiles, ClosedLoop, Measured, Memory
 from patchtst_har.evaluation.rendering import duration, facts, readable, render
 from patchtst_har.files import atomic_write_text
 
@@ -135,8 +135,9 @@ def _resources(measured: Measured) -> Iterator[tuple[str, str]]:
     memory, collector, energy = measured.memory, measured.gc, measured.energy
     since = f" since {memory.peak_since}" if memory.peak_since else ""
     for name, value, unit in (
-        ("resident memory before", memory.rss_mb_before, "MiB"),
-        ("resident memory after", memory.rss_mb_after, "MiB"),
+        *_peaks(memory),
+        ("this process before", memory.rss_mb_before, "MiB"),
+        ("this process after", memory.rss_mb_after, "MiB"),
         (f"its peak{since}", memory.peak_rss_mb, "MiB"),
         ("its growth in 1,000 decisions", memory.rss_slope_kb_per_1000_decisions, "KiB"),
         ("Python's allocated blocks, growth in 1,000 decisions", memory.python_blocks_per_1000_decisions, ""),
@@ -152,6 +153,20 @@ def _resources(measured: Measured) -> Iterator[tuple[str, str]]:
     else:
         millijoules = readable(1e3 * energy.joules_per_decision)
         yield "energy", f"{millijoules} mJ a decision, of the whole package ({energy.source})"
+
+
+def _peaks(memory: Memory) -> list[tuple[str, float | None, str]]:
+    """Return the rows of what streams need in a process of their own."""
+    if not memory.of_streams:
+        return [("peak of a fresh process with streams", None, "")]
+    return [
+        (
+            f"peak of a fresh process with {peak.n_streams:,} stream{'s' * (peak.n_streams > 1)}",
+            peak.peak_rss_mb,
+            "MiB",
+        )
+        for peak in memory.of_streams
+    ]
 
 
 def _artefact(report: FeasibilityRecord) -> dict[str, Any]:

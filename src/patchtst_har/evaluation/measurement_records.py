@@ -74,6 +74,15 @@ class ClosedLoop(Record):
     blocks: tuple[Block, ...]
 
 
+class RestedTimes(Record):
+    """One stream whose windows come after a rest, in which caches forget and the processor sleeps."""
+
+    rest_s: float
+    times: BoundedPercentiles
+    ratio_of_medians: float = Field(gt=0)
+    """How many times the median of the closed loop that of these decisions is."""
+
+
 class WorkloadTimes(Record):
     """What was measured on one kind of movement."""
 
@@ -81,6 +90,7 @@ class WorkloadTimes(Record):
     description: str
     n_samples: int
     closed_loop: ClosedLoop
+    rested: RestedTimes | None = None
 
 
 class OpenLoop(Record):
@@ -128,8 +138,15 @@ class ColdStart(Record):
     process_s: float
 
 
+class StreamMemory(Record):
+    """Peak of the resident memory of a fresh process with so many streams, from its start."""
+
+    n_streams: int
+    peak_rss_mb: float
+
+
 class Memory(Record):
-    """Resident memory of the measuring process."""
+    """Resident memory: of the measuring process, and of one that has nothing but streams."""
 
     rss_mb_before: float | None
     rss_mb_after: float | None
@@ -137,6 +154,7 @@ class Memory(Record):
     rss_slope_kb_per_1000_decisions: float | None
     python_blocks_per_1000_decisions: float | None
     peak_since: str | None = None
+    of_streams: tuple[StreamMemory, ...] = ()
 
 
 class GarbageCollection(Record):
@@ -163,6 +181,8 @@ class Settings(Record):
     smoothing: str | None
     n_decisions: int
     n_blocks: int
+    n_rested: int = 0
+    rest_s: float | None = None
     open_loop_s: float
     open_loop_streams: int
     seed: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,14 @@ if TYPE_CHECKING:
 REPORT_FILE = "feasibility.html"
 SCOPE = "measured on this host"
 _WORKLOAD_S = 120.0
-_QUICK = {"n_decisions": 700, "n_blocks": 10, "open_loop_s": 2.0, "capacity": False, "cold_start": False}
+_QUICK = {
+    "n_decisions": 700,
+    "n_blocks": 10,
+    "n_rested": 15,
+    "open_loop_s": 2.0,
+    "capacity": False,
+    "cold_start": False,
+}
 _LONGEST_OPEN_LOOP_S = 60.0
 # 175 of 7000 decisions a block: enough for its p95, and blocks enough to find 15 % among disturbances.
 _N_BLOCKS = 40
@@ -73,7 +80,7 @@ def settings_for(
     smoothing : str, optional
         As in `Recognizer.stream`.
     quick : bool
-        Measure a few seconds: no p99.9, no search for the capacity, no cold start.
+        Measure some seconds: no p99.9, no search for the capacity, no cold start.
     """
     targets = [target for target in budget.targets if target.device == "cpu"] or list(budget.targets)
     hops = [target.hop_s for target in targets]
@@ -130,6 +137,7 @@ def run_benchmark(
     settings = settings_for(budget) if settings is None else settings
     recognizer = Recognizer.from_pretrained(model_dir).in_zone(timezone)
     smoothing = _effective_smoothing(recognizer, settings.smoothing)
+    settings = replace(settings, smoothing=smoothing)
     saved = None if compare_with is None else read_saved(compare_with)
     if saved is not None:
         refuse_other_subject(saved, fingerprint(model_dir), asdict(settings))
@@ -137,7 +145,7 @@ def run_benchmark(
     workloads = _workloads(recognizer, recording, settings)
     out_dir = ensure_folder(out_dir)
     host = host_facts()
-    # Nothing that measuring does not need may be loaded before: it would count as memory of the stream.
+    # Nothing that measuring does not need may be loaded before: it would lie in the caches and the memory.
     cpu = measure_feasibility(recognizer, workloads, settings, model_dir=model_dir, on_progress=on_progress)
     cuda = measure_cuda(
         recognizer, workloads, settings, model_dir=model_dir, on_progress=under("CUDA", on_progress)

@@ -11,6 +11,8 @@ from patchtst_har.evaluation.measurement_records import (
     Devices,
     Measured,
     OpenLoop,
+    RestedTimes,
+    StreamMemory,
     WorkloadTimes,
 )
 from patchtst_har.evaluation.rendering import duration
@@ -93,17 +95,42 @@ def _smoothing(target: Target, measured: Measured) -> Iterator[Check]:
 
 
 def _of_one(target: Target, measured: Measured) -> Check:
-    """Judge one stream a core by the closed loop of the slowest workload."""
-    checks = []
-    for name, workload in _considered(target, measured).items():
-        loop = workload.closed_loop
-        what = f"{name}, one stream"
-        if loop.real_time_factor >= 1:
-            factor = f"{loop.real_time_factor:.3g}"
-            checks.append(Check("not feasible", f"{what}: a decision takes {factor} hops on average."))
-        else:
-            checks.append(_deadline(target, loop.end_to_end, loop.miss_rate_upper95, what))
+    """Judge one stream a core by the slowest workload."""
+    checks = [_alone(target, name, workload) for name, workload in _considered(target, measured).items()]
     return max(checks, key=lambda check: (_SEVERITY.index(check.outcome), -(check.margin or 0)))
+
+
+def _alone(target: Target, name: str, workload: WorkloadTimes) -> Check:
+    """Judge one stream: decisions one after the other, stretched by what a rest between them costs."""
+    loop, what = workload.closed_loop, f"{name}, one stream"
+    if loop.real_time_factor >= 1:
+        return Check("not feasible", f"{what}: a decision takes {loop.real_time_factor:.3g} hops on average.")
+    check = _deadline(target, loop.end_to_end, loop.miss_rate_upper95, what)
+    if check.outcome == "not feasible":
+        return check
+    return _after_a_rest(target, check, workload.rested)
+
+
+def _after_a_rest(target: Target, check: Check, rested: RestedTimes | None) -> Check:
+    """Judge what a closed loop does not refuse: in life a decision finds colder caches than there."""
+    if rested is None:
+        if check.outcome != "feasible":
+            return check
+        return Check("undecided", f"{check.reason} How long it takes after a rest was not measured.")
+    median_low = rested.times.bound("p50")[0] or 0.0
+    after = f"After {rested.rest_s:g} s of rest, as between decisions in life,"
+    if median_low > target.deadline_us:
+        reason = f"{check.reason} {after} the median is at least {duration(median_low)}."
+        return Check("not feasible", reason, target.deadline_us / median_low)
+    # A rest that seems to make it faster is noise.
+    stretch = max(rested.ratio_of_medians, 1.0)
+    margin = None if check.margin is None else check.margin / stretch
+    reason = f"{check.reason} {after} it takes {stretch:.2g} times as long"
+    if check.outcome != "feasible" or margin is None:
+        return Check(check.outcome, f"{reason}.", margin)
+    if margin >= 1:
+        return Check("feasible", f"{reason}: that fits, too.", margin)
+    return Check("undecided", f"{reason}: that much longer, it does not fit for sure.", margin)
 
 
 def _of_many(target: Target, measured: Measured) -> Check:
@@ -196,29 +223,29 @@ def _cores(target: Target, n_usable_cores: int | None) -> Iterator[Check]:
 
 
 def _memory(target: Target, measured: Measured) -> Iterator[Check]:
-    if target.memory_mb is None:
+    """Judge the peaks of a process that has nothing but streams; more of them never take less."""
+    limit, needed = target.memory_mb, target.streams_per_core
+    if limit is None:
         return
-    peak = measured.memory.peak_rss_mb
-    if peak is None:
-        yield Check("not measured", "The peak of the resident memory could not be read.")
+    peaks = sorted(measured.memory.of_streams, key=lambda peak: peak.n_streams)
+    if not peaks:
+        yield Check("not measured", "The memory of a process with nothing but streams was not measured.")
         return
-    total = peak * target.cores
-    what = f"{target.cores} processes of {peak:,.0f} MiB" if target.cores > 1 else "The process"
-    found = f"{what} took up to {total:,.0f} MiB of resident memory against {target.memory_mb:,.0f} MiB"
-    yield _fitting(target, measured, found, total)
+    fewer = [peak for peak in peaks if peak.n_streams <= needed]
+    enough = [peak for peak in peaks if peak.n_streams >= needed]
+    if fewer and fewer[-1].peak_rss_mb * target.cores > limit:
+        yield _peak("not feasible", target, fewer[-1])
+    elif enough and enough[0].peak_rss_mb * target.cores <= limit:
+        yield _peak("feasible", target, enough[0])
+    else:
+        yield _peak("undecided", target, (enough or fewer)[0 if enough else -1])
 
 
-def _fitting(target: Target, measured: Measured, found: str, total_mb: float) -> Check:
-    """Judge a peak: it holds more streams than the target has if the open loop had more."""
-    limit, before = target.memory_mb or 0.0, measured.memory.rss_mb_before
-    if total_mb <= limit:
-        return Check("feasible", f"{found}.", limit / total_mb)
-    loop = measured.open_loop
-    if loop.n_streams <= target.streams_per_core or before is None:
-        return Check("not feasible", f"{found}.", limit / total_mb)
-    without = before * target.cores
-    if without > limit:
-        return Check(
-            "not feasible", f"{found}; {without:,.0f} MiB before the first stream.", limit / total_mb
-        )
-    return Check("undecided", f"{found}, with {loop.n_streams} streams.", limit / total_mb)
+def _peak(outcome: Verdict, target: Target, peak: StreamMemory) -> Check:
+    total, limit = peak.peak_rss_mb * target.cores, target.memory_mb or 0.0
+    streams = "1 stream" if peak.n_streams == 1 else f"{peak.n_streams} streams"
+    what = (
+        f"{target.cores} processes of {peak.peak_rss_mb:,.0f} MiB" if target.cores > 1 else "A fresh process"
+    )
+    reason = f"{what} with {streams} took up to {total:,.0f} MiB of resident memory against {limit:,.0f} MiB."
+    return Check(outcome, reason, limit / total)

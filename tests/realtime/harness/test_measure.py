@@ -1,6 +1,7 @@
 """The whole document, with the real clock and small numbers."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,17 +11,27 @@ from patchtst_har.errors import DataError
 from patchtst_har.realtime.decision import STAGES
 from patchtst_har.realtime.harness import (
     HarnessSettings,
-    cold_start,
+    fresh_process,
     measure,
     measure_cuda,
     measure_feasibility,
 )
+from patchtst_har.realtime.harness.feed import Feed
+from patchtst_har.realtime.harness.fresh_process import FreshProcess
+from patchtst_har.realtime.harness.geometry import StreamGeometry
 from patchtst_har.realtime.workloads import Workload, simulated_workloads
 from streams import make_samples, small_recognizer
 from without_torch import run_without_torch
 
 SETTINGS = HarnessSettings(
-    n_decisions=140, n_blocks=2, open_loop_s=0.4, open_loop_streams=5, hop_s=0.2, capacity=False
+    n_decisions=140,
+    n_blocks=2,
+    n_rested=9,
+    rest_s=0.01,
+    open_loop_s=0.4,
+    open_loop_streams=5,
+    hop_s=0.2,
+    capacity=False,
 )
 WALKING = {"walking": simulated_workloads(100.0, 20.0, 0)["walking"]}
 
@@ -42,7 +53,7 @@ def document(model_dir):
         on_progress=lambda done, total, what: told.append((done, total, what)),
     )
     assert told[:2] == [(70, 140, "closed loop, walking"), (140, 140, "closed loop, walking")]
-    assert told[-2:] == [(0, 1, "open loop, 5 streams"), (0, 1, "cold start")]
+    assert told[-2:] == [(0, 1, "cold start"), (0, 1, "memory")]
     return measured
 
 
@@ -101,26 +112,61 @@ def test_a_cold_start_is_that_of_a_fresh_process(document):
     assert 20 < cold["peak_rss_mb"] < document["memory"]["peak_rss_mb"]
 
 
-def test_memory_is_that_of_the_process(document):
+def test_after_a_rest_every_workload_is_decided_again(document):
+    for workload in document["workloads"].values():
+        rested, closed = workload["rested"], workload["closed_loop"]["end_to_end"]
+        assert (rested["rest_s"], rested["times"]["n"]) == (0.01, 9)
+        ratio = rested["times"]["p50_us"] / closed["p50_us"]
+        assert rested["ratio_of_medians"] == pytest.approx(ratio)
+
+
+def test_a_rest_is_never_longer_than_the_hop(monkeypatch):
+    monkeypatch.setattr(measure, "N_PUSHES", 50)
+    slept = []
+    monkeypatch.setattr(measure.time, "sleep", slept.append)
+    settings = replace(SETTINGS, n_rested=2, rest_s=9.0, n_decisions=4, n_blocks=1)
+    document = measure_feasibility(small_recognizer(), WALKING, settings, model_dir=None)
+    assert document["workloads"]["walking"]["rested"]["rest_s"] == 0.2
+    # One decision more: the first is not counted.
+    assert slept.count(0.2) == 3
+
+
+def test_memory_is_that_of_a_process_with_nothing_but_streams(document):
+    """This one has loaded torch and pandas, which no stream needs."""
+    one, five = document["memory"]["of_streams"]
+    assert (one["n_streams"], five["n_streams"]) == (1, 5)
+    assert 20 < one["peak_rss_mb"] <= five["peak_rss_mb"] < document["memory"]["rss_mb_before"]
+
+
+def test_memory_grows_with_streams(model_dir):
+    geometry = StreamGeometry.of(small_recognizer(), 0.2, None)
+    feeds = [Feed(workload.samples, 100.0) for workload in WALKING.values()]
+    one, many = FreshProcess(model_dir, geometry, None).memory(feeds, [1, 400])
+    # A stream holds at least two windows of three float32.
+    assert many["peak_rss_mb"] - one["peak_rss_mb"] > 300 * 2 * geometry.window_size * 12 / 2**20
+
+
+def test_memory_of_this_process_is_kept_apart(document):
     memory = document["memory"]
     assert memory["peak_rss_mb"] >= memory["rss_mb_after"] > 0
     assert document["push_one_sample"]["n"] == 7000
 
 
 def test_a_failing_process_is_named(model_dir, tmp_path, monkeypatch):
-    monkeypatch.setattr(cold_start, "_N_PROCESSES", 1)
+    monkeypatch.setattr(fresh_process, "_N_COLD_STARTS", 1)
     with pytest.raises(DataError, match=r"cold start: the process ended with 1 .*ModelFolderError"):
         measure_feasibility(small_recognizer(), WALKING, SETTINGS, model_dir=tmp_path / "none")
 
 
 def test_torchs_engine_and_a_lag_are_measured_as_well(model_dir, monkeypatch):
-    monkeypatch.setattr(cold_start, "_N_PROCESSES", 1)
+    monkeypatch.setattr(fresh_process, "_N_COLD_STARTS", 1)
     monkeypatch.setattr(measure, "N_PUSHES", 50)
     recognizer = Recognizer.from_pretrained(model_dir, "torch")
     threads = torch.get_num_threads()
     settings = HarnessSettings(
         n_decisions=10,
         n_blocks=1,
+        n_rested=2,
         open_loop_s=0.1,
         open_loop_streams=2,
         hop_s=0.05,
@@ -131,14 +177,24 @@ def test_torchs_engine_and_a_lag_are_measured_as_well(model_dir, monkeypatch):
     assert torch.get_num_threads() == threads
     assert document["device"] == "cpu"
     assert document["cold_start"]["first_decision_us"] > 0
+    # Torch alone takes more.
+    assert document["memory"]["of_streams"][0]["peak_rss_mb"] > 100
 
 
 def test_the_capacity_is_searched_with_a_pool_of_streams(monkeypatch):
     monkeypatch.setattr(measure, "N_PUSHES", 50)
     settings = HarnessSettings(
-        n_decisions=10, n_blocks=1, open_loop_s=0.1, open_loop_streams=1, hop_s=0.02, capacity_s=0.02
+        n_decisions=10,
+        n_blocks=1,
+        n_rested=0,
+        open_loop_s=0.1,
+        open_loop_streams=1,
+        hop_s=0.02,
+        capacity_s=0.02,
     )
-    capacity = measure_feasibility(small_recognizer(), WALKING, settings, model_dir=None)["capacity"]
+    document = measure_feasibility(small_recognizer(), WALKING, settings, model_dir=None)
+    assert document["workloads"]["walking"]["rested"] is None
+    capacity = document["capacity"]
     assert capacity["criterion"].endswith("samples: walking")
     # Whatever the machine does meanwhile: what is claimed is what a probe showed.
     passed = [probe["n_streams"] for probe in capacity["probes"] if probe["passed"]]
@@ -146,9 +202,10 @@ def test_the_capacity_is_searched_with_a_pool_of_streams(monkeypatch):
     assert all(probe["p99_us"] <= 20_000 for probe in capacity["probes"] if probe["passed"])
 
 
-def test_without_a_model_folder_or_by_choice_there_is_no_cold_start():
+def test_without_a_model_folder_there_is_no_fresh_process():
     measured = measure_feasibility(small_recognizer(), WALKING, SETTINGS, model_dir=None)
     assert measured["cold_start"] is None
+    assert measured["memory"]["of_streams"] == []
 
 
 def test_without_a_device_there_is_no_number(monkeypatch):
@@ -171,8 +228,8 @@ def test_the_native_engine_is_measured_without_torch(model_dir):
 from patchtst_har import Recognizer
 from patchtst_har.realtime.harness import HarnessSettings, measure_feasibility
 from patchtst_har.realtime.workloads import simulated_workloads
-settings = HarnessSettings(n_decisions=5, n_blocks=1, open_loop_s=0.1, open_loop_streams=2, hop_s=0.1,
-                           capacity=False, cold_start=False)
+settings = HarnessSettings(n_decisions=5, n_blocks=1, n_rested=1, open_loop_s=0.1, open_loop_streams=2,
+                           hop_s=0.1, capacity=False, cold_start=False)
 workloads = simulated_workloads(100.0, 10.0, 0)
 recognizer = Recognizer.from_pretrained({str(model_dir)!r})
 document = measure_feasibility(recognizer, workloads, settings, model_dir=None)

@@ -169,6 +169,8 @@ def test_waiting_ends_at_the_time_or_after_it():
         ("open_loop_s", math.inf, "open_loop_s: needs a finite"),
         ("capacity_s", -1.0, "capacity_s: needs a finite"),
         ("n_decisions", 0, "n_decisions: needs at least 1, is 0"),
+        ("rest_s", 0.0, "rest_s: needs a finite"),
+        ("n_rested", -1, "n_rested: needs at least 0, is -1"),
         ("n_blocks", 7001, "n_blocks: 7001 are more than n_decisions, 7000"),
         ("open_loop_streams", 0, "open_loop_streams: needs at least 1"),
     ],

@@ -50,7 +50,7 @@ def run(
         Path | None, typer.Option(metavar="DIR_OR_JSON", help="Saved report to compare with.")
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="A few seconds: no p99.9, no capacity, no cold start.")
+        bool, typer.Option("--quick", help="Some 20 seconds: no p99.9, no capacity, no cold start.")
     ] = False,
     hop: Annotated[
         float | None,

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from patchtst_har.process_memory import MemoryMark, mark
-from patchtst_har.realtime.decision import STAGES, Decision
+from patchtst_har.realtime.decision import STAGES
 from patchtst_har.realtime.harness.calibration import Calibration
 from patchtst_har.realtime.harness.feed import Feed
 from patchtst_har.realtime.harness.geometry import StreamGeometry
+from patchtst_har.realtime.harness.hop_loop import Durations, HopLoop, Push
 from patchtst_har.realtime.percentiles import describe, miss_rate_upper, quantile_curve, summarise
-
-Push = Callable[[Any, Any], list[Decision]]
-Durations = NDArray[np.int64]
 
 WARM_UP = 50
 OVERHEAD = "overhead"
@@ -116,51 +113,6 @@ def timeline(at_ns: Durations, took_ns: Durations) -> dict[str, list[float]]:
     return {"at_s": (at_ns[peaks] / 1e9).tolist(), "us": (took_ns[peaks] / 1e3).tolist()}
 
 
-class _Loop:
-    """Pushes hop after hop and keeps what each took; nothing is allocated for it on the way."""
-
-    def __init__(
-        self, push: Push, feed: Feed, geometry: StreamGeometry, n: int, now_ns: Callable[[], int]
-    ) -> None:
-        self._push, self._feed, self._geometry, self._now_ns = push, feed, geometry, now_ns
-        # Written once, so that pages that appear later are not taken for a leak.
-        self.rows = np.full((n, 3), -1, np.int64)
-        self.stage_ns = np.full((n, len(STAGES)), -1, np.int64)
-        self.n = 0
-        self._next = geometry.window_size - geometry.hop_size
-        if self._next:
-            push(*feed.block(0, self._next))
-        self._began_ns = now_ns()
-
-    def decide(self) -> None:
-        """Push the samples of a hop, the last one timed."""
-        n_before = self._geometry.hop_size - 1
-        block = self._feed.block(self._next, n_before)
-        last = self._feed.one(self._next + n_before)
-        now_ns, push = self._now_ns, self._push
-        started = now_ns()
-        early = push(*block) if n_before else []
-        began = now_ns()
-        decisions = push(*last)
-        done = now_ns()
-        self._next += n_before + 1
-        self._keep(early, decisions)
-        self.rows[self.n] = began - self._began_ns, done - began, began - started if n_before else 0
-        self.n += 1
-
-    def _keep(self, early: list[Decision], decisions: list[Decision]) -> None:
-        lag = self._geometry.lag
-        if early or len(decisions) != (self.n >= lag):
-            raise RuntimeError(
-                f"hop {self.n}: expected one decision at its last sample, got {len(early)} before it "
-                f"and {len(decisions)} at it"
-            )
-        # A decision that waited tells the stages of its own window: they were spent `lag` pushes ago.
-        for decision in decisions:
-            self.stage_ns[self.n - lag, :-1] = decision.stage_ns[:-1]
-            self.stage_ns[self.n, -1] = decision.stage_ns[-1]
-
-
 def run_closed_loop(
     push: Push,
     feed: Feed,
@@ -200,7 +152,7 @@ def run_closed_loop(
     n_early = WARM_UP + geometry.lag
     n_parts = min(_N_CALIBRATIONS, *sizes)
     n_hops = n_early + n_blocks * n_parts + n_decisions + geometry.lag
-    loop = _Loop(push, feed, geometry, n_hops, now_ns)
+    loop = HopLoop(push, feed, geometry, n_hops, now_ns)
     calibration = Calibration()
     for _ in range(n_early):
         loop.decide()

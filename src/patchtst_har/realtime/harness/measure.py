@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,14 @@ from patchtst_har.process_memory import MemoryMark, mark, peak_rss_mb, pooled_sl
 from patchtst_har.realtime.harness.capacity import measure_capacity
 from patchtst_har.realtime.harness.clock import Clock, WallClock
 from patchtst_har.realtime.harness.closed_loop import ClosedLoop, run_closed_loop
-from patchtst_har.realtime.harness.cold_start import measure_cold_start
 from patchtst_har.realtime.harness.energy import EnergyMeter
 from patchtst_har.realtime.harness.feed import ChunkFeed, Feed
+from patchtst_har.realtime.harness.fresh_process import FreshProcess
 from patchtst_har.realtime.harness.garbage import GarbageWatch
 from patchtst_har.realtime.harness.geometry import StreamGeometry
+from patchtst_har.realtime.harness.hop_loop import Durations
 from patchtst_har.realtime.harness.open_loop import Fleet
+from patchtst_har.realtime.harness.rested import run_rested
 from patchtst_har.realtime.harness.settings import HarnessSettings
 from patchtst_har.realtime.harness.single_push import N_PUSHES, run_single_pushes
 from patchtst_har.realtime.percentiles import describe
@@ -45,9 +49,10 @@ def measure_feasibility(
 ) -> dict[str, Any]:
     """Measure a recogniser as live streams use it, in one thread.
 
-    Every workload goes through a closed loop. The open loop runs on the workload that was the slowest there
-    at the median, so that it holds for the others; the capacity is searched on the recorded workload if
-    there is one, else on that one too. See ``docs/latency.md`` for what is measured and how.
+    Every workload goes through a closed loop, and through decisions after a rest. The open loop runs on the
+    workload that was the slowest in the closed loop at the median, so that it holds for the others; the
+    capacity is searched on the recorded workload if there is one, else on that one too. See
+    ``docs/latency.md`` for what is measured and how.
 
     Parameters
     ----------
@@ -58,7 +63,8 @@ def measure_feasibility(
     settings : HarnessSettings
         What is measured, for how long.
     model_dir : pathlib.Path, optional
-        The recogniser's model folder, for the cold start; without it, that is left out.
+        The recogniser's model folder, for fresh processes that tell the cold start and the memory of streams;
+        without it, both are left out.
     on_progress : callable, optional
         Called with (done, total, what) where nothing is timed.
 
@@ -126,22 +132,27 @@ class _Bench:
         with GarbageWatch() as garbage:
             loops = {name: self._closed_loop(name, workload) for name, workload in workloads.items()}
         spent = energy.document(settings.n_decisions * len(loops))
+        rested = {name: self._rested(name, workload) for name, workload in workloads.items()}
         slowest = max(loops, key=lambda name: float(np.median(loops[name].end_to_end_ns)))
         recorded = [name for name, workload in workloads.items() if workload.kind == "recorded"]
         typical = recorded[0] if recorded else slowest
         single = run_single_pushes(self._push(), self._feed(workloads[typical]), N_PUSHES, self.clock.now_ns)
         open_loop = self._open_loop(workloads[slowest])
         memory = _memory(before, mark(), list(loops.values()), whole_peak)
+        fresh = self._fresh_process(model_dir, device)
         return {
             "device": device,
             "status": "measured",
             "settings": asdict(settings),
-            "workloads": {name: _workload(workloads[name], loop) for name, loop in loops.items()},
+            "workloads": {
+                name: _workload(workloads[name], loop, rested[name], self._rest_s())
+                for name, loop in loops.items()
+            },
             "open_loop": {"workload": slowest, **open_loop},
             "capacity": self._capacity(typical, workloads[typical], loops[typical]),
-            "cold_start": self._cold_start(workloads[typical], model_dir, device),
+            "cold_start": self._cold_start(fresh, workloads[typical]),
             "push_one_sample": describe(single),
-            "memory": memory,
+            "memory": {**memory, "of_streams": self._memory_of_streams(fresh, list(workloads.values()))},
             "gc": garbage.document(),
             "energy": spent,
             "threads": 1,
@@ -178,18 +189,43 @@ class _Bench:
         )
         return {**document, "criterion": f"{document['criterion']}; samples: {name}"}
 
-    def _cold_start(self, workload: Workload, model_dir: Path | None, device: str) -> dict[str, Any] | None:
-        if not self.settings.cold_start or model_dir is None:
+    def _rested(self, name: str, workload: Workload) -> Durations | None:
+        settings = self.settings
+        if not settings.n_rested:
             return None
-        self._tell(0, 1, "cold start")
-        return measure_cold_start(
-            model_dir,
+        self._tell(0, 1, f"after a rest, {name}")
+        return run_rested(
+            self._push(),
             self._feed(workload),
             self.geometry,
-            smoothing=self.settings.smoothing,
-            engine="native" if isinstance(self.recognizer.model, NativeClassifier) else "torch",
-            device=device,
+            settings.n_rested,
+            partial(time.sleep, self._rest_s()),
+            self.clock.now_ns,
         )
+
+    def _rest_s(self) -> float:
+        return min(self.settings.rest_s, self.geometry.hop_s)
+
+    def _fresh_process(self, model_dir: Path | None, device: str) -> FreshProcess | None:
+        if model_dir is None:
+            return None
+        engine = "native" if isinstance(self.recognizer.model, NativeClassifier) else "torch"
+        return FreshProcess(model_dir, self.geometry, self.settings.smoothing, engine, device)
+
+    def _cold_start(self, fresh: FreshProcess | None, workload: Workload) -> dict[str, Any] | None:
+        if fresh is None or not self.settings.cold_start:
+            return None
+        self._tell(0, 1, "cold start")
+        return fresh.cold_start(self._feed(workload))
+
+    def _memory_of_streams(
+        self, fresh: FreshProcess | None, workloads: list[Workload]
+    ) -> list[dict[str, Any]]:
+        if fresh is None:
+            return []
+        self._tell(0, 1, "memory")
+        n_streams = sorted({1, self.settings.open_loop_streams})
+        return fresh.memory([self._feed(workload) for workload in workloads], n_streams)
 
     def _push(self) -> Any:
         return self.recognizer.stream(self.settings.hop_s, self.settings.smoothing).push
@@ -213,19 +249,28 @@ class _Bench:
             self.on_progress(done, total, what)
 
 
-def _workload(workload: Workload, loop: ClosedLoop) -> dict[str, Any]:
+def _workload(
+    workload: Workload, loop: ClosedLoop, rested_ns: Durations | None, rest_s: float
+) -> dict[str, Any]:
     return {
         "kind": workload.kind,
         "description": workload.description,
         "n_samples": len(workload.samples),
         "closed_loop": loop.to_dict(),
+        "rested": None if rested_ns is None else _compared(rested_ns, loop, rest_s),
     }
+
+
+def _compared(rested_ns: Durations, loop: ClosedLoop, rest_s: float) -> dict[str, Any]:
+    """Return the times after a rest, and how many times the closed loop's median theirs is."""
+    ratio = float(np.median(rested_ns) / np.median(loop.end_to_end_ns))
+    return {"rest_s": rest_s, "times": describe(rested_ns), "ratio_of_medians": ratio}
 
 
 def _memory(
     before: MemoryMark, after: MemoryMark, loops: list[ClosedLoop], whole_peak: bool
 ) -> dict[str, Any]:
-    """Return the memory of the closed and open loops; slopes are those within the closed loops."""
+    """Return this process's memory in the closed and open loops; slopes are those within the closed loops."""
     done = [np.cumsum([0, *loop.block_sizes]) / 1e3 for loop in loops]
     resident = [np.array([one.rss_kb for one in loop.memory]) for loop in loops]
     blocks = [np.array([one.python_blocks for one in loop.memory], np.float64) for loop in loops]

@@ -20,6 +20,10 @@ class HarnessSettings:
         As `Recognizer.stream`.
     n_decisions : int
         Of the closed loop, for each workload; p99.9 needs 6636.
+    n_rested : int
+        Decisions after a rest, for each workload; 0 leaves them out.
+    rest_s : float
+        That rest; at most the hop is taken.
     open_loop_s : float
         Seconds of the open loop; rounded up to whole hops.
     open_loop_streams : int
@@ -44,6 +48,8 @@ class HarnessSettings:
     hop_s: float = 1.0
     smoothing: str | None = None
     n_decisions: int = 7000
+    n_rested: int = 130
+    rest_s: float = 0.1
     open_loop_s: float = 10.0
     open_loop_streams: int = 100
     capacity: bool = True
@@ -53,12 +59,14 @@ class HarnessSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("hop_s", "open_loop_s", "capacity_s"):
+        for name in ("hop_s", "rest_s", "open_loop_s", "capacity_s"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise DataError(f"{name}: needs a finite positive number, is {value}")
         for name in ("n_decisions", "open_loop_streams", "n_blocks"):
             if getattr(self, name) < 1:
                 raise DataError(f"{name}: needs at least 1, is {getattr(self, name)}")
+        if self.n_rested < 0:
+            raise DataError(f"n_rested: needs at least 0, is {self.n_rested}")
         if self.n_blocks > self.n_decisions:
             raise DataError(f"n_blocks: {self.n_blocks} are more than n_decisions, {self.n_decisions}")

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from patchtst_har.realtime.harness.closed_loop import Durations, Push
 from patchtst_har.realtime.harness.feed import Feed
+from patchtst_har.realtime.harness.hop_loop import Durations, Push
 
 N_PUSHES = 7000
 _WARM_UP = 500
