@@ -18,6 +18,7 @@ from architectures import randomise
 from measuring import instruction_sets, percentiles_us
 from patchtst_har import _core
 from patchtst_har.config import ModelConfig
+from patchtst_har.errors import PrecisionError
 from patchtst_har.evaluation.complexity import expected_complexity
 from patchtst_har.inference.export import onnx_file
 from patchtst_har.inference.export.program import INPUT_NAMES
@@ -88,6 +89,26 @@ def test_native(compare, model, isa):
     native = NativeClassifier.from_torch(model)
     _core.select_isa(active)
     compare(lambda inputs: native.logits(*inputs))
+
+
+def test_native_bfloat16(batches, model, measure):
+    """Beside float32, the two in turn: `float32_to_bfloat16_p50`."""
+    try:
+        rounded = NativeClassifier.from_torch(model, precision="bfloat16")
+    except PrecisionError as error:
+        pytest.skip(str(error))
+    single = NativeClassifier.from_torch(model)
+    inputs, expected = batches
+    n = len(expected)
+    np.testing.assert_allclose(rounded.logits(*inputs[0]), expected, rtol=0, atol=0.03)
+    measure(lambda batch: rounded.logits(*batch), inputs, rounds=N_ROUNDS[n], per_round=n)
+    measure.ratio(
+        "float32_to_bfloat16_p50",
+        lambda batch: single.logits(*batch),
+        lambda batch: rounded.logits(*batch),
+        inputs,
+        rounds=N_ROUNDS[n],
+    )
 
 
 def test_eager(compare, model):

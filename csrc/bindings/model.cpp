@@ -16,8 +16,14 @@ using InputShapes = std::array<std::vector<py::ssize_t>, model::kInputs>;
 
 // The engine with what its inputs look like from outside, one window at a time.
 struct BoundEngine {
-    BoundEngine(const InputShapes& input_shapes, std::size_t n_block_windows)
-        : shapes(input_shapes), engine(sizes_of(input_shapes), n_block_windows) {}
+    BoundEngine(const InputShapes& input_shapes, std::size_t n_block_windows, const std::string& precision)
+        : shapes(input_shapes), engine(sizes_of(input_shapes), n_block_windows, precision_of(precision)) {}
+
+    static model::Precision precision_of(const std::string& name) {
+        if (name == "float32") return model::Precision::kFloat32;
+        require(name == "bfloat16", "precision must be float32 or bfloat16");
+        return model::Precision::kBfloat16;
+    }
 
     static std::array<std::size_t, model::kInputs> sizes_of(const InputShapes& shapes) {
         std::array<std::size_t, model::kInputs> sizes{};
@@ -160,7 +166,8 @@ model::Engine& engine_of(const py::object& engine) {
 void bind_model(py::module_& m) {
     py::class_<BoundEngine>(m, "Engine", py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)),
                             "A forward pass as a sequence of steps on packed weights.")
-        .def(py::init<const InputShapes&, std::size_t>(), py::arg("input_shapes"), py::arg("n_block_windows"))
+        .def(py::init<const InputShapes&, std::size_t, const std::string&>(), py::arg("input_shapes"),
+             py::arg("n_block_windows"), py::arg("precision") = "float32")
         .def(
             "add_buffer",
             [](BoundEngine& bound, std::size_t n_floats) { return bound.engine.add_buffer(n_floats); },

@@ -24,6 +24,7 @@ struct Known {
 constexpr Known kKnown[] = {{Isa::kAvx512, "avx512"}, {Isa::kAvx2, "avx2"}, {Isa::kBaseline, "baseline"}};
 
 constexpr int kAvx2Features = 2;  // the first ones of detect()
+constexpr int kAvx512Features = 6;
 
 #if defined(PATCHTST_HAR_X86)
 // The register states that the operating system saves when it switches threads.
@@ -49,10 +50,16 @@ std::vector<Feature> detect() {
     const bool fma = ymm && (ecx & bit_FMA) != 0;
     const bool zmm = ymm && (states & kAvx512States) == kAvx512States;
     if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) ebx = 0;
+    std::uint32_t more = 0;
+    const bool bf16 = __get_cpuid_count(7, 1, &more, &eax, &ecx, &edx) != 0 && (more & bit_AVX512BF16) != 0;
     const auto has = [ebx](std::uint32_t bit) { return (ebx & bit) != 0; };
-    return {{"avx2", ymm && has(bit_AVX2)},         {"fma", fma},
-            {"avx512f", zmm && has(bit_AVX512F)},   {"avx512vl", zmm && has(bit_AVX512VL)},
-            {"avx512dq", zmm && has(bit_AVX512DQ)}, {"avx512bw", zmm && has(bit_AVX512BW)}};
+    return {{"avx2", ymm && has(bit_AVX2)},
+            {"fma", fma},
+            {"avx512f", zmm && has(bit_AVX512F)},
+            {"avx512vl", zmm && has(bit_AVX512VL)},
+            {"avx512dq", zmm && has(bit_AVX512DQ)},
+            {"avx512bw", zmm && has(bit_AVX512BW)},
+            {"avx512_bf16", zmm && bf16}};
 }
 #else
 std::vector<Feature> detect() {
@@ -65,8 +72,8 @@ bool runs(Isa isa) {
     const auto present = [](const Feature& feature) { return feature.present; };
     if (isa == Isa::kBaseline) return true;
     if (found.empty()) return false;
-    const auto end = isa == Isa::kAvx2 ? found.begin() + kAvx2Features : found.end();
-    return std::all_of(found.begin(), end, present);
+    const int n_needed = isa == Isa::kAvx2 ? kAvx2Features : kAvx512Features;
+    return std::all_of(found.begin(), found.begin() + n_needed, present);
 }
 
 std::string joined(const std::vector<std::string>& names) {
@@ -92,6 +99,12 @@ std::atomic<Isa>& selected() {
 const std::vector<Feature>& features() {
     static const std::vector<Feature> found = detect();
     return found;
+}
+
+bool has_feature(std::string_view name) {
+    const auto& found = features();
+    return std::any_of(found.begin(), found.end(),
+                       [name](const Feature& feature) { return feature.name == name && feature.present; });
 }
 
 const std::vector<std::string>& available_isas() {

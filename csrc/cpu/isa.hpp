@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace patchtst_har::cpu {
@@ -14,8 +15,11 @@ struct Feature {
     bool present;  // in the processor, and its registers are saved by the operating system
 };
 
-// What decides which instruction sets are available. Detected once.
+// What decides which instruction sets are available, and what only some kernels use. Detected once.
 const std::vector<Feature>& features();
+
+// Whether the feature of that name is present.
+bool has_feature(std::string_view name);
 
 // Names of the instruction sets that this machine runs, the fastest first.
 const std::vector<std::string>& available_isas();

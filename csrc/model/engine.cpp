@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -14,6 +15,17 @@ constexpr std::size_t kAllColumns = 2;  // queries and keys are rotated, values 
 
 std::size_t aligned(std::size_t n) {
     return (n + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+// Replaces one half of a float's bits by the bfloat16 next to a value, the even one of two.
+void set_half(float* pair, std::size_t half, float value) {
+    constexpr std::uint32_t kBelowHalf = 0x7FFF;
+    constexpr unsigned kHalfBits = 16;
+    std::uint32_t bits = 0;
+    std::memcpy(&bits, &value, sizeof bits);
+    if (!std::isnan(value)) bits += kBelowHalf + (bits >> kHalfBits & 1U);
+    const auto rounded = static_cast<std::uint16_t>(bits >> kHalfBits);
+    std::memcpy(reinterpret_cast<char*>(pair) + half * sizeof rounded, &rounded, sizeof rounded);
 }
 
 void require(bool condition, const char* message) {
@@ -54,8 +66,9 @@ struct Engine::Workspace {
     Block block{};
 };
 
-Engine::Engine(const std::array<std::size_t, kInputs>& input_sizes, std::size_t n_block_windows)
-    : kernels_(&active_kernels()),
+Engine::Engine(const std::array<std::size_t, kInputs>& input_sizes, std::size_t n_block_windows,
+               Precision precision)
+    : kernels_(&kernels_for(precision)),
       n_block_windows_(n_block_windows),
       sizes_(input_sizes.begin(), input_sizes.end()) {
     require(n_block_windows >= 1, "a block needs at least one window");
@@ -87,6 +100,10 @@ void Engine::add_linear(Place source, Place target, RowCount rows, Segments segm
     step.bias = keep(width, bias, n_columns);
     step.activation = activation;
     step.adds = adds;
+    if (kernels_->pairs) {
+        // The rounded rows of a tile.
+        scratch_size_ = std::max(scratch_size_, kernels_->tile_rows * aligned(pairs_for(n_values)));
+    }
     steps_.emplace_back(step);
 }
 
@@ -134,8 +151,9 @@ void Engine::add_attention(Place qkv, Place target, std::size_t n_tokens, std::s
                                   n_heads, head_dim, cosines.data(), sines.data(), table_width});
     constants_.push_back(std::move(cosines));
     constants_.push_back(std::move(sines));
-    const std::size_t score_width = aligned(n_tokens);
-    scratch_size_ = std::max(scratch_size_, score_width * (head_dim + kernels_->tile_rows));
+    // Queries and scores of a panel.
+    const std::size_t panel = std::min(aligned(n_tokens), kernels_->panel_vectors * kernels_->lanes);
+    scratch_size_ = std::max(scratch_size_, panel * (head_dim + n_tokens));
 }
 
 void Engine::add_pool(Place source, Place target, std::size_t n_rows, std::size_t width, const float* query) {
@@ -177,17 +195,26 @@ const float* Engine::keep(std::size_t n_floats, const float* values, std::size_t
     return constants_.back().data();
 }
 
-// Panels of at most panel_vectors vectors of columns; within one, a row for each source value.
+// Panels of at most panel_vectors vectors of columns; within one, a row for each source value or pair of
+// them.
 const float* Engine::packed(const float* weights, std::size_t n_columns, std::size_t n_values) {
     const std::size_t lanes = kernels_->lanes;
     const std::size_t n_padded = (n_columns + lanes - 1) / lanes * lanes;
     const std::size_t panel = kernels_->panel_vectors * lanes;
-    AlignedFloats result(n_padded * n_values);
+    const std::size_t n_rows = kernels_->pairs ? pairs_for(n_values) : n_values;
+    AlignedFloats result(n_padded * n_rows);
     for (std::size_t column = 0; column < n_columns; ++column) {
         const std::size_t first = column / panel * panel;
         const std::size_t width = std::min(panel, n_padded - first);
-        float* target = result.data() + first * n_values + (column - first);
-        for (std::size_t k = 0; k < n_values; ++k) target[k * width] = weights[column * n_values + k];
+        float* target = result.data() + first * n_rows + (column - first);
+        for (std::size_t k = 0; k < n_values; ++k) {
+            const float weight = weights[column * n_values + k];
+            if (kernels_->pairs) {
+                set_half(target + k / 2 * width, k % 2, weight);
+            } else {
+                target[k * width] = weight;
+            }
+        }
     }
     constants_.push_back(std::move(result));
     return constants_.back().data();

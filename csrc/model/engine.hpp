@@ -49,7 +49,9 @@ struct Segments {
 class Engine {
   public:
     // Floats a window of each input; windows that go through the steps together.
-    Engine(const std::array<std::size_t, kInputs>& input_sizes, std::size_t n_block_windows);
+    // std::invalid_argument where the precision is not to be had (kernels_for).
+    Engine(const std::array<std::size_t, kInputs>& input_sizes, std::size_t n_block_windows,
+           Precision precision = Precision::kFloat32);
     ~Engine();
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;

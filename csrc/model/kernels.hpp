@@ -3,12 +3,17 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "model/operations.hpp"
 
 namespace patchtst_har::model {
 
+// Of the factors of linear steps; everything else is float32.
+enum class Precision : std::uint8_t { kFloat32, kBfloat16 };
+
 struct Kernels {
+    bool pairs;                 // weights are pairs of bfloat16 in the bits of a float
     std::size_t lanes;          // floats a vector
     std::size_t panel_vectors;  // vectors a panel of packed weights
     std::size_t tile_rows;      // rows that share one reading of a panel
@@ -27,9 +32,14 @@ extern const Kernels kBaselineKernels;
 #if defined(PATCHTST_HAR_X86)
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
+extern const Kernels kAvx512Bf16Kernels;
 #endif
 
 // Those of the active instruction set.
 const Kernels& active_kernels();
+
+// Those of the active instruction set for a precision; std::invalid_argument, saying what is missing, where
+// there are none.
+const Kernels& kernels_for(Precision precision);
 
 }  // namespace patchtst_har::model

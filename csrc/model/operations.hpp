@@ -11,6 +11,11 @@ inline constexpr std::size_t kMostBuffers = 24;
 // Rows of the engine's own buffers are whole multiples of this many floats, whatever the instruction set.
 inline constexpr std::size_t kAlignment = 16;
 
+// Of bfloat16, which lie in the bits of a float each; the last one may be half empty.
+constexpr std::size_t pairs_for(std::size_t n_values) {
+    return (n_values + 1) / 2;
+}
+
 // The windows that go through the steps together. The first buffers are the inputs; they are read only.
 struct Block {
     std::size_t n_windows;
@@ -34,7 +39,8 @@ struct Linear {
     std::size_t n_outer, n_inner;  // rows a window
     std::size_t n_segments, segment_length, segment_stride;
     std::size_t n_vectors;  // of the target's rows, the last one filled up with zero weights
-    const float* weights;  // panels of at most kPanelVectors vectors; within one, a row for each source value
+    const float*
+        weights;  // panels of at most kPanelVectors vectors; within one, a row for each source value or pair
     const float* bias;
     Activation activation;
     bool adds;

@@ -45,6 +45,10 @@ class ModelFolderError(PatchTSTHARError, ValueError):
     """A model folder is incomplete, damaged, or from an incompatible version."""
 
 
+class PrecisionError(PatchTSTHARError, RuntimeError):
+    """There is no such precision, or the processor or the instruction set in use lacks it."""
+
+
 class ExportError(PatchTSTHARError, RuntimeError):
     """An exported file does not compute what the model does."""
 

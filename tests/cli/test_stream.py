@@ -1,6 +1,7 @@
 """`patchtst-har stream` from every source, and how it ends."""
 
 import contextlib
+import gc
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from patchtst_har.data import write_recording
+from patchtst_har.realtime.stream import Stream
 from streams import make_samples, recording_of, small_recognizer
 
 SCRIPT = Path(sys.executable).with_name("patchtst-har")
@@ -67,6 +69,23 @@ def lines_of(samples, stamps):
 
 def keys(out):
     return [(document["start_ns"], document["label"]) for document in documents(out)]
+
+
+def test_the_collector_leaves_alone_what_was_loaded_before_the_first_sample(cli, model, piped, monkeypatch):
+    """A full collection takes longer than many a hop at a high speed."""
+    samples, stamps, _ = expected()
+    frozen, push = [], Stream.push
+
+    def watched(stream, samples, t):
+        frozen.append(gc.get_freeze_count())
+        return push(stream, samples, t)
+
+    monkeypatch.setattr(Stream, "push", watched)
+    piped(lines_of(samples, stamps))
+    status, _, err = cli(model, "--json", "--time-unit", "ns")
+    assert status == 0, err
+    assert min(frozen) > 10_000
+    assert gc.get_freeze_count() == 0
 
 
 def test_a_recording_at_full_speed(cli, model, tmp_path):

@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -109,6 +110,25 @@ def test_addresses():
     for bad in ("", "x", "localhost:http", "1:2:99999", "example.org:80"):
         with pytest.raises(DataError, match="--serve"):
             parse_address(bad)
+
+
+def test_nothing_is_left_to_import_when_the_address_is_there():
+    """It would hold up decisions: imports keep other threads waiting."""
+    program = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from patchtst_har.realtime.live_page import LivePage, serve
+from patchtst_har.realtime.monitor import Monitor
+from streams import small_recognizer
+import time
+page = LivePage(small_recognizer().stream(0.5), Monitor(0.5, 1.0), "a", 100.0)
+with serve(page, "127.0.0.1", 0):
+    before = set(sys.modules)
+    time.sleep(0.5)
+    print(sorted(set(sys.modules) - before))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_a_port_that_is_taken_is_named(page):

@@ -1,6 +1,7 @@
 // Rotary self-attention of the tokens of each window.
 #pragma once
 
+#include "model/kernel/functions.hpp"
 #include "model/kernel/product.hpp"
 
 namespace patchtst_har::model {
@@ -21,100 +22,110 @@ PATCHTST_HAR_STAGE void rotate(const Attention& step, float* qkv) {
     }
 }
 
-// Writes the keys of one head as columns, in the layout of packed weights: panels, in each a row a value.
-PATCHTST_HAR_STAGE void transpose_keys(const Attention& step, const float* keys, float* packed) {
-    const std::size_t n_columns = vectors_for(step.n_tokens) * kLanes;
-    for (std::size_t first = 0; first < n_columns; first += kPanelVectors * kLanes) {
-        const std::size_t left = n_columns - first;
-        const std::size_t width = left < kPanelVectors * kLanes ? left : kPanelVectors * kLanes;
-        for (std::size_t column = 0; column < width; ++column) {
-            const bool real = first + column < step.n_tokens;
-            const float* key = keys + (first + column) * step.qkv.outer_stride;
-            float* target = packed + first * step.head_dim + column;
-            for (std::size_t k = 0; k < step.head_dim; ++k, target += width) *target = real ? key[k] : 0.0F;
+// Exchanges rows and columns of as many vectors as one has lanes: each round riffles the two halves.
+PATCHTST_HAR_INLINE void transpose(Vector (&rows)[kLanes]) {
+    for (std::size_t round = 1; round < kLanes; round *= 2) {
+        Vector riffled[kLanes];
+#pragma GCC unroll 8
+        for (std::size_t i = 0; i < kLanes / 2; ++i) {
+            riffled[2 * i] = riffled_low(rows[i], rows[i + kLanes / 2]);
+            riffled[2 * i + 1] = riffled_high(rows[i], rows[i + kLanes / 2]);
+        }
+#pragma GCC unroll 16
+        for (std::size_t i = 0; i < kLanes; ++i) rows[i] = riffled[i];
+    }
+}
+
+// Writes n_queries of one head as columns, in the layout of packed weights; zeros fill the last vector.
+PATCHTST_HAR_STAGE void transpose_queries(const Attention& step, const float* queries, std::size_t n_queries,
+                                          float* packed) {
+    const std::size_t width = vectors_for(n_queries) * kLanes;
+    for (std::size_t column = 0; column < width; column += kLanes) {
+        for (std::size_t k = 0; k < step.head_dim; k += kLanes) {
+            Vector block[kLanes];
+#pragma GCC unroll 16
+            for (std::size_t i = 0; i < kLanes; ++i) {
+                const float* query = queries + (column + i) * step.qkv.outer_stride + k;
+                block[i] = column + i < n_queries ? load(query) : Vector{};
+            }
+            transpose(block);
+#pragma GCC unroll 16
+            for (std::size_t i = 0; i < kLanes; ++i) {
+                if (k + i < step.head_dim) store(packed + (k + i) * width + column, block[i]);
+            }
         }
     }
 }
 
-// Softmax of the first n values of a row; the rest of its last vector is unspecified.
-PATCHTST_HAR_INLINE void softmax(float* row, std::size_t n) {
+// Softmax of each column of n_rows rows.
+PATCHTST_HAR_INLINE void softmax_columns(float* scores, std::size_t n_rows, std::size_t width) {
     constexpr float kLowest = -3.4028235e38F;
-    const std::size_t n_whole = n / kLanes * kLanes;
-    const std::size_t n_last = n - n_whole;
-    Vector maxima = all(kLowest);
-    for (std::size_t j = 0; j < n_whole; j += kLanes) {
-        const Vector x = load(row + j);
-        maxima = x > maxima ? x : maxima;
-    }
-    if (n_last > 0) {
-        const Vector x = first_lanes(load(row + n_whole), n_last, kLowest);
-        maxima = x > maxima ? x : maxima;
-    }
-    const float maximum = largest(maxima);
-    Vector sums = {};
-    for (std::size_t j = 0; j < n_whole; j += kLanes) {
-        const Vector e = exponential(load(row + j) - maximum);
-        sums += e;
-        store(row + j, e);
-    }
-    if (n_last > 0) {
-        const Vector e = first_lanes(exponential(load(row + n_whole) - maximum), n_last, 0.0F);
-        sums += e;
-        store(row + n_whole, e);
-    }
-    const float scale = 1.0F / sum(sums);
-    for (std::size_t j = 0; j < n; j += kLanes) store(row + j, load(row + j) * scale);
-}
-
-// targets[i] = queries[i] . every key, for the tile's rows.
-PATCHTST_HAR_INLINE void score(const Attention& step, Tile tile, std::size_t n_rows) {
-    const std::size_t n_vectors = vectors_for(step.n_tokens);
-    const float* packed = tile.b;
-    float* rows[kTileRows];
-    for (std::size_t i = 0; i < n_rows; ++i) rows[i] = tile.c[i];
-    for (std::size_t first = 0; first < n_vectors; first += kPanelVectors) {
-        const std::size_t left = n_vectors - first;
-        const std::size_t width = left < kPanelVectors ? left : kPanelVectors;
-        tile.b = packed + first * kLanes * step.head_dim;
-        tile.b_stride = width * kLanes;
-        for (std::size_t i = 0; i < n_rows; ++i) tile.c[i] = rows[i] + first * kLanes;
-        multiply(tile, n_rows, width);
+    for (std::size_t column = 0; column < width; column += kLanes) {
+        float* const end = scores + n_rows * width + column;
+        Vector maxima = all(kLowest);
+        for (float* row = scores + column; row != end; row += width) maxima = larger(load(row), maxima);
+        Vector sums = {};
+        for (float* row = scores + column; row != end; row += width) {
+            const Vector e = exponential(load(row) - maxima);
+            sums += e;
+            store(row, e);
+        }
+        const Vector scales = 1.0F / sums;
+        for (float* row = scores + column; row != end; row += width) store(row, load(row) * scales);
     }
 }
 
-// targets[i] = sum of the values weighted by the scores. Whole vectors are written: what lies behind the head
-// is overwritten by the next one, or fills the row.
-PATCHTST_HAR_INLINE void mix(const Attention& step, Tile tile, std::size_t n_rows) {
-    const std::size_t n_vectors = vectors_for(step.head_dim);
-    for (std::size_t first = 0; first < n_vectors; first += kPanelVectors) {
-        const std::size_t left = n_vectors - first;
-        multiply(tile, n_rows, left < kPanelVectors ? left : kPanelVectors);
-        tile.b += kPanelVectors * kLanes;
-        for (std::size_t i = 0; i < n_rows; ++i) tile.c[i] += kPanelVectors * kLanes;
-    }
-}
-
-// One head of one window; scratch: transposed keys, then the scores of a tile of queries.
-PATCHTST_HAR_STAGE void attend(const Attention& step, const float* qkv, float* target, float* scratch) {
-    const std::size_t stride = step.qkv.outer_stride;
-    const std::size_t width = step.n_heads * step.head_dim;
-    const std::size_t score_width = vectors_for(step.n_tokens) * kLanes;
-    float* scores = scratch + score_width * step.head_dim;
-    transpose_keys(step, qkv + width, scratch);
+// scores[j] = key j . every query, a row a key.
+PATCHTST_HAR_INLINE void score(const Attention& step, const float* keys, const float* queries,
+                               std::size_t n_vectors, float* scores) {
+    const std::size_t width = n_vectors * kLanes;
+    Tile tile{{}, {}, queries, width, nullptr, 1, step.head_dim, 0, false};
     for (std::size_t first = 0; first < step.n_tokens;) {
         const std::size_t n_rows = rows_of_next_tile(step.n_tokens - first);
-        Tile scoring{{}, {}, scratch, 0, nullptr, 1, step.head_dim, 0, false};
-        Tile mixing{{}, {}, qkv + 2 * width, stride, nullptr, 1, step.n_tokens, 0, false};
         for (std::size_t i = 0; i < n_rows; ++i) {
-            scoring.a[i] = qkv + (first + i) * stride;
-            scoring.c[i] = scores + i * score_width;
-            mixing.a[i] = scores + i * score_width;
-            mixing.c[i] = target + (first + i) * step.target.outer_stride;
+            tile.a[i] = keys + (first + i) * step.qkv.outer_stride;
+            tile.c[i] = scores + (first + i) * width;
         }
-        score(step, scoring, n_rows);
-        for (std::size_t i = 0; i < n_rows; ++i) softmax(scores + i * score_width, step.n_tokens);
-        mix(step, mixing, n_rows);
+        multiply(tile, n_rows, n_vectors);
         first += n_rows;
+    }
+}
+
+// targets[i] = sum of the values weighted by column i of the scores. Whole vectors are written: what lies
+// behind the head is overwritten by the next one, or fills the row.
+PATCHTST_HAR_INLINE void mix(const Attention& step, const float* values, const float* scores,
+                             std::size_t n_queries, float* target) {
+    const std::size_t width = vectors_for(n_queries) * kLanes;
+    const std::size_t n_vectors = vectors_for(step.head_dim);
+    for (std::size_t first = 0; first < n_queries;) {
+        const std::size_t n_rows = rows_of_next_tile(n_queries - first);
+        Tile tile{{}, {}, values, step.qkv.outer_stride, nullptr, step.n_tokens, 1, width, false};
+        for (std::size_t i = 0; i < n_rows; ++i) {
+            tile.a[i] = scores + first + i;
+            tile.c[i] = target + (first + i) * step.target.outer_stride;
+        }
+        for (std::size_t j = 0; j < n_vectors; j += kPanelVectors) {
+            multiply(tile, n_rows, n_vectors - j < kPanelVectors ? n_vectors - j : kPanelVectors);
+            tile.b += kPanelVectors * kLanes;
+            for (std::size_t i = 0; i < n_rows; ++i) tile.c[i] += kPanelVectors * kLanes;
+        }
+        first += n_rows;
+    }
+}
+
+// One head of one window, a panel of queries at a time. They lie in the lanes: maxima and sums over the keys
+// take no horizontal operations. scratch: transposed queries, then the scores.
+PATCHTST_HAR_STAGE void attend(const Attention& step, const float* qkv, float* target, float* scratch) {
+    const std::size_t width = step.n_heads * step.head_dim;
+    for (std::size_t first = 0; first < step.n_tokens; first += kPanelVectors * kLanes) {
+        const std::size_t left = step.n_tokens - first;
+        const std::size_t n_queries = left < kPanelVectors * kLanes ? left : kPanelVectors * kLanes;
+        const std::size_t n_vectors = vectors_for(n_queries);
+        float* scores = scratch + step.head_dim * n_vectors * kLanes;
+        transpose_queries(step, qkv + first * step.qkv.outer_stride, n_queries, scratch);
+        score(step, qkv + width, scratch, n_vectors, scores);
+        softmax_columns(scores, step.n_tokens, n_vectors * kLanes);
+        mix(step, qkv + 2 * width, scores, n_queries, target + first * step.target.outer_stride);
     }
 }
 

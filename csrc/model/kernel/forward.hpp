@@ -1,11 +1,15 @@
 // The steps of a forward pass: the body of every per-ISA unit. The unit defines PATCHTST_HAR_VECTOR_BYTES and
-// PATCHTST_HAR_KERNELS, the name of its table. Nothing else here has external linkage: the linker could
-// otherwise pick one unit's copy for all of them.
+// PATCHTST_HAR_KERNELS, the name of its table, and PATCHTST_HAR_BFLOAT16 where linear steps are to have it.
+// Nothing else here has external linkage: the linker could otherwise pick one unit's copy for all of them.
 #pragma once
 
 #include "model/kernel/attention.hpp"
 #include "model/kernel/functions.hpp"
-#include "model/kernel/product.hpp"
+#if defined(PATCHTST_HAR_BFLOAT16)
+#include "model/kernel/linear_bfloat16.hpp"
+#else
+#include "model/kernel/linear.hpp"
+#endif
 #include "model/kernel/rows.hpp"
 #include "model/kernels.hpp"
 
@@ -22,8 +26,8 @@ void error_functions(float* values, std::size_t n) {
 
 }  // namespace
 
-extern const Kernels PATCHTST_HAR_KERNELS = {kLanes,       kPanelVectors, kTileRows,       &linear,
-                                             &standardise, &constant,     &normalise,      &attention,
-                                             &pool,        &exponentials, &error_functions};
+extern const Kernels PATCHTST_HAR_KERNELS = {kPairs,     kLanes,       kPanelVectors, kTileRows,
+                                             &linear,    &standardise, &constant,     &normalise,
+                                             &attention, &pool,        &exponentials, &error_functions};
 
 }  // namespace patchtst_har::model

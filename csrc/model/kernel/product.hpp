@@ -1,7 +1,7 @@
 // Matrix products: a tile of rows times a panel of columns is kept in registers.
 #pragma once
 
-#include "model/kernel/functions.hpp"
+#include "model/kernel/vector.hpp"
 #include "model/operations.hpp"
 
 namespace patchtst_har::model {
@@ -29,8 +29,15 @@ struct Tile {
     bool adds;
 };
 
+// One product of a value that every lane shares.
+struct Singles {
+    static PATCHTST_HAR_INLINE Vector add(const float* value, Vector columns, Vector sums) {
+        return fused(all(*value), columns, sums);
+    }
+};
+
 // c = a b + bias (+ c)
-template <std::size_t rows, std::size_t vectors>
+template <typename Factors, std::size_t rows, std::size_t vectors>
 PATCHTST_HAR_STAGE void multiply(const Tile& tile) {
     Vector sums[rows][vectors];
     const float* a[rows];
@@ -51,9 +58,10 @@ PATCHTST_HAR_STAGE void multiply(const Tile& tile) {
             b += tile.b_stride;
 #pragma GCC unroll 8
             for (std::size_t i = 0; i < rows; ++i) {
-                const Vector value = all(a[i][k]);
 #pragma GCC unroll 8
-                for (std::size_t j = 0; j < vectors; ++j) sums[i][j] = fused(value, columns[j], sums[i][j]);
+                for (std::size_t j = 0; j < vectors; ++j) {
+                    sums[i][j] = Factors::add(a[i] + k, columns[j], sums[i][j]);
+                }
             }
         }
 #pragma GCC unroll 8
@@ -71,36 +79,37 @@ PATCHTST_HAR_STAGE void multiply(const Tile& tile) {
 
 using Multiply = void (*)(const Tile&);
 
-template <std::size_t vectors>
+template <typename Factors, std::size_t vectors>
 constexpr Multiply multiply_rows(std::size_t n_rows) {
     switch (n_rows) {
         case 1:
-            return &multiply<1, vectors>;
+            return &multiply<Factors, 1, vectors>;
         case 2:
-            return &multiply<2, vectors>;
+            return &multiply<Factors, 2, vectors>;
         case 3:
-            return &multiply<3, vectors>;
+            return &multiply<Factors, 3, vectors>;
         case 4:
-            return &multiply<4, vectors>;
+            return &multiply<Factors, 4, vectors>;
         case 5:
-            return &multiply<5, vectors>;
+            return &multiply<Factors, 5, vectors>;
         default:
-            return &multiply<kTileRows, vectors>;
+            return &multiply<Factors, kTileRows, vectors>;
     }
 }
 
+template <typename Factors = Singles>
 PATCHTST_HAR_INLINE void multiply(const Tile& tile, std::size_t n_rows, std::size_t n_vectors) {
     switch (n_vectors) {
         case 1:
-            return multiply_rows<1>(n_rows)(tile);
+            return multiply_rows<Factors, 1>(n_rows)(tile);
 #if PATCHTST_HAR_VECTOR_BYTES == 64
         case 2:
-            return multiply_rows<2>(n_rows)(tile);
+            return multiply_rows<Factors, 2>(n_rows)(tile);
         case 3:
-            return multiply_rows<3>(n_rows)(tile);
+            return multiply_rows<Factors, 3>(n_rows)(tile);
 #endif
         default:
-            return multiply_rows<kPanelVectors>(n_rows)(tile);
+            return multiply_rows<Factors, kPanelVectors>(n_rows)(tile);
     }
 }
 
@@ -151,48 +160,6 @@ class Rows {
     std::size_t outer_start_, offset_;
     std::size_t inner_ = 0, outer_ = 0, window_start_ = 0;
 };
-
-PATCHTST_HAR_STAGE void activate(const Tile& tile, std::size_t n_rows, std::size_t n_vectors,
-                                 Activation activation) {
-    for (std::size_t i = 0; i < n_rows; ++i) {
-        float* row = tile.c[i];
-        for (std::size_t j = 0; j < n_vectors; ++j, row += kLanes) {
-            const Vector x = load(row);
-            store(row, activation == Activation::kGelu ? gelu(x) : relu(x));
-        }
-    }
-}
-
-void linear(const Linear& step, const Block& block) {
-    const float* source = block.sources[step.source.buffer];
-    float* target = block.targets[step.target.buffer];
-    const std::size_t n_values = step.n_segments * step.segment_length;
-    for (std::size_t first = 0; first < step.n_vectors; first += kPanelVectors) {
-        const std::size_t left = step.n_vectors - first;
-        const std::size_t n_vectors = left < kPanelVectors ? left : kPanelVectors;
-        Tile tile{{},
-                  {},
-                  step.weights + first * kLanes * n_values,
-                  n_vectors * kLanes,
-                  step.bias + first * kLanes,
-                  step.n_segments,
-                  step.segment_length,
-                  step.segment_stride,
-                  step.adds};
-        Rows sources(step.source, step.n_outer, step.n_inner);
-        Rows targets(step.target, step.n_outer, step.n_inner);
-        for (std::size_t n_left = block.n_windows * step.n_outer * step.n_inner; n_left > 0;) {
-            const std::size_t n_rows = rows_of_next_tile(n_left);
-            for (std::size_t i = 0; i < n_rows; ++i) {
-                tile.a[i] = source + sources.next();
-                tile.c[i] = target + targets.next() + first * kLanes;
-            }
-            multiply(tile, n_rows, n_vectors);
-            if (step.activation != Activation::kNone) activate(tile, n_rows, n_vectors, step.activation);
-            n_left -= n_rows;
-        }
-    }
-}
 
 }  // namespace
 }  // namespace patchtst_har::model

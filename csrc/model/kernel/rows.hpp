@@ -34,35 +34,85 @@ void constant(const Constant& step, const Block& block) {
     }
 }
 
-PATCHTST_HAR_INLINE void normalise_row(const Normalise& step, const float* source, float* target) {
-    const std::size_t n_vectors = vectors_for(step.width);
+// n_vectors: those of a row. Where the compiler knows it, a row stays in registers.
+PATCHTST_HAR_INLINE void normalise_rows(const Normalise& step, const Block& block, std::size_t n_vectors) {
+    const std::size_t width = step.width;
     const std::size_t last = (n_vectors - 1) * kLanes;
-    const float scale = 1.0F / static_cast<float>(step.width);
-    Vector sums = {};
-    for (std::size_t j = 0; j < last; j += kLanes) sums += load(source + j);
-    sums += first_lanes(load(source + last), step.width - last, 0.0F);
-    const float mean = sum(sums) * scale;
-    Vector squares = {};
-    for (std::size_t j = 0; j < last; j += kLanes) {
-        const Vector centred = load(source + j) - mean;
-        squares = fused(centred, centred, squares);
-    }
-    const Vector centred = first_lanes(load(source + last) - mean, step.width - last, 0.0F);
-    squares = fused(centred, centred, squares);
-    const float inverse = 1.0F / square_root(sum(squares) * scale + step.epsilon);
-    for (std::size_t j = 0; j <= last; j += kLanes) {
-        const Vector scaled = (load(source + j) - mean) * inverse;
-        store(target + j, fused(scaled, load(step.gain + j), load(step.bias + j)));
+    const float* gain = step.gain;
+    const float* bias = step.bias;
+    const float epsilon = step.epsilon;
+    const float scale = 1.0F / static_cast<float>(width);
+    const float* first_source = block.sources[step.source.buffer];
+    float* first_target = block.targets[step.target.buffer];
+    Rows sources(step.source, step.n_rows, 1);
+    Rows targets(step.target, step.n_rows, 1);
+    for (std::size_t n_left = block.n_windows * step.n_rows; n_left > 0; --n_left) {
+        const float* source = first_source + sources.next();
+        float* target = first_target + targets.next();
+        Vector sums = first_lanes(load(source + last), width - last, 0.0F);
+#pragma GCC unroll 4
+        for (std::size_t j = 0; j < last; j += kLanes) sums += load(source + j);
+        const float mean = sum(sums) * scale;
+        const Vector end = first_lanes(load(source + last) - mean, width - last, 0.0F);
+        Vector squares = end * end;
+#pragma GCC unroll 4
+        for (std::size_t j = 0; j < last; j += kLanes) {
+            const Vector centred = load(source + j) - mean;
+            squares = fused(centred, centred, squares);
+        }
+        const float inverse = 1.0F / square_root(sum(squares) * scale + epsilon);
+#pragma GCC unroll 4
+        for (std::size_t j = 0; j <= last; j += kLanes) {
+            const Vector scaled = (load(source + j) - mean) * inverse;
+            store(target + j, fused(scaled, load(gain + j), load(bias + j)));
+        }
     }
 }
 
 void normalise(const Normalise& step, const Block& block) {
-    Rows sources(step.source, step.n_rows, 1);
-    Rows targets(step.target, step.n_rows, 1);
-    for (std::size_t row = 0; row < block.n_windows * step.n_rows; ++row) {
-        normalise_row(step, block.sources[step.source.buffer] + sources.next(),
-                      block.targets[step.target.buffer] + targets.next());
+    const std::size_t n_vectors = vectors_for(step.width);
+    switch (n_vectors) {
+        case 1:
+            return normalise_rows(step, block, 1);
+        case 2:
+            return normalise_rows(step, block, 2);
+        case 3:
+            return normalise_rows(step, block, 3);
+        case 4:
+            return normalise_rows(step, block, 4);
+        default:
+            return normalise_rows(step, block, n_vectors);
     }
+}
+
+// Softmax of the first n values of a row; the rest of its last vector is unspecified.
+PATCHTST_HAR_INLINE void softmax(float* row, std::size_t n) {
+    constexpr float kLowest = -3.4028235e38F;
+    const std::size_t n_whole = n / kLanes * kLanes;
+    const std::size_t n_last = n - n_whole;
+    Vector maxima = all(kLowest);
+    for (std::size_t j = 0; j < n_whole; j += kLanes) {
+        const Vector x = load(row + j);
+        maxima = x > maxima ? x : maxima;
+    }
+    if (n_last > 0) {
+        const Vector x = first_lanes(load(row + n_whole), n_last, kLowest);
+        maxima = x > maxima ? x : maxima;
+    }
+    const float maximum = largest(maxima);
+    Vector sums = {};
+    for (std::size_t j = 0; j < n_whole; j += kLanes) {
+        const Vector e = exponential(load(row + j) - maximum);
+        sums += e;
+        store(row + j, e);
+    }
+    if (n_last > 0) {
+        const Vector e = first_lanes(exponential(load(row + n_whole) - maximum), n_last, 0.0F);
+        sums += e;
+        store(row + n_whole, e);
+    }
+    const float scale = 1.0F / sum(sums);
+    for (std::size_t j = 0; j < n; j += kLanes) store(row + j, load(row + j) * scale);
 }
 
 // Writes the weights of the rows to weights[0..n_rows).

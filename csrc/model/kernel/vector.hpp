@@ -45,10 +45,35 @@ PATCHTST_HAR_INLINE Vector fused(Vector a, Vector b, Vector c) {
 #endif
 }
 
+#if PATCHTST_HAR_VECTOR_BYTES == 64
+// For intrinsics that without a mask read an undefined register, of which GCC warns.
+constexpr __mmask16 kAllLanes = 0xFFFF;
+#endif
+
+// a > b ? a : b and a < b ? a : b, for which compilers do not find the instruction: b where one is NaN.
+PATCHTST_HAR_INLINE Vector larger(Vector a, Vector b) {
+#if PATCHTST_HAR_VECTOR_BYTES == 64
+    return _mm512_maskz_max_ps(kAllLanes, a, b);
+#elif PATCHTST_HAR_VECTOR_BYTES == 32
+    return _mm256_max_ps(a, b);
+#else
+    return a > b ? a : b;
+#endif
+}
+
+PATCHTST_HAR_INLINE Vector smaller(Vector a, Vector b) {
+#if PATCHTST_HAR_VECTOR_BYTES == 64
+    return _mm512_maskz_min_ps(kAllLanes, a, b);
+#elif PATCHTST_HAR_VECTOR_BYTES == 32
+    return _mm256_min_ps(a, b);
+#else
+    return a < b ? a : b;
+#endif
+}
+
 // NaN stays NaN.
 PATCHTST_HAR_INLINE Vector limited(Vector value, float low, float high) {
-    value = value < low ? all(low) : value;
-    return value > high ? all(high) : value;
+    return smaller(all(high), larger(all(low), value));
 }
 
 // 0, 1, 2, ...
@@ -71,6 +96,27 @@ PATCHTST_HAR_INLINE Vector swapped(Vector value) {
     return __builtin_shufflevector(value, value, 1, 0, 3, 2, 5, 4, 7, 6);
 #else
     return __builtin_shufflevector(value, value, 1, 0, 3, 2);
+#endif
+}
+
+// Lanes of a and b in turn: of their first halves, and of their second ones.
+PATCHTST_HAR_INLINE Vector riffled_low(Vector a, Vector b) {
+#if PATCHTST_HAR_VECTOR_BYTES == 64
+    return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+#elif PATCHTST_HAR_VECTOR_BYTES == 32
+    return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+#else
+    return __builtin_shufflevector(a, b, 0, 4, 1, 5);
+#endif
+}
+
+PATCHTST_HAR_INLINE Vector riffled_high(Vector a, Vector b) {
+#if PATCHTST_HAR_VECTOR_BYTES == 64
+    return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+#elif PATCHTST_HAR_VECTOR_BYTES == 32
+    return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+#else
+    return __builtin_shufflevector(a, b, 2, 6, 3, 7);
 #endif
 }
 

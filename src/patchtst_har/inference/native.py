@@ -14,7 +14,7 @@ from patchtst_har.config import ModelConfig
 from patchtst_har.errors import DataError
 from patchtst_har.features.checks import check_threads
 from patchtst_har.features.threads import run_in_chunks
-from patchtst_har.inference.native_program import build_engine, input_shapes
+from patchtst_har.inference.native_program import Precision, build_engine, input_shapes
 from patchtst_har.inference.native_weights import checked_weights
 from patchtst_har.model_folder import StoredModel, read_model_folder
 
@@ -43,6 +43,10 @@ class NativeClassifier:
         Number of classes.
     tensors : mapping of str to array
         All tensors of the model, by their names in `PatchTSTClassifier.state_dict`.
+    precision : {"float32", "bfloat16"}
+        What the inputs and weights of linear layers and convolutions are rounded to; sums and everything else
+        are float32. bfloat16 is faster, its logits differ in the third digit; it needs a processor with
+        avx512_bf16 (`patchtst_har.cpu_info`) and the instruction set avx512.
 
     Attributes
     ----------
@@ -52,6 +56,8 @@ class NativeClassifier:
         Number of classes.
     tensors : dict of str to ndarray
         What it was made from.
+    precision : str
+        As above.
     engine : _core.Engine
         The compiled steps.
 
@@ -60,23 +66,33 @@ class NativeClassifier:
     ValueError
         If a tensor is missing, unknown, of the wrong shape, not finite, or a spread that is not positive; the
         message names it.
+    PrecisionError
+        If there is no such precision, or this processor or the instruction set in use lacks it.
     """
 
-    def __init__(self, config: ModelConfig, num_classes: int, tensors: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        num_classes: int,
+        tensors: Mapping[str, Any],
+        precision: Precision = "float32",
+    ) -> None:
         self.config = config
         self.num_classes = num_classes
         self.tensors = dict(tensors)
-        self.engine = build_engine(config, num_classes, checked_weights(tensors, config, num_classes))
+        self.precision = precision
+        weights = checked_weights(tensors, config, num_classes)
+        self.engine = build_engine(config, num_classes, weights, precision)
         self._run = self.engine.run
         self._shapes = input_shapes(config)
 
     def __reduce__(self) -> tuple[type[NativeClassifier], tuple[Any, ...]]:
         """Travel to another process as tensors, and be compiled there for what it has."""
-        return type(self), (self.config, self.num_classes, self.tensors)
+        return type(self), (self.config, self.num_classes, self.tensors, self.precision)
 
     @classmethod
-    def from_torch(cls, module: PatchTSTClassifier) -> Self:
-        """Compile a torch module; its weights are copied.
+    def from_torch(cls, module: PatchTSTClassifier, precision: Precision = "float32") -> Self:
+        """Compile a torch module; its weights are copied. For `precision` see the class.
 
         Raises
         ------
@@ -84,6 +100,8 @@ class NativeClassifier:
             If `module` is not exactly a `PatchTSTClassifier`: a subclass may compute something else.
         ValueError
             If its tensors do not fit its configuration, or are not finite.
+        PrecisionError
+            If the precision is not to be had here.
         """
         from torch import float32, int64
 
@@ -95,24 +113,26 @@ class NativeClassifier:
             name: tensor.detach().cpu().to(float32 if tensor.is_floating_point() else int64).numpy().copy()
             for name, tensor in module.state_dict().items()
         }
-        return cls(module.config, module.num_classes, tensors)
+        return cls(module.config, module.num_classes, tensors, precision)
 
     @classmethod
-    def from_pretrained(cls, folder: Path | str) -> Self:
-        """Load a model folder, without torch.
+    def from_pretrained(cls, folder: Path | str, precision: Precision = "float32") -> Self:
+        """Load a model folder, without torch. For `precision` see the class.
 
         Raises
         ------
         ModelFolderError
             If a file is missing or damaged, or the files do not fit each other; the message names it.
+        PrecisionError
+            If the precision is not to be had here.
         """
-        return cls.from_stored(read_model_folder(folder))
+        return cls.from_stored(read_model_folder(folder), precision)
 
     @classmethod
-    def from_stored(cls, stored: StoredModel) -> Self:
+    def from_stored(cls, stored: StoredModel, precision: Precision = "float32") -> Self:
         """Compile what `read_model_folder` returned (errors as `from_pretrained`)."""
         try:
-            return cls(stored.config.model, len(stored.classes), stored.tensors)
+            return cls(stored.config.model, len(stored.classes), stored.tensors, precision)
         except ValueError as error:
             raise stored.misfit(str(error)) from error
 

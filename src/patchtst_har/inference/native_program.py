@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from patchtst_har._core import Engine
 from patchtst_har.config import ModelConfig
+from patchtst_har.errors import PrecisionError
 
 Weights = Mapping[str, NDArray[np.float64]]
 Activation = Literal["none", "relu", "gelu"]
+Precision = Literal["float32", "bfloat16"]
+"""Of the factors of all linear layers and convolutions; sums and everything else are float32."""
 
 PATCHES, TIMES, STATS, TOPO = range(4)
 FEATURE_LIMIT = 10.0
@@ -37,7 +40,9 @@ def padded(width: int) -> int:
     return -(-width // 16) * 16
 
 
-def build_engine(config: ModelConfig, num_classes: int, weights: Weights) -> Engine:
+def build_engine(
+    config: ModelConfig, num_classes: int, weights: Weights, precision: Precision = "float32"
+) -> Engine:
     """Compile the whole forward pass; the engine's outputs are the logits.
 
     Parameters
@@ -48,8 +53,15 @@ def build_engine(config: ModelConfig, num_classes: int, weights: Weights) -> Eng
         Number of logits.
     weights : mapping of str to ndarray of float64
         All tensors of the model by their names in `PatchTSTClassifier.state_dict`, with the right shapes.
+    precision : {"float32", "bfloat16"}
+        What the factors of its products are rounded to.
+
+    Raises
+    ------
+    PrecisionError
+        If there is no such precision, or this processor or the instruction set in use lacks it.
     """
-    return _Builder(config, weights).build(num_classes)
+    return _Builder(config, weights, precision).build(num_classes)
 
 
 def input_shapes(config: ModelConfig) -> tuple[tuple[int, ...], ...]:
@@ -72,10 +84,14 @@ def _single(values: NDArray[np.float64]) -> NDArray[np.float32]:
 class _Builder:
     """Adds the steps in the order of `PatchTSTClassifier.forward`."""
 
-    def __init__(self, config: ModelConfig, weights: Weights) -> None:
+    def __init__(self, config: ModelConfig, weights: Weights, precision: Precision) -> None:
         self.config, self.weights = config, weights
         self.width = padded(config.d_model)
-        self.engine = Engine(input_shapes(config), max(1, ROWS_PER_BLOCK // config.n_tokens))
+        n_block_windows = max(1, ROWS_PER_BLOCK // config.n_tokens)
+        try:
+            self.engine = Engine(input_shapes(config), n_block_windows, precision)
+        except ValueError as error:
+            raise PrecisionError(str(error)) from error
         self.tokens = self._rows(config.n_tokens, config.d_model)
         self.normed = self._rows(config.n_tokens, config.d_model)
         self.hidden = self._rows(config.n_tokens, config.d_ff)

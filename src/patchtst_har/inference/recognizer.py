@@ -16,6 +16,7 @@ from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.features import compute_extended_statistics_batch, compute_topology
 from patchtst_har.inference.inputs import BATCH_SIZE, WindowInputs
 from patchtst_har.inference.native import NativeClassifier
+from patchtst_har.inference.native_program import Precision
 from patchtst_har.inference.probabilities import predict_native, predict_probabilities
 from patchtst_har.inference.smooth import decide, hop_s, sequences_of
 from patchtst_har.inference.timeline import build_timeline, decision_spans
@@ -99,7 +100,9 @@ class Recognizer:
         self.smoother = smoother
 
     @classmethod
-    def from_pretrained(cls, folder: Path | str, engine: Engine = "native") -> Self:
+    def from_pretrained(
+        cls, folder: Path | str, engine: Engine = "native", precision: Precision = "float32"
+    ) -> Self:
         """Load a model folder.
 
         Parameters
@@ -108,17 +111,23 @@ class Recognizer:
             The model folder.
         engine : {"native", "torch"}
             What computes the logits: the compiled engine, or the torch module. They agree to rounding.
+        precision : {"float32", "bfloat16"}
+            Of the compiled engine (`NativeClassifier`).
 
         Raises
         ------
         ModelFolderError
             If a file is missing or damaged, or the files do not fit each other.
+        PrecisionError
+            If the precision is not to be had here.
         ValueError
-            If there is no such engine.
+            If there is no such engine, or another precision is asked of torch.
         """
         if engine not in get_args(Engine):
             raise ValueError(f"engine must be one of {', '.join(get_args(Engine))}, not {engine!r}")
-        model, classes, config = _load(folder, engine)
+        if engine == "torch" and precision != "float32":
+            raise ValueError(f"precision: {precision} is for the native engine, torch computes in float32")
+        model, classes, config = _load(folder, engine, precision)
         smoother = None
         if config.smoothing.method != "none":
             path = Path(folder) / SMOOTHING_FILE
@@ -348,11 +357,11 @@ class Recognizer:
 
 
 def _load(
-    folder: Path | str, engine: Engine
+    folder: Path | str, engine: Engine, precision: Precision
 ) -> tuple[NativeClassifier | PatchTSTClassifier, tuple[str, ...], ExperimentConfig]:
     if engine == "torch":
         from patchtst_har.models.folder import load_model
 
         return load_model(folder)
     stored = read_model_folder(folder)
-    return NativeClassifier.from_stored(stored), stored.classes, stored.config
+    return NativeClassifier.from_stored(stored, precision), stored.classes, stored.config

@@ -15,6 +15,7 @@ import json
 import secrets
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from importlib.resources import files
@@ -37,6 +38,7 @@ _TRACE_S = 10.0
 _TRACE_POINTS = 250
 _TIMELINE = 240
 _RETRY_MS = 500
+_START_POLL_S = 0.01
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; "
     "frame-ancestors 'none'"
@@ -133,7 +135,7 @@ def parse_address(address: str) -> tuple[str, int]:
 
 @contextlib.contextmanager
 def serve(page: LivePage, host: str, port: int, token: str | None = None) -> Iterator[str]:
-    """Serve a page from a thread of its own and yield its address.
+    """Serve a page from a thread of its own and yield its address as soon as it answers.
 
     Parameters
     ----------
@@ -172,6 +174,9 @@ def serve(page: LivePage, host: str, port: int, token: str | None = None) -> Ite
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
+    # What it imports to begin with would hold up the first decisions: 40 to 90 ms were seen.
+    while not server.started and thread.is_alive():
+        time.sleep(_START_POLL_S)
     try:
         shown = f"[{host}]" if ":" in host else host
         query = "" if token is None else f"?token={token}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,6 +78,7 @@ def run(
         _served(stream, monitor, name, serve, token, recognizer.config.data.sample_rate_hz) as page,
         opened as (batches, count_bad),
         _shown(monitor, stream, name, as_json=as_json) as show,
+        _settled(),
     ):
         with contextlib.suppress(KeyboardInterrupt):
             for batch in batches:
@@ -85,6 +87,20 @@ def run(
             _tell(decision, monitor.add(decision), page, show)
     bad = f", {count_bad()} bad lines skipped" if skip_bad else ""
     err.print(f"{name}: {monitor.summary(stream.stats)}{bad}", soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _settled() -> Iterator[None]:
+    """Keep the garbage collector from looking again and again through what was loaded to begin with.
+
+    A full collection would hold up a decision by 40 to 90 ms where the live page is served.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _take(
