@@ -1,5 +1,6 @@
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,17 @@ def test_the_example_of_the_page_on_export_runs_without_torch(small_run, tmp_pat
     write_recording(tmp_path / "recording.csv", recording)
     expected = Recognizer.from_pretrained(model).predict(*windows_of(recording)).labels
     assert printed_by("export.md", tmp_path, before=REFUSE_TORCH) == [" ".join(expected) + "\n"]
+
+
+def test_the_example_of_the_page_on_streams_runs(small_run, tmp_path):
+    demo = tmp_path / "runs" / "demo"
+    shutil.copytree(small_run.folder / "model", demo / "model")
+    (demo / "data" / "recordings").mkdir(parents=True)
+    write_recording(demo / "data" / "recordings" / "P01.csv", make_recording())
+    (printed,) = printed_by("streaming.md", tmp_path)
+    lines = printed.splitlines()
+    assert len(lines) > 10
+    assert all(re.fullmatch(r"\S+ (running|sitting|walking) \d\.\d\d \d+\.\d\d ms", line) for line in lines)
 
 
 def windows_of(recording):

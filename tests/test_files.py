@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from patchtst_har.files import (
     atomic_path,
     atomic_write_json,
     atomic_write_text,
+    check_writable,
     clean_orphans,
     ensure_folder,
     read_json,
@@ -167,6 +169,25 @@ def test_a_folder_that_cannot_be_written_is_an_error_even_for_root() -> None:
         ensure_folder("/proc/self")
     with pytest.raises(OSError, match="/proc"):
         atomic_write_text("/proc/self/a.txt", "")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that nobody can write to")
+@pytest.mark.parametrize("check", [ensure_folder, check_writable])
+def test_it_is_the_folder_asked_for_that_is_named(check: Callable[[str], object]) -> None:
+    with pytest.raises(OSError, match="cannot be written") as error:
+        check("/proc/self")
+    assert error.value.filename == "/proc/self"
+
+
+def test_checking_a_folder_makes_none(tmp_path: Path) -> None:
+    check_writable(tmp_path / "a" / "b")
+    check_writable(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="file: is a file"):
+        check_writable(tmp_path / "file")
+    with pytest.raises(DataError, match=r"file/a/b: a part of this path is a file"):
+        check_writable(tmp_path / "file" / "a" / "b")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_ensure_folder_makes_parents_and_leaves_no_trace(tmp_path: Path) -> None:

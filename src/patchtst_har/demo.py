@@ -102,7 +102,7 @@ def run_demo(run_dir: Path, *, overwrite: bool = False, on_progress: OnProgress 
 
 def _make_room(run_dir: Path, overwrite: bool) -> None:
     """Begin with an empty, marked folder; only a folder with the mark is ever removed."""
-    if run_dir.exists() and (run_dir.is_file() or any(run_dir.iterdir())):
+    if run_dir.is_dir() and any(run_dir.iterdir()):
         _remove(run_dir, overwrite)
     atomic_write_text(ensure_folder(run_dir) / MARKER, "May be replaced by the demonstration.\n")
 

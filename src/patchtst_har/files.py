@@ -97,11 +97,29 @@ def ensure_folder(folder: str | os.PathLike[str]) -> Path:
         raise DataError(f"{folder}: is a file, a folder is needed") from error
     except NotADirectoryError as error:
         raise DataError(f"{folder}: a part of this path is a file") from error
-    # Permission bits lie to root and on network shares: creating a file is the only reliable check.
-    handle, name = tempfile.mkstemp(dir=folder, prefix=f".probe.{_owner()}.", suffix=_SUFFIX)
+    _probe(folder, folder)
+    return folder
+
+
+def check_writable(folder: str | os.PathLike[str]) -> None:
+    """Fail early, as `ensure_folder` would, but leave no new folder: for results that take long to make."""
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder}: is a file, a folder is needed")
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise DataError(f"{folder}: a part of this path is a file")
+    _probe(nearest, folder)
+
+
+def _probe(folder: Path, asked_for: Path) -> None:
+    """Create a file and remove it: permission bits lie to root and on network shares."""
+    try:
+        handle, name = tempfile.mkstemp(dir=folder, prefix=f".probe.{_owner()}.", suffix=_SUFFIX)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot be written ({error.strerror})", str(asked_for)) from error
     os.close(handle)
     Path(name).unlink()
-    return folder
 
 
 def clean_orphans(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """The command line as its users meet it: what it prints, what it leaves, how it fails."""
 
 import html
+import io
 import json
 import shutil
 import warnings
@@ -9,9 +10,11 @@ from importlib.metadata import entry_points
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 import patchtst_har
-from patchtst_har.cli import main
+from patchtst_har.cli import console, main
 from patchtst_har.data import write_recording
 from synthetic import make_recording
 
@@ -35,6 +38,7 @@ def error_of(result: tuple[int, str, str]) -> str:
     lines = [line for line in err.splitlines() if line.startswith("patchtst-har: error:")]
     assert len(lines) == 1, err
     assert not out
+    assert not err.startswith("\n")
     return lines[0]
 
 
@@ -137,6 +141,8 @@ def test_configuration_mistakes_are_one_line(cli, tmp_path, monkeypatch, options
         ("a.csv", "time,x,y\n2024-01-01,0,0\n", "a.csv: "),
         ("a.csv", "time,x,y,z\n2024-01-01 00:00:00,0,low,1\n", "a.csv: "),
         ("a.csv", "", "a.csv: "),
+        ("a.csv", "time;x;y;z\n2024-01-01;0;0;1\n", "a.csv: columns must be separated by commas, not by ';'"),
+        ("a.csv", "time\tx\ty\tz\n", r"a.csv: columns must be separated by commas, not by '\t'"),
         ("a.csv", b"\xff\xfe\x00\x01", "a.csv: "),
         ("a.npz", b"PK\x03\x04 no archive", "a.npz: "),
         ("a.parquet", b"PAR1", "a.parquet: "),
@@ -176,6 +182,9 @@ def test_a_damaged_model_folder(cli, small_run, tmp_path):
 def test_no_such_participant(cli, small_run, prepared):
     arguments = ("evaluate", prepared / "prepared", "--model", small_run.folder / "model")
     assert "P99" in error_of(cli(*arguments, "--participants", "P01,P99"))
+    assert "more than once: 'P01'" in error_of(cli(*arguments, "--participants", "P01, P01,"))
+    assert "no participants were asked for" in error_of(cli(*arguments, "--participants", " ,"))
+    assert "is a file" in error_of(cli(*arguments, "--out", __file__))
 
 
 def test_a_class_that_the_model_does_not_know(cli, small_run, recordings, tmp_path):
@@ -191,8 +200,11 @@ def test_a_folder_that_cannot_be_written(cli, small_run, tmp_path):
     write_recording(tmp_path / "a.csv", make_recording())
     (tmp_path / "file").write_text("keep me")
     model = small_run.folder / "model"
-    error = error_of(cli("predict", tmp_path / "a.csv", "--model", model, "--out", tmp_path / "file" / "x"))
-    assert "file" in error
+    result = cli("predict", tmp_path / "a.csv", "--model", model, "--out", tmp_path / "file" / "x")
+    error = error_of(result)
+    assert "file/x: a part of this path is a file" in error
+    # Found before the windows are labelled: no bar was drawn.
+    assert "windows" not in result[2]
     assert (tmp_path / "file").read_text() == "keep me"
 
 
@@ -224,6 +236,37 @@ def test_the_demo_refuses_a_folder_in_use(cli, tmp_path):
     error = error_of(cli("demo", "--out", tmp_path / "work", "--overwrite"))
     assert "was not made by the demonstration" in error
     assert (tmp_path / "work" / "config.yaml").read_text() == "years of work"
+    assert "is a file" in error_of(cli("demo", "--out", tmp_path / "work" / "config.yaml", "--overwrite"))
+
+
+def test_a_file_is_no_folder_of_recordings_and_data_are_not_overwritten(cli, recordings, tmp_path):
+    file = next(recordings.iterdir())
+    assert "name the folder" in error_of(cli("prepare", file, "--out", tmp_path / "out"))
+    assert cli("prepare", recordings, "--out", tmp_path / "out")[0] == 0
+    assert "--overwrite" in error_of(cli("prepare", recordings, "--out", tmp_path / "out"))
+
+
+def test_bars_are_drawn_from_the_first_report_on_and_stop_with_their_stage(monkeypatch):
+    out, bars = io.StringIO(), []
+
+    class Kept(Progress):
+        def __init__(self, *columns, **options):
+            super().__init__(*columns, **options)
+            bars.append(self)
+
+    monkeypatch.setattr(console, "err", Console(file=out, width=100))
+    monkeypatch.setattr(console, "Progress", Kept)
+    with console.progress():
+        pass
+    assert out.getvalue() == ""
+    with console.progress() as on_progress:
+        on_progress(3, 4, "first")
+        on_progress(1, 1, "second")
+        first, second = bars[-1].tasks
+        assert first.stop_time is not None
+        assert second.finished
+    assert "3/4" in out.getvalue()
+    assert "1/1" in out.getvalue()
 
 
 def test_names_are_never_read_as_markup(cli, recordings, tmp_path):

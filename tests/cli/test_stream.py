@@ -133,6 +133,7 @@ def test_lines_on_standard_input(cli, model, piped):
     status, out, err = cli(model, "--json", "--time-unit", "ns")
     assert status == 0, err
     assert keys(out) == decisions
+    assert err.startswith("standard input: ")
 
 
 def test_lines_take_little_memory(model):

@@ -204,6 +204,17 @@ def test_the_verdict_on_smoothing_follows_the_interval(run_dir, low, high, sente
 
 
 @pytest.mark.usefixtures("without_drawing")
+@pytest.mark.parametrize(("n_people", "told"), [(5, False), (6, True)])
+def test_a_few_people_tell_no_difference_from_chance(run_dir, page_of, n_people, told):
+    document = json.loads((run_dir / "evaluation.json").read_text())
+    document["split"]["test"] = document["split"]["test"][:n_people]
+    (run_dir / "evaluation.json").write_text(json.dumps(document))
+    text = page_of(run_dir).sections["headline"]
+    assert ("is distinguishable" in text) == told
+    assert ("so few people cannot tell it from chance" in text) != told
+
+
+@pytest.mark.usefixtures("without_drawing")
 @pytest.mark.parametrize(("offset", "sentence"), [(0.01, "beats the model"), (-0.01, "of the model (raw)")])
 def test_a_better_baseline_is_said_in_the_headline(run_dir, page_of, offset, sentence):
     document = json.loads((run_dir / "cross_validation.json").read_text())

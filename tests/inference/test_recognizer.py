@@ -98,6 +98,14 @@ def test_the_zone_of_the_recording_is_kept(timeless):
     assert timeline["start"].iloc[0].hour == 8
 
 
+def test_an_unknown_zone_is_refused_also_where_no_model_needs_it(timeless):
+    with pytest.raises(DataError, match="'Mars/Base' is not an IANA zone"):
+        timeless().in_zone("Mars/Base")
+    recording = make_recording(bouts=(("sitting", 30.0),)).tz_localize("UTC")
+    with pytest.raises(DataError, match="'Mars/Base' is not an IANA zone"):
+        timeless(timezone="Mars/Base").predict_recording(recording)
+
+
 def test_universal_time_is_shown_in_the_wearers_zone(timeless):
     recording = make_recording(bouts=(("walking", 30.0),), seed=1, start="2024-05-01 08:00:00")
     timeline = timeless(timezone="Europe/Berlin").predict_recording(recording.tz_localize("UTC"))

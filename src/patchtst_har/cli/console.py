@@ -66,15 +66,23 @@ def progress() -> Iterator[Callable[[int, int, str], None]]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=err) as bars:
-        tasks: dict[str, Any] = {}
+    bars = Progress(*columns, console=err)
+    tasks: dict[str, Any] = {}
 
-        def update(done: int, total: int, what: str) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done, total=total)
+    def update(done: int, total: int, what: str) -> None:
+        # Started by the first bar: a mistake that is found before it is one line, with no empty one above.
+        bars.start()
+        if what not in tasks:
+            for earlier in tasks.values():
+                bars.stop_task(earlier)
+            tasks[what] = bars.add_task(what, total=total)
+        bars.update(tasks[what], completed=done, total=total)
 
+    try:
         yield update
+    finally:
+        if tasks:
+            bars.stop()
 
 
 @contextmanager

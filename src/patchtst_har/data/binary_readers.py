@@ -137,7 +137,8 @@ def _parquet_stamps(
         raise DataError(f"{path}: column {name!r} holds {column.type}, timestamps are needed")
     if time_unit is None:
         raise DataError(
-            f"{path}: column {name!r} holds numbers; name their unit with time_unit='s', 'ms', 'us' or 'ns'"
+            f"{path}: column {name!r} holds numbers; "
+            "name their unit with time_unit='s', 'ms', 'us' or 'ns' (--time-unit)"
         )
     return numbers_ns(column.to_numpy(), time_unit, str(path)), False
 

@@ -78,6 +78,8 @@ def _header(path: Path) -> list[str]:
         first = next((record for record in reader if record), [])
     if not names:
         raise DataError(f"{path}: the file is empty")
+    if len(names) == 1 and (found := [mark for mark in ";\t" if mark in names[0]]):
+        raise DataError(f"{path}: columns must be separated by commas, not by {found[0]!r}")
     # pandas refuses a row longer than those before, but would cut them all if the first is too long already.
     if len(first) > len(names):
         raise DataError(f"{path}: the header names {len(names)} columns, the first row has {len(first)}")
@@ -109,7 +111,7 @@ def _stamps(
     if _is_number(str(column.iloc[0])):
         raise DataError(
             f"{path}: column {column.name!r} holds numbers ({column.iloc[0]}); "
-            "name their unit with time_unit='s', 'ms', 'us' or 'ns'"
+            "name their unit with time_unit='s', 'ms', 'us' or 'ns' (--time-unit)"
         )
     parsed = _parse_iso(column)
     mixed = parsed is None

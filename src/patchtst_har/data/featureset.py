@@ -85,9 +85,10 @@ def load_feature_set(
         If the cache cannot be written.
     """
     if not participants:
-        raise DataError("feature set: no participants were asked for")
-    if len(set(participants)) < len(participants):
-        raise DataError(f"feature set: a participant was asked for twice: {', '.join(participants)}")
+        raise DataError("no participants were asked for")
+    twice = [name for name in dict.fromkeys(participants) if participants.count(name) > 1]
+    if twice:
+        raise DataError(f"participants asked for more than once: {', '.join(map(repr, twice))}")
     _check_preparation(dataset, config.data)
     if config.model.n_time_features:
         check_clock(dataset.clock, config.data.timezone, str(dataset.folder))

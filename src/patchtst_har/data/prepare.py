@@ -135,6 +135,8 @@ def find_recordings(
             raise DataError("recordings: there are none")
         return {name: Path(recordings[name]) for name in sorted(recordings)}
     folder = Path(recordings)
+    if folder.is_file():
+        raise DataError(f"{folder}: is a file; name the folder of recordings")
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of recordings")
     found: dict[str, Path] = {}

@@ -68,7 +68,7 @@ class PreparedWriter:
         if (self.folder / MANIFEST).exists():
             if not overwrite:
                 raise DataError(
-                    f"{self.folder}: holds a prepared data set already; choose overwriting or another folder"
+                    f"{self.folder}: holds a prepared data set already; pass --overwrite or choose another"
                 )
             (self.folder / MANIFEST).unlink()
         self._rows: dict[str, tuple[str, str]] = {}

@@ -59,6 +59,20 @@ def time_features(start_ns: ArrayLike, timezone: str | None = None) -> NDArray[n
     return np.stack(columns, axis=1).astype(np.float32)
 
 
+def iana_zone(name: str) -> ZoneInfo:
+    """Return a zone by its IANA name, such as ``Europe/Berlin``.
+
+    Raises
+    ------
+    DataError
+        If there is none of this name.
+    """
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise DataError(f"timezone {name!r} is not an IANA zone") from error
+
+
 def check_clock(clock: Clock | None, timezone: str | None, source: str) -> None:
     """Refuse stamps whose hour of the day cannot be known from their clock and the configured zone.
 
@@ -87,10 +101,7 @@ def check_clock(clock: Clock | None, timezone: str | None, source: str) -> None:
 
 def _utc_offsets_ns(utc_ns: NDArray[np.int64], timezone: str) -> NDArray[np.int64]:
     """Return the zone's offset from UTC at each stamp; it is looked up once a quarter of an hour."""
-    try:
-        zone = ZoneInfo(timezone)
-    except (KeyError, ValueError, OSError) as error:
-        raise DataError(f"timezone {timezone!r} is not an IANA zone") from error
+    zone = iana_zone(timezone)
     quarters, position = np.unique(utc_ns // _QUARTER_NS, return_inverse=True)
     offsets = np.empty(len(quarters), np.int64)
     for index, quarter in enumerate(quarters.tolist()):

@@ -15,7 +15,7 @@ from patchtst_har.data.recording import read_recording, recording_suffix
 from patchtst_har.errors import DataError, FeatureError
 from patchtst_har.evaluation.plots.timeline import plot_timelines
 from patchtst_har.evaluation.prediction_report import render_prediction_report
-from patchtst_har.files import atomic_path, ensure_folder
+from patchtst_har.files import atomic_path, check_writable, ensure_folder
 from patchtst_har.inference.recognizer import LabelledRecording, Recognizer
 
 
@@ -63,6 +63,7 @@ def predict_file(
     """
     recognizer = Recognizer.from_pretrained(model_dir).in_zone(timezone)
     recording, info = reader(path)
+    check_writable(out_dir)
     try:
         labelled = recognizer.label_recording(recording, on_progress)
     except (DataError, FeatureError) as error:

@@ -20,6 +20,8 @@ from patchtst_har.files import atomic_write_text, ensure_folder
 REPORT_FILE = "report.html"
 _PREDICTION_COLUMNS = ("participant", "start", "label", "raw", "smoothed", "probability")
 _TIMELINE_COLUMNS = ("start", "end", "label", "probability")
+# That n people all get better (or all worse) has a chance of 2 / 2**n by luck alone: below 5 % from six on.
+_PEOPLE_TO_TELL = 6
 
 
 @dataclass(frozen=True)
@@ -235,5 +237,7 @@ def _headline(scored: records.Evaluation) -> dict[str, Any]:
     clear = None
     if difference and difference.low is not None and difference.high is not None:
         clear = "better" if difference.low > 0 else "worse" if difference.high < 0 else "unclear"
+        if len(scored.split.test) < _PEOPLE_TO_TELL:
+            clear = "few"
     majority = max(int(np.sum(row)) for row in scored.raw.confusion.counts) / scored.raw.n_windows
     return {"difference": difference, "effect": clear, "majority": majority}

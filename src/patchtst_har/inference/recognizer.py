@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.data.progress import OnProgress
-from patchtst_har.data.times import check_clock, time_features
+from patchtst_har.data.times import check_clock, iana_zone, time_features
 from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.features import compute_extended_statistics_batch, compute_topology
 from patchtst_har.inference.inputs import BATCH_SIZE, WindowInputs
@@ -165,9 +164,16 @@ class Recognizer:
         return module.eval()
 
     def in_zone(self, timezone: str | None) -> Recognizer:
-        """Return the same recogniser for wearers in another zone (`data.timezone`); None changes nothing."""
+        """Return the same recogniser for wearers in another zone (`data.timezone`); None changes nothing.
+
+        Raises
+        ------
+        DataError
+            If there is no such IANA zone, also where the model has no use for it.
+        """
         if timezone is None:
             return self
+        iana_zone(timezone)
         config = self.config.replace(data=self.config.data.replace(timezone=timezone))
         return Recognizer(self.model, self.classes, config, self.smoother)
 
@@ -266,7 +272,7 @@ class Recognizer:
             round(config.data.hop_size * ns_per_sample),
         )
         shown = config.data.timezone if cut.clock == "utc" else None
-        zone: Any = ZoneInfo(shown) if shown else getattr(recording.index, "tz", None)
+        zone: Any = iana_zone(shown) if shown else getattr(recording.index, "tz", None)
         counts = {**{name: cut.info.get(name) or 0 for name in _UNUSABLE}, **cut.dropped}
         labels = np.array(self.classes)[made.smoothed]
         chosen = made.smoothed_probabilities[np.arange(len(labels)), made.smoothed]

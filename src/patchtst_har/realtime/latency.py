@@ -168,7 +168,7 @@ def measure_stages(
     clock : callable
         Monotonic time in integer nanoseconds.
     on_progress : callable, optional
-        Called every 100 passes with (done, total, what), outside what is timed.
+        Called every 100 passes, and after the last, with (done, total, what), outside what is timed.
 
     Returns
     -------
@@ -190,7 +190,7 @@ def measure_stages(
             value = call(value)
             row.append(clock())
         marks[i] = row
-        if on_progress is not None and (i + 1) % 100 == 0:
+        if on_progress is not None and ((i + 1) % 100 == 0 or i + 1 == len(marks)):
             on_progress(i + 1, len(marks), "latency")
     durations, whole = np.diff(marks, axis=1), marks[:, -1] - marks[:, 0]
     measured = slice(1 + warm_up, None)

@@ -108,6 +108,11 @@ def test_a_file_that_is_there_is_kept(folder, tmp_path):
         export_model(folder, tmp_path, overwrite=True)
 
 
+def test_the_ending_of_another_format_is_refused(folder, tmp_path):
+    with pytest.raises(DataError, match=r"model\.pt2: .* of format torch-export, the format is onnx"):
+        export_model(folder, tmp_path / "model.pt2")
+
+
 def test_an_unknown_format_is_named(folder, tmp_path):
     with pytest.raises(DataError, match="one of onnx, torch-export, executorch, not 'coreml'"):
         export_model(folder, tmp_path / "model", "coreml")

@@ -26,9 +26,14 @@ def run(
 ) -> None:
     """Score a trained model on a prepared data set, raw and smoothed."""
     from patchtst_har.evaluation.folder import evaluate_folder
+    from patchtst_har.files import check_writable
 
     start_logging(verbose)
-    names = None if participants is None else tuple(name.strip() for name in participants.split(","))
+    names = None
+    if participants is not None:
+        names = tuple(name.strip() for name in participants.split(",") if name.strip())
+    if out_dir is not None:
+        check_writable(out_dir)
     with progress() as on_progress:
         result = evaluate_folder(model, data, names, cache_dir=cache, on_progress=on_progress)
     for warning in result.warnings:

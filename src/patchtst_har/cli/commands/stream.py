@@ -71,12 +71,13 @@ def run(
     stream = recognizer.stream(hop, smoothing)
     live = source == "-" or "://" in source
     monitor = Monitor(stream.hop_s, 1.0 if live else pace)
+    name = "standard input" if source == "-" else source
     check_clock = _clock_check(recognizer, source)
     opened = _batches(source, pace, time_unit, units, check_clock, skip_bad=skip_bad)
     with (
-        _served(stream, monitor, source, serve, token, recognizer.config.data.sample_rate_hz) as page,
+        _served(stream, monitor, name, serve, token, recognizer.config.data.sample_rate_hz) as page,
         opened as (batches, count_bad),
-        _shown(monitor, stream, source, as_json=as_json) as show,
+        _shown(monitor, stream, name, as_json=as_json) as show,
         _settled(),
     ):
         with contextlib.suppress(KeyboardInterrupt):
@@ -85,7 +86,7 @@ def run(
         for decision in stream.finish():
             _tell(decision, monitor.add(decision), page, show)
     bad = f", {count_bad()} bad lines skipped" if skip_bad else ""
-    err.print(f"{source}: {monitor.summary(stream.stats)}{bad}", soft_wrap=True)
+    err.print(f"{name}: {monitor.summary(stream.stats)}{bad}", soft_wrap=True)
 
 
 @contextlib.contextmanager

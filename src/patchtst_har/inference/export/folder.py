@@ -22,6 +22,8 @@ from patchtst_har.models.folder import load_model
 
 Format = Literal["onnx", "torch-export", "executorch"]
 
+ENDINGS: dict[str, Format] = {".onnx": "onnx", ".pt2": "torch-export", ".pte": "executorch"}
+
 N_EXAMPLES = 33
 """Made-up windows on which a file is checked if none are given."""
 
@@ -122,8 +124,8 @@ def export_model(
     ModelFolderError
         If a file of the model is missing or damaged.
     DataError
-        If there is no such format, `target` exists and `overwrite` is not set, or `windows` are malformed or
-        none.
+        If there is no such format, `target` has the ending of another one, or exists and `overwrite` is not
+        set, or `windows` are malformed or none.
     MissingDependencyError
         If the format needs a package that is not installed; the message names the extra.
     ExportError
@@ -134,10 +136,7 @@ def export_model(
     writer, folder, target = _WRITERS[format], Path(folder), Path(target)
     model, classes, config = load_model(folder)
     writer.check_installed()
-    if target.is_dir():
-        raise DataError(f"{target}: is a folder, the name of a file is needed")
-    if target.exists() and not overwrite:
-        raise DataError(f"{target}: exists already; choose another file or pass --overwrite")
+    _check_target(target, format, overwrite)
     if windows is None:
         windows = example_windows(N_EXAMPLES, config.data.window_size, config.data.sample_rate_hz)
         # Steps of five hours meet every hour and, over a week, every weekday.
@@ -151,3 +150,13 @@ def export_model(
         writer.write(model, temporary, description, probabilities=probabilities)
         difference = check(writer.load(temporary), model, inputs, str(target))
     return Exported(target, len(inputs), difference)
+
+
+def _check_target(target: Path, chosen: Format, overwrite: bool) -> None:
+    if target.is_dir():
+        raise DataError(f"{target}: is a folder, the name of a file is needed")
+    usual = ENDINGS.get(target.suffix.lower(), chosen)
+    if usual != chosen:
+        raise DataError(f"{target}: is the name of a file of format {usual}, the format is {chosen}")
+    if target.exists() and not overwrite:
+        raise DataError(f"{target}: exists already; choose another file or pass --overwrite")

@@ -64,7 +64,7 @@ def measure_capacity(
     hop_s: float,
     least_s: float,
     expected: float,
-    on_probe: Callable[[int], None] | None = None,
+    on_probe: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Search the most streams that are decided in time.
 
@@ -82,7 +82,7 @@ def measure_capacity(
     expected : float
         Streams that a core might carry: where the search begins is half of it.
     on_probe : callable, optional
-        Called with the number of streams before each probe.
+        Called with the number of streams before (and 0) and after (and 1) each probe.
 
     Returns
     -------
@@ -94,12 +94,14 @@ def measure_capacity(
     start = min(max(int(expected / 2), least), MOST_STREAMS)
 
     def probe(n_streams: int) -> Probe:
-        if on_probe is not None:
-            on_probe(n_streams)
+        tell = on_probe or (lambda _streams, _done: None)
+        tell(n_streams, 0)
         n_hops = math.ceil(max(least_s / hop_s, MIN_SAMPLES["p99"] / n_streams) - 1e-9)
         # The p99 lies between the two order statistics around rank 0.01 * n from above.
         most_late = math.floor(0.01 * n_streams * n_hops) + 1
-        return judge(fleet.run(n_streams, n_hops, most_late))
+        run = fleet.run(n_streams, n_hops, most_late)
+        tell(n_streams, 1)
+        return judge(run)
 
     probes = search(probe, Range(start, least))
     passed = [one for one in probes if one.passed]

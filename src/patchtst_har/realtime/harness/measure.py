@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -172,9 +173,9 @@ class _Bench:
 
     def _open_loop(self, workload: Workload) -> dict[str, Any]:
         n_streams = self.settings.open_loop_streams
-        self._tell(0, 1, f"open loop, {n_streams} streams")
         n_hops = max(int(np.ceil(self.settings.open_loop_s / self.geometry.hop_s - 1e-9)), 1)
-        return self._fleet(workload).run(n_streams, n_hops).to_dict()
+        with self._stage(f"open loop, {n_streams} streams"):
+            return self._fleet(workload).run(n_streams, n_hops).to_dict()
 
     def _capacity(self, name: str, workload: Workload, loop: ClosedLoop) -> dict[str, Any] | None:
         if not self.settings.capacity:
@@ -185,7 +186,7 @@ class _Bench:
             hop_s,
             self.settings.capacity_s,
             expected=hop_s * 1e9 / float(loop.end_to_end_ns.mean()),
-            on_probe=lambda n: self._tell(0, 1, f"capacity, {n} streams"),
+            on_probe=lambda n, done: self._tell(done, 1, f"capacity, {n} streams"),
         )
         return {**document, "criterion": f"{document['criterion']}; samples: {name}"}
 
@@ -193,15 +194,15 @@ class _Bench:
         settings = self.settings
         if not settings.n_rested:
             return None
-        self._tell(0, 1, f"after a rest, {name}")
-        return run_rested(
-            self._push(),
-            self._feed(workload),
-            self.geometry,
-            settings.n_rested,
-            partial(time.sleep, self._rest_s()),
-            self.clock.now_ns,
-        )
+        with self._stage(f"after a rest, {name}"):
+            return run_rested(
+                self._push(),
+                self._feed(workload),
+                self.geometry,
+                settings.n_rested,
+                partial(time.sleep, self._rest_s()),
+                self.clock.now_ns,
+            )
 
     def _rest_s(self) -> float:
         return min(self.settings.rest_s, self.geometry.hop_s)
@@ -215,17 +216,17 @@ class _Bench:
     def _cold_start(self, fresh: FreshProcess | None, workload: Workload) -> dict[str, Any] | None:
         if fresh is None or not self.settings.cold_start:
             return None
-        self._tell(0, 1, "cold start")
-        return fresh.cold_start(self._feed(workload))
+        with self._stage("cold start"):
+            return fresh.cold_start(self._feed(workload))
 
     def _memory_of_streams(
         self, fresh: FreshProcess | None, workloads: list[Workload]
     ) -> list[dict[str, Any]]:
         if fresh is None:
             return []
-        self._tell(0, 1, "memory")
         n_streams = sorted({1, self.settings.open_loop_streams})
-        return fresh.memory([self._feed(workload) for workload in workloads], n_streams)
+        with self._stage("memory"):
+            return fresh.memory([self._feed(workload) for workload in workloads], n_streams)
 
     def _push(self) -> Any:
         return self.recognizer.stream(self.settings.hop_s, self.settings.smoothing).push
@@ -243,6 +244,13 @@ class _Bench:
     def _device(self) -> str:
         model = self.recognizer.model
         return "cpu" if isinstance(model, NativeClassifier) else str(model.rope_cos.device.type)
+
+    @contextmanager
+    def _stage(self, what: str) -> Iterator[None]:
+        """Tell that something of one piece begins, and that it is done."""
+        self._tell(0, 1, what)
+        yield
+        self._tell(1, 1, what)
 
     def _tell(self, done: int, total: int, what: str) -> None:
         if self.on_progress is not None:
