@@ -8,9 +8,9 @@ from itertools import pairwise
 
 
 def run_in_chunks(function: Callable[[slice], None], n_rows: int, n_threads: int) -> None:
-    """Call `function` with slices that cover 0..n_rows, one slice a thread.
+    """Call `function` with slices that cover 0..n_rows, one slice a thread, the first in the calling one.
 
-    The pool lives for one call: nothing is left behind that a forked child could wait for.
+    The other threads live for one call: nothing is left behind that a forked child could wait for.
 
     Parameters
     ----------
@@ -25,6 +25,8 @@ def run_in_chunks(function: Callable[[slice], None], n_rows: int, n_threads: int
         return
     bounds = [n_rows * chunk // n_chunks for chunk in range(n_chunks + 1)]
     chunks = [slice(start, stop) for start, stop in pairwise(bounds)]
-    with ThreadPoolExecutor(n_chunks, thread_name_prefix="patchtst-har-features") as pool:
-        for done in [pool.submit(function, chunk) for chunk in chunks]:
+    with ThreadPoolExecutor(n_chunks - 1, thread_name_prefix="patchtst-har-features") as pool:
+        others = [pool.submit(function, chunk) for chunk in chunks[1:]]
+        function(chunks[0])
+        for done in others:
             done.result()
