@@ -18,7 +18,12 @@ from synthetic import activity_signal
 ROOT = Path(__file__).parents[2]
 SIZES = [*range(1, 36), 47, 48, 49, 63, 64, 65, 97, 100, 127, 128, 129, 250, 255, 256, 257]
 SIZES += [499, 500, 512, 625, 729, 997, 999, 1000, 1001, 1024, 2048, 3000, 4097, 30011, 2**16]
-ENTRY = {"baseline": "kBaselineKernels", "avx2": "kAvx2Kernels", "avx512": "kAvx512Kernels"}
+ENTRY = {
+    "baseline": "kBaselineKernels",
+    "avx2": "kAvx2Kernels",
+    "avx512": "kAvx512Kernels",
+    "avx512_bf16": "kAvx512Bf16Kernels",
+}
 
 
 @pytest.fixture
