@@ -25,13 +25,31 @@ def test_one_thread_is_the_callers():
     assert callers == [threading.get_ident()]
 
 
-def test_an_error_in_a_thread_reaches_the_caller():
-    def fail(rows):
-        if rows.start:
-            raise ValueError(f"row {rows.start}")
+def test_the_caller_takes_a_share_and_the_others_are_threads_of_their_own():
+    callers = {}
+    together = threading.Barrier(3)
 
-    with pytest.raises(ValueError, match="row 5"):
+    def note(rows):
+        together.wait(timeout=10)
+        callers[rows.start] = threading.get_ident()
+
+    run_in_chunks(note, 30, 3)
+    assert callers[0] == threading.get_ident()
+    assert len(set(callers.values())) == 3
+
+
+@pytest.mark.parametrize("start", [0, 5])
+def test_an_error_in_a_share_reaches_the_caller_after_the_others_are_done(start):
+    done = []
+
+    def fail(rows):
+        if rows.start == start:
+            raise ValueError(f"row {rows.start}")
+        done.append(rows)
+
+    with pytest.raises(ValueError, match=f"row {start}"):
         run_in_chunks(fail, 10, 2)
+    assert len(done) == 1
 
 
 def test_no_thread_stays_behind():
