@@ -12,6 +12,7 @@ import pytest
 
 from made_windows import mixed_windows
 from patchtst_har.realtime import StreamPool
+from patchtst_har.realtime.window_classifier import WindowClassifier
 from recognizers import expected_posteriors, reference_recognizer
 
 HOP = 100
@@ -88,6 +89,23 @@ def test_push_that_completes_a_window(recognizer, samples, measure):
 
     measure(lambda sample: made.append(stream.push(*sample)), rows(), rounds=2000)
     assert {len(decisions) for decisions in made} == {1}
+
+
+def test_window_in_one_call(recognizer, measure):
+    """Beside one call a part; every call meets another window than the one before, as in life."""
+    classify, windows = WindowClassifier(recognizer), mixed_windows()
+    assert classify.is_one_call
+    for window in windows[:12]:
+        np.testing.assert_array_equal(classify(window, 0)[0], classify.step_by_step(window, 0)[0])
+    half, n = len(windows) // 2, len(windows)
+    measure(lambda i: classify(windows[i], 0), range(n), rounds=3000)
+    measure.ratio(
+        "parts_to_one_call_p50",
+        lambda i: classify.step_by_step(windows[i], 0),
+        lambda i: classify(windows[(i + half) % n], 0),
+        range(n),
+        rounds=20 * n,
+    )
 
 
 def test_push_of_100_samples(recognizer, samples, measure):

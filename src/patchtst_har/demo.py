@@ -57,8 +57,8 @@ def demo_config(run_dir: Path) -> ExperimentConfig:
         ),
         # The recordings have no clock: the time of day would be made up.
         model=ModelConfig(n_time_features=0),
-        # A second thread saves a seventh of the time where it has a core to itself, and costs twenty times
-        # as much where it has not.
+        # A second thread saves a seventh of the time where it has a core to itself; where others use the
+        # cores, it takes ten times as long and one thread not twice.
         training=TrainingConfig(
             lr=1e-3, weight_decay=0.05, label_smoothing=0.1, epochs=40, early_stop_patience=40, n_threads=1
         ),

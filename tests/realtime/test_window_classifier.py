@@ -36,6 +36,7 @@ def test_one_call_gives_the_bits_of_its_parts(n_stat_features, n_topo_features, 
         probabilities, stage_ns = classify(window, start_ns)
         expected = recognizer.predict(window[np.newaxis], np.array([start_ns])).probabilities[0]
         np.testing.assert_array_equal(probabilities, expected)
+        np.testing.assert_array_equal(classify.step_by_step(window, start_ns)[0], expected)
         assert (stage_ns[0] > 0) >= (n_stat_features > 0)
         assert (stage_ns[1] > 0) >= (n_topo_features > 0)
         assert stage_ns[2] > 0

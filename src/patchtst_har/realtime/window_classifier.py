@@ -64,12 +64,13 @@ class WindowClassifier:
         FeatureError
             If a feature plug-in fails on the window.
         """
-        times = time_features(np.array([start_ns]), self._timezone) if self.needs_time else _NONE
-        if self._compiled is not None:
-            return self._compiled.classify(window, times)
-        return self._step_by_step(window, times)
+        if self._compiled is None:
+            return self.step_by_step(window, start_ns)
+        return self._compiled.classify(window, self._times(start_ns))
 
-    def _step_by_step(self, window: NDArray[np.float32], times: NDArray[np.float32]) -> Judgement:
+    def step_by_step(self, window: NDArray[np.float32], start_ns: int) -> Judgement:
+        """Return the same by one call a part, also where one call does it all."""
+        times = self._times(start_ns)
         began = perf_counter_ns()
         stats = topo = _NONE
         if self._uses[0]:
@@ -81,6 +82,9 @@ class WindowClassifier:
         probabilities = self._probabilities(WindowInputs(window[np.newaxis], times, stats, topo))[0]
         done = perf_counter_ns()
         return probabilities, (after_stats - began, after_topo - after_stats, done - after_topo)
+
+    def _times(self, start_ns: int) -> NDArray[np.float32]:
+        return time_features(np.array([start_ns]), self._timezone) if self.needs_time else _NONE
 
 
 def _compiled(recognizer: Recognizer) -> _core.WindowClassifier | None:
