@@ -6,6 +6,7 @@
 #include <new>
 
 #include "attention/kernels.hpp"
+#include "cpu/dispatch.hpp"
 #include "threads/pool.hpp"
 
 namespace patchtst_har::attention {
@@ -79,6 +80,10 @@ void for_each_head(const Shape& shape, std::size_t n_threads, std::size_t scratc
 }
 
 }  // namespace
+
+const Kernels& active_kernels() {
+    return cpu::active_table<kBaselineKernels, kAvx2Kernels, kAvx512Kernels>();
+}
 
 void forward(const Inputs& inputs, const Outputs& outputs, std::size_t n_threads) {
     const Kernels& kernels = active_kernels();
