@@ -13,7 +13,7 @@ import pandas as pd
 
 from made_windows import mixed_windows
 from patchtst_har import Recognizer
-from patchtst_har.process_memory import mark, peak_rss_mb, reset_peak
+from patchtst_har.support.process_memory import mark, peak_rss_mb, reset_peak
 
 WINDOWS_A_DAY = 8640
 _START_NS = 1_700_000_000_000_000_000
