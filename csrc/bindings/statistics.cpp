@@ -27,7 +27,7 @@ void statistical_features(const StridedFloatArray& windows, double rate_hz, Floa
     const py::ssize_t step = windows.strides(0) / kItem;
     float* features = out.mutable_data();
     const py::gil_scoped_release released;
-    statistics::Workspace& scratch = window_workspace();
+    statistics::Workspace& scratch = workspace().statistics;
     for (std::size_t i = 0; i < n_windows; ++i) {
         statistics::compute_features(window + static_cast<py::ssize_t>(i) * step, n_samples, rate_hz, scratch,
                                      features);
@@ -44,7 +44,7 @@ FloatArray window_statistics(const FloatArray& window, double rate_hz) {
     float* features = result.mutable_data();
     {
         const py::gil_scoped_release released;
-        statistics::compute_features(samples, extent(window, 0), rate_hz, window_workspace(), features);
+        statistics::compute_features(samples, extent(window, 0), rate_hz, workspace().statistics, features);
     }
     return result;
 }
@@ -57,21 +57,16 @@ FloatArray magnitude(const FloatArray& window) {
     float* values = result.mutable_data();
     {
         const py::gil_scoped_release released;
-        statistics::compute_magnitude(samples, extent(window, 0), window_workspace(), values);
+        statistics::compute_magnitude(samples, extent(window, 0), workspace().statistics, values);
     }
     return result;
 }
 
 std::size_t n_plans_made() {
-    return window_workspace().n_plans_made();
+    return workspace().statistics.n_plans_made();
 }
 
 }  // namespace
-
-statistics::Workspace& window_workspace() {
-    thread_local statistics::Workspace instance;
-    return instance;
-}
 
 void bind_statistics(py::module_& m) {
     m.def("n_plans_made", &n_plans_made, "Return how often this thread's features had to allocate.");

@@ -129,8 +129,6 @@ void add_persistence(std::vector<Case>& cases) {
 
 void add_topology(std::vector<Case>& cases) {
     const auto is_entropy = [](std::size_t i) { return i == 8 || i == 15; };
-    statistics::Workspace magnitudes;
-    persistence::Workspace clouds;
     topology::Workspace workspace;
     topology::StageSeconds seconds;
     for (const std::string kind : kSignals) {
@@ -138,17 +136,15 @@ void add_topology(std::vector<Case>& cases) {
             const Floats window = make_window(kind, n);
             const std::string name = "topology_" + kind + "_" + std::to_string(n);
             Floats features(topology::kFeatureCount);
-            topology::compute_features(window.data(), n, {1, 3, 5}, magnitudes, clouds, workspace,
-                                       features.data(), seconds);
+            topology::compute_features(window.data(), n, {1, 3, 5}, workspace, features.data(), seconds);
             add_split(cases, name, features, is_entropy);
-            topology::compute_simplified_features(window.data(), n, magnitudes, workspace, features.data());
+            topology::compute_simplified_features(window.data(), n, workspace, features.data());
             add_split(cases, name + "_simplified", features, is_entropy);
         }
         // The filter before decimation is made of sines and cosines.
         const Floats window = make_window(kind, 1000);
         Floats features(topology::kFeatureCount);
-        topology::compute_features(window.data(), 1000, {8, 3, 1}, magnitudes, clouds, workspace,
-                                   features.data(), seconds);
+        topology::compute_features(window.data(), 1000, {8, 3, 1}, workspace, features.data(), seconds);
         cases.push_back({"topology_" + kind + "_decimated", Agreement::kRounding, features});
     }
 }
