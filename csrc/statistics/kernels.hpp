@@ -8,7 +8,7 @@
 namespace patchtst_har::statistics {
 
 struct Kernels {
-    // Writes the features of `window` (plan.n x 3, row major) to features[0..56).
+    // Writes the features of `window` (plan.n x 3, row major) to features[0..kFeatureCount).
     void (*features)(const float* window, const Plan& plan, float* features);
     // Fills plan.channels: the repaired axes and their magnitude.
     void (*load)(const float* window, const Plan& plan);

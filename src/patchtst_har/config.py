@@ -13,11 +13,12 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, model_validator
 
+from patchtst_har import _core
 from patchtst_har.errors import ConfigError, FeatureError
 from patchtst_har.support.files import atomic_write_text
 from patchtst_har.support.settings import Section, read_yaml, refuse
 
-N_STATISTICAL_FEATURES = 56
+N_STATISTICAL_FEATURES = len(_core.STATISTICAL_FEATURE_NAMES)
 N_TOPOLOGICAL_FEATURES = 24
 N_TIME_FEATURES = 5
 
@@ -114,7 +115,7 @@ class FeatureConfig(Section):
     topology: TopologyConfig = TopologyConfig()
     """Topological features."""
     plugins: tuple[str, ...] = ()
-    """Registered feature plug-ins whose values follow the 56 statistical features."""
+    """Registered feature plug-ins whose values follow the statistical features."""
     cache_dir: Path | None = None
     """Folder of the feature cache; None: `features_cache` inside `data.proc_dir`."""
     n_threads: Count = 1
@@ -184,7 +185,7 @@ class ModelConfig(Section):
     n_stat_features: Annotated[int, Field(ge=0)] = N_STATISTICAL_FEATURES
     """Length of the statistical feature vector; 0 leaves its token out.
 
-    In an experiment it follows `features.plugins` if it is not set: 56 and the number of their outputs.
+    In an experiment it follows `features.plugins` if it is not set: the built-in ones and their outputs.
     """
     n_topo_features: Annotated[int, Field(ge=0)] = N_TOPOLOGICAL_FEATURES
     """Length of the topological feature vector; 0 leaves its token out."""
