@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from patchtst_har import synthetic
+from patchtst_har.inference.window_classifier import WindowClassifier
 from patchtst_har.realtime import StreamPool
-from patchtst_har.realtime.window_classifier import WindowClassifier
 from recognizers import expected_posteriors, reference_recognizer
 
 HOP = 100

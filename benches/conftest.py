@@ -13,7 +13,7 @@ import pytest
 from in_turn import Contestant, summary, times_in_turn
 from measuring import Measure
 from patchtst_har import _core, synthetic
-from patchtst_har.host import host_facts
+from patchtst_har.support.host import host_facts
 from results_table import Line, render
 from selection import LONG, is_chosen
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from patchtst_har import Recognizer, synthetic
-from patchtst_har.process_memory import mark, peak_rss_mb, reset_peak
+from patchtst_har.support.process_memory import mark, peak_rss_mb, reset_peak
 
 WINDOWS_A_DAY = 8640
 _START_NS = 1_700_000_000_000_000_000

@@ -6,8 +6,8 @@ from collections import defaultdict
 
 import numpy as np
 
+from patchtst_har.benchmark.loops.geometry import StreamGeometry
 from patchtst_har.realtime.decision import Decision
-from patchtst_har.realtime.harness.geometry import StreamGeometry
 
 MS = 1_000_000
 GEOMETRY = StreamGeometry(rate_hz=100.0, window_size=200, hop_size=100, lag=0)

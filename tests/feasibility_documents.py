@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import binom
 
-from patchtst_har.evaluation.feasibility_records import FeasibilityRecord
-from patchtst_har.evaluation.measurement_records import Measured
+from patchtst_har.records.feasibility import FeasibilityRecord
+from patchtst_har.records.measurement import Measured
 
 STAGES = {"statistics": 0.05, "topology": 0.75, "model": 0.12, "smoothing": 0.03}
 MEDIAN_US = {"still": 260.0, "walking": 310.0, "noisy": 330.0, "worst_case": 480.0, "recorded": 300.0}
@@ -202,8 +202,8 @@ def measured(**options: Any) -> Measured:
 
 def feasibility_document(**options: Any) -> dict[str, Any]:
     """Return a whole report, judged by the default budget, with scores and without a comparison."""
-    from patchtst_har.realtime.budget import Budget
-    from patchtst_har.realtime.verdict import judge
+    from patchtst_har.benchmark.budget import Budget
+    from patchtst_har.benchmark.verdict import judge
 
     document: dict[str, Any] = {
         "format": 1,

@@ -14,8 +14,8 @@ import yaml
 from pydantic import Field, model_validator
 
 from patchtst_har.errors import ConfigError, FeatureError
-from patchtst_har.files import atomic_write_text
-from patchtst_har.validation import Section, read_yaml, refuse
+from patchtst_har.support.files import atomic_write_text
+from patchtst_har.support.settings import Section, read_yaml, refuse
 
 N_STATISTICAL_FEATURES = 56
 N_TOPOLOGICAL_FEATURES = 24

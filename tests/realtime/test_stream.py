@@ -8,9 +8,9 @@ import pytest
 
 from patchtst_har import Recognizer
 from patchtst_har.config import DataConfig
-from patchtst_har.data.npz import read_npz
 from patchtst_har.errors import BacklogError, DataError
 from patchtst_har.realtime.decision import STAGES
+from patchtst_har.support.npz import read_npz
 from streams import CLASSES, in_chunks, make_samples, offline, small_recognizer, values
 from without_torch import run_without_torch
 

@@ -7,10 +7,10 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 from patchtst_har.errors import BacklogError, DataError
+from patchtst_har.inference.window_classifier import WindowClassifier
 from patchtst_har.realtime.backlog import DropPolicy
 from patchtst_har.realtime.decision import Decision, StreamStats
 from patchtst_har.realtime.stream import Stream
-from patchtst_har.realtime.window_classifier import WindowClassifier
 
 if TYPE_CHECKING:
     from patchtst_har.inference.recognizer import Recognizer

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from patchtst_har import _core
 from patchtst_har.errors import BacklogError, DataError
-from patchtst_har.inference.smooth import hop_s as hop_of
+from patchtst_har.inference.window_classifier import WindowClassifier
 from patchtst_har.realtime import stream_state
 from patchtst_har.realtime.backlog import Backlog, DropPolicy
 from patchtst_har.realtime.decision import Decision, StreamStats
 from patchtst_har.realtime.samples import Take, reader
 from patchtst_har.realtime.stream_smoothing import Judged, StreamSmoother, WindowPlace, parse_smoothing
-from patchtst_har.realtime.window_classifier import WindowClassifier
+from patchtst_har.smoothing.decide import hop_s as hop_of
 
 if TYPE_CHECKING:
     from patchtst_har.inference.recognizer import Recognizer

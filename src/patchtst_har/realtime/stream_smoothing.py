@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from patchtst_har import _core
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.errors import DataError
-from patchtst_har.inference.smooth import hop_s as hop_of
 from patchtst_har.smoothing import HMMSmoother
+from patchtst_har.smoothing.decide import hop_s as hop_of
 
 FloatArray = NDArray[np.float64]
 Arrays = dict[str, NDArray[Any]]

@@ -32,7 +32,7 @@ def run(
 ) -> None:
     """Label a recording: a CSV (start, end, label, probability), a timeline picture and a report."""
     from patchtst_har.data import read_recording
-    from patchtst_har.evaluation.prediction_files import predict_file
+    from patchtst_har.inference.label_file import predict_file
 
     start_logging(verbose)
     reader = partial(read_recording, units=units, time_unit=time_unit, strict=strict)
