@@ -5,27 +5,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har import _core
 from patchtst_har.errors import BacklogError, DataError
-from patchtst_har.inference.window_classifier import WindowClassifier
 from patchtst_har.realtime import stream_state
 from patchtst_har.realtime.backlog import Backlog, DropPolicy
 from patchtst_har.realtime.decision import Decision, StreamStats
 from patchtst_har.realtime.samples import Take, reader
+from patchtst_har.realtime.stream_model import ClassifyWindow, StreamModel
 from patchtst_har.realtime.stream_smoothing import Judged, StreamSmoother, WindowPlace, parse_smoothing
 from patchtst_har.smoothing.decide import hop_s as hop_of
 
-if TYPE_CHECKING:
-    from patchtst_har.inference.recognizer import Recognizer
-
 
 class Stream:
-    """A recogniser at work on one live stream of samples; made by `Recognizer.stream`.
+    """A model at work on one live stream of samples; made by `Recognizer.stream`.
 
     Samples are dropped, bridged, put on the grid and cut exactly as in a recording (`data.cut_windows`), as
     soon as that is possible: a decision on a window falls when the sample arrives that reaches its last grid
@@ -38,47 +35,48 @@ class Stream:
 
     Parameters
     ----------
-    recognizer : Recognizer
-        Shared, not copied.
+    model : StreamModel
+        Such as a `Recognizer`; shared, not copied.
     hop_s, smoothing, max_pending, drop
         As `Recognizer.stream`.
-    classifier : WindowClassifier, optional
-        Of the same recogniser; so that many streams share one.
+    classify : callable, optional
+        `model.window_classifier()`, so that many streams share one.
     """
 
     def __init__(
         self,
-        recognizer: Recognizer,
+        model: StreamModel,
         hop_s: float | None = None,
         smoothing: str | None = None,
         *,
         max_pending: int = 2,
         drop: DropPolicy = "oldest",
-        classifier: WindowClassifier | None = None,
+        classify: ClassifyWindow | None = None,
     ) -> None:
-        config = recognizer.config
+        config = model.config
         if drop not in get_args(DropPolicy):
             raise DataError(f"drop: must be one of {', '.join(get_args(DropPolicy))}, not {drop!r}")
         if isinstance(max_pending, bool) or not isinstance(max_pending, int) or max_pending < 1:
             raise DataError(f"max_pending: needs an integer of at least 1, is {max_pending!r}")
         self.hop_s = hop_of(config) if hop_s is None else hop_s
         hop_size = _hop_size(self.hop_s, config.data.sample_rate_hz, config.data.window_size)
-        lag = parse_smoothing(smoothing, recognizer.smoother)
-        self.classes = recognizer.classes
-        self._classify = classifier or WindowClassifier(recognizer)
+        lag = parse_smoothing(smoothing, model.smoother)
+        self.classes = model.classes
+        self._classify = classify or model.window_classifier()
+        self._needs_time = config.model.n_time_features > 0
         self._buffer = _core.WindowBuffer(
             config.data.sample_rate_hz, config.data.window_size, hop_size, config.data.max_gap_s
         )
         self._smoother = None
-        if lag is not None and recognizer.smoother is not None:
-            self._smoother = StreamSmoother(recognizer.smoother, config, self.hop_s, lag)
+        if lag is not None and model.smoother is not None:
+            self._smoother = StreamSmoother(model.smoother, config, self.hop_s, lag)
         self._window_ns = round(config.data.window_size * (1e9 / config.data.sample_rate_hz))
         self._backlog = Backlog(max_pending, drop, config.data.window_size)
         self._settings = {
             **config.data.model_dump(mode="json", include={"sample_rate_hz", "window_size", "max_gap_s"}),
             "hop_size": hop_size,
             "lag": lag,
-            "classes": list(recognizer.classes),
+            "classes": list(model.classes),
         }
         self._rate_hz = config.data.sample_rate_hz
         self._stamped: bool | None = None
@@ -279,7 +277,7 @@ class Stream:
         if stamped is not self._stamped:
             if self._stamped is not None:
                 raise DataError("t: a stream has stamps for all of its samples or for none")
-            if not stamped and self._classify.needs_time:
+            if not stamped and self._needs_time:
                 raise DataError("t: this model uses the time of day, so every sample needs a stamp")
             take = reader(self._buffer, samples, t)
             self._stamped = stamped
