@@ -8,9 +8,8 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, model_validator
 
-from patchtst_har.config import Count, NonNegativeFloat, PositiveFloat
 from patchtst_har.errors import ConfigError
-from patchtst_har.support.settings import Section, read_yaml, refuse
+from patchtst_har.support.settings import Count, NonNegativeFloat, PositiveFloat, Section, read_yaml, refuse
 
 Percentile = Literal["p95", "p99", "p99_9", "max"]
 

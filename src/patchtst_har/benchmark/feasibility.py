@@ -1,4 +1,4 @@
-"""The benchmark of a model on this host: measure, judge against a budget, compare, write the report."""
+"""The benchmark of a model on this host: measure, judge against a budget, compare with a saved run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from patchtst_har.benchmark.workloads import Workload
     from patchtst_har.records.feasibility import FeasibilityRecord
 
-REPORT_FILE = "feasibility.html"
 SCOPE = "measured on this host"
 _WORKLOAD_S = 120.0
 _QUICK = {
@@ -55,13 +54,12 @@ class BenchmarkResult:
         The content of `json`, checked.
     document : dict
         The same as JSON values.
-    html, json : pathlib.Path
-        The report and its record.
+    json : pathlib.Path
+        The file of the record.
     """
 
     record: FeasibilityRecord
     document: dict[str, Any]
-    html: Path
     json: Path
 
 
@@ -106,14 +104,14 @@ def run_benchmark(
     timezone: str | None = None,
     on_progress: OnProgress | None = None,
 ) -> BenchmarkResult:
-    """Measure a model as streams use it, judge it against deployment targets, write ``feasibility.html``.
+    """Measure a model as streams use it, judge it against deployment targets, write ``feasibility.json``.
 
     Parameters
     ----------
     model_dir : pathlib.Path
         Model folder; scores are taken from ``evaluation.json`` of the run folder around it.
     out_dir : pathlib.Path
-        For ``feasibility.json`` and ``feasibility.html``; created if missing.
+        For ``feasibility.json``; created if missing.
     budget : Budget, optional
         What is asked; default: `Budget()`.
     recording : DataFrame, optional
@@ -166,10 +164,9 @@ def run_benchmark(
 def _write(
     out_dir: Path, document: dict[str, Any], budget: Budget, saved: FeasibilityRecord | None, source: str
 ) -> BenchmarkResult:
-    """Judge and compare what was measured, and write both files."""
+    """Judge and compare what was measured, and write the record."""
     from patchtst_har.benchmark.verdict import judge
     from patchtst_har.records.feasibility import FeasibilityRecord
-    from patchtst_har.reports.feasibility import render_feasibility
 
     unjudged = FeasibilityRecord.model_validate({**document, "targets": [], "comparison": None})
     cores = document["host"].get("n_usable_cores")
@@ -182,8 +179,7 @@ def _write(
     }
     record = FeasibilityRecord.model_validate(document)
     atomic_write_json(out_dir / RECORD_FILE, document)
-    html = render_feasibility(record, out_dir / REPORT_FILE)
-    return BenchmarkResult(record, document, html, out_dir / RECORD_FILE)
+    return BenchmarkResult(record, document, out_dir / RECORD_FILE)
 
 
 def _workloads(

@@ -16,7 +16,7 @@ from patchtst_har.records.measurement import (
     StreamMemory,
     WorkloadTimes,
 )
-from patchtst_har.reports.rendering import duration
+from patchtst_har.support.formatting import duration
 from patchtst_har.support.percentiles import MIN_SAMPLES
 
 # From the least to the most decisive.

@@ -14,11 +14,10 @@ from patchtst_har.features import compute_extended_statistics, compute_topology
 from patchtst_har.features.topology import native_embedding
 from patchtst_har.inference.inputs import WindowInputs
 from patchtst_har.inference.native import NativeClassifier
+from patchtst_har.realtime.stream_model import Judgement
 
 if TYPE_CHECKING:
     from patchtst_har.inference.recognizer import Recognizer
-
-Judgement = tuple[NDArray[np.float64], tuple[int, int, int]]
 
 _NONE = np.empty((1, 0), np.float32)
 

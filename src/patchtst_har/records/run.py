@@ -6,7 +6,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from patchtst_har.evaluation.persons import MIN_PEOPLE_FOR_DECILE
+MIN_PEOPLE_FOR_DECILE = 10
+"""With fewer people, nobody is the worst tenth: the 10th percentile would lie between the worst two."""
 
 
 class Record(BaseModel):

@@ -10,6 +10,7 @@ import jinja2
 import numpy as np
 
 from patchtst_har.records.run import Bootstrap, Interval, Spread
+from patchtst_har.support.formatting import duration
 
 _DASH = "\u2013"
 _NONE = "n/a"
@@ -70,16 +71,6 @@ def spread(value: Spread) -> str:
     if value.mean is None:
         return _NONE
     return f"{value.mean:.3f}" if value.sd is None else f"{value.mean:.3f} ± {value.sd:.3f}"
-
-
-def duration(microseconds: float | None) -> str:
-    """Return a duration in the unit that suits it."""
-    if microseconds is None:
-        return _NONE
-    for limit, unit in ((1e6, "s"), (1e3, "ms")):
-        if microseconds >= limit:
-            return f"{microseconds / limit:,.3g} {unit}"
-    return f"{microseconds:,.3g} µs"
 
 
 def size(n_bytes: int) -> str:

@@ -72,6 +72,7 @@ def run(
     """
     from patchtst_har.benchmark.feasibility import run_benchmark, settings_for
     from patchtst_har.data import read_recording
+    from patchtst_har.reports.feasibility import REPORT_FILE, render_feasibility
 
     start_logging(verbose)
     wanted = set(fail_on or ())
@@ -91,7 +92,8 @@ def run(
             on_progress=on_progress,
         )
     err.print(_verdicts(result.record))
-    err.print(f"report: {result.html}", soft_wrap=True)
+    html = render_feasibility(result.record, out_dir / REPORT_FILE)
+    err.print(f"report: {html}", soft_wrap=True)
     typer.echo(json.dumps(result.document, ensure_ascii=False, allow_nan=False))
     if wanted & _found(result.record):
         raise typer.Exit(FAILED)
