@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from patchtst_har import Recognizer
 from patchtst_har.benchmark.budget import Budget, Target
-from patchtst_har.config import ExperimentConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, ExperimentConfig
 from patchtst_har.data import cut_windows, write_recording
 from patchtst_har.inference.export import export_model
 from synthetic import make_recording
@@ -48,7 +48,7 @@ def test_the_examples_of_the_page_on_features_run(tmp_path):
     forest, own = printed_by("features.md", tmp_path)
     score = re.fullmatch(r"macro F1 on people it never met: (\d\.\d\d)\n", forest)
     assert 0.75 < float(score[1]) < 0.97
-    assert own == "(4, 3)\n59\n"
+    assert own == f"(4, 3)\n{N_STATISTICAL_FEATURES + 3}\n"
 
 
 def test_the_examples_of_the_page_on_topology_run(tmp_path):

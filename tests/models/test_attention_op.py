@@ -10,7 +10,7 @@ import torch
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
-from patchtst_har.config import ModelConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig
 from patchtst_har.models import PatchTSTClassifier, RoPETransformerEncoderLayer, precompute_freqs_cis
 from patchtst_har.models.attention import attention_backend, rope_attention, use_attention_backend
 
@@ -245,7 +245,12 @@ def test_compiled_model_equals_eager():
         graphs.append(graph)
         return graph
 
-    data = (torch.randn(5, 3, 10, 100), torch.randn(5, 5), torch.randn(5, 56), torch.randn(5, 24))
+    data = (
+        torch.randn(5, 3, 10, 100),
+        torch.randn(5, 5),
+        torch.randn(5, N_STATISTICAL_FEATURES),
+        torch.randn(5, 24),
+    )
     results = []
     for call in (model, torch.compile(model, backend=keep, fullgraph=True)):
         model.zero_grad()
@@ -339,7 +344,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
-from patchtst_har.config import ModelConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig
 from patchtst_har.models import PatchTSTClassifier
 
 def model(dropout):
@@ -352,7 +357,8 @@ def train(rank, store):
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method="file://" + store, rank=rank, world_size=2)
     make = torch.Generator().manual_seed(1)
-    data = [torch.randn(4, *shape, generator=make) for shape in ((3, 4, 10), (5,), (56,), (24,))]
+    shapes = ((3, 4, 10), (5,), (N_STATISTICAL_FEATURES,), (24,))
+    data = [torch.randn(4, *shape, generator=make) for shape in shapes]
     mine = [tensor[2 * rank : 2 * rank + 2] for tensor in data]
     shared, alone = DistributedDataParallel(model(0.0)), model(0.0)
     shared(*mine).square().mean().backward()

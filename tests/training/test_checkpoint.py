@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 
-from patchtst_har.config import ModelConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig
 from patchtst_har.errors import DataError
 from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.training.checkpoint import Progress, Trainee, load_checkpoint, save_checkpoint
@@ -44,7 +44,12 @@ def trainee() -> Trainee:
 
 
 def step(one: Trainee) -> None:
-    inputs = (torch.randn(2, 3, 10, 10), torch.randn(2, 5), torch.randn(2, 56), torch.randn(2, 24))
+    inputs = (
+        torch.randn(2, 3, 10, 10),
+        torch.randn(2, 5),
+        torch.randn(2, N_STATISTICAL_FEATURES),
+        torch.randn(2, 24),
+    )
     one.optimizer.zero_grad()
     one.model(*inputs).square().sum().backward()
     one.optimizer.step()
