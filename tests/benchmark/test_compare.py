@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from feasibility_documents import HOST, feasibility_document, feasibility_record, measured_document
-from patchtst_har.benchmark.compare import THRESHOLD, compare, read_saved, refuse_other_subject
+from patchtst_har.benchmark.changes import THRESHOLD
+from patchtst_har.benchmark.compare import compare, read_saved, refuse_other_subject
 from patchtst_har.errors import DataError
 from patchtst_har.records.feasibility import FeasibilityRecord
 from patchtst_har.records.measurement import Measured
@@ -67,7 +68,7 @@ def against(saved_record):
 
 
 def outcomes(comparison):
-    return {(change.workload, change.percentile): change.outcome for change in comparison.changes}
+    return {(change.name, change.percentile): change.outcome for change in comparison.changes}
 
 
 def test_the_same_code_twice_is_hardly_ever_flagged(template, against):
@@ -121,7 +122,7 @@ def test_a_change_below_the_threshold_is_not_flagged_however_sure(template, agai
             block["p50_us"] *= 1 + THRESHOLD / 2
     comparison = against(before, Measured.model_validate(document))
     medians = [change for change in comparison.changes if change.percentile == "p50"]
-    assert all(change.p_holm < 0.05 for change in medians)
+    assert all(change.p_adjusted < 0.05 for change in medians)
     assert {change.outcome for change in comparison.changes} == {"no clear change"}
 
 
@@ -189,7 +190,7 @@ def test_another_recording_is_not_compared(saved_record):
     samples = {**saved_record.samples, "recorded": "of somebody else"}
     comparison = compare(saved_record, saved_record.model_copy(update={"samples": samples}), "before.json")
     assert comparison.missing == ("recorded",)
-    assert {change.workload for change in comparison.changes} == {*MEDIANS}
+    assert {change.name for change in comparison.changes} == {*MEDIANS}
 
 
 def test_other_work_is_refused_with_everything_that_differs(saved_record):

@@ -108,7 +108,7 @@ def test_no_accuracy_is_claimed_for_a_model_without_a_run(result):
 def test_a_second_run_is_compared_with_the_first(model, result, tmp_path):
     again = run_benchmark(model, tmp_path, budget=BUDGET, settings=TINY, compare_with=result.json.parent)
     compared = again.record.comparison
-    assert {change.workload for change in compared.changes} == {"still", "walking", "noisy", "worst_case"}
+    assert {change.name for change in compared.changes} == {"still", "walking", "noisy", "worst_case"}
     assert {change.outcome for change in compared.changes} == {"too few blocks"}
     assert compared.missing == ("recorded",)
     assert all("busy" in warning for warning in compared.warnings)

@@ -1,29 +1,21 @@
-"""A run against a saved one: which workloads became slower, by a paired test that survives noise."""
+"""A run against a saved one: which workloads became slower, by the test of `changes`."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from patchtst_har.benchmark.signed_rank import Shift, estimate_shift, holm
+from patchtst_har.benchmark.changes import CONFIDENCE, THRESHOLD, Paired, find_changes
 from patchtst_har.errors import DataError
-from patchtst_har.records.feasibility import Change, Comparison, FeasibilityRecord
-from patchtst_har.records.measurement import Block, Measured
+from patchtst_har.records.feasibility import Comparison, FeasibilityRecord, Percentile
+from patchtst_har.records.measurement import Measured
 from patchtst_har.records.reading import read_record
 
 RECORD_FILE = "feasibility.json"
-THRESHOLD = 0.05
-_CONFIDENCE = 0.95
-_SIGNIFICANT = 0.05
 _FEWEST_BLOCKS = 3
-Percentile = Literal["p50", "p95"]
-Outcome = Literal["slower", "faster", "no clear change", "too few blocks"]
-
 _PERCENTILES: tuple[Percentile, ...] = ("p50", "p95")
 # What is said to differ between two machines; their load always does.
 _BUSY = "the machine was busy in one of the runs, so only medians are compared"
@@ -42,12 +34,6 @@ _HOST = (
 )
 # What decides which times are paired; the lengths of the other measurements do not matter here.
 _SETTINGS = ("hop_s", "smoothing", "n_decisions", "n_blocks", "seed")
-
-
-class _Pair(NamedTuple):
-    workload: str
-    percentile: Percentile
-    ratios: NDArray[np.float64]
 
 
 def read_saved(path: Path) -> FeasibilityRecord:
@@ -100,10 +86,8 @@ def compare(
 ) -> Comparison:
     """Compare the closed loops block by block, times relative to the calibration of the same block.
 
-    A workload counts as slower if the interval of the ratio lies above ``1 + threshold`` and the p value,
-    adjusted for the number of workloads, is below 5 %; as faster if it lies below ``1 / (1 + threshold)``.
-    If the machine was busy in one of the runs, no p95 is compared: it tells what others interrupted.
-    Dividing by the calibration removes what the whole machine was slower; signed ranks bear bursts of noise.
+    See `changes.find_changes` for what counts as slower. If the machine was busy in one of the runs, no p95
+    is compared: it tells what others interrupted.
 
     Parameters
     ----------
@@ -124,21 +108,14 @@ def compare(
         if name in before.workloads and saved.samples[name] == now.samples[name]
     ]
     busy = saved.load_of_others or now.load_of_others
-    percentiles = _PERCENTILES[:1] if busy else _PERCENTILES
-    pairs = list(_pairs(before, after, common, percentiles))
-    shifts = [estimate_shift(pair.ratios, _CONFIDENCE) for pair in pairs]
-    adjusted = _adjusted(pairs, shifts)
-    changes = tuple(
-        _change(pair, shift, p, len(common), threshold)
-        for pair, shift, p in zip(pairs, shifts, adjusted, strict=True)
-    )
+    changes = find_changes(list(_pairs(before, after, common, _PERCENTILES[: 1 if busy else 2])), threshold)
     unpaired = {*before.workloads, *after.workloads} - set(common)
     outcomes = [change.outcome for change in changes]
     return Comparison(
         saved=source,
         saved_created_utc=saved.created_utc,
         threshold=threshold,
-        confidence=_CONFIDENCE,
+        confidence=CONFIDENCE,
         changes=changes,
         missing=tuple(sorted(unpaired)),
         warnings=(*_differences(saved.host, now.host), *([_BUSY] if busy else [])),
@@ -149,60 +126,16 @@ def compare(
 
 def _pairs(
     before: Measured, after: Measured, names: list[str], percentiles: tuple[Percentile, ...]
-) -> Iterator[_Pair]:
-    """Yield the log ratios of workloads, in the order of the blocks; no p95 where blocks are too small."""
+) -> Iterator[Paired]:
+    """Yield workloads in pairs of blocks; no p95 where a block is too small for one."""
     for name in names:
-        old, new = (run.workloads[name].closed_loop.blocks for run in (before, after))
+        blocks = [run.workloads[name].closed_loop.blocks for run in (before, after)]
         for percentile in percentiles:
-            first, second = _relative(old, percentile), _relative(new, percentile)
-            if first is not None and second is not None:
-                yield _Pair(name, percentile, np.log(second / first))
-
-
-def _adjusted(pairs: list[_Pair], shifts: list[Shift]) -> list[float]:
-    """Return p values adjusted for the number of workloads, each percentile for itself."""
-    adjusted = [shift.p for shift in shifts]
-    for percentile in _PERCENTILES:
-        rows = [i for i, pair in enumerate(pairs) if pair.percentile == percentile]
-        for i, p in zip(rows, holm([shifts[i].p for i in rows]), strict=True):
-            adjusted[i] = p
-    return adjusted
-
-
-def _relative(blocks: tuple[Block, ...], percentile: str) -> NDArray[np.float64] | None:
-    """Return times in units of the calibration; None if a block has none, as with too few decisions."""
-    times = [getattr(block, f"{percentile}_us") for block in blocks]
-    if None in times:
-        return None
-    return np.array(times, dtype=np.float64) / [block.calibration_us for block in blocks]
-
-
-def _change(pair: _Pair, shift: Shift, p_holm: float, n_workloads: int, threshold: float) -> Change:
-    n = len(pair.ratios)
-    return Change(
-        workload=pair.workload,
-        percentile=pair.percentile,
-        n_blocks=n,
-        ratio=math.exp(shift.estimate),
-        low=None if shift.low is None else math.exp(shift.low),
-        high=None if shift.high is None else math.exp(shift.high),
-        p=shift.p,
-        p_holm=p_holm,
-        # So few blocks could not show any change, however large.
-        outcome="too few blocks"
-        if 2.0 ** (1 - n) * n_workloads >= _SIGNIFICANT
-        else _outcome(shift, p_holm, math.log1p(threshold)),
-    )
-
-
-def _outcome(shift: Shift, p_holm: float, limit: float) -> Outcome:
-    if shift.low is None or shift.high is None:
-        return "too few blocks"
-    if p_holm < _SIGNIFICANT and shift.low > limit:
-        return "slower"
-    if p_holm < _SIGNIFICANT and shift.high < -limit:
-        return "faster"
-    return "no clear change"
+            times = [[getattr(block, f"{percentile}_us") for block in run] for run in blocks]
+            if None not in (*times[0], *times[1]):
+                speeds = [[block.calibration_us for block in run] for run in blocks]
+                old, new = np.log(times) - np.log(speeds)
+                yield Paired(name, percentile, new - old)
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

@@ -12,12 +12,12 @@ from patchtst_har.config import ExperimentConfig
 from patchtst_har.data.resample import resample_recording
 from patchtst_har.errors import DataError
 from patchtst_har.features.embedding import embedding_plan
+from patchtst_har.synthetic import signal
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Samples = NDArray[np.float32]
-Signal = NDArray[np.float64]
 
 _LEAST_S = 10.0
 _WORST_POINTS = 6
@@ -87,30 +87,28 @@ def simulated_workloads(
         raise DataError(
             f"workloads: need a positive rate and at least {_LEAST_S:g} s, are {sample_rate_hz} and {seconds}"
         )
-    time_s = np.arange(round(seconds * sample_rate_hz)) / sample_rate_hz
+    n_samples = round(seconds * sample_rate_hz)
     factor = _decimation(sample_rate_hz, config or ExperimentConfig())
-    made: dict[str, tuple[Signal, str]] = {
+    still, walking, noise, worst = (np.random.default_rng([seed, number]) for number in range(4))
+    made: dict[str, tuple[Samples, str]] = {
         "still": (
-            _still(np.random.default_rng([seed, 0]), time_s),
+            signal("still", n_samples, still),
             "A sensor at rest that records steps of 1/64 g: few values, many ties.",
         ),
         "walking": (
-            _walking(np.random.default_rng([seed, 1]), time_s),
-            "Walking at about 1.9 steps a second.",
+            signal("walking", n_samples, walking, sample_rate_hz=sample_rate_hz, step_hz=1.9),
+            "Walking at about 1.9 steps per second.",
         ),
-        "noisy": (
-            _noisy(np.random.default_rng([seed, 2]), time_s),
-            "White noise of 0.3 g about gravity on every axis.",
-        ),
+        "noisy": (signal("noise", n_samples, noise), "White noise of 0.3 g about gravity on every axis."),
         "worst_case": (
-            _worst_case(np.random.default_rng([seed, 3]), len(time_s), factor),
+            _worst_case(worst, n_samples, factor),
             f"A {sample_rate_hz / (_WORST_POINTS * factor):.3g} Hz oscillation whose cloud is a hexagon of "
             "tight clusters: of all signals tried, the slowest for persistent homology.",
         ),
     }
     return {
-        name: Workload(name, "simulated", description, signal.astype(np.float32))
-        for name, (signal, description) in made.items()
+        name: Workload(name, "simulated", description, samples)
+        for name, (samples, description) in made.items()
     }
 
 
@@ -143,27 +141,7 @@ def recorded_workload(recording: pd.DataFrame, config: ExperimentConfig, name: s
     return Workload(name, "recorded", f"A recording of {seconds:.0f} s in {parts}.", samples)
 
 
-def _still(rng: np.random.Generator, time_s: Signal) -> Signal:
-    signal = np.array([0.1, 0.2, 0.97]) + rng.normal(0, 0.006, (len(time_s), 3))
-    steps: Signal = np.round(signal * 64)
-    return steps / 64
-
-
-def _walking(rng: np.random.Generator, time_s: Signal) -> Signal:
-    """Walk at a pace that wanders about 1.9 steps a second, with a swinging arm and heel strikes."""
-    wander = np.cumsum(rng.normal(0, 0.02, len(time_s))) * np.sqrt(np.diff(time_s, prepend=0))
-    phase = 2 * np.pi * 1.9 * time_s + wander
-    arm = np.sin(phase / 2)[:, np.newaxis] * [0.25, 0.15, 0.05]
-    heel = np.exp(4 * (np.cos(phase) - 1))[:, np.newaxis] * [0.5, 0.1, 0.3]
-    signal: Signal = np.array([-0.8, 0.3, 0.5]) + arm + heel
-    return signal + rng.normal(0, 0.05, signal.shape)
-
-
-def _noisy(rng: np.random.Generator, time_s: Signal) -> Signal:
-    return np.array([0.3, 0.5, 0.8]) + rng.normal(0, 0.3, (len(time_s), 3))
-
-
-def _worst_case(rng: np.random.Generator, n_samples: int, factor: int) -> Signal:
+def _worst_case(rng: np.random.Generator, n_samples: int, factor: int) -> Samples:
     """Swing once in six decimated samples: the embedding's points are the corners of a hexagon.
 
     Noise of 1e-5 g parts the points at each corner, which would else be dropped as coincident. Edges between
@@ -171,8 +149,8 @@ def _worst_case(rng: np.random.Generator, n_samples: int, factor: int) -> Signal
     """
     phase = 2 * np.pi * np.arange(n_samples) / (_WORST_POINTS * factor) + 0.4
     direction = np.array([0.48, 0.6, 0.64])
-    signal: Signal = (1.5 + 0.5 * np.sin(phase))[:, np.newaxis] * direction
-    return signal + rng.normal(0, _WORST_NOISE_G, signal.shape)
+    swing = (1.5 + 0.5 * np.sin(phase))[:, np.newaxis] * direction
+    return (swing + rng.normal(0, _WORST_NOISE_G, swing.shape)).astype(np.float32)
 
 
 def _decimation(rate_hz: float, config: ExperimentConfig) -> int:

@@ -13,6 +13,8 @@ from patchtst_har.records.run import Record
 _BUSY = 0.5
 
 Verdict = Literal["feasible", "undecided", "not measured", "not feasible"]
+Percentile = Literal["p50", "p95"]
+Outcome = Literal["slower", "faster", "no clear change", "too few blocks", "interrupted"]
 
 
 class Artefact(Record):
@@ -75,17 +77,17 @@ class JudgedTarget(Record):
 
 
 class Change(Record):
-    """One workload and percentile, now against before; ratios of times relative to the calibration."""
+    """One percentile of a workload or benchmark, now against before; ratios of times at equal speed."""
 
-    workload: str
-    percentile: Literal["p50", "p95"]
+    name: str
+    percentile: Percentile
     n_blocks: int
     ratio: float
     low: float | None
     high: float | None
     p: float
-    p_holm: float
-    outcome: Literal["slower", "faster", "no clear change", "too few blocks"]
+    p_adjusted: float
+    outcome: Outcome
 
 
 class Comparison(Record):

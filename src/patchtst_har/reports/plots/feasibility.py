@@ -136,7 +136,7 @@ def plot_changes(changes: tuple[Change, ...], threshold: float) -> str:
         for row, change in enumerate(changes):
             _change(axes, row, change)
         axes.set_yticks(
-            range(len(changes)), labels=[f"{change.workload} {change.percentile}" for change in changes]
+            range(len(changes)), labels=[f"{change.name} {change.percentile}" for change in changes]
         )
         axes.set_ylim(len(changes) - 0.5, -0.5)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
