@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, model_validator
 
+from patchtst_har import _core
 from patchtst_har.errors import ConfigError, FeatureError
 from patchtst_har.features.settings import TopologyConfig as TopologyConfig
 from patchtst_har.support.files import atomic_write_text
@@ -27,7 +28,7 @@ from patchtst_har.support.settings import (
     refuse,
 )
 
-N_STATISTICAL_FEATURES = 56
+N_STATISTICAL_FEATURES = len(_core.STATISTICAL_FEATURE_NAMES)
 N_TOPOLOGICAL_FEATURES = 24
 N_TIME_FEATURES = 5
 
@@ -102,7 +103,7 @@ class FeatureConfig(Section):
     topology: TopologyConfig = TopologyConfig()
     """Topological features."""
     plugins: tuple[str, ...] = ()
-    """Registered feature plug-ins whose values follow the 56 statistical features."""
+    """Registered feature plug-ins whose values follow the statistical features."""
     cache_dir: Path | None = None
     """Folder of the feature cache; None: `features_cache` inside `data.proc_dir`."""
     n_threads: Annotated[int, Field(ge=1, le=1024)] = 1
@@ -172,7 +173,7 @@ class ModelConfig(Section):
     n_stat_features: Annotated[int, Field(ge=0, le=100_000)] = N_STATISTICAL_FEATURES
     """Length of the statistical feature vector; 0 leaves its token out.
 
-    In an experiment it follows `features.plugins` if it is not set: 56 and the number of their outputs.
+    In an experiment it follows `features.plugins` if it is not set: the built-in ones and their outputs.
     """
     n_topo_features: Annotated[int, Field(ge=0, le=100_000)] = N_TOPOLOGICAL_FEATURES
     """Length of the topological feature vector; 0 leaves its token out."""
