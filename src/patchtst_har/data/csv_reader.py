@@ -24,7 +24,7 @@ from patchtst_har.data.raw_samples import RawSamples, join, to_categorical, to_f
 from patchtst_har.data.stamps import TimeUnit, index_ns, numbers_ns
 from patchtst_har.errors import DataError
 
-_CHUNK_ROWS = 1_000_000
+_CHUNK_ROWS = 2**18
 
 
 def read_csv_samples(path: Path, time_column: str, time_unit: TimeUnit | None) -> RawSamples:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -48,19 +47,26 @@ def to_categorical(values: Any) -> pd.Categorical:
     return pd.Categorical.from_codes(position[codes], categories=pd.Index(order, dtype=object))
 
 
-def join(parts: Sequence[RawSamples]) -> RawSamples:
-    """Return consecutive parts of one file as one."""
+def join(parts: list[RawSamples]) -> RawSamples:
+    """Return consecutive parts of one file as one; `parts` is emptied, so that no sample is kept twice."""
     import pandas as pd
 
+    if len(parts) == 1:
+        return parts.pop()
     annotations = [part.annotation for part in parts if part.annotation is not None]
     annotation = None
     if annotations:
         united = pd.api.types.union_categoricals(annotations, sort_categories=True)
         annotation = united.rename_categories(pd.Index(list(united.categories), dtype=object))
-    return RawSamples(
-        time_ns=np.concatenate([part.time_ns for part in parts]),
-        is_utc=parts[0].is_utc,
-        acceleration=np.concatenate([part.acceleration for part in parts]),
-        annotation=annotation,
-        extras={name: np.concatenate([part.extras[name] for part in parts]) for name in parts[0].extras},
-    )
+    end = sum(len(part.time_ns) for part in parts)
+    extras = {name: np.empty(end, np.float32) for name in parts[0].extras}
+    acceleration = np.empty((end, 3), np.float32)
+    whole = RawSamples(np.empty(end, np.int64), parts[0].is_utc, acceleration, annotation, extras)
+    while parts:
+        part = parts.pop()
+        rows = slice(end - len(part.time_ns), end)
+        whole.time_ns[rows], whole.acceleration[rows] = part.time_ns, part.acceleration
+        for name, values in part.extras.items():
+            extras[name][rows] = values
+        end = rows.start
+    return whole

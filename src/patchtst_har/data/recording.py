@@ -160,6 +160,8 @@ def write_recording(path: str | os.PathLike[str], recording: pd.DataFrame) -> No
 def check_recording(recording: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return a recording's stamps (n,) int64 ns and acceleration (n, 3) float32, or say what is wrong.
 
+    The arrays may share the recording's memory and are not to be written to.
+
     Raises
     ------
     DataError
@@ -176,8 +178,16 @@ def check_recording(recording: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray
             raise DataError(f"recording: column {axis!r} holds {recording[axis].dtype}, numbers are needed")
     time_ns = index_ns(recording.index)
     check_order(time_ns)
-    acceleration = recording[list(AXES)].to_numpy(dtype=np.float32)
-    return time_ns, np.ascontiguousarray(acceleration)
+    return time_ns, _acceleration(recording)
+
+
+def _acceleration(recording: pd.DataFrame) -> NDArray[np.float32]:
+    """Return the axes (n, 3), without a copy if they lie side by side as float32."""
+    first = list(recording.columns).index(AXES[0])
+    axes = recording.iloc[:, first : first + len(AXES)]
+    if tuple(axes.columns) != AXES:
+        axes = recording[list(AXES)]
+    return axes.to_numpy(dtype=np.float32)
 
 
 def _check_file(path: Path) -> None:
