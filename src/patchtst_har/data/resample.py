@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from patchtst_har.data.frames import check_recording
 from patchtst_har.data.rate import measure_rate_hz
-from patchtst_har.data.recording import check_recording
 from patchtst_har.data.stamps import count_repeated, find_gaps
 from patchtst_har.errors import DataError
 
@@ -86,7 +86,7 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
     Raises
     ------
     DataError
-        See `patchtst_har.data.recording.check_recording`.
+        See `patchtst_har.data.frames.check_recording`.
     """
     time_ns, acceleration = check_recording(recording)
     rate = measure_rate_hz(time_ns, max_gap_s)

@@ -139,7 +139,7 @@ def _plan(clean: CleanSamples, config: DataConfig) -> tuple[list[_Block], int]:
 
 def _annotation(recording: pd.DataFrame) -> tuple[NDArray[np.str_], NDArray[np.integer] | None]:
     """Return the sorted annotations and each row's index into them, -1 where there is none."""
-    from patchtst_har.data.raw_samples import to_categorical
+    from patchtst_har.data.frames import to_categorical
 
     if "annotation" not in recording.columns:
         return np.empty(0, np.str_), None
