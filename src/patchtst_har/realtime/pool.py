@@ -6,7 +6,7 @@ import threading
 from collections.abc import Hashable
 from typing import Any
 
-from patchtst_har.errors import BacklogError, DataError
+from patchtst_har.errors import BacklogError, DataError, PatchTSTHARError
 from patchtst_har.realtime.backlog import DropPolicy
 from patchtst_har.realtime.decision import Decision, StreamStats
 from patchtst_har.realtime.stream import Stream
@@ -110,6 +110,11 @@ class StreamPool:
         Returns
         -------
         list of (key, Decision)
+
+        Raises
+        ------
+        DataError, FeatureError
+            As `Stream.decide`; the error's `decisions` are pairs of key and Decision.
         """
         decisions: list[tuple[Hashable, Decision]] = []
         n_left = max_windows
@@ -122,10 +127,15 @@ class StreamPool:
                 stream = self._streams.get(key)
             if stream is None:
                 continue
-            decisions += [(key, decision) for decision in stream.decide(1)]
+            try:
+                decisions += [(key, decision) for decision in stream.decide(1)]
+            except PatchTSTHARError as error:
+                error.decisions = (*decisions, *((key, decision) for decision in error.decisions))
+                raise
+            finally:
+                if stream.n_pending:
+                    self._note(key)
             n_left = None if n_left is None else n_left - 1
-            if stream.n_pending:
-                self._note(key)
         return decisions
 
     def close(self, key: Hashable) -> list[Decision]:
@@ -135,10 +145,17 @@ class StreamPool:
         ------
         KeyError
             If there is no such stream.
+        DataError, FeatureError
+            As `Stream.finish`; the stream is kept then, close it again to go on.
         """
         with self._lock:
             stream = self._streams.pop(key)
-        return stream.finish()
+        try:
+            return stream.finish()
+        except PatchTSTHARError:
+            with self._lock:
+                self._streams.setdefault(key, stream)
+            raise
 
     def stats(self) -> dict[Hashable, StreamStats]:
         """Return the counts of every stream."""

@@ -11,13 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har import _core
-from patchtst_har.errors import BacklogError, DataError
+from patchtst_har.errors import BacklogError, DataError, PatchTSTHARError
 from patchtst_har.realtime import stream_state
 from patchtst_har.realtime.backlog import Backlog, DropPolicy
 from patchtst_har.realtime.decision import Decision, StreamStats
 from patchtst_har.realtime.samples import Take, reader
 from patchtst_har.realtime.stream_model import ClassifyWindow, StreamModel
-from patchtst_har.realtime.stream_smoothing import Judged, StreamSmoother, WindowPlace, parse_smoothing
+from patchtst_har.realtime.stream_smoothing import (
+    Judged,
+    Smoothed,
+    StreamSmoother,
+    WindowPlace,
+    parse_smoothing,
+)
 from patchtst_har.smoothing.decide import hop_s as hop_of
 
 
@@ -109,21 +115,27 @@ class Stream:
             If an argument has another form, stamps come and go, the model needs the time of day and there is
             none, the device is clearly faster than the model's rate (its samples must be low-passed first,
             as offline labelling does), or a window is impossible under the smoother. Samples before the one
-            at fault were taken; decisions that they completed in the same call are lost.
+            at fault were taken; what they decided in the same call is in the error's `decisions`.
         FeatureError
             If a feature plug-in fails on a window.
         """
         arrival_ns = perf_counter_ns()
+        decisions: list[Decision] = []
         with self._deciding, self._lock:
             take = self._reader(samples, t)
-            decisions = self._decide_waiting() if self._backlog else []
             first, buffer = 0, self._buffer
-            while True:
-                first = _taken(take, first, self._rate_hz)
-                if not buffer.ready:
-                    return decisions
-                self._n_windows += 1
-                decisions += self._decide(buffer.window(), WindowPlace(*buffer.place()), arrival_ns)
+            try:
+                if self._backlog:
+                    self._decide_waiting(decisions)
+                while True:
+                    first = _taken(take, first, self._rate_hz)
+                    if not buffer.ready:
+                        return decisions
+                    self._n_windows += 1
+                    self._decide(buffer.window(), WindowPlace(*buffer.place()), arrival_ns, decisions)
+            except PatchTSTHARError as error:
+                error.decisions = tuple(decisions)
+                raise
 
     def feed(self, samples: Any, t: Any = None) -> int:
         """Take samples without deciding anything; return how many windows wait now.
@@ -180,7 +192,10 @@ class Stream:
                 if waiting is None:
                     break
                 try:
-                    decisions += self._decide(waiting.window, waiting.place, waiting.arrival_ns)
+                    self._decide(waiting.window, waiting.place, waiting.arrival_ns, decisions)
+                except PatchTSTHARError as error:
+                    error.decisions = tuple(decisions)
+                    raise
                 finally:
                     with self._lock:
                         self._backlog.release(waiting)
@@ -191,15 +206,25 @@ class Stream:
         """End the stretch and the sequence; return what was still to be decided.
 
         The stream can be used on: the next sample begins anew.
+
+        Raises
+        ------
+        DataError, FeatureError
+            As `push`; finish again to go on.
         """
         arrival_ns = perf_counter_ns()
+        decisions: list[Decision] = []
         with self._deciding, self._lock:
-            decisions = self._decide_waiting()
-            self._buffer.finish()
-            if self._buffer.ready:
-                self._n_windows += 1
-                place = WindowPlace(*self._buffer.place())
-                decisions += self._decide(self._buffer.window(), place, arrival_ns)
+            try:
+                self._decide_waiting(decisions)
+                self._buffer.finish()
+                if self._buffer.ready:
+                    self._n_windows += 1
+                    place = WindowPlace(*self._buffer.place())
+                    self._decide(self._buffer.window(), place, arrival_ns, decisions)
+            except PatchTSTHARError as error:
+                error.decisions = tuple(decisions)
+                raise
             if self._smoother is not None:
                 smoothed = self._smoother.finish()
                 decisions += [self._decision(*known, arrival_ns, 0) for known in smoothed]
@@ -284,25 +309,30 @@ class Stream:
             return take
         return reader(self._buffer, samples, t)
 
-    def _decide_waiting(self) -> list[Decision]:
+    def _decide_waiting(self, decisions: list[Decision]) -> None:
         """Decide the backlog with both locks held."""
-        decisions: list[Decision] = []
         while (waiting := self._backlog.take()) is not None:
             try:
-                decisions += self._decide(waiting.window, waiting.place, waiting.arrival_ns)
+                self._decide(waiting.window, waiting.place, waiting.arrival_ns, decisions)
             finally:
                 self._backlog.release(waiting)
-        return decisions
 
-    def _decide(self, window: NDArray[np.float32], place: WindowPlace, arrival_ns: int) -> list[Decision]:
+    def _decide(
+        self, window: NDArray[np.float32], place: WindowPlace, arrival_ns: int, decisions: list[Decision]
+    ) -> None:
+        """Classify a window and append what is decided now; also what a failing window decided."""
         probabilities, stage_ns = self._classify(window, place.start_ns)
         judged = Judged(place.start_ns, probabilities, stage_ns)
         if self._smoother is None:
-            return [self._decision(judged, probabilities, arrival_ns, 0)]
+            decisions.append(self._decision(judged, probabilities, arrival_ns, 0))
+            return
+        known: Smoothed = []
         began = perf_counter_ns()
-        known = self._smoother.add(place, judged)
-        smoothing_ns = perf_counter_ns() - began
-        return [self._decision(*entry, arrival_ns, smoothing_ns) for entry in known]
+        try:
+            self._smoother.add(place, judged, known)
+        finally:
+            smoothing_ns = perf_counter_ns() - began
+            decisions += [self._decision(*entry, arrival_ns, smoothing_ns) for entry in known]
 
     def _decision(
         self, judged: Judged, probabilities: NDArray[np.float64], arrival_ns: int, smoothing_ns: int

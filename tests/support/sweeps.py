@@ -11,7 +11,7 @@ import pytest
 
 from patchtst_har import _core
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "csrc/tests"
 
 

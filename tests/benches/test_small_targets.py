@@ -13,7 +13,7 @@ import pytest
 from small_target_limits import Control, DataLimit, DutyCycle, find_control
 from streams import small_recognizer
 
-STUDY = Path(__file__).parents[1] / "benches/study_small_targets.py"
+STUDY = Path(__file__).parents[2] / "benches/study_small_targets.py"
 
 
 @pytest.fixture
