@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from day import WINDOWS_A_DAY, day_recording
-from made_windows import mixed_windows
 from measuring import percentiles_us
+from patchtst_har import synthetic
 from patchtst_har.config import TopologyConfig
 from patchtst_har.reproducibility import threads
 from prototype import Prototype
@@ -35,7 +35,7 @@ def one_thread():
 @pytest.fixture(scope="module")
 def mixed():
     """Return (96, 1000, 3) windows: walking, at rest and noise in turn."""
-    return mixed_windows()
+    return synthetic.windows("mixed", 96)
 
 
 def decisions_of(stream, windows):

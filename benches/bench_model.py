@@ -16,10 +16,10 @@ import torch
 
 from architectures import randomise
 from measuring import instruction_sets, percentiles_us
-from patchtst_har import _core
+from patchtst_har import _core, synthetic
+from patchtst_har.benchmark.complexity import expected_complexity
 from patchtst_har.config import ModelConfig
 from patchtst_har.errors import PrecisionError
-from patchtst_har.evaluation.complexity import expected_complexity
 from patchtst_har.inference.export import onnx_file
 from patchtst_har.inference.export.program import INPUT_NAMES
 from patchtst_har.inference.inputs import cut_patches
@@ -47,12 +47,10 @@ def one_thread():
 
 @pytest.fixture(params=N_ROUNDS, ids=lambda n: f"batch{n}")
 def batches(request, model):
-    """Return a few batches of inputs, walking-like windows, and the logits of the first."""
+    """Return a few batches of inputs, windows of walking, and the logits of the first."""
     n = request.param
     rng = np.random.default_rng(0)
-    time_s = np.arange(1000) / 100
-    phase = 2 * np.pi * rng.uniform(1, 2.5, (n, 1, 1)) * time_s[:, None] + rng.uniform(0, 6, (n, 1, 3))
-    windows = (0.5 + 0.4 * np.sin(phase) + rng.normal(0, 0.05, phase.shape)).astype(np.float32)
+    windows = synthetic.windows("walking", n)
     widths = (CONFIG.n_time_features, CONFIG.n_stat_features, CONFIG.n_topo_features)
     patches = cut_patches(windows, CONFIG.patch_len, CONFIG.patch_hop)
     inputs = [

@@ -10,9 +10,9 @@ import itertools
 import numpy as np
 import pytest
 
-from made_windows import mixed_windows
+from patchtst_har import synthetic
+from patchtst_har.inference.window_classifier import WindowClassifier
 from patchtst_har.realtime import StreamPool
-from patchtst_har.realtime.window_classifier import WindowClassifier
 from recognizers import expected_posteriors, reference_recognizer
 
 HOP = 100
@@ -30,7 +30,7 @@ def recognizer():
 @pytest.fixture(scope="module")
 def samples():
     """Return 320 s of samples (n, 3): walking, at rest and noise, 10 s each in turn."""
-    return mixed_windows().reshape(-1, 3)[:32_000]
+    return synthetic.windows("mixed", 96).reshape(-1, 3)[:32_000]
 
 
 def stamps_from(first, n):
@@ -93,7 +93,7 @@ def test_push_that_completes_a_window(recognizer, samples, measure):
 
 def test_window_in_one_call(recognizer, measure):
     """Beside one call a part; every call meets another window than the one before, as in life."""
-    classify, windows = WindowClassifier(recognizer), mixed_windows()
+    classify, windows = WindowClassifier(recognizer), synthetic.windows("mixed", 96)
     assert classify.is_one_call
     for window in windows[:12]:
         np.testing.assert_array_equal(classify(window, 0)[0], classify.step_by_step(window, 0)[0])

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 QUANTILES = {"p50": 0.5, "p95": 0.95}
-# As `patchtst_har.realtime.percentiles` asks.
+# As `patchtst_har.support.percentiles` asks.
 _MIN_ROUNDS = {"p50": 1, "p95": 130}
 # A block's quantile has to mean something, and a deviation needs a few blocks.
 _MIN_BLOCK = {"p50": 5, "p95": 40}

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 from in_turn import Contestant, summary, times_in_turn
-from made_windows import KINDS, windows_of
 from measuring import Measure
-from patchtst_har import _core
-from patchtst_har.host import host_facts
+from patchtst_har import _core, synthetic
+from patchtst_har.support.host import host_facts
 from results_table import Line, render
 from selection import LONG, is_chosen
 
@@ -76,10 +75,10 @@ def _line(item: pytest.Item) -> Line:
     return lines.setdefault((part, name), Line(part, name))
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=synthetic.KINDS)
 def windows(request: pytest.FixtureRequest) -> np.ndarray:
     """Return (64, 1000, 3) float32 windows of one kind, the same in every run."""
-    return windows_of(request.param)
+    return synthetic.windows(request.param, 64)
 
 
 @pytest.fixture

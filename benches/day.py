@@ -11,9 +11,8 @@ import sys
 import numpy as np
 import pandas as pd
 
-from made_windows import mixed_windows
-from patchtst_har import Recognizer
-from patchtst_har.process_memory import mark, peak_rss_mb, reset_peak
+from patchtst_har import Recognizer, synthetic
+from patchtst_har.support.process_memory import mark, peak_rss_mb, reset_peak
 
 WINDOWS_A_DAY = 8640
 _START_NS = 1_700_000_000_000_000_000
@@ -21,7 +20,7 @@ _START_NS = 1_700_000_000_000_000_000
 
 def day_recording(hours: int = 24) -> tuple[pd.DataFrame, int]:
     """Return a recording at 100 Hz whose windows change their kind every minute, and how many it has."""
-    tile = mixed_windows().reshape(32, 3, 1000, 3).transpose(1, 0, 2, 3)
+    tile = synthetic.windows("mixed", 96).reshape(32, 3, 1000, 3).transpose(1, 0, 2, 3)
     # Six windows of a kind in a row.
     minutes = tile[:, :30].reshape(3, 5, 6000, 3).transpose(1, 0, 2, 3).reshape(-1, 3)
     n_samples = hours * 360_000

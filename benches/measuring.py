@@ -13,7 +13,7 @@ import pytest
 
 from machine_speed import machine_speed_us
 from patchtst_har import _core
-from patchtst_har.realtime.percentiles import MIN_SAMPLES
+from patchtst_har.support.percentiles import MIN_SAMPLES
 
 PERCENTILES = {"p50": 50, "p95": 95, "p99": 99}
 _WARM_UP = 5

@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 
 from patchtst_har import Recognizer
+from patchtst_har.benchmark.workloads import recorded_workload, simulated_workloads
 from patchtst_har.config import ExperimentConfig
-from patchtst_har.host import host_facts
-from patchtst_har.realtime.percentiles import MIN_SAMPLES, describe, miss_rate_upper
-from patchtst_har.realtime.workloads import recorded_workload, simulated_workloads
+from patchtst_har.support.host import host_facts
+from patchtst_har.support.percentiles import MIN_SAMPLES, describe, miss_rate_upper
 from small_target_limits import limit_cpu, limit_memory
 
 CHILD = Path(__file__).with_name("small_target_child.py")

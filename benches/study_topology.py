@@ -27,7 +27,7 @@ from patchtst_har.config import (
     TopologyConfig,
     TrainingConfig,
 )
-from patchtst_har.data.prepared_writer import PreparedWriter
+from patchtst_har.datasets.prepared_writer import PreparedWriter
 from patchtst_har.evaluation.bootstrap import paired_difference
 from patchtst_har.features import (
     TOPOLOGICAL_FEATURE_NAMES,

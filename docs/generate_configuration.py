@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from patchtst_har.config import ExperimentConfig
-from patchtst_har.validation import Section
+from patchtst_har.support.settings import Section
 
 HEAD = """# Configuration
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from patchtst_har.config import TopologyConfig
-from patchtst_har.evaluation.plots import plot_topology
 from patchtst_har.evaluation.topology_example import topology_example
+from patchtst_har.reports.plots import plot_topology
 
 
 def walking(n_samples: int = 1000, sample_rate_hz: float = 100.0) -> np.ndarray:

@@ -7,10 +7,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from patchtst_har import Recognizer
+from patchtst_har.benchmark.budget import Budget, Target
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.data import cut_windows, write_recording
 from patchtst_har.inference.export import export_model
-from patchtst_har.realtime.budget import Budget, Target
 from synthetic import make_recording
 from without_torch import REFUSE_TORCH
 

@@ -45,9 +45,10 @@ bool CausalSmoother::step() {
         filter[k] = prior * likelihood_[k];
         sum += filter[k];
     }
-    // Not a number is no probability either.
+    // The negation refuses NaN, too. Only the slot that was written is lost: the oldest, where all were held.
     if (!(sum > 0.0)) {
-        n_held_ = 0;
+        newest_ = (newest_ + n_slots_ - 1) % n_slots_;
+        n_held_ = std::min(n_held_, n_slots_ - 1);
         return false;
     }
     for (std::size_t k = 0; k < size; ++k) filter[k] /= sum;

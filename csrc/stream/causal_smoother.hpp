@@ -25,8 +25,8 @@ class CausalSmoother {
     // The next window begins a new sequence.
     void restart() { n_held_ = 0; }
 
-    // Takes a window's class probabilities (K,); false if it is impossible after the windows before it, which
-    // restarts the sequence.
+    // Takes a window's class probabilities (K,); false if it is impossible after the windows before it: it is
+    // left out then, and the caller decides the windows that are still held and restarts.
     bool observe(const double* probabilities);
     // A window of which nothing is known.
     void skip();

@@ -14,17 +14,21 @@ import yaml
 from pydantic import Field, model_validator
 
 from patchtst_har.errors import ConfigError, FeatureError
-from patchtst_har.files import atomic_write_text
-from patchtst_har.validation import Section, read_yaml, refuse
+from patchtst_har.features.settings import TopologyConfig as TopologyConfig
+from patchtst_har.support.files import atomic_write_text
+from patchtst_har.support.settings import (
+    Count,
+    Fraction,
+    NonNegativeFloat,
+    PositiveFloat,
+    Section,
+    read_yaml,
+    refuse,
+)
 
 N_STATISTICAL_FEATURES = 56
 N_TOPOLOGICAL_FEATURES = 24
 N_TIME_FEATURES = 5
-
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
 
 
 class DataConfig(Section):
@@ -89,23 +93,6 @@ class DataConfig(Section):
         repeated = sorted({name for name in everyone if everyone.count(name) > 1})
         problems += [f"participants: {name!r} stands in the lists more than once" for name in repeated]
         return refuse(self, problems)
-
-
-class TopologyConfig(Section):
-    """Takens embedding of the acceleration's magnitude, and the engine that computes its persistence."""
-
-    max_points: Annotated[int, Field(ge=2, le=2048)] = 128
-    """Most embedded points; the magnitude is decimated by the smallest integer that keeps to it."""
-    dimension: Annotated[int, Field(ge=1, le=16)] = 3
-    """Embedding dimension."""
-    delay_s: PositiveFloat = 0.1
-    """Delay between coordinates (at least one decimated sample)."""
-    engine: Literal["native", "ripser"] = "native"
-    """Implementation: compiled, or with ripser.py (much slower). Both give the same features."""
-    on_error: Literal["raise", "fallback"] = "raise"
-    """If a window's features fail: `raise`, or `fallback` to simplified ones and then to zeros.
-
-    It holds for data sets, training and prediction; each fallback is logged and counted in the run."""
 
 
 class FeatureConfig(Section):

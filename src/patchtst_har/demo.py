@@ -14,16 +14,16 @@ from typing import Any
 
 import pandas as pd
 
+from patchtst_har.benchmark.run_measurements import measure_run
 from patchtst_har.config import DataConfig, ExperimentConfig, ModelConfig, TrainingConfig
-from patchtst_har.data.demo import write_watch_recordings
-from patchtst_har.data.prepare import prepare_recordings
-from patchtst_har.data.progress import OnProgress, under
 from patchtst_har.data.recording import read_recording
+from patchtst_har.datasets.demo_recordings import write_watch_recordings
+from patchtst_har.datasets.prepare import prepare_recordings
 from patchtst_har.errors import DataError, MissingDependencyError
-from patchtst_har.evaluation.report import render_report
-from patchtst_har.evaluation.run_measurements import measure_run
-from patchtst_har.files import atomic_path, atomic_write_text, ensure_folder
 from patchtst_har.inference.recognizer import Recognizer
+from patchtst_har.reports.run import render_report
+from patchtst_har.support.files import atomic_path, atomic_write_text, ensure_folder
+from patchtst_har.support.progress import OnProgress, under
 from patchtst_har.training.cross_validation import cross_validate
 from patchtst_har.training.trainer import PatchTSTTrainer
 

@@ -4,9 +4,19 @@ Each carries one line that names what was wrong and where. The command line prin
 with status 2; everything else that escapes is a defect and keeps its traceback.
 """
 
+from typing import Any
+
 
 class PatchTSTHARError(Exception):
-    """Base class of all errors raised on purpose by this package."""
+    """Base class of all errors raised on purpose by this package.
+
+    Attributes
+    ----------
+    decisions : tuple
+        What a call of a `Stream` or `StreamPool` had decided before it failed, in order; empty elsewhere.
+    """
+
+    decisions: tuple[Any, ...] = ()
 
 
 class ConfigError(PatchTSTHARError, ValueError):

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.errors import ConfigError, DataError, ModelFolderError
-from patchtst_har.files import atomic_path, atomic_write_json, ensure_folder, read_json
+from patchtst_har.support.files import atomic_path, atomic_write_json, ensure_folder, read_json
 
 FORMAT_VERSION = 1
 CONFIG_FILE = "config.json"

@@ -13,7 +13,7 @@ import numpy as np
 
 import patchtst_har
 from patchtst_har.errors import ConfigError
-from patchtst_har.host import host_facts
+from patchtst_har.support.host import host_facts
 
 if TYPE_CHECKING:
     import torch

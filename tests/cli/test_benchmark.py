@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from patchtst_har.benchmark import feasibility
 from patchtst_har.cli.commands.benchmark import FAILED
 from patchtst_har.data import write_recording
-from patchtst_har.realtime import feasibility
 from streams import small_recognizer
 from synthetic import make_recording
 

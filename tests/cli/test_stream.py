@@ -198,6 +198,18 @@ def test_a_bad_line_is_named(cli, model, piped, lines, options, message):
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("smoothing", ["filter", "lag:1"])
+@pytest.mark.parametrize("bad", ["-9223372036854775807,0.1,0.2,0.9", "what,0,0,1"])
+def test_a_bad_line_loses_no_decision_before_it(cli, model, piped, bad, smoothing):
+    samples, stamps, _ = expected()
+    stream = small_recognizer().stream(smoothing=smoothing)
+    decisions = stream.push(samples, stamps) + stream.finish()
+    piped(lines_of(samples, stamps) + bad + "\n" + lines_of(samples, stamps + 10**10))
+    status, out, _ = cli(model, "--json", "--time-unit", "ns", "--smoothing", smoothing)
+    assert status == 2
+    assert keys(out) == [(d.start_ns, d.label) for d in decisions]
+
+
 def test_bad_lines_can_be_skipped(cli, model, piped):
     samples, stamps, decisions = expected()
     lines = lines_of(samples, stamps).splitlines(keepends=True)

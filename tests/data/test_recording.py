@@ -49,7 +49,7 @@ def test_chunks_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         tmp_path / "P001.csv", make_recording(bouts=(("walking", 3.0), ("sitting", 2.5), (None, 1.0)))
     )
     whole, _ = read_recording(tmp_path / "P001.csv")
-    monkeypatch.setattr("patchtst_har.data.csv_reader._CHUNK_ROWS", 97)
+    monkeypatch.setattr("patchtst_har.data.formats.csv._CHUNK_ROWS", 97)
     pieces, _ = read_recording(tmp_path / "P001.csv")
     pd.testing.assert_frame_equal(whole, pieces)
     assert whole["annotation"].cat.categories.tolist() == ["sitting", "walking"]
@@ -177,7 +177,7 @@ def test_stamps_of_which_only_some_have_a_zone_are_refused(
     path = write(tmp_path, f"time,x,y,z\n{naive},0,0,1\n{zoned},0,0,1\n")
     with pytest.raises(DataError, match="only some of the stamps in column 'time' carry a zone"):
         read_recording(path)
-    monkeypatch.setattr("patchtst_har.data.csv_reader._CHUNK_ROWS", 1)
+    monkeypatch.setattr("patchtst_har.data.formats.csv._CHUNK_ROWS", 1)
     with pytest.raises(DataError, match="only some of the stamps in column 'time' carry a zone"):
         read_recording(path)
 

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 from patchtst_har.evaluation.held_out import HeldOut, pool
-from patchtst_har.inference.smooth import decide
 from patchtst_har.smoothing import HMMSmoother
+from patchtst_har.smoothing.decide import decide
 
 CLASSES = ("a", "b")
 

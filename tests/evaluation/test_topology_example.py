@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 import reference
+from patchtst_har.benchmark.run_measurements import measure_run
 from patchtst_har.config import TopologyConfig
-from patchtst_har.evaluation import records
-from patchtst_har.evaluation.run_measurements import measure_run
 from patchtst_har.evaluation.topology_example import topology_example, typical_window
 from patchtst_har.features import TOPOLOGICAL_FEATURE_NAMES, compute_topological_features
 from patchtst_har.inference.recognizer import Recognizer
+from patchtst_har.records import run as records
 from synthetic import activity_signal
 
 PERIODICITY = TOPOLOGICAL_FEATURE_NAMES.index("periodicity")
@@ -40,7 +40,7 @@ def test_a_window_too_short_to_embed_has_an_example_too(n_samples):
 
 @pytest.mark.parametrize("dimension", [1, 2, 5])
 def test_every_dimension_can_be_drawn(dimension):
-    from patchtst_har.evaluation.plots import plot_topology
+    from patchtst_har.reports.plots import plot_topology
 
     config = TopologyConfig(dimension=dimension, max_points=20)
     example = topology_example(activity_signal("walking", 300, np.random.default_rng(1)), 100.0, config, "w")

@@ -21,7 +21,7 @@ from patchtst_har.features import (
 from synthetic import activity_signal
 
 N_THREADS = 8
-TESTS = Path(__file__).parents[1]
+SUPPORT = Path(__file__).parents[1] / "support"
 
 
 def jobs():
@@ -104,5 +104,5 @@ print(megabytes("VmHWM") - before)
 @pytest.mark.parametrize("kind", ["uniform", "sphere", "tripartite", "lengths"])
 def test_490_points_need_less_than_64_megabytes_a_thread(kind):
     command = [sys.executable, "-W", "error", "-c", PEAK_MEMORY, kind, "490"]
-    done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=SUPPORT, capture_output=True, text=True, check=True)
     assert 0 < float(done.stdout) < 64

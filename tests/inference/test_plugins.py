@@ -13,6 +13,7 @@ import pytest
 
 from experiments import small_config
 from patchtst_har import Recognizer
+from patchtst_har.benchmark.pipeline import measure_recognizer
 from patchtst_har.config import FeatureConfig, TrainingConfig
 from patchtst_har.errors import ModelFolderError
 from patchtst_har.features import (
@@ -20,7 +21,6 @@ from patchtst_har.features import (
     register_feature,
     unregister_feature,
 )
-from patchtst_har.realtime.pipeline import measure_recognizer
 from patchtst_har.training import PatchTSTTrainer
 from streams import in_chunks, make_samples, offline
 
@@ -112,7 +112,7 @@ def test_a_folder_whose_numbers_do_not_fit_is_refused(run, tmp_path):
 def test_a_recording_on_which_a_plug_in_fails_is_named(run, tmp_path):
     from patchtst_har.data import write_recording
     from patchtst_har.errors import FeatureError
-    from patchtst_har.evaluation.prediction_files import predict_file
+    from patchtst_har.inference.label_file import label_file
     from synthetic import make_recording
 
     def tame(window, sr):
@@ -128,8 +128,7 @@ def test_a_recording_on_which_a_plug_in_fails_is_named(run, tmp_path):
         with pytest.raises(
             FeatureError, match=r"P77\.csv: feature 'own_spread': .*own_spread = nan \(window 1\)"
         ):
-            predict_file(path, run.config.run_dir / "model", tmp_path / "out")
+            label_file(path, run.config.run_dir / "model")
     finally:
         unregister_feature("own_spread")
         register_feature("own_spread", outputs=["own_spread"])(own_spread)
-    assert not (tmp_path / "out").exists()

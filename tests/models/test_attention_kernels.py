@@ -238,7 +238,7 @@ def test_calls_from_several_threads_at_once(isa):
 
 CHILD_AFTER_THREADS = """
 import multiprocessing, sys
-sys.path[:0] = [{tests!r}, {here!r}]
+sys.path[:0] = [{support!r}, {here!r}]
 from test_attention_kernels import arrays, run
 inputs = arrays(33, 40, 3, 28)
 
@@ -258,7 +258,7 @@ if __name__ == "__main__":
 def test_children_of_a_process_with_threads_compute(tmp_path):
     script = tmp_path / "child.py"
     here = Path(__file__).parent
-    script.write_text(CHILD_AFTER_THREADS.format(tests=str(here.parent), here=str(here)))
+    script.write_text(CHILD_AFTER_THREADS.format(support=str(here.parent / "support"), here=str(here)))
     subprocess.run([sys.executable, script], check=True, timeout=120)
 
 

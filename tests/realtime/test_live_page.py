@@ -116,7 +116,7 @@ def test_nothing_is_left_to_import_when_the_address_is_there():
     """It would hold up decisions: imports keep other threads waiting."""
     program = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+sys.path.insert(0, {str(Path(__file__).parents[1] / "support")!r})
 from patchtst_har.realtime.live_page import LivePage, serve
 from patchtst_har.realtime.monitor import Monitor
 from streams import small_recognizer

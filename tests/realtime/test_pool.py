@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from patchtst_har.errors import BacklogError, DataError
+from patchtst_har.errors import BacklogError, DataError, FeatureError
 from patchtst_har.realtime.pool import StreamPool
 from streams import make_samples, small_recognizer, values
 
@@ -96,3 +96,41 @@ def test_threads_with_streams_of_their_own(recognizer):
         thread.join()
     assert all(values(results[key]) == whole for key in range(8))
     np.testing.assert_array_equal(sorted(results), range(8))
+
+
+def test_a_stream_that_fails_keeps_what_others_decided_and_itself(recognizer):
+    class Failing:
+        def __init__(self):
+            self.calls, self.classify = 0, recognizer.window_classifier()
+
+        def __call__(self, window, start_ns):
+            self.calls += 1
+            if self.calls == 3:
+                raise FeatureError("feature 'x': nan")
+            return self.classify(window, start_ns)
+
+    class Model:
+        classes, config, smoother = recognizer.classes, recognizer.config, recognizer.smoother
+
+        def __init__(self):
+            self.classify = Failing()
+
+        def window_classifier(self):
+            return self.classify
+
+    samples, stamps = make_samples(5, jitter_ms=0)
+    pool = StreamPool(Model(), max_pending=4)
+    pool.feed("a", samples, stamps)
+    pool.feed("b", samples, stamps)
+    with pytest.raises(FeatureError) as caught:
+        pool.decide()
+    assert [key for key, _ in caught.value.decisions] == ["a", "b"]
+    assert [key for key, _ in pool.decide()] == ["b"]
+    model = Model()
+    other = StreamPool(model, max_pending=4)
+    model.classify.calls = 2
+    other.feed("c", samples, stamps)
+    with pytest.raises(FeatureError):
+        other.close("c")
+    assert "c" in other
+    assert len(other.close("c")) == 1

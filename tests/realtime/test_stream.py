@@ -8,9 +8,10 @@ import pytest
 
 from patchtst_har import Recognizer
 from patchtst_har.config import DataConfig
-from patchtst_har.data.npz import read_npz
-from patchtst_har.errors import BacklogError, DataError
+from patchtst_har.errors import BacklogError, DataError, FeatureError
 from patchtst_har.realtime.decision import STAGES
+from patchtst_har.realtime.stream import Stream
+from patchtst_har.support.npz import read_npz
 from streams import CLASSES, in_chunks, make_samples, offline, small_recognizer, values
 from without_torch import run_without_torch
 
@@ -209,6 +210,54 @@ def test_a_fast_device_is_refused_with_advice(recognizer):
         DataError, match=r"clearly faster than the model's 100 Hz \(200 samples came within 1\.5"
     ):
         recognizer.stream().push(samples, stamps)
+
+
+@pytest.mark.parametrize("smoothing", ["none", "filter", "lag:2"])
+def test_what_was_decided_before_a_bad_sample_rides_on_the_error(recognizer, smoothing):
+    samples, stamps = make_samples(20, jitter_ms=0)
+    expected = values(recognizer.stream(0.5, smoothing).push(samples[:1000], stamps[:1000]))
+    assert expected
+    backward = stamps.copy()
+    backward[1000] = np.iinfo(np.int64).min + 1
+    fast = np.concatenate([stamps[:1000], stamps[999] + 4 * 10**6 * np.arange(1, 1001)])
+    for bad in (backward, fast):
+        stream = recognizer.stream(0.5, smoothing)
+        with pytest.raises(DataError) as caught:
+            stream.push(samples, bad)
+        assert values(caught.value.decisions)[: len(expected)] == expected
+        assert stream.stats.n_decisions == len(caught.value.decisions)
+
+
+def test_what_was_decided_before_a_plug_in_fails_rides_on_the_error(recognizer):
+    class Failing:
+        """Classifies as the model, but fails on one window."""
+
+        def __init__(self, n_good):
+            self.n_left, self.classify = n_good, recognizer.window_classifier()
+
+        def __call__(self, window, start_ns):
+            self.n_left -= 1
+            if self.n_left == -1:
+                raise FeatureError("feature 'x': nan")
+            return self.classify(window, start_ns)
+
+    samples, stamps = make_samples(20, jitter_ms=0)
+    whole = values(recognizer.stream(0.5, "lag:2").push(samples, stamps))
+    stream = Stream(recognizer, 0.5, "lag:2", max_pending=100, classify=Failing(5))
+    with pytest.raises(FeatureError) as caught:
+        stream.push(samples, stamps)
+    assert values(caught.value.decisions) == whole[:3]
+    stream = Stream(recognizer, 0.5, "lag:2", max_pending=100, classify=Failing(5))
+    stream.feed(samples, stamps)
+    with pytest.raises(FeatureError) as caught:
+        stream.decide()
+    assert values(caught.value.decisions) == whole[:3]
+    assert stream.n_pending == len(whole) + 2 - 6
+    stream = Stream(recognizer, 0.5, "lag:2", max_pending=100, classify=Failing(5))
+    stream.feed(samples, stamps)
+    with pytest.raises(FeatureError) as caught:
+        stream.finish()
+    assert values(caught.value.decisions) == whole[:3]
 
 
 @pytest.mark.parametrize("hop_s", [0.0, -1.0, 2.01, 0.0149, float("nan"), float("inf"), "1", True])

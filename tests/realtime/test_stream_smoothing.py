@@ -26,7 +26,7 @@ def judge(probabilities, places, smoother):
     """Add windows one by one; return the starts and posteriors that came out."""
     known = []
     for row, place in zip(probabilities, places, strict=True):
-        known += smoother.add(place, Judged(place.start_ns, row, (1, 2, 3)))
+        smoother.add(place, Judged(place.start_ns, row, (1, 2, 3)), known)
     known += smoother.finish()
     return [judged.start_ns for judged, _ in known], np.array([posterior for _, posterior in known])
 
@@ -131,21 +131,28 @@ def test_scaled_transitions():
         scaled_transitions(matrix, 50.0)
 
 
+@pytest.mark.parametrize("lag", [0, 1, 2, 5])
 @pytest.mark.parametrize("bad", [np.nan, 0.0])
-def test_an_impossible_window_is_named_and_the_next_begins_anew(bad):
-    square = np.eye(2)
-    model = HMMSmoother.from_parameters([1.0, 0.0], square, square, n_classes=2, hop_s=2.0)
-    smoother = StreamSmoother(model, CONFIG, 2.0, 1)
-    smoother.add(WindowPlace(0, 1, 0, 0), Judged(0, np.array([1.0, 0.0]), (0, 0, 0)))
-    with pytest.raises(DataError, match=f"window at {HOP_NS} ns is impossible"):
-        smoother.add(WindowPlace(HOP_NS, 1, 1, 0), Judged(HOP_NS, np.array([bad, 1.0]), (0, 0, 0)))
-    again = smoother.add(
-        WindowPlace(2 * HOP_NS, 1, 2, 0), Judged(2 * HOP_NS, np.array([1.0, 0.0]), (0, 0, 0))
-    )
-    assert again == []
-    ((judged, posterior),) = smoother.finish()
-    assert judged.start_ns == 2 * HOP_NS
-    np.testing.assert_array_equal(posterior, [1.0, 0.0])
+def test_an_impossible_window_is_named_those_before_are_decided_and_the_next_begins_anew(bad, lag):
+    square = np.array([[1.0, 0.0], [0.0, 1.0]])
+    emissions = np.array([[0.9, 0.1], [0.2, 0.8]])
+    model = HMMSmoother.from_parameters([0.6, 0.4], square, emissions, n_classes=2, hop_s=2.0)
+    rows = np.random.default_rng(4).dirichlet(np.ones(2), 4)
+    places = [WindowPlace(n * HOP_NS, 1, n, 0) for n in range(6)]
+    expected, _ = judge(rows, places[:4], StreamSmoother(model, CONFIG, 2.0, lag))
+    expected_rows = judge(rows, places[:4], StreamSmoother(model, CONFIG, 2.0, lag))[1]
+    smoother, known = StreamSmoother(model, CONFIG, 2.0, lag), []
+    for place, row in zip(places[:4], rows, strict=True):
+        smoother.add(place, Judged(place.start_ns, row, (0, 0, 0)), known)
+    impossible = Judged(4 * HOP_NS, np.array([bad, 0.0 if bad == 0.0 else 1.0]), (0, 0, 0))
+    with pytest.raises(DataError, match=f"window at {4 * HOP_NS} ns is impossible"):
+        smoother.add(places[4], impossible, known)
+    assert [judged.start_ns for judged, _ in known] == expected
+    np.testing.assert_array_equal([posterior for _, posterior in known], expected_rows)
+    alone = StreamSmoother(model, CONFIG, 2.0, lag)
+    _, fresh = judge(rows[:1], places[5:], alone)
+    _, again = judge(rows[:1], places[5:], smoother)
+    np.testing.assert_array_equal(again, fresh)
 
 
 def test_names_of_the_smoothing():

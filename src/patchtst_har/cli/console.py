@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from patchtst_har.config import ExperimentConfig
-from patchtst_har.log import setup_logging
+from patchtst_har.support.log import setup_logging
 
 # Names of people, classes and files are shown as they are, never read as markup.
 out = Console(markup=False, highlight=False)

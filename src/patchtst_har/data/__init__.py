@@ -1,25 +1,26 @@
-"""From recordings to aligned arrays of windows, labels and features.
+"""One recording: file to windows.
 
-The modules follow the data's way: `recording` reads it, `resample` puts it on a regular grid, `windows`
-cuts it, `prepare` does so for many people and writes what `prepared` reads, `splits` assigns the people,
-`featureset` adds the features. Nothing here needs torch.
+The modules follow the data's way: `recording` reads a file through `formats`, `resample` puts it on a regular
+grid, `windows` cuts it. Imports `config`, `features`, `support` and `errors`; nothing here needs torch. The
+functions for many participants live in `datasets` and can be imported from here, too.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from patchtst_har.support.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from patchtst_har.data.demo import write_watch_recordings
-    from patchtst_har.data.featureset import FeatureSet, load_feature_set
-    from patchtst_har.data.label_map import LabelMap
-    from patchtst_har.data.prepare import prepare_recordings
-    from patchtst_har.data.prepared import ParticipantWindows, PreparedDataset
+    from patchtst_har.data.annotations import LabelMap
     from patchtst_har.data.recording import read_recording, write_recording
     from patchtst_har.data.resample import resample_recording
-    from patchtst_har.data.splits import Split, split_participants
     from patchtst_har.data.times import TIME_FEATURE_NAMES, time_features
     from patchtst_har.data.units import UnitWarning
     from patchtst_har.data.windows import Windows, cut_windows
+    from patchtst_har.datasets.demo_recordings import write_watch_recordings
+    from patchtst_har.datasets.featureset import FeatureSet, load_feature_set
+    from patchtst_har.datasets.prepare import prepare_recordings
+    from patchtst_har.datasets.prepared import ParticipantWindows, PreparedDataset
+    from patchtst_har.datasets.splits import Split, split_participants
 
 __all__ = [
     "TIME_FEATURE_NAMES",
@@ -41,32 +42,25 @@ __all__ = [
     "write_watch_recordings",
 ]
 
-_MODULES = {
-    "TIME_FEATURE_NAMES": "times",
-    "FeatureSet": "featureset",
-    "LabelMap": "label_map",
-    "ParticipantWindows": "prepared",
-    "PreparedDataset": "prepared",
-    "Split": "splits",
-    "UnitWarning": "units",
-    "Windows": "windows",
-    "cut_windows": "windows",
-    "load_feature_set": "featureset",
-    "prepare_recordings": "prepare",
-    "read_recording": "recording",
-    "resample_recording": "resample",
-    "split_participants": "splits",
-    "time_features": "times",
-    "write_recording": "recording",
-    "write_watch_recordings": "demo",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(import_module(f"patchtst_har.data.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "TIME_FEATURE_NAMES": "patchtst_har.data.times",
+        "FeatureSet": "patchtst_har.datasets.featureset",
+        "LabelMap": "patchtst_har.data.annotations",
+        "ParticipantWindows": "patchtst_har.datasets.prepared",
+        "PreparedDataset": "patchtst_har.datasets.prepared",
+        "Split": "patchtst_har.datasets.splits",
+        "UnitWarning": "patchtst_har.data.units",
+        "Windows": "patchtst_har.data.windows",
+        "cut_windows": "patchtst_har.data.windows",
+        "load_feature_set": "patchtst_har.datasets.featureset",
+        "prepare_recordings": "patchtst_har.datasets.prepare",
+        "read_recording": "patchtst_har.data.recording",
+        "resample_recording": "patchtst_har.data.resample",
+        "split_participants": "patchtst_har.datasets.splits",
+        "time_features": "patchtst_har.data.times",
+        "write_recording": "patchtst_har.data.recording",
+        "write_watch_recordings": "patchtst_har.datasets.demo_recordings",
+    },
+)

@@ -15,15 +15,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from patchtst_har.data.binary_readers import read_npz_samples, read_parquet_samples
 from patchtst_har.data.columns import AXES
-from patchtst_har.data.csv_reader import read_csv_samples
+from patchtst_har.data.formats.binary import read_npz_samples, read_parquet_samples
+from patchtst_har.data.formats.csv import read_csv_samples
 from patchtst_har.data.rate import measure_rate_hz
 from patchtst_har.data.raw_samples import RawSamples
 from patchtst_har.data.stamps import TimeUnit, check_order, index_ns
 from patchtst_har.data.units import PER_G, Unit, check_unit, rest_magnitude
 from patchtst_har.errors import DataError
-from patchtst_har.files import atomic_path
+from patchtst_har.support.files import atomic_path
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".npz")
 """File name endings that `read_recording` knows."""

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.config import N_STATISTICAL_FEATURES
-from patchtst_har.data.featureset import FeatureSet
-from patchtst_har.data.progress import OnProgress
+from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.evaluation.metrics import evaluate
+from patchtst_har.support.progress import OnProgress
 
 RANDOM_FOREST = "random forest, 56 statistical features"
 

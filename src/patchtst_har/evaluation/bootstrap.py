@@ -15,7 +15,7 @@ import numpy.typing as npt
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation import confusion
 from patchtst_har.evaluation.persons import participant_confusions
-from patchtst_har.evaluation.streaming import check_pair
+from patchtst_har.evaluation.streaming_confusion import check_pair
 
 Counts = npt.NDArray[np.int64]
 Scores = dict[str, npt.NDArray[np.float64]]

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from patchtst_har.config import ExperimentConfig
-from patchtst_har.data.featureset import FeatureSet, load_feature_set
-from patchtst_har.data.prepared import PreparedDataset
-from patchtst_har.data.progress import OnProgress, under
+from patchtst_har.datasets.featureset import FeatureSet, load_feature_set
+from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation.held_out import HeldOut
-from patchtst_har.files import atomic_write_json, ensure_folder
 from patchtst_har.inference.inputs import WindowInputs
 from patchtst_har.inference.recognizer import Recognizer
-from patchtst_har.inference.smooth import decide, sequences_of
 from patchtst_har.model_folder import PROVENANCE_FILE, read_provenance
+from patchtst_har.smoothing.decide import decide, sequences_of
+from patchtst_har.support.files import atomic_write_json, ensure_folder
+from patchtst_har.support.progress import OnProgress, under
 
 
 @dataclass(frozen=True)

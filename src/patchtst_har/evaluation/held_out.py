@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from patchtst_har.data.featureset import FeatureSet
+from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.evaluation.bootstrap import bootstrap_intervals, paired_difference
 from patchtst_har.evaluation.confusion import accuracy, confusion_counts, macro_f1
 from patchtst_har.evaluation.metrics import evaluate
-from patchtst_har.files import atomic_path
-from patchtst_har.inference.smooth import Decisions
+from patchtst_har.smoothing.decide import Decisions
+from patchtst_har.support.files import atomic_path
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from patchtst_har.errors import DataError
 from patchtst_har.evaluation import confusion
 from patchtst_har.evaluation.calibration import calibration
 from patchtst_har.evaluation.persons import participant_confusions, participant_scores
-from patchtst_har.evaluation.streaming import check_pair
+from patchtst_har.evaluation.streaming_confusion import check_pair
 from patchtst_har.smoothing.checks import check_probabilities
 
 Labels = npt.NDArray[np.int64]

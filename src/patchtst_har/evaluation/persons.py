@@ -9,11 +9,9 @@ import numpy.typing as npt
 
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation import confusion
+from patchtst_har.records.run import MIN_PEOPLE_FOR_DECILE
 
 SCORES = ("accuracy", "macro_f1", "cohen_kappa")
-
-MIN_PEOPLE_FOR_DECILE = 10
-"""With fewer people, nobody is the worst tenth: the 10th percentile would lie between the worst two."""
 
 
 def participant_confusions(

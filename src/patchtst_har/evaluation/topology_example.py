@@ -8,7 +8,7 @@ import numpy as np
 
 from patchtst_har import _core
 from patchtst_har.config import TopologyConfig
-from patchtst_har.data.featureset import FeatureSet
+from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.features import (
     TOPOLOGICAL_FEATURE_NAMES,
     compute_topological_features,

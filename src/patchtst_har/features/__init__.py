@@ -1,10 +1,9 @@
-"""Statistical and topological features of raw tri-axial acceleration.
+"""One window to a feature vector: statistics, topology, plug-ins. Imports only `support` and `errors`.
 
 Importing this package loads neither torch nor pandas, numba, scikit-learn nor the persistence engine.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from patchtst_har.features.embedding import takens_embedding
 from patchtst_har.features.extended import (
@@ -36,6 +35,7 @@ from patchtst_har.features.plugins import (
 )
 from patchtst_har.features.statistics import compute_statistical_features, compute_statistical_features_batch
 from patchtst_har.features.topology import compute_topological_features, compute_topological_features_batch
+from patchtst_har.support.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from patchtst_har.features.extractor import FeatureExtractor
@@ -71,11 +71,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "FeatureExtractor":
-        return import_module("patchtst_har.features.extractor").FeatureExtractor
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_exports(__name__, {"FeatureExtractor": "patchtst_har.features.extractor"})

@@ -10,11 +10,11 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from patchtst_har.config import TopologyConfig
 from patchtst_har.errors import DataError
 from patchtst_har.features.checks import Float32Array, check_rate, check_threads, check_windows
 from patchtst_har.features.names import STATISTICAL_FEATURE_NAMES, TOPOLOGICAL_FEATURE_NAMES
 from patchtst_har.features.plugins import compute_plugin_features_batch, feature_outputs
+from patchtst_har.features.settings import TopologyConfig
 from patchtst_har.features.statistics import compute_statistical_features_batch
 from patchtst_har.features.topology import compute_topological_features_batch
 

@@ -16,7 +16,7 @@ from patchtst_har.features.checks import Float32Array, check_rate, check_threads
 from patchtst_har.features.names import TOPOLOGICAL_FEATURE_NAMES
 
 if TYPE_CHECKING:
-    from patchtst_har.config import TopologyConfig
+    from patchtst_har.features.settings import TopologyConfig
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from patchtst_har.features.topology import compute_topological_features_batch
 if TYPE_CHECKING:
     import pandas as pd
 
-    from patchtst_har.config import TopologyConfig
+    from patchtst_har.features.settings import TopologyConfig
 
 
 def feature_frame(

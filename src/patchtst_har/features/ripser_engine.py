@@ -14,7 +14,7 @@ from patchtst_har.features.checks import Float32Array
 from patchtst_har.features.embedding import decimate, embedding_plan, takens_embedding
 
 if TYPE_CHECKING:
-    from patchtst_har.config import TopologyConfig
+    from patchtst_har.features.settings import TopologyConfig
 
 _LASTING_FRACTION = 0.05
 

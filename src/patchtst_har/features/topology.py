@@ -24,7 +24,7 @@ from patchtst_har.features.ripser_engine import ripser_features
 from patchtst_har.features.threads import run_in_chunks
 
 if TYPE_CHECKING:
-    from patchtst_har.config import TopologyConfig
+    from patchtst_har.features.settings import TopologyConfig
 
 STAGES: Final = ("magnitude", "decimation", "embedding", "persistence", "summary")
 """The stages whose times `compute_topological_features` measures."""
@@ -184,6 +184,6 @@ _ENGINES: Final[
 @cache
 def default_config() -> TopologyConfig:
     """Return the default settings; imported late, so that importing features loads no pydantic."""
-    from patchtst_har.config import TopologyConfig
+    from patchtst_har.features.settings import TopologyConfig
 
     return TopologyConfig()

@@ -1,4 +1,7 @@
-"""Using a trained model: probabilities, timelines, the model folder as one object. Needs no torch."""
+"""The trained network in use: windows to probabilities, recordings to timelines, export; needs no torch.
+
+May import `realtime`, `models` and everything below.
+"""
 
 from patchtst_har.inference.native import NativeClassifier
 

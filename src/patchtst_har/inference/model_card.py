@@ -8,7 +8,7 @@ from typing import Any
 
 import patchtst_har
 from patchtst_har.config import ExperimentConfig
-from patchtst_har.files import atomic_write_text
+from patchtst_har.support.files import atomic_write_text
 
 MODEL_CARD_FILE = "MODEL_CARD.md"
 

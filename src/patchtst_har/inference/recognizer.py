@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.config import ExperimentConfig
-from patchtst_har.data.progress import OnProgress
 from patchtst_har.data.times import check_clock, iana_zone, time_features
 from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.features import compute_extended_statistics_batch, compute_topology
@@ -18,17 +17,19 @@ from patchtst_har.inference.inputs import BATCH_SIZE, WindowInputs
 from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.inference.native_program import Precision
 from patchtst_har.inference.probabilities import predict_native, predict_probabilities
-from patchtst_har.inference.smooth import decide, hop_s, sequences_of
 from patchtst_har.inference.timeline import build_timeline, decision_spans
+from patchtst_har.inference.window_classifier import WindowClassifier
 from patchtst_har.model_folder import SMOOTHING_FILE, read_model_folder, write_model_folder
+from patchtst_har.realtime.backlog import DropPolicy
+from patchtst_har.realtime.stream import Stream
 from patchtst_har.smoothing import HMMSmoother
+from patchtst_har.smoothing.decide import decide, hop_s, sequences_of
+from patchtst_har.support.progress import OnProgress
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from patchtst_har.models import PatchTSTClassifier
-    from patchtst_har.realtime.backlog import DropPolicy
-    from patchtst_har.realtime.stream import Stream
 
 Engine = Literal["native", "torch"]
 
@@ -279,6 +280,10 @@ class Recognizer:
         timeline = build_timeline(begin, end, labels, chosen, zone)
         return LabelledRecording(timeline, str(zone or "local wall clock"), counts)
 
+    def window_classifier(self) -> WindowClassifier:
+        """Return what classifies single windows with the bits of `probabilities`, as streams use it."""
+        return WindowClassifier(self)
+
     def stream(
         self,
         hop_s: float | None = None,
@@ -316,8 +321,6 @@ class Recognizer:
         DataError
             If a setting is out of its range, or smoothing is asked for and the model has no smoother.
         """
-        from patchtst_har.realtime.stream import Stream
-
         return Stream(self, hop_s, smoothing, max_pending=max_pending, drop=drop)
 
     def _probabilities(

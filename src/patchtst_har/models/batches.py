@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from patchtst_har.config import ModelConfig
-from patchtst_har.data.featureset import FeatureSet
+from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.models.patchtst import cut_patches
 
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor]

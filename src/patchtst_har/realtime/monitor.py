@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from patchtst_har.realtime.decision import STAGES, Decision, StreamStats
-from patchtst_har.realtime.percentiles import MIN_SAMPLES
+from patchtst_har.support.percentiles import MIN_SAMPLES
 
 _RECENT = 1000
 

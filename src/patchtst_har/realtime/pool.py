@@ -1,19 +1,16 @@
-"""Many streams that share one recogniser."""
+"""Many streams that share one model."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from patchtst_har.errors import BacklogError, DataError
+from patchtst_har.errors import BacklogError, DataError, PatchTSTHARError
 from patchtst_har.realtime.backlog import DropPolicy
 from patchtst_har.realtime.decision import Decision, StreamStats
 from patchtst_har.realtime.stream import Stream
-from patchtst_har.realtime.window_classifier import WindowClassifier
-
-if TYPE_CHECKING:
-    from patchtst_har.inference.recognizer import Recognizer
+from patchtst_har.realtime.stream_model import StreamModel
 
 
 class StreamPool:
@@ -24,8 +21,8 @@ class StreamPool:
 
     Parameters
     ----------
-    recognizer : Recognizer
-        Shared by all streams.
+    model : StreamModel
+        Such as a `Recognizer`; shared by all streams.
     hop_s, smoothing, max_pending, drop
         Of every stream, as `Recognizer.stream`.
     max_streams : int, optional
@@ -39,7 +36,7 @@ class StreamPool:
 
     def __init__(
         self,
-        recognizer: Recognizer,
+        model: StreamModel,
         hop_s: float | None = None,
         smoothing: str | None = None,
         *,
@@ -47,16 +44,16 @@ class StreamPool:
         drop: DropPolicy = "oldest",
         max_streams: int | None = None,
     ) -> None:
-        self._recognizer = recognizer
+        self._model = model
         self._arguments: dict[str, Any] = {
             "hop_s": hop_s,
             "smoothing": smoothing,
             "max_pending": max_pending,
             "drop": drop,
-            "classifier": WindowClassifier(recognizer),
+            "classify": model.window_classifier(),
         }
         # Wrong settings are refused here and not at the first sample.
-        Stream(recognizer, **self._arguments)
+        Stream(model, **self._arguments)
         self._max_streams = max_streams
         self._streams: dict[Hashable, Stream] = {}
         # In the order in which they were fed; a dict for its ordered keys.
@@ -84,7 +81,7 @@ class StreamPool:
             if key not in self._streams:
                 if self._max_streams is not None and len(self._streams) >= self._max_streams:
                     raise DataError(f"stream {key!r}: the pool has {self._max_streams} streams, its most")
-                self._streams[key] = Stream(self._recognizer, **self._arguments)
+                self._streams[key] = Stream(self._model, **self._arguments)
             return self._streams[key]
 
     def push(self, key: Hashable, samples: Any, t: Any = None) -> list[Decision]:
@@ -113,6 +110,11 @@ class StreamPool:
         Returns
         -------
         list of (key, Decision)
+
+        Raises
+        ------
+        DataError, FeatureError
+            As `Stream.decide`; the error's `decisions` are pairs of key and Decision.
         """
         decisions: list[tuple[Hashable, Decision]] = []
         n_left = max_windows
@@ -125,10 +127,15 @@ class StreamPool:
                 stream = self._streams.get(key)
             if stream is None:
                 continue
-            decisions += [(key, decision) for decision in stream.decide(1)]
+            try:
+                decisions += [(key, decision) for decision in stream.decide(1)]
+            except PatchTSTHARError as error:
+                error.decisions = (*decisions, *((key, decision) for decision in error.decisions))
+                raise
+            finally:
+                if stream.n_pending:
+                    self._note(key)
             n_left = None if n_left is None else n_left - 1
-            if stream.n_pending:
-                self._note(key)
         return decisions
 
     def close(self, key: Hashable) -> list[Decision]:
@@ -138,10 +145,17 @@ class StreamPool:
         ------
         KeyError
             If there is no such stream.
+        DataError, FeatureError
+            As `Stream.finish`; the stream is kept then, close it again to go on.
         """
         with self._lock:
             stream = self._streams.pop(key)
-        return stream.finish()
+        try:
+            return stream.finish()
+        except PatchTSTHARError:
+            with self._lock:
+                self._streams.setdefault(key, stream)
+            raise
 
     def stats(self) -> dict[Hashable, StreamStats]:
         """Return the counts of every stream."""

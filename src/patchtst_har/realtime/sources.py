@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.errors import DataError
-from patchtst_har.realtime.sample_lines import LineParser
+from patchtst_har.realtime.sample_lines import LineParser, Sample
 
 _POLL_S = 0.1
 _READ_BYTES = 2**16
@@ -102,7 +102,7 @@ def read_lines(parser: LineParser, receive: Callable[[], bytes | None]) -> Itera
     Raises
     ------
     DataError
-        If a line is wrong or far too long.
+        If a line is wrong or far too long; the samples before it were yielded.
     """
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     rest = ""
@@ -111,14 +111,27 @@ def read_lines(parser: LineParser, receive: Callable[[], bytes | None]) -> Itera
             yield NOTHING
             continue
         *lines, rest = (rest + decoder.decode(data)).split("\n")
+        yield from _batches(parser, lines)
         if len(rest) > _MOST_LINE_CHARACTERS:
             raise DataError(f"{parser.source}: a line is longer than {_MOST_LINE_CHARACTERS} characters")
-        yield _batch(parser, lines)
-    yield _batch(parser, [rest])
+    yield from _batches(parser, [rest])
 
 
-def _batch(parser: LineParser, lines: list[str]) -> Batch:
-    parsed = [sample for line in lines if (sample := parser.parse(line)) is not None]
+def _batches(parser: LineParser, lines: list[str]) -> Iterator[Batch]:
+    """Yield the samples of lines; those before a bad line come before its error."""
+    parsed: list[tuple[Sample, int]] = []
+    for line in lines:
+        try:
+            sample = parser.parse(line)
+        except DataError:
+            yield _batch(parsed)
+            raise
+        if sample is not None:
+            parsed.append(sample)
+    yield _batch(parsed)
+
+
+def _batch(parsed: list[tuple[Sample, int]]) -> Batch:
     if not parsed:
         return NOTHING
     if len(parsed) == 1:

@@ -5,27 +5,30 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har import _core
-from patchtst_har.errors import BacklogError, DataError
-from patchtst_har.inference.smooth import hop_s as hop_of
+from patchtst_har.errors import BacklogError, DataError, PatchTSTHARError
 from patchtst_har.realtime import stream_state
 from patchtst_har.realtime.backlog import Backlog, DropPolicy
 from patchtst_har.realtime.decision import Decision, StreamStats
 from patchtst_har.realtime.samples import Take, reader
-from patchtst_har.realtime.stream_smoothing import Judged, StreamSmoother, WindowPlace, parse_smoothing
-from patchtst_har.realtime.window_classifier import WindowClassifier
-
-if TYPE_CHECKING:
-    from patchtst_har.inference.recognizer import Recognizer
+from patchtst_har.realtime.stream_model import ClassifyWindow, StreamModel
+from patchtst_har.realtime.stream_smoothing import (
+    Judged,
+    Smoothed,
+    StreamSmoother,
+    WindowPlace,
+    parse_smoothing,
+)
+from patchtst_har.smoothing.decide import hop_s as hop_of
 
 
 class Stream:
-    """A recogniser at work on one live stream of samples; made by `Recognizer.stream`.
+    """A model at work on one live stream of samples; made by `Recognizer.stream`.
 
     Samples are dropped, bridged, put on the grid and cut exactly as in a recording (`data.cut_windows`), as
     soon as that is possible: a decision on a window falls when the sample arrives that reaches its last grid
@@ -38,47 +41,48 @@ class Stream:
 
     Parameters
     ----------
-    recognizer : Recognizer
-        Shared, not copied.
+    model : StreamModel
+        Such as a `Recognizer`; shared, not copied.
     hop_s, smoothing, max_pending, drop
         As `Recognizer.stream`.
-    classifier : WindowClassifier, optional
-        Of the same recogniser; so that many streams share one.
+    classify : callable, optional
+        `model.window_classifier()`, so that many streams share one.
     """
 
     def __init__(
         self,
-        recognizer: Recognizer,
+        model: StreamModel,
         hop_s: float | None = None,
         smoothing: str | None = None,
         *,
         max_pending: int = 2,
         drop: DropPolicy = "oldest",
-        classifier: WindowClassifier | None = None,
+        classify: ClassifyWindow | None = None,
     ) -> None:
-        config = recognizer.config
+        config = model.config
         if drop not in get_args(DropPolicy):
             raise DataError(f"drop: must be one of {', '.join(get_args(DropPolicy))}, not {drop!r}")
         if isinstance(max_pending, bool) or not isinstance(max_pending, int) or max_pending < 1:
             raise DataError(f"max_pending: needs an integer of at least 1, is {max_pending!r}")
         self.hop_s = hop_of(config) if hop_s is None else hop_s
         hop_size = _hop_size(self.hop_s, config.data.sample_rate_hz, config.data.window_size)
-        lag = parse_smoothing(smoothing, recognizer.smoother)
-        self.classes = recognizer.classes
-        self._classify = classifier or WindowClassifier(recognizer)
+        lag = parse_smoothing(smoothing, model.smoother)
+        self.classes = model.classes
+        self._classify = classify or model.window_classifier()
+        self._needs_time = config.model.n_time_features > 0
         self._buffer = _core.WindowBuffer(
             config.data.sample_rate_hz, config.data.window_size, hop_size, config.data.max_gap_s
         )
         self._smoother = None
-        if lag is not None and recognizer.smoother is not None:
-            self._smoother = StreamSmoother(recognizer.smoother, config, self.hop_s, lag)
+        if lag is not None and model.smoother is not None:
+            self._smoother = StreamSmoother(model.smoother, config, self.hop_s, lag)
         self._window_ns = round(config.data.window_size * (1e9 / config.data.sample_rate_hz))
         self._backlog = Backlog(max_pending, drop, config.data.window_size)
         self._settings = {
             **config.data.model_dump(mode="json", include={"sample_rate_hz", "window_size", "max_gap_s"}),
             "hop_size": hop_size,
             "lag": lag,
-            "classes": list(recognizer.classes),
+            "classes": list(model.classes),
         }
         self._rate_hz = config.data.sample_rate_hz
         self._stamped: bool | None = None
@@ -111,21 +115,27 @@ class Stream:
             If an argument has another form, stamps come and go, the model needs the time of day and there is
             none, the device is clearly faster than the model's rate (its samples must be low-passed first,
             as offline labelling does), or a window is impossible under the smoother. Samples before the one
-            at fault were taken; decisions that they completed in the same call are lost.
+            at fault were taken; what they decided in the same call is in the error's `decisions`.
         FeatureError
             If a feature plug-in fails on a window.
         """
         arrival_ns = perf_counter_ns()
+        decisions: list[Decision] = []
         with self._deciding, self._lock:
             take = self._reader(samples, t)
-            decisions = self._decide_waiting() if self._backlog else []
             first, buffer = 0, self._buffer
-            while True:
-                first = _taken(take, first, self._rate_hz)
-                if not buffer.ready:
-                    return decisions
-                self._n_windows += 1
-                decisions += self._decide(buffer.window(), WindowPlace(*buffer.place()), arrival_ns)
+            try:
+                if self._backlog:
+                    self._decide_waiting(decisions)
+                while True:
+                    first = _taken(take, first, self._rate_hz)
+                    if not buffer.ready:
+                        return decisions
+                    self._n_windows += 1
+                    self._decide(buffer.window(), WindowPlace(*buffer.place()), arrival_ns, decisions)
+            except PatchTSTHARError as error:
+                error.decisions = tuple(decisions)
+                raise
 
     def feed(self, samples: Any, t: Any = None) -> int:
         """Take samples without deciding anything; return how many windows wait now.
@@ -182,7 +192,10 @@ class Stream:
                 if waiting is None:
                     break
                 try:
-                    decisions += self._decide(waiting.window, waiting.place, waiting.arrival_ns)
+                    self._decide(waiting.window, waiting.place, waiting.arrival_ns, decisions)
+                except PatchTSTHARError as error:
+                    error.decisions = tuple(decisions)
+                    raise
                 finally:
                     with self._lock:
                         self._backlog.release(waiting)
@@ -193,15 +206,25 @@ class Stream:
         """End the stretch and the sequence; return what was still to be decided.
 
         The stream can be used on: the next sample begins anew.
+
+        Raises
+        ------
+        DataError, FeatureError
+            As `push`; finish again to go on.
         """
         arrival_ns = perf_counter_ns()
+        decisions: list[Decision] = []
         with self._deciding, self._lock:
-            decisions = self._decide_waiting()
-            self._buffer.finish()
-            if self._buffer.ready:
-                self._n_windows += 1
-                place = WindowPlace(*self._buffer.place())
-                decisions += self._decide(self._buffer.window(), place, arrival_ns)
+            try:
+                self._decide_waiting(decisions)
+                self._buffer.finish()
+                if self._buffer.ready:
+                    self._n_windows += 1
+                    place = WindowPlace(*self._buffer.place())
+                    self._decide(self._buffer.window(), place, arrival_ns, decisions)
+            except PatchTSTHARError as error:
+                error.decisions = tuple(decisions)
+                raise
             if self._smoother is not None:
                 smoothed = self._smoother.finish()
                 decisions += [self._decision(*known, arrival_ns, 0) for known in smoothed]
@@ -279,32 +302,37 @@ class Stream:
         if stamped is not self._stamped:
             if self._stamped is not None:
                 raise DataError("t: a stream has stamps for all of its samples or for none")
-            if not stamped and self._classify.needs_time:
+            if not stamped and self._needs_time:
                 raise DataError("t: this model uses the time of day, so every sample needs a stamp")
             take = reader(self._buffer, samples, t)
             self._stamped = stamped
             return take
         return reader(self._buffer, samples, t)
 
-    def _decide_waiting(self) -> list[Decision]:
+    def _decide_waiting(self, decisions: list[Decision]) -> None:
         """Decide the backlog with both locks held."""
-        decisions: list[Decision] = []
         while (waiting := self._backlog.take()) is not None:
             try:
-                decisions += self._decide(waiting.window, waiting.place, waiting.arrival_ns)
+                self._decide(waiting.window, waiting.place, waiting.arrival_ns, decisions)
             finally:
                 self._backlog.release(waiting)
-        return decisions
 
-    def _decide(self, window: NDArray[np.float32], place: WindowPlace, arrival_ns: int) -> list[Decision]:
+    def _decide(
+        self, window: NDArray[np.float32], place: WindowPlace, arrival_ns: int, decisions: list[Decision]
+    ) -> None:
+        """Classify a window and append what is decided now; also what a failing window decided."""
         probabilities, stage_ns = self._classify(window, place.start_ns)
         judged = Judged(place.start_ns, probabilities, stage_ns)
         if self._smoother is None:
-            return [self._decision(judged, probabilities, arrival_ns, 0)]
+            decisions.append(self._decision(judged, probabilities, arrival_ns, 0))
+            return
+        known: Smoothed = []
         began = perf_counter_ns()
-        known = self._smoother.add(place, judged)
-        smoothing_ns = perf_counter_ns() - began
-        return [self._decision(*entry, arrival_ns, smoothing_ns) for entry in known]
+        try:
+            self._smoother.add(place, judged, known)
+        finally:
+            smoothing_ns = perf_counter_ns() - began
+            decisions += [self._decision(*entry, arrival_ns, smoothing_ns) for entry in known]
 
     def _decision(
         self, judged: Judged, probabilities: NDArray[np.float64], arrival_ns: int, smoothing_ns: int

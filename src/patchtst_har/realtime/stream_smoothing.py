@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from patchtst_har import _core
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.errors import DataError
-from patchtst_har.inference.smooth import hop_s as hop_of
 from patchtst_har.smoothing import HMMSmoother
+from patchtst_har.smoothing.decide import hop_s as hop_of
 
 FloatArray = NDArray[np.float64]
 Arrays = dict[str, NDArray[Any]]
@@ -124,29 +124,28 @@ class StreamSmoother:
         self._last: WindowPlace | None = None
         self._held: deque[Judged | None] = deque()
 
-    def add(self, place: WindowPlace, judged: Judged) -> Smoothed:
-        """Take a window; return the windows that are known now, in order, with their posteriors (K,).
+    def add(self, place: WindowPlace, judged: Judged, known: Smoothed) -> None:
+        """Take a window; append to `known` the windows that are known now, in order, with posteriors (K,).
 
         Raises
         ------
         DataError
-            If the window is impossible under the model; the next one then begins a sequence.
+            If the window is impossible under the model: it is left out, those before it are all in `known`,
+            and the next one begins a sequence.
         """
-        known: Smoothed = []
         n_steps = self._steps_to(place)
         if n_steps is None:
-            known = self.finish()
+            known += self.finish()
         for _ in range((n_steps or 1) - 1):
             self._core.skip()
             known += self._hold(None)
         self._last = place
         if not self._core.observe(judged.probabilities):
-            self._held.clear()
-            self._last = None
+            known += self.finish()
             raise DataError(
                 f"probabilities: the window at {judged.start_ns} ns is impossible under the model"
             )
-        return known + self._hold(judged)
+        known += self._hold(judged)
 
     def finish(self) -> Smoothed:
         """End the sequence; return the windows that still waited for later ones."""

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from patchtst_har.errors import DataError, ModelFolderError
-from patchtst_har.files import atomic_write_json, read_json
+from patchtst_har.support.files import atomic_write_json, read_json
 
 FORMAT_VERSION = 1
 _FIELDS = {

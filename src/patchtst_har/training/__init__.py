@@ -1,25 +1,26 @@
-"""Training: the loop, its record, and the trainer that ties them together."""
+"""Fit a network: the loop, its schedule, checkpoints, the record of a run, cross-validation.
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+May import everything from `evaluation` down.
+"""
+
+from typing import TYPE_CHECKING
+
+from patchtst_har.support.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from patchtst_har.log import TrainingLogger
+    from patchtst_har.support.log import TrainingLogger
     from patchtst_har.training.cross_validation import cross_validate
     from patchtst_har.training.tracker import ExperimentTracker
     from patchtst_har.training.trainer import PatchTSTTrainer
 
 __all__ = ["ExperimentTracker", "PatchTSTTrainer", "TrainingLogger", "cross_validate"]
 
-_LAZY = {
-    "ExperimentTracker": "patchtst_har.training.tracker",
-    "PatchTSTTrainer": "patchtst_har.training.trainer",
-    "TrainingLogger": "patchtst_har.log",
-    "cross_validate": "patchtst_har.training.cross_validation",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "ExperimentTracker": "patchtst_har.training.tracker",
+        "PatchTSTTrainer": "patchtst_har.training.trainer",
+        "TrainingLogger": "patchtst_har.support.log",
+        "cross_validate": "patchtst_har.training.cross_validation",
+    },
+)

@@ -21,8 +21,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from patchtst_har.errors import DataError
-from patchtst_har.files import atomic_path
 from patchtst_har.models.patchtst import PatchTSTClassifier
+from patchtst_har.support.files import atomic_path
 
 
 @dataclass

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from patchtst_har.config import ExperimentConfig
-from patchtst_har.data.progress import OnProgress
 from patchtst_har.errors import ConfigError
 from patchtst_har.evaluation.baselines import RANDOM_FOREST, LabelledFeatures, random_forest
 from patchtst_har.evaluation.held_out import HeldOut, pool
-from patchtst_har.files import atomic_write_json
+from patchtst_har.support.files import atomic_write_json
+from patchtst_har.support.progress import OnProgress
 from patchtst_har.training.trainer import CHECKPOINT, PatchTSTTrainer
 
 logger = logging.getLogger(__name__)

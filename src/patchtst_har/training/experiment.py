@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from patchtst_har.config import ExperimentConfig
-from patchtst_har.data.featureset import FeatureSet, load_feature_set
-from patchtst_har.data.prepared import PreparedDataset
-from patchtst_har.data.progress import OnProgress, under
-from patchtst_har.data.splits import Split, split_participants
+from patchtst_har.datasets.featureset import FeatureSet, load_feature_set
+from patchtst_har.datasets.prepared import PreparedDataset
+from patchtst_har.datasets.splits import Split, split_participants
 from patchtst_har.errors import DataError
 from patchtst_har.features.fallback import engine_counts
+from patchtst_har.support.progress import OnProgress, under
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 
 from patchtst_har.config import TrainingConfig
-from patchtst_har.data.progress import OnProgress
 from patchtst_har.errors import DataError
-from patchtst_har.evaluation.streaming import StreamingConfusion
+from patchtst_har.evaluation.streaming_confusion import StreamingConfusion
 from patchtst_har.models.batches import WindowTensors
 from patchtst_har.models.patchtst import PatchTSTClassifier
+from patchtst_har.support.progress import OnProgress
 from patchtst_har.training.checkpoint import Progress, Trainee, load_checkpoint, save_checkpoint
 from patchtst_har.training.loss import cross_entropy
 from patchtst_har.training.scheduler import warmup_cosine

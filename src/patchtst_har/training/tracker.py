@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from patchtst_har.errors import DataError
-from patchtst_har.files import atomic_write_json, atomic_write_text, ensure_folder, read_json
+from patchtst_har.support.files import atomic_write_json, atomic_write_text, ensure_folder, read_json
 
 logger = logging.getLogger(__name__)
 

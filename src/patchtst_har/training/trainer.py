@@ -11,21 +11,21 @@ import torch
 from numpy.typing import NDArray
 
 from patchtst_har.config import ExperimentConfig
-from patchtst_har.data.featureset import FeatureSet
-from patchtst_har.data.progress import OnProgress, under
+from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation.held_out import HeldOut
-from patchtst_har.files import atomic_write_json
 from patchtst_har.inference.model_card import write_model_card
 from patchtst_har.inference.probabilities import predict_probabilities
-from patchtst_har.inference.smooth import decide, hop_s, sequences_of
-from patchtst_har.log import TrainingLogger, log_to_file
 from patchtst_har.model_folder import PROVENANCE_FILE, SMOOTHING_FILE
 from patchtst_har.models.batches import WindowTensors
 from patchtst_har.models.folder import save_model
 from patchtst_har.models.patchtst import PatchTSTClassifier
 from patchtst_har.reproducibility import environment, resolve_device, seed_everything, threads
 from patchtst_har.smoothing import HMMSmoother
+from patchtst_har.smoothing.decide import decide, hop_s, sequences_of
+from patchtst_har.support.files import atomic_write_json
+from patchtst_har.support.log import TrainingLogger, log_to_file
+from patchtst_har.support.progress import OnProgress, under
 from patchtst_har.training.checkpoint import Progress, check_resumable
 from patchtst_har.training.experiment import ExperimentData
 from patchtst_har.training.loop import TrainingLoop

@@ -23,8 +23,8 @@ from patchtst_har.cli.console import (
 from patchtst_har.errors import DataError
 
 if TYPE_CHECKING:
-    from patchtst_har.evaluation.feasibility_records import FeasibilityRecord
-    from patchtst_har.realtime.budget import Budget
+    from patchtst_har.benchmark.budget import Budget
+    from patchtst_har.records.feasibility import FeasibilityRecord
 
 # 1 is a defect, 2 a user's mistake: a script can tell them from a verdict.
 FAILED = 3
@@ -70,8 +70,9 @@ def run(
 
     Writes feasibility.html and feasibility.json; standard output is that JSON on one line.
     """
+    from patchtst_har.benchmark.feasibility import run_benchmark, settings_for
     from patchtst_har.data import read_recording
-    from patchtst_har.realtime.feasibility import run_benchmark, settings_for
+    from patchtst_har.reports.feasibility import REPORT_FILE, render_feasibility
 
     start_logging(verbose)
     wanted = set(fail_on or ())
@@ -91,7 +92,8 @@ def run(
             on_progress=on_progress,
         )
     err.print(_verdicts(result.record))
-    err.print(f"report: {result.html}", soft_wrap=True)
+    html = render_feasibility(result.record, out_dir / REPORT_FILE)
+    err.print(f"report: {html}", soft_wrap=True)
     typer.echo(json.dumps(result.document, ensure_ascii=False, allow_nan=False))
     if wanted & _found(result.record):
         raise typer.Exit(FAILED)
@@ -99,7 +101,7 @@ def run(
 
 def _targets(file: Path | None, hop_s: float | None) -> Budget:
     """Return the targets of a file, or the built-in ones at the hop that is measured."""
-    from patchtst_har.realtime.budget import Budget
+    from patchtst_har.benchmark.budget import Budget
 
     if file is not None:
         return Budget.load(file)

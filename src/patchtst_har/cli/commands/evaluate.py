@@ -26,7 +26,7 @@ def run(
 ) -> None:
     """Score a trained model on a prepared data set, raw and smoothed."""
     from patchtst_har.evaluation.folder import evaluate_folder
-    from patchtst_har.files import check_writable
+    from patchtst_har.support.files import check_writable
 
     start_logging(verbose)
     names = None

@@ -32,13 +32,15 @@ def run(
 ) -> None:
     """Label a recording: a CSV (start, end, label, probability), a timeline picture and a report."""
     from patchtst_har.data import read_recording
-    from patchtst_har.evaluation.prediction_files import predict_file
+    from patchtst_har.inference.label_file import label_file
+    from patchtst_har.reports.prediction_files import write_prediction
+    from patchtst_har.support.files import check_writable
 
     start_logging(verbose)
     reader = partial(read_recording, units=units, time_unit=time_unit, strict=strict)
+    check_writable(out_dir)
     with progress() as on_progress:
-        written = predict_file(
-            recording, model, out_dir, reader=reader, timezone=timezone, on_progress=on_progress
-        )
+        labelled = label_file(recording, model, reader=reader, timezone=timezone, on_progress=on_progress)
+    written = write_prediction(out_dir, **vars(labelled))
     for kind, path in vars(written).items():
         out.print(f"{kind + ':':10s} {path}", soft_wrap=True)

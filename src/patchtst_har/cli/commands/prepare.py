@@ -49,10 +49,10 @@ def run(
     verbose: VerboseOption = False,
 ) -> None:
     """Cut annotated recordings into windows that `train` can use."""
-    from patchtst_har.data.label_map import LabelMap
-    from patchtst_har.data.prepare import count_windows, prepare_recordings
-    from patchtst_har.data.progress import under
+    from patchtst_har.data.annotations import LabelMap
     from patchtst_har.data.recording import read_recording
+    from patchtst_har.datasets.prepare import count_windows, prepare_recordings
+    from patchtst_har.support.progress import under
 
     start_logging(verbose)
     settings = configure(config, overrides)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from patchtst_har.cli.console import SmoothingOption, TimeUnitOption, TimezoneOption, UnitsOption, err, out
-from patchtst_har.errors import DataError
+from patchtst_har.errors import DataError, PatchTSTHARError
 
 if TYPE_CHECKING:
     from patchtst_har.data.stamps import TimeUnit
@@ -80,11 +80,14 @@ def run(
         _shown(monitor, stream, name, as_json=as_json) as show,
         _settled(),
     ):
-        with contextlib.suppress(KeyboardInterrupt):
-            for batch in batches:
-                _take(stream, batch, monitor, page, show)
-        for decision in stream.finish():
-            _tell(decision, monitor.add(decision), page, show)
+        try:
+            with contextlib.suppress(KeyboardInterrupt):
+                for batch in batches:
+                    _take(stream, batch, monitor, page, show)
+        finally:
+            # Also after a bad sample: what came before it is decided.
+            for decision in _decided(stream.finish):
+                _tell(decision, monitor.add(decision), page, show)
     bad = f", {count_bad()} bad lines skipped" if skip_bad else ""
     err.print(f"{name}: {monitor.summary(stream.stats)}{bad}", soft_wrap=True)
 
@@ -110,8 +113,17 @@ def _take(
         return
     if page is not None:
         page.add_samples(batch.samples)
-    for decision in stream.push(batch.samples, batch.stamps_ns):
+    for decision in _decided(lambda: stream.push(batch.samples, batch.stamps_ns)):
         _tell(decision, monitor.add(decision, batch.due_s), page, show)
+
+
+def _decided(call: Callable[[], list[Decision]]) -> Iterator[Decision]:
+    """Yield what a call of a stream decides; if it fails, what it had decided before, then the error."""
+    try:
+        yield from call()
+    except PatchTSTHARError as error:
+        yield from error.decisions
+        raise
 
 
 def _tell(

@@ -29,9 +29,9 @@ def run(
     verbose: VerboseOption = False,
 ) -> None:
     """Train on a prepared data set and leave a run folder with model, scores and report."""
-    from patchtst_har.evaluation.report import render_report
-    from patchtst_har.evaluation.run_measurements import measure_run
+    from patchtst_har.benchmark.run_measurements import measure_run
     from patchtst_har.inference.recognizer import Recognizer
+    from patchtst_har.reports.run import render_report
     from patchtst_har.training.cross_validation import cross_validate, require_folds
     from patchtst_har.training.trainer import PatchTSTTrainer
 

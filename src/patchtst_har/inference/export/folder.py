@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.errors import DataError
-from patchtst_har.files import atomic_path, ensure_folder
 from patchtst_har.inference.export import onnx_file, pt2_file, pte_file
 from patchtst_har.inference.export.check import check, example_windows
 from patchtst_har.inference.export.description import describe
@@ -19,6 +18,7 @@ from patchtst_har.inference.export.program import Run
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.models.folder import load_model
+from patchtst_har.support.files import atomic_path, ensure_folder
 
 Format = Literal["onnx", "torch-export", "executorch"]
 

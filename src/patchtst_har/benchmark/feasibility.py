@@ -1,0 +1,208 @@
+"""The benchmark of a model on this host: measure, judge against a budget, compare with a saved run."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from patchtst_har.benchmark.budget import Budget
+from patchtst_har.benchmark.compare import RECORD_FILE, compare, read_saved, refuse_other_subject
+from patchtst_har.benchmark.loops import HarnessSettings, measure_cuda, measure_feasibility
+from patchtst_har.benchmark.model_facts import artefact_facts, fingerprint, known_accuracy
+from patchtst_har.benchmark.workloads import recorded_workload, simulated_workloads
+from patchtst_har.errors import DataError
+from patchtst_har.inference.recognizer import Recognizer
+from patchtst_har.support.files import atomic_write_json, ensure_folder
+from patchtst_har.support.host import host_facts
+from patchtst_har.support.percentiles import MIN_SAMPLES
+from patchtst_har.support.progress import OnProgress, under
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from patchtst_har.benchmark.workloads import Workload
+    from patchtst_har.records.feasibility import FeasibilityRecord
+
+SCOPE = "measured on this host"
+_WORKLOAD_S = 120.0
+_QUICK = {
+    "n_decisions": 700,
+    "n_blocks": 10,
+    "n_rested": 15,
+    "open_loop_s": 2.0,
+    "capacity": False,
+    "cold_start": False,
+}
+_LONGEST_OPEN_LOOP_S = 60.0
+# 175 of 7000 decisions a block: enough for its p95, and blocks enough to find 15 % among disturbances.
+_N_BLOCKS = 40
+
+
+@dataclass(frozen=True)
+class BenchmarkResult:
+    """What a benchmark left.
+
+    Attributes
+    ----------
+    record : FeasibilityRecord
+        The content of `json`, checked.
+    document : dict
+        The same as JSON values.
+    json : pathlib.Path
+        The file of the record.
+    """
+
+    record: FeasibilityRecord
+    document: dict[str, Any]
+    json: Path
+
+
+def settings_for(
+    budget: Budget, *, hop_s: float | None = None, smoothing: str | None = None, quick: bool = False
+) -> HarnessSettings:
+    """Return how to measure so that a budget can be judged.
+
+    Parameters
+    ----------
+    budget : Budget
+        The open loop takes as many streams as a core must carry, for as long as p99.9 of them needs.
+    hop_s : float, optional
+        Seconds between decisions; by default the hop of the most targets on the CPU, of equally many the
+        first one's. Targets with another hop are then not measured.
+    smoothing : str, optional
+        As in `Recognizer.stream`.
+    quick : bool
+        Measure some seconds: no p99.9, no search for the capacity, no cold start.
+    """
+    targets = [target for target in budget.targets if target.device == "cpu"] or list(budget.targets)
+    hops = [target.hop_s for target in targets]
+    hop = max(hops, key=hops.count) if hop_s is None else hop_s
+    streams = max((target.streams_per_core for target in targets if target.hop_s == hop), default=1)
+    options: dict[str, Any] = dict(_QUICK) if quick else {"n_blocks": _N_BLOCKS}
+    if streams > 1:
+        options["open_loop_streams"] = streams
+        if not quick:
+            enough_s = math.ceil(MIN_SAMPLES["p99_9"] * hop / streams)
+            options["open_loop_s"] = float(min(max(10, enough_s), _LONGEST_OPEN_LOOP_S))
+    return HarnessSettings(hop_s=hop, smoothing=smoothing, **options)
+
+
+def run_benchmark(
+    model_dir: Path,
+    out_dir: Path,
+    *,
+    budget: Budget | None = None,
+    recording: pd.DataFrame | None = None,
+    settings: HarnessSettings | None = None,
+    compare_with: Path | None = None,
+    timezone: str | None = None,
+    on_progress: OnProgress | None = None,
+) -> BenchmarkResult:
+    """Measure a model as streams use it, judge it against deployment targets, write ``feasibility.json``.
+
+    Parameters
+    ----------
+    model_dir : pathlib.Path
+        Model folder; scores are taken from ``evaluation.json`` of the run folder around it.
+    out_dir : pathlib.Path
+        For ``feasibility.json``; created if missing.
+    budget : Budget, optional
+        What is asked; default: `Budget()`.
+    recording : DataFrame, optional
+        Real samples (`data.read_recording`), measured beside the simulated workloads.
+    settings : HarnessSettings, optional
+        Default: `settings_for(budget)`.
+    compare_with : pathlib.Path, optional
+        A saved ``feasibility.json`` or its folder.
+    timezone : str, optional
+        Zone of the wearer, for a model that uses the time of day and stamps that carry a zone.
+    on_progress : callable, optional
+        Called with (done, total, what).
+
+    Raises
+    ------
+    ModelFolderError, DataError, OSError
+        If a file is missing or damaged, the recording has no stretch as long as a window, or the saved
+        report is of another model or other settings; before anything is measured.
+    """
+    budget = Budget() if budget is None else budget
+    settings = settings_for(budget) if settings is None else settings
+    recognizer = Recognizer.from_pretrained(model_dir).in_zone(timezone)
+    smoothing = _effective_smoothing(recognizer, settings.smoothing)
+    settings = replace(settings, smoothing=smoothing)
+    saved = None if compare_with is None else read_saved(compare_with)
+    if saved is not None:
+        refuse_other_subject(saved, fingerprint(model_dir), asdict(settings))
+    accuracy = known_accuracy(model_dir, recognizer.config, smoothing)
+    workloads = _workloads(recognizer, recording, settings)
+    out_dir = ensure_folder(out_dir)
+    host = host_facts()
+    # Nothing that measuring does not need may be loaded before: it would lie in the caches and the memory.
+    cpu = measure_feasibility(recognizer, workloads, settings, model_dir=model_dir, on_progress=on_progress)
+    cuda = measure_cuda(
+        recognizer, workloads, settings, model_dir=model_dir, on_progress=under("CUDA", on_progress)
+    )
+    document = {
+        "format": 1,
+        "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+        "scope": SCOPE,
+        "host": host,
+        "artefact": artefact_facts(model_dir, recognizer, smoothing),
+        "accuracy": accuracy,
+        "samples": {name: _digest(workload.samples) for name, workload in workloads.items()},
+        "devices": {"cpu": cpu, "cuda": cuda},
+    }
+    return _write(out_dir, document, budget, saved, str(compare_with))
+
+
+def _write(
+    out_dir: Path, document: dict[str, Any], budget: Budget, saved: FeasibilityRecord | None, source: str
+) -> BenchmarkResult:
+    """Judge and compare what was measured, and write the record."""
+    from patchtst_har.benchmark.verdict import judge
+    from patchtst_har.records.feasibility import FeasibilityRecord
+
+    unjudged = FeasibilityRecord.model_validate({**document, "targets": [], "comparison": None})
+    cores = document["host"].get("n_usable_cores")
+    judged = [judge(target, unjudged.devices, cores) for target in budget.targets]
+    comparison = None if saved is None else compare(saved, unjudged, source)
+    document = {
+        **document,
+        "targets": [target.model_dump(mode="json") for target in judged],
+        "comparison": None if comparison is None else comparison.model_dump(mode="json"),
+    }
+    record = FeasibilityRecord.model_validate(document)
+    atomic_write_json(out_dir / RECORD_FILE, document)
+    return BenchmarkResult(record, document, out_dir / RECORD_FILE)
+
+
+def _workloads(
+    recognizer: Recognizer, recording: pd.DataFrame | None, settings: HarnessSettings
+) -> dict[str, Workload]:
+    """Return the simulated workloads, and the recording if there is one."""
+    rate = recognizer.config.data.sample_rate_hz
+    workloads = simulated_workloads(rate, _WORKLOAD_S, settings.seed, recognizer.config)
+    if recording is None:
+        return workloads
+    real = recorded_workload(recording, recognizer.config)
+    if real.name in workloads:
+        raise DataError(f"recording: the name {real.name!r} is that of a simulated workload")
+    return {**workloads, real.name: real}
+
+
+def _effective_smoothing(recognizer: Recognizer, smoothing: str | None) -> str:
+    """Return what a stream with this setting does; refuses what it cannot do."""
+    from patchtst_har.realtime.stream_smoothing import parse_smoothing
+
+    lag = parse_smoothing(smoothing, recognizer.smoother)
+    return "none" if lag is None else f"lag:{lag}" if lag else "filter"
+
+
+def _digest(samples: NDArray[np.float32]) -> str:
+    return hashlib.sha256(samples.tobytes()).hexdigest()

@@ -1,0 +1,175 @@
+"""One stream, one decision after the other: how long a decision takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from patchtst_har.benchmark.loops.calibration import Calibration
+from patchtst_har.benchmark.loops.feed import Feed
+from patchtst_har.benchmark.loops.geometry import StreamGeometry
+from patchtst_har.benchmark.loops.hop_loop import Durations, HopLoop, Push
+from patchtst_har.realtime.decision import STAGES
+from patchtst_har.support.percentiles import describe, miss_rate_upper, quantile_curve, summarise
+from patchtst_har.support.process_memory import MemoryMark, mark
+
+WARM_UP = 50
+OVERHEAD = "overhead"
+_N_OUTLIERS = 20
+_N_SLICES = 200
+_N_CALIBRATIONS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class ClosedLoop:
+    """Measured decisions, in order.
+
+    Attributes
+    ----------
+    began_ns : ndarray of int64, shape (n,)
+        When the last sample of each was pushed, since the loop began.
+    end_to_end_ns : ndarray of int64, shape (n,)
+        Duration of that push, which returned the decision.
+    stage_ns : ndarray of int64, shape (n, 4)
+        Of it, spent in each of `STAGES`.
+    feed_ns : ndarray of int64, shape (n,)
+        Duration of the push of the other samples of the hop.
+    block_sizes : list of int
+        Decisions of each block.
+    calibration_ns : ndarray of int64, shape (n_blocks, repeats)
+        The fixed computation, spread over each block.
+    memory : list of MemoryMark
+        Before the first block and after each.
+    hop_s : float
+        The deadline.
+    """
+
+    began_ns: Durations
+    end_to_end_ns: Durations
+    stage_ns: Durations
+    feed_ns: Durations
+    block_sizes: list[int]
+    calibration_ns: Durations
+    memory: list[MemoryMark]
+    hop_s: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the measurement as JSON values, durations in µs."""
+        n, whole = len(self.end_to_end_ns), self.end_to_end_ns
+        misses = int((whole > self.hop_s * 1e9).sum())
+        return {
+            "end_to_end": describe(whole),
+            "curve": quantile_curve(whole),
+            "stages": [{"name": name, **describe(self.stage_ns[:, i])} for i, name in enumerate(STAGES)],
+            OVERHEAD: describe(self._overhead_ns()),
+            "outliers": self._outliers(),
+            "timeline": timeline(self.began_ns, whole),
+            "deadline_misses": misses,
+            "miss_rate_upper95": miss_rate_upper(misses, n),
+            "real_time_factor": float((whole + self.feed_ns).mean() / 1e9 / self.hop_s),
+            "blocks": self._blocks(),
+        }
+
+    def _overhead_ns(self) -> Durations:
+        rest: Durations = self.end_to_end_ns - self.stage_ns.sum(axis=1)
+        return rest
+
+    def _outliers(self) -> list[dict[str, Any]]:
+        slowest = np.argsort(-self.end_to_end_ns, kind="stable")[:_N_OUTLIERS].tolist()
+        parts = np.column_stack([self.stage_ns, self._overhead_ns()])
+        names = (*STAGES, OVERHEAD)
+        return [
+            {
+                "decision": i,
+                "at_s": int(self.began_ns[i]) / 1e9,
+                "us": int(self.end_to_end_ns[i]) / 1e3,
+                "stage": names[int(parts[i].argmax())],
+            }
+            for i in slowest
+        ]
+
+    def _blocks(self) -> list[dict[str, Any]]:
+        parts = np.split(self.end_to_end_ns, np.cumsum(self.block_sizes)[:-1])
+        rows = []
+        for number, part in enumerate(parts):
+            summary = summarise(part)
+            rows.append(
+                {
+                    "p50_us": summary["p50_us"],
+                    "p95_us": summary["p95_us"],
+                    "calibration_us": float(np.median(self.calibration_ns[number]) / 1e3),
+                }
+            )
+        return rows
+
+
+def timeline(at_ns: Durations, took_ns: Durations) -> dict[str, list[float]]:
+    """Return the longest of each of at most 200 slices of equally many, and when it was."""
+    slices = np.array_split(np.arange(len(took_ns)), min(_N_SLICES, len(took_ns)))
+    peaks = [int(rows[took_ns[rows].argmax()]) for rows in slices]
+    return {"at_s": (at_ns[peaks] / 1e9).tolist(), "us": (took_ns[peaks] / 1e3).tolist()}
+
+
+def run_closed_loop(
+    push: Push,
+    feed: Feed,
+    geometry: StreamGeometry,
+    *,
+    n_decisions: int,
+    n_blocks: int,
+    now_ns: Callable[[], int],
+    on_block: Callable[[int, int], None] | None = None,
+) -> ClosedLoop:
+    """Push samples as fast as decisions are made, and time every decision.
+
+    A decision's last sample is pushed when the decision before it is known: a slow decision delays no other.
+
+    Parameters
+    ----------
+    push : callable
+        `Stream.push` of a new stream.
+    feed : Feed
+        The samples.
+    geometry : StreamGeometry
+        Of the stream.
+    n_decisions, n_blocks : int
+        Decisions to measure, and parts. The first `WARM_UP` hops, those until the smoother's lag is filled,
+        and the first after each calibration, which leaves caches cold, are not counted.
+    now_ns : callable
+        Monotonic time in ns.
+    on_block : callable, optional
+        Called with (decisions done, of how many) after each block.
+
+    Returns
+    -------
+    ClosedLoop
+        Without what was not counted.
+    """
+    sizes = [len(part) for part in np.array_split(np.arange(n_decisions), n_blocks)]
+    n_early = WARM_UP + geometry.lag
+    n_parts = min(_N_CALIBRATIONS, *sizes)
+    n_hops = n_early + n_blocks * n_parts + n_decisions + geometry.lag
+    loop = HopLoop(push, feed, geometry, n_hops, now_ns)
+    calibration = Calibration()
+    for _ in range(n_early):
+        loop.decide()
+    times, memory = np.empty((n_blocks, n_parts), np.int64), [mark()]
+    counted = np.zeros(n_hops, bool)
+    for number, size in enumerate(sizes):
+        for i, part in enumerate(np.array_split(np.arange(size), n_parts)):
+            times[number, i] = calibration.time_ns(now_ns)
+            loop.decide()
+            counted[loop.n : loop.n + len(part)] = True
+            for _ in part:
+                loop.decide()
+        memory.append(mark())
+        if on_block is not None:
+            on_block(sum(sizes[: number + 1]), n_decisions)
+    for _ in range(geometry.lag):
+        loop.decide()
+    began, took, fed = loop.rows[counted].T
+    stages = loop.stage_ns[counted]
+    return ClosedLoop(began, took, stages, fed, sizes, times, memory, geometry.hop_s)

@@ -1,0 +1,127 @@
+"""Python started anew with nothing but what a stream needs: its first decision, and its memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from patchtst_har.benchmark.loops.feed import Feed
+from patchtst_har.benchmark.loops.geometry import StreamGeometry
+from patchtst_har.errors import DataError
+
+_CHILD = Path(__file__).with_name("fresh_process_child.py")
+_N_COLD_STARTS = 3
+_MEMORY_S = 60.0
+_COLD = ("import_s", "load_s", "first_decision_us", "second_decision_us", "peak_rss_mb", "process_s")
+
+
+@dataclass(frozen=True)
+class FreshProcess:
+    """What a fresh process loads, and how it decides.
+
+    Attributes
+    ----------
+    model_dir : pathlib.Path
+        Folder of the model.
+    geometry : StreamGeometry
+        Of its streams.
+    smoothing : str, optional
+        As `Recognizer.stream`.
+    engine, device : str
+        As `Recognizer.from_pretrained`; where torch's model is put.
+    """
+
+    model_dir: Path
+    geometry: StreamGeometry
+    smoothing: str | None
+    engine: str = "native"
+    device: str = "cpu"
+
+    def cold_start(self, feed: Feed) -> dict[str, Any]:
+        """Start, load the model, decide; the medians of a few processes.
+
+        Files are in the system's cache by then: this is the first start of a process, not of a machine.
+
+        Returns
+        -------
+        dict
+            ``import_s`` (of the package with what it needs), ``load_s`` (of the model),
+            ``first_decision_us``, ``second_decision_us`` (pushes of the last sample of the first and second
+            window), ``process_s`` (from the start of the process to its end), ``peak_rss_mb`` (of the
+            process), ``n_processes``.
+
+        Raises
+        ------
+        DataError
+            If a process fails; with the last line that it wrote.
+        """
+        runs = [self._run([feed], [], "cold start") for _ in range(_N_COLD_STARTS)]
+        return {**{key: median(run[key] for run in runs) for key in _COLD}, "n_processes": len(runs)}
+
+    def memory(self, feeds: Sequence[Feed], n_streams: Sequence[int]) -> list[dict[str, Any]]:
+        """Return the peak of the resident memory with so many streams, from the start of the process.
+
+        One stream decides 60 s of every feed; the others two windows each. The process that measures cannot
+        tell this: it has loaded what no stream needs.
+
+        Parameters
+        ----------
+        feeds : sequence of Feed
+            All kinds of movement: the topology's work space grows with the hardest cloud.
+        n_streams : sequence of int
+            Increasing.
+
+        Returns
+        -------
+        list of dict
+            ``n_streams``, ``peak_rss_mb``.
+
+        Raises
+        ------
+        DataError
+            If the process fails; with the last line that it wrote.
+        """
+        peaks = self._run(feeds, n_streams, "memory")["peaks_rss_mb"]
+        return [{"n_streams": n, "peak_rss_mb": peak} for n, peak in zip(n_streams, peaks, strict=True)]
+
+    def _run(self, feeds: Sequence[Feed], n_streams: Sequence[int], what: str) -> dict[str, Any]:
+        geometry = self.geometry
+        sizes = [geometry.window_size + geometry.hop_size]
+        if n_streams:
+            sizes += [max(round(_MEMORY_S * geometry.rate_hz), sizes[0])] * len(feeds)
+        blocks = [feed.block(0, size) for feed, size in zip([feeds[0], *feeds], sizes, strict=False)]
+        head = {
+            "model_dir": str(self.model_dir),
+            "engine": self.engine,
+            "device": self.device,
+            "hop_s": geometry.hop_s,
+            "smoothing": self.smoothing,
+            "window_size": geometry.window_size,
+            "block_sizes": sizes,
+            "n_streams": list(n_streams),
+        }
+        work = [json.dumps(head).encode(), b"\n"]
+        for samples, stamps in blocks:
+            work += [samples.tobytes(), stamps.tobytes()]
+        return _start(b"".join(work), what)
+
+
+def _start(work: bytes, what: str) -> dict[str, Any]:
+    began = time.perf_counter()
+    # -P: the folder of the script, which is not one of top-level modules, stays out of the path.
+    done = subprocess.run(  # noqa: S603 - this interpreter, our own script
+        [sys.executable, "-P", str(_CHILD)], input=work, capture_output=True, check=False
+    )
+    process_s = time.perf_counter() - began
+    if done.returncode:
+        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise DataError(f"{what}: the process ended with {done.returncode} ({' '.join(last)})")
+    measured: dict[str, Any] = json.loads(done.stdout)
+    return {**measured, "process_s": process_s}

@@ -1,0 +1,133 @@
+"""Which model was measured, and how good it is: facts beside the times."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from patchtst_har.config import ExperimentConfig
+from patchtst_har.model_folder import (
+    CLASSES_FILE,
+    CONFIG_FILE,
+    SMOOTHING_FILE,
+    WEIGHTS_FILE,
+    read_provenance,
+)
+from patchtst_har.smoothing.decide import hop_s
+
+if TYPE_CHECKING:
+    from patchtst_har.inference.recognizer import Recognizer
+    from patchtst_har.records.run import Bootstrap, Evaluation, Scores
+
+EVALUATION_FILE = "evaluation.json"
+
+
+def fingerprint(model_dir: Path) -> str:
+    """Return the SHA-256 of everything in a model folder that decides what it computes."""
+    digest = hashlib.sha256()
+    for name in (WEIGHTS_FILE, CONFIG_FILE, SMOOTHING_FILE, CLASSES_FILE):
+        path = model_dir / name
+        if path.exists():
+            content = path.read_bytes()
+            # With names and lengths, bytes cannot move from one file to the next unseen.
+            digest.update(f"{name}:{len(content)}\n".encode())
+            digest.update(content)
+    return digest.hexdigest()
+
+
+def artefact_facts(model_dir: Path, recognizer: Recognizer, smoothing: str) -> dict[str, Any]:
+    """Return what identifies and sizes a model, ready for JSON; loads torch to count operations.
+
+    Parameters
+    ----------
+    model_dir : pathlib.Path
+        Its folder.
+    recognizer : Recognizer
+        The model as it was loaded from there.
+    smoothing : str
+        What the streams did: ``none``, ``filter`` or ``lag:K``.
+    """
+    from patchtst_har.benchmark.complexity import expected_complexity
+    from patchtst_har.inference.native import NativeClassifier
+
+    model, features = recognizer.config.model, recognizer.config.features
+    return {
+        "model_dir": str(model_dir),
+        "fingerprint": fingerprint(model_dir),
+        "classes": list(recognizer.classes),
+        **expected_complexity(model, len(recognizer.classes)),
+        "features": {
+            "statistical": model.n_stat_features,
+            "topological": model.n_topo_features,
+            "time": model.n_time_features,
+            "plugins": list(features.plugins),
+        },
+        "engine": "native" if isinstance(recognizer.model, NativeClassifier) else "torch",
+        "smoothing": smoothing,
+    }
+
+
+def known_accuracy(model_dir: Path, config: ExperimentConfig, smoothing: str) -> dict[str, Any] | None:
+    """Return the scores of the run that made a model, apart for what a stream can and cannot know.
+
+    Parameters
+    ----------
+    model_dir : pathlib.Path
+        The folder ``model`` in a run folder; scores are read from ``evaluation.json`` beside it.
+    config : ExperimentConfig
+        The model's configuration.
+    smoothing : str
+        What the streams did: decides which causal score is theirs.
+
+    Returns
+    -------
+    dict or None
+        None if there is no such file, or it tells of another split of people than the model's provenance.
+
+    Raises
+    ------
+    DataError, ModelFolderError
+        If a file is damaged; the message names it.
+    """
+    from patchtst_har.records.reading import read_record
+    from patchtst_har.records.run import Evaluation
+
+    path = model_dir.resolve().parent / EVALUATION_FILE
+    scored, provenance = read_record(path, Evaluation), read_provenance(model_dir)
+    if scored is None or provenance is None:
+        return None
+    if provenance["split"].get("fingerprint") != scored.split.fingerprint:
+        return None
+    return {
+        "source": str(path),
+        "people": "test" if scored.split.test else "validation",
+        "n_people": len(scored.split.test or scored.split.val),
+        "n_windows": scored.raw.n_windows,
+        "hop_s": hop_s(config),
+        "raw": _score(scored.raw, scored.bootstrap, "raw"),
+        "stream": _stream_score(scored, smoothing),
+        "offline": _score(scored.smoothed, scored.bootstrap, "smoothed"),
+    }
+
+
+def _score(scores: Scores, bootstrap: Bootstrap | None, part: str) -> dict[str, Any]:
+    bounds = getattr(bootstrap, part).macro_f1 if bootstrap else None
+    return {
+        "accuracy": scores.accuracy,
+        "macro_f1": scores.macro_f1,
+        "macro_f1_low": bounds.low if bounds else None,
+        "macro_f1_high": bounds.high if bounds else None,
+    }
+
+
+def _stream_score(scored: Evaluation, smoothing: str) -> dict[str, Any] | None:
+    """Return the score of a stream that smooths like this; None if it was not judged with that lag."""
+    name, _, lag = smoothing.partition(":")
+    if name == "none":
+        return None
+    wanted = int(lag) if lag else 0
+    for row in scored.causal:
+        if row.lag == wanted:
+            return row.model_dump(include={"lag", "accuracy", "macro_f1"})
+    return None

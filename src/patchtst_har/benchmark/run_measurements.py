@@ -1,0 +1,55 @@
+"""What a trained model costs and sees: complexity, latency, a window's topology, in its run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from patchtst_har.benchmark.complexity import model_complexity
+from patchtst_har.benchmark.latency import LatencyReport
+from patchtst_har.benchmark.pipeline import measure_recognizer
+from patchtst_har.datasets.featureset import FeatureSet
+from patchtst_har.evaluation.topology_example import topology_example, typical_window
+from patchtst_har.inference.recognizer import Recognizer
+from patchtst_har.models.batches import WindowTensors
+from patchtst_har.support.files import atomic_write_json
+from patchtst_har.support.progress import OnProgress
+
+
+def measure_run(
+    run_dir: Path,
+    recognizer: Recognizer,
+    features: FeatureSet,
+    n_windows: int = 700,
+    on_progress: OnProgress | None = None,
+) -> LatencyReport:
+    """Write ``complexity.json``, ``latency.json`` and ``topology.json``.
+
+    Parameters
+    ----------
+    run_dir : pathlib.Path
+        The run folder.
+    recognizer : Recognizer
+        The trained model, on the CPU.
+    features : FeatureSet
+        Real windows to measure on.
+    n_windows : int
+        Windows timed, one at a time; p99 needs 662.
+    on_progress : callable, optional
+        Called with (done, total, what).
+    """
+    data = WindowTensors.of(features, recognizer.config.model)
+    inputs, _ = data.select(slice(0, 1))
+    with torch.inference_mode():
+        atomic_write_json(run_dir / "complexity.json", model_complexity(recognizer.torch_module(), inputs))
+    latency = measure_recognizer(recognizer, features.windows, features.start_ns, n_windows, on_progress)
+    atomic_write_json(run_dir / "latency.json", latency.to_dict())
+    row = typical_window(features)
+    label = features.classes[features.labels[row]]
+    config = recognizer.config
+    example = topology_example(
+        features.windows[row], config.data.sample_rate_hz, config.features.topology, label
+    )
+    atomic_write_json(run_dir / "topology.json", {"participant": str(features.participants[row]), **example})
+    return latency

@@ -1,0 +1,251 @@
+"""Whether measurements on this host meet a deployment target, and why; nothing is extrapolated to another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from patchtst_har.benchmark.budget import Target
+from patchtst_har.records.feasibility import JudgedTarget, Verdict
+from patchtst_har.records.measurement import (
+    BoundedPercentiles,
+    Devices,
+    Measured,
+    OpenLoop,
+    RestedTimes,
+    StreamMemory,
+    WorkloadTimes,
+)
+from patchtst_har.support.formatting import duration
+from patchtst_har.support.percentiles import MIN_SAMPLES
+
+# From the least to the most decisive.
+_SEVERITY: tuple[Verdict, ...] = ("feasible", "undecided", "not measured", "not feasible")
+# A workload this much slower at the median than the one of the open loop is not covered by it.
+_CLEARLY_SLOWER = 1.1
+
+
+@dataclass(frozen=True)
+class Check:
+    """One requirement: its outcome, a sentence, and how often the measured value fits into the limit."""
+
+    outcome: Verdict
+    reason: str
+    margin: float | None = None
+
+
+def judge(target: Target, devices: Devices, n_usable_cores: int | None) -> JudgedTarget:
+    """Judge one target.
+
+    Parameters
+    ----------
+    target : Target
+        What is asked.
+    devices : Devices
+        What was measured.
+    n_usable_cores : int or None
+        Cores that this process may use; None: unknown.
+
+    Returns
+    -------
+    JudgedTarget
+        The most decisive outcome of all requirements, the reason of each, and the smallest margin.
+    """
+    checks = list(_checks(target, devices, n_usable_cores))
+    margins = [check.margin for check in checks if check.margin is not None]
+    values = target.model_dump(mode="json")
+    values["deadline_s"] = target.deadline_us / 1e6
+    return JudgedTarget(
+        **values,
+        verdict=max((check.outcome for check in checks), key=_SEVERITY.index),
+        reasons=tuple(check.reason for check in checks),
+        margin=min(margins, default=None),
+    )
+
+
+def _checks(target: Target, devices: Devices, n_usable_cores: int | None) -> Iterator[Check]:
+    measured = devices.cpu if target.device == "cpu" else devices.cuda
+    if not isinstance(measured, Measured):
+        yield Check("not measured", f"{target.device.upper()}: {measured.status}.")
+        return
+    if measured.settings.hop_s != target.hop_s:
+        yield Check(
+            "not measured",
+            f"Measured at a hop of {measured.settings.hop_s:g} s, the target's is {target.hop_s:g} s.",
+        )
+        return
+    absent = [name for name in target.workloads if name not in measured.workloads]
+    if absent:
+        yield Check("not measured", f"Workload {absent[0]!r} was not measured.")
+        return
+    yield from _smoothing(target, measured)
+    yield _of_one(target, measured) if target.streams_per_core == 1 else _of_many(target, measured)
+    yield from _cores(target, n_usable_cores)
+    yield from _memory(target, measured)
+
+
+def _smoothing(target: Target, measured: Measured) -> Iterator[Check]:
+    name, _, lag = (measured.settings.smoothing or "").partition(":")
+    wait_s = int(lag) * measured.settings.hop_s if name == "lag" else 0.0
+    if wait_s > target.smoothing_lag_s:
+        yield Check(
+            "not feasible",
+            f"Smoothing waits {wait_s:g} s for later windows, {target.smoothing_lag_s:g} s are allowed.",
+        )
+
+
+def _of_one(target: Target, measured: Measured) -> Check:
+    """Judge one stream a core by the slowest workload."""
+    checks = [_alone(target, name, workload) for name, workload in _considered(target, measured).items()]
+    return max(checks, key=lambda check: (_SEVERITY.index(check.outcome), -(check.margin or 0)))
+
+
+def _alone(target: Target, name: str, workload: WorkloadTimes) -> Check:
+    """Judge one stream: decisions one after the other, stretched by what a rest between them costs."""
+    loop, what = workload.closed_loop, f"{name}, one stream"
+    if loop.real_time_factor >= 1:
+        return Check("not feasible", f"{what}: a decision takes {loop.real_time_factor:.3g} hops on average.")
+    check = _deadline(target, loop.end_to_end, loop.miss_rate_upper95, what)
+    if check.outcome == "not feasible":
+        return check
+    return _after_a_rest(target, check, workload.rested)
+
+
+def _after_a_rest(target: Target, check: Check, rested: RestedTimes | None) -> Check:
+    """Judge what a closed loop does not refuse: in life a decision finds colder caches than there."""
+    if rested is None:
+        if check.outcome != "feasible":
+            return check
+        return Check("undecided", f"{check.reason} How long it takes after a rest was not measured.")
+    median_low = rested.times.bound("p50")[0] or 0.0
+    after = f"After {rested.rest_s:g} s of rest, as between decisions in life,"
+    if median_low > target.deadline_us:
+        reason = f"{check.reason} {after} the median is at least {duration(median_low)}."
+        return Check("not feasible", reason, target.deadline_us / median_low)
+    # A rest that seems to make it faster is noise.
+    stretch = max(rested.ratio_of_medians, 1.0)
+    margin = None if check.margin is None else check.margin / stretch
+    reason = f"{check.reason} {after} it takes {stretch:.2g} times as long"
+    if check.outcome != "feasible" or margin is None:
+        return Check(check.outcome, f"{reason}.", margin)
+    if margin >= 1:
+        return Check("feasible", f"{reason}: that fits, too.", margin)
+    return Check("undecided", f"{reason}: that much longer, it does not fit for sure.", margin)
+
+
+def _of_many(target: Target, measured: Measured) -> Check:
+    """Judge several streams a core by the open loop; more streams never count as faster than fewer."""
+    needed, loop = target.streams_per_core, measured.open_loop
+    what = f"{loop.workload}, {loop.n_streams} streams on one core"
+    check = _deadline(target, loop.from_schedule, loop.miss_rate_upper95, what)
+    if loop.utilisation >= 1:
+        reason = f"{what}: the work takes {loop.utilisation:.3g} of the time there is for it."
+        check = Check("not feasible", reason, 1 / loop.utilisation)
+    if check.outcome == "not feasible" and loop.n_streams > needed:
+        return Check("undecided", f"{check.reason} {needed} streams alone were not measured.")
+    if check.outcome == "not feasible":
+        return check
+    if loop.n_streams < needed:
+        return Check("undecided", f"{check.reason} {needed} streams are needed: more than were measured.")
+    slower = _slower_than_open_loop(target, measured, loop)
+    if check.outcome == "feasible" and slower:
+        return Check("undecided", f"{check.reason} {slower}")
+    return check
+
+
+def _slower_than_open_loop(target: Target, measured: Measured, loop: OpenLoop) -> str | None:
+    """Return a sentence if the open loop did not run on the slowest kind of movement that counts."""
+    medians = {
+        name: workload.closed_loop.end_to_end.p50_us
+        for name, workload in _considered(target, measured).items()
+    }
+    reference = measured.workloads[loop.workload].closed_loop.end_to_end.p50_us
+    slowest = max(medians, key=lambda name: medians[name] or 0)
+    ratio = (medians[slowest] or 0) / reference if reference else 0
+    if ratio <= _CLEARLY_SLOWER:
+        return None
+    return f"{slowest} takes {ratio:.2g} times as long at the median, and was not run with many streams."
+
+
+def _considered(target: Target, measured: Measured) -> dict[str, WorkloadTimes]:
+    names = target.workloads or tuple(measured.workloads)
+    return {name: measured.workloads[name] for name in names}
+
+
+def _deadline(target: Target, times: BoundedPercentiles, miss_rate: float, what: str) -> Check:
+    limit, label = target.deadline_us, target.percentile.replace("_", ".")
+    if target.percentile == "max":
+        return _every_one(limit, times, miss_rate, what)
+    value, (low, high) = times.value(target.percentile), times.bound(target.percentile)
+    against = f"against {duration(limit)}"
+    if low is not None and low > limit:
+        return Check("not feasible", f"{what}: {label} is at least {duration(low)} {against}.", limit / low)
+    if value is None:
+        least = MIN_SAMPLES[target.percentile]
+        return Check("undecided", f"{what}: {times.n} decisions, too few for {label} (at least {least}).")
+    if high is None:
+        return Check("undecided", f"{what}: {times.n} decisions, too few for an upper bound of {label}.")
+    found = f"{what}: {label} {duration(value)}, at most {duration(high)} with 99 % confidence, {against}"
+    if high <= limit:
+        return Check("feasible", f"{found}.", limit / high)
+    return Check("undecided", f"{found}: the bounds lie on both sides.", limit / high)
+
+
+def _every_one(limit: float, times: BoundedPercentiles, miss_rate: float, what: str) -> Check:
+    """Judge the largest time: it has no bound, so the sentence says how rare a longer one is."""
+    largest, least = times.max_us, MIN_SAMPLES["p99_9"]
+    found = f"{what}: the largest of {times.n} took {duration(largest)} against {duration(limit)}"
+    if largest > limit:
+        return Check("not feasible", f"{found}.", limit / largest)
+    if times.n < least:
+        return Check("undecided", f"{found}; at least {least} decisions are needed.", limit / largest)
+    rate = f"{miss_rate:.2g}"
+    return Check(
+        "feasible",
+        f"{found}; fewer than {rate} of all decisions miss the hop, with 95 % confidence.",
+        limit / largest,
+    )
+
+
+def _cores(target: Target, n_usable_cores: int | None) -> Iterator[Check]:
+    if target.cores == 1:
+        return
+    if n_usable_cores is None or n_usable_cores < target.cores:
+        known = "an unknown number of" if n_usable_cores is None else str(n_usable_cores)
+        yield Check(
+            "undecided", f"{target.cores} cores are asked for, this host lets the process use {known}."
+        )
+    yield Check(
+        "feasible",
+        f"Measured on one core; that {target.cores} cores carry {target.cores} times as many streams is "
+        "an assumption.",
+    )
+
+
+def _memory(target: Target, measured: Measured) -> Iterator[Check]:
+    """Judge the peaks of a process that has nothing but streams; more of them never take less."""
+    limit, needed = target.memory_mb, target.streams_per_core
+    if limit is None:
+        return
+    peaks = sorted(measured.memory.of_streams, key=lambda peak: peak.n_streams)
+    if not peaks:
+        yield Check("not measured", "The memory of a process with nothing but streams was not measured.")
+        return
+    fewer = [peak for peak in peaks if peak.n_streams <= needed]
+    enough = [peak for peak in peaks if peak.n_streams >= needed]
+    if fewer and fewer[-1].peak_rss_mb * target.cores > limit:
+        yield _peak("not feasible", target, fewer[-1])
+    elif enough and enough[0].peak_rss_mb * target.cores <= limit:
+        yield _peak("feasible", target, enough[0])
+    else:
+        yield _peak("undecided", target, (enough or fewer)[0 if enough else -1])
+
+
+def _peak(outcome: Verdict, target: Target, peak: StreamMemory) -> Check:
+    total, limit = peak.peak_rss_mb * target.cores, target.memory_mb or 0.0
+    streams = "1 stream" if peak.n_streams == 1 else f"{peak.n_streams} streams"
+    what = (
+        f"{target.cores} processes of {peak.peak_rss_mb:,.0f} MiB" if target.cores > 1 else "A fresh process"
+    )
+    reason = f"{what} with {streams} took up to {total:,.0f} MiB of resident memory against {limit:,.0f} MiB."
+    return Check(outcome, reason, limit / total)

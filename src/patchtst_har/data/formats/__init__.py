@@ -1,0 +1,1 @@
+"""One module per file format: a file to its samples, before units and checks."""

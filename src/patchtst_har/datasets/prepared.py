@@ -1,0 +1,269 @@
+"""Read a prepared data set: windows of many people on disk, checked field by field.
+
+The folder holds `manifest.csv` (participant, status, outfile), `classes.json` (the class names),
+`label_encoder.json` (class to index), one NPZ a participant (`windows`, `labels_str`,
+`first_ts_epoch_ns`), and, if this package wrote it, `preparation.json`.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import logging
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from patchtst_har.data.times import Clock
+from patchtst_har.errors import DataError
+from patchtst_har.support.files import read_json
+from patchtst_har.support.npz import MAX_EXPANDED_BYTES, read_npz
+
+logger = logging.getLogger(__name__)
+
+MANIFEST = "manifest.csv"
+CLASSES = "classes.json"
+LABEL_ENCODER = "label_encoder.json"
+PREPARATION = "preparation.json"
+MANIFEST_COLUMNS = ("participant", "status", "outfile")
+
+
+@dataclass(frozen=True, eq=False)
+class ParticipantWindows:
+    """One person's windows, in order of time."""
+
+    windows: NDArray[np.float32]
+    """(n, T, 3) acceleration in g."""
+    labels: NDArray[np.int64]
+    """(n,) index into the data set's classes."""
+    start_ns: NDArray[np.int64]
+    """(n,) stamp of the first sample of each window, ns since 1970."""
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+
+@dataclass(frozen=True)
+class PreparedDataset:
+    """A prepared data set; `open` checks what is common to it, `load` what is one person's."""
+
+    folder: Path
+    participants: tuple[str, ...]
+    """People with status ok, in the manifest's order."""
+    classes: tuple[str, ...]
+    """Class names, sorted if this package wrote them; a label is an index into them."""
+    failures: dict[str, str]
+    """Status of everyone else."""
+    preparation: dict[str, Any] | None
+    """How it was made; None if the folder does not say."""
+    _outfiles: dict[str, str] = field(repr=False)
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> PreparedDataset:
+        """Open a prepared data set.
+
+        Parameters
+        ----------
+        folder : path-like
+            The folder with `manifest.csv`.
+
+        Raises
+        ------
+        DataError
+            If the folder or a file is missing, a manifest row is contradictory or names a file outside of
+            the folder, nobody has status ok, classes and encoder disagree, or the recorded clock is unknown;
+            the message names the file.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise DataError(f"{folder}: no such folder of prepared data")
+        rows = _read_manifest(folder / MANIFEST)
+        outfiles = {name: outfile for name, (status, outfile) in rows.items() if status == "ok"}
+        if not outfiles:
+            raise DataError(f"{folder / MANIFEST}: nobody has status ok")
+        for name, outfile in outfiles.items():
+            _check_outfile(folder, name, outfile)
+        failures = {name: status for name, (status, _) in rows.items() if status != "ok"}
+        return cls(
+            folder, tuple(outfiles), _read_classes(folder), failures, _read_preparation(folder), outfiles
+        )
+
+    @property
+    def clock(self) -> Clock | None:
+        """What the stamps count from: ``"utc"`` or ``"wall"``; None if the folder does not say."""
+        return None if self.preparation is None else self.preparation.get("clock")
+
+    def path(self, participant: str) -> Path:
+        """Return the participant's file.
+
+        Raises
+        ------
+        DataError
+            If there is no such participant, or preparing that recording failed.
+        """
+        if participant in self._outfiles:
+            return self.folder / self._outfiles[participant]
+        if participant in self.failures:
+            raise DataError(
+                f"{self.folder}: participant {participant!r} has status {self.failures[participant]!r}"
+            )
+        near = difflib.get_close_matches(participant, self.participants, 3) or self.participants[:3]
+        raise DataError(f"{self.folder}: no participant {participant!r} (known: {', '.join(near)}, ...)")
+
+    def load(self, participant: str, *, max_bytes: int = MAX_EXPANDED_BYTES) -> ParticipantWindows:
+        """Read one participant's windows.
+
+        Parameters
+        ----------
+        participant : str
+            One of `participants`.
+        max_bytes : int
+            Cap on the size of the arrays in memory.
+
+        Raises
+        ------
+        DataError
+            If the participant is unknown, the file missing or damaged, or an array of the wrong type, shape
+            or values; the message names file and array.
+        """
+        path = self.path(participant)
+        arrays = read_npz(path, ("windows", "labels_str", "first_ts_epoch_ns"), max_bytes=max_bytes)
+        windows, names, start_ns = arrays["windows"], arrays["labels_str"], arrays["first_ts_epoch_ns"]
+        check_windows(windows, path)
+        check_stamps(start_ns, len(windows), path)
+        labels = encode_labels(names, self.classes, len(windows), path)
+        return ParticipantWindows(np.ascontiguousarray(windows), labels, start_ns)
+
+
+def check_windows(windows: NDArray[Any], source: Path) -> None:
+    """Refuse `windows` that are not finite float32 of shape (n, T, 3) with n, T > 0."""
+    if windows.dtype != np.float32:
+        raise DataError(f"{source}: windows holds {windows.dtype}, float32 is needed")
+    if windows.ndim != 3 or windows.shape[2] != 3 or 0 in windows.shape:
+        raise DataError(f"{source}: windows has shape {windows.shape}, (n, T, 3) with n, T > 0 is needed")
+    bad = np.flatnonzero(~np.isfinite(windows).all(axis=(1, 2)))
+    if bad.size:
+        raise DataError(
+            f"{source}: windows holds NaN or infinity in window {bad[0]} ({bad.size} such windows)"
+        )
+
+
+def check_stamps(start_ns: NDArray[Any], n_windows: int, source: Path) -> None:
+    """Refuse `first_ts_epoch_ns` that is not strictly increasing int64, one a window."""
+    if start_ns.dtype != np.int64:
+        raise DataError(f"{source}: first_ts_epoch_ns holds {start_ns.dtype}, int64 is needed")
+    if start_ns.shape != (n_windows,):
+        raise DataError(
+            f"{source}: first_ts_epoch_ns has shape {start_ns.shape}, but there are {n_windows} windows"
+        )
+    backwards = np.flatnonzero(np.diff(start_ns) <= 0)
+    if backwards.size:
+        raise DataError(f"{source}: first_ts_epoch_ns does not increase at window {backwards[0] + 1}")
+
+
+def encode_labels(
+    names: NDArray[Any], classes: tuple[str, ...], n_windows: int, source: Path
+) -> NDArray[np.int64]:
+    """Return (n,) indices into `classes` of `labels_str`, refusing what is not in them."""
+    if names.dtype.kind != "U":
+        raise DataError(f"{source}: labels_str holds {names.dtype}, strings are needed")
+    if names.shape != (n_windows,):
+        raise DataError(f"{source}: labels_str has shape {names.shape}, but there are {n_windows} windows")
+    present, position = np.unique(names, return_inverse=True)
+    index = {name: number for number, name in enumerate(classes)}
+    unknown = [str(name) for name in present if str(name) not in index]
+    if unknown:
+        raise DataError(f"{source}: labels_str holds {unknown[0]!r}, which is not in {CLASSES}")
+    return np.array([index[str(name)] for name in present], dtype=np.int64)[position]
+
+
+def _read_manifest(path: Path) -> dict[str, tuple[str, str]]:
+    """Return status and file of each participant, all as strings ("007" stays "007")."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            missing = [name for name in MANIFEST_COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                found = ", ".join(map(repr, reader.fieldnames or ())) or "none"
+                raise DataError(f"{path}: no column {', '.join(map(repr, missing))} (found: {found})")
+            return _merge_rows(reader, path)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file; is this a folder of prepared data?") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not CSV text in UTF-8 ({error})") from error
+
+
+def _merge_rows(reader: Iterable[dict[str, str | None]], path: Path) -> dict[str, tuple[str, str]]:
+    rows: dict[str, tuple[str, str]] = {}
+    number = 0
+    for number, row in enumerate(reader, start=1):
+        participant, status, outfile = ((row[name] or "").strip() for name in MANIFEST_COLUMNS)
+        if not participant or not status:
+            raise DataError(f"{path}: row {number} has no {'status' if participant else 'participant'}")
+        if rows.setdefault(participant, (status, outfile)) != (status, outfile):
+            raise DataError(f"{path}: row {number} contradicts an earlier row of participant {participant!r}")
+    if number > len(rows):
+        logger.warning(
+            "%s: %d rows repeat an earlier row; each participant is counted once", path, number - len(rows)
+        )
+    return rows
+
+
+def _check_outfile(folder: Path, participant: str, outfile: str) -> None:
+    """Refuse files that lie elsewhere: a data set may come from anyone."""
+    parts = (*PurePosixPath(outfile).parts, *PureWindowsPath(outfile).parts)
+    rooted = PurePosixPath(outfile).is_absolute() or bool(PureWindowsPath(outfile).anchor)
+    inside = (folder / outfile).resolve().is_relative_to(folder.resolve())
+    if not outfile or rooted or ".." in parts or not inside:
+        raise DataError(
+            f"{folder / MANIFEST}: outfile {outfile!r} of participant {participant!r} is not in the folder"
+        )
+    if not (folder / outfile).is_file():
+        raise DataError(
+            f"{folder / MANIFEST}: outfile {outfile!r} of participant {participant!r} does not exist"
+        )
+
+
+def _read_classes(folder: Path) -> tuple[str, ...]:
+    classes = _read_json(folder / CLASSES)
+    named = isinstance(classes, list) and all(isinstance(name, str) and name for name in classes)
+    if not named or not classes:
+        raise DataError(f"{folder / CLASSES}: needs a list of class names")
+    if len(set(classes)) < len(classes):
+        raise DataError(f"{folder / CLASSES}: a class name occurs twice")
+    encoder = _read_json(folder / LABEL_ENCODER)
+    expected = {name: index for index, name in enumerate(classes)}
+    if not isinstance(encoder, dict) or any(type(index) is not int for index in encoder.values()):
+        raise DataError(f"{folder / LABEL_ENCODER}: needs a mapping of class names to indices")
+    for name in sorted({*expected, *encoder}):
+        wanted, found = expected.get(name), encoder.get(name)
+        if wanted != found:
+            raise DataError(f"{folder / LABEL_ENCODER}: has {found} for {name!r}, {CLASSES} has {wanted}")
+    return tuple(classes)
+
+
+def _read_preparation(folder: Path) -> dict[str, Any] | None:
+    if not (folder / PREPARATION).exists():
+        return None
+    preparation = _read_json(folder / PREPARATION)
+    if not isinstance(preparation, dict):
+        raise DataError(f"{folder / PREPARATION}: needs a mapping")
+    clock = preparation.get("clock")
+    if clock is not None and clock not in get_args(Clock):
+        known = ", ".join(get_args(Clock))
+        raise DataError(f"{folder / PREPARATION}: clock {clock!r} is not known (known: {known})")
+    return preparation
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return read_json(path)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise DataError(f"{path}: is a folder, a file is needed") from error

@@ -1,0 +1,162 @@
+"""Write a prepared data set, one person at a time; it exists once its manifest does."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from patchtst_har import __version__
+from patchtst_har.datasets.prepared import (
+    CLASSES,
+    LABEL_ENCODER,
+    MANIFEST,
+    MANIFEST_COLUMNS,
+    PREPARATION,
+    PreparedDataset,
+    check_stamps,
+    check_windows,
+    encode_labels,
+)
+from patchtst_har.errors import DataError
+from patchtst_har.support.files import atomic_write_json, atomic_write_text, ensure_folder
+from patchtst_har.support.npz import write_npz
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def check_name(participant: str) -> None:
+    """Refuse a participant that cannot name a file on every system.
+
+    Raises
+    ------
+    DataError
+        If the name holds anything but letters, digits, ``.``, ``_``, ``-``, or does not begin with a letter
+        or digit.
+    """
+    if not _NAME.fullmatch(participant):
+        raise DataError(f"participant {participant!r} cannot name a file (letters, digits and ._- only)")
+
+
+class PreparedWriter:
+    """Writer of a prepared data set.
+
+    Parameters
+    ----------
+    folder : path-like
+        Created if need be.
+    overwrite : bool
+        Replace a data set that is already there; its manifest goes first, so that no mixture of the two can
+        be read.
+
+    Raises
+    ------
+    DataError
+        If there is a data set already and `overwrite` is false, or the path is a file.
+    OSError
+        If nothing can be written there.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        self.folder = ensure_folder(folder)
+        if (self.folder / MANIFEST).exists():
+            if not overwrite:
+                raise DataError(
+                    f"{self.folder}: holds a prepared data set already; pass --overwrite or choose another"
+                )
+            (self.folder / MANIFEST).unlink()
+        self._rows: dict[str, tuple[str, str]] = {}
+        self._classes: set[str] = set()
+
+    def add(
+        self,
+        participant: str,
+        windows: NDArray[np.float32],
+        labels: NDArray[np.str_] | Sequence[str],
+        start_ns: NDArray[np.int64],
+    ) -> None:
+        """Write one person's file.
+
+        Parameters
+        ----------
+        participant : str
+            Letters, digits, ``.``, ``_``, ``-``; not twice.
+        windows : (n, T, 3) float32
+            Acceleration in g, finite.
+        labels : (n,) str
+            Class names.
+        start_ns : (n,) int64
+            Strictly increasing stamps, ns since 1970.
+
+        Raises
+        ------
+        DataError
+            If an argument is not as described.
+        """
+        check_name(participant)
+        self._check_new(participant)
+        path = self.folder / f"{participant}.npz"
+        names = np.asarray(labels, dtype=np.str_)
+        check_windows(windows, path)
+        check_stamps(start_ns, len(windows), path)
+        present = {str(name) for name in np.unique(names)}
+        if "" in present:
+            raise DataError(f"{path}: labels_str holds an empty class name")
+        encode_labels(names, tuple(present), len(windows), path)
+        write_npz(path, {"windows": windows, "labels_str": names, "first_ts_epoch_ns": start_ns})
+        self._classes |= present
+        self._rows[participant] = ("ok", path.name)
+
+    def record_failure(self, participant: str, reason: str) -> None:
+        """Note that a participant could not be prepared; the reason becomes part of the status.
+
+        Any name is noted, one that a line of text cannot hold as a quoted literal.
+
+        Raises
+        ------
+        DataError
+            If the participant was added before.
+        """
+        if not participant.isprintable() or participant != participant.strip() or not participant:
+            participant = ascii(participant)
+        self._check_new(participant)
+        self._rows[participant] = (f"error: {' '.join(reason.split())}", "")
+
+    def finish(self, preparation: dict[str, Any], classes: Sequence[str] = ()) -> PreparedDataset:
+        """Write what is common to all people, the manifest last, and open the data set.
+
+        Parameters
+        ----------
+        preparation : dict
+            How the data was made, as JSON values; the package's version is added.
+        classes : sequence of str
+            Classes to list even if nobody has them.
+
+        Raises
+        ------
+        DataError
+            If nobody was added.
+        """
+        if not any(status == "ok" for status, _ in self._rows.values()):
+            reasons = "; ".join(f"{name}: {status}" for name, (status, _) in list(self._rows.items())[:3])
+            raise DataError(f"{self.folder}: nobody could be prepared ({reasons or 'no recordings'})")
+        names = sorted(self._classes | set(classes))
+        atomic_write_json(self.folder / CLASSES, names)
+        atomic_write_json(self.folder / LABEL_ENCODER, {name: index for index, name in enumerate(names)})
+        atomic_write_json(self.folder / PREPARATION, {**preparation, "package_version": __version__})
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(MANIFEST_COLUMNS)
+        table.writerows((name, *row) for name, row in self._rows.items())
+        atomic_write_text(self.folder / MANIFEST, text.getvalue())
+        return PreparedDataset.open(self.folder)
+
+    def _check_new(self, participant: str) -> None:
+        if participant in self._rows:
+            raise DataError(f"{self.folder}: participant {participant!r} was added twice")

@@ -1,0 +1,108 @@
+"""From one window to its class probabilities, stage by stage."""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from patchtst_har import _core
+from patchtst_har.data.times import time_features
+from patchtst_har.features import compute_extended_statistics, compute_topology
+from patchtst_har.features.topology import native_embedding
+from patchtst_har.inference.inputs import WindowInputs
+from patchtst_har.inference.native import NativeClassifier
+from patchtst_har.realtime.stream_model import Judgement
+
+if TYPE_CHECKING:
+    from patchtst_har.inference.recognizer import Recognizer
+
+_NONE = np.empty((1, 0), np.float32)
+
+
+class WindowClassifier:
+    """Classifies single windows as `Recognizer.probabilities` does, with the same bits.
+
+    Where all of it is compiled (engine `native` for model and topology, no plug-ins, errors not replaced),
+    features, model and softmax are one call; otherwise one call each.
+
+    Parameters
+    ----------
+    recognizer : Recognizer
+        Calls from several threads are as safe as its model is.
+
+    Attributes
+    ----------
+    needs_time : bool
+        Whether the model uses the time of day.
+    """
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        config = recognizer.config
+        self._probabilities = recognizer.probabilities
+        self._rate_hz = config.data.sample_rate_hz
+        self._timezone = config.data.timezone
+        self._plugins = config.features.plugins
+        self._topology = config.features.topology
+        self._uses = (config.model.n_stat_features, config.model.n_topo_features)
+        self._compiled = _compiled(recognizer)
+        self.needs_time = config.model.n_time_features > 0
+
+    @property
+    def is_one_call(self) -> bool:
+        """Whether a window takes one call."""
+        return self._compiled is not None
+
+    def __call__(self, window: NDArray[np.float32], start_ns: int) -> Judgement:
+        """Return the probabilities (K,) of a window (window_size, 3), and the ns of the first three stages.
+
+        Raises
+        ------
+        FeatureError
+            If a feature plug-in fails on the window.
+        """
+        if self._compiled is None:
+            return self.step_by_step(window, start_ns)
+        return self._compiled.classify(window, self._times(start_ns))
+
+    def step_by_step(self, window: NDArray[np.float32], start_ns: int) -> Judgement:
+        """Return the same by one call a part, also where one call does it all."""
+        times = self._times(start_ns)
+        began = perf_counter_ns()
+        stats = topo = _NONE
+        if self._uses[0]:
+            stats = compute_extended_statistics(window, self._rate_hz, self._plugins)[np.newaxis]
+        after_stats = perf_counter_ns()
+        if self._uses[1]:
+            topo = compute_topology(window[np.newaxis], self._rate_hz, self._topology).features
+        after_topo = perf_counter_ns()
+        probabilities = self._probabilities(WindowInputs(window[np.newaxis], times, stats, topo))[0]
+        done = perf_counter_ns()
+        return probabilities, (after_stats - began, after_topo - after_stats, done - after_topo)
+
+    def _times(self, start_ns: int) -> NDArray[np.float32]:
+        return time_features(np.array([start_ns]), self._timezone) if self.needs_time else _NONE
+
+
+def _compiled(recognizer: Recognizer) -> _core.WindowClassifier | None:
+    """Return the classifier in one call, or None if a part of this one is not compiled."""
+    config, model = recognizer.config, recognizer.model
+    topology = config.features.topology
+    if not isinstance(model, NativeClassifier) or config.features.plugins:
+        return None
+    embedding = None
+    if config.model.n_topo_features:
+        if topology.engine != "native" or topology.on_error != "raise":
+            return None
+        embedding = native_embedding(config.data.window_size, config.data.sample_rate_hz, topology)
+    return _core.WindowClassifier(
+        model.engine,
+        config.data.sample_rate_hz,
+        config.data.window_size,
+        config.model.patch_len,
+        config.model.patch_hop,
+        config.model.n_stat_features > 0,
+        embedding,
+    )

@@ -1,0 +1,4 @@
+"""The schema of every JSON document that a run, a prediction or a benchmark leaves, and how they are read.
+
+May import `smoothing`, `config`, `features`, `support` and `errors`.
+"""

@@ -1,0 +1,30 @@
+"""Plots as SVG text: deterministic, without scripts, and safe to put several into one page."""
+
+from patchtst_har.reports.plots.calibration import plot_reliability
+from patchtst_har.reports.plots.confusion import plot_confusions
+from patchtst_har.reports.plots.feasibility import plot_capacity, plot_changes, plot_mean_stages
+from patchtst_har.reports.plots.latency import plot_latency
+from patchtst_har.reports.plots.learning import plot_learning_curves
+from patchtst_har.reports.plots.persons import plot_persons
+from patchtst_har.reports.plots.prediction import plot_daily_minutes, plot_days, plot_probabilities
+from patchtst_har.reports.plots.tail import plot_distributions, plot_outliers
+from patchtst_har.reports.plots.timeline import plot_timelines
+from patchtst_har.reports.plots.topology import plot_topology
+
+__all__ = [
+    "plot_capacity",
+    "plot_changes",
+    "plot_confusions",
+    "plot_daily_minutes",
+    "plot_days",
+    "plot_distributions",
+    "plot_latency",
+    "plot_learning_curves",
+    "plot_mean_stages",
+    "plot_outliers",
+    "plot_persons",
+    "plot_probabilities",
+    "plot_reliability",
+    "plot_timelines",
+    "plot_topology",
+]

@@ -1,0 +1,181 @@
+"""Plots of one person's predictions, of which the truth is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from patchtst_har.reports.plots.style import (
+    SMOOTHED,
+    add_grid,
+    class_colours,
+    new_figure,
+    settings,
+    to_svg,
+)
+from patchtst_har.reports.plots.timeline import (
+    Extent,
+    add_class_legend,
+    bare,
+    days_of,
+    draw_runs,
+    legend_height_in,
+    merge_runs,
+)
+
+_DAY = pd.Timedelta(days=1)
+_UNITS_MIN = ((60, "Hours"), (1, "Minutes"), (1 / 60, "Seconds"))
+_WHOLE_DAY_MIN = 1440
+_MAX_DAYS_WITHOUT_GAPS = 62
+
+
+def plot_days(
+    timeline: pd.DataFrame, classes: Sequence[str], *, extent: Extent | None = None, name: str = "days"
+) -> str:
+    """Draw a timeline with one row a calendar day, midnight to midnight.
+
+    Parameters
+    ----------
+    timeline : DataFrame
+        Columns ``start, end`` (datetime64), ``label``.
+    classes : sequence of str
+        Class names in the order of their colours.
+    extent : pair of Timestamp, optional
+        First and last moment of the recording, drawn grey where it has no label; default: those of the rows.
+    name : str
+        Put before every id in the SVG.
+
+    Returns
+    -------
+    str
+        An SVG element. Beyond 62 days, days without any label are left out, and the plot says so.
+    """
+    pieces = split_at_midnight(merge_runs(timeline))
+    begin, end = extent or (timeline["start"].min(), timeline["end"].max())
+    whole = pd.date_range(begin.normalize(), (end - pd.Timedelta(1, "ns")).normalize(), freq="D")
+    days = whole if len(whole) <= _MAX_DAYS_WITHOUT_GAPS else pd.DatetimeIndex(sorted(pieces["day"].unique()))
+    with settings(name):
+        figure, axes = new_figure(9, 0.42 * len(days) + 0.6 + legend_height_in(classes))
+        for y, day in enumerate(days):
+            x0, runs = days_of(day), pieces[pieces["day"] == day]
+            span = tuple((days_of(t) - x0) * 24 for t in (max(begin, day), min(end, day + _DAY)))
+            draw_runs(axes, runs, classes, y, x0=x0, scale=24, span=span)
+        if len(days) < len(whole):
+            axes.set_xlabel("Days without any label are left out")
+        axes.set_yticks(range(len(days)), labels=[f"{day:%a %d %b}" for day in days])
+        axes.set_ylim(len(days) - 0.55, -0.45)
+        axes.set_xticks(range(0, 25, 3), labels=[f"{hour:02d}:00" for hour in range(0, 25, 3)])
+        axes.set_xlim(0, 24)
+        add_grid(axes, "x")
+        bare(axes)
+        add_class_legend(axes, classes)
+        return to_svg(figure, name, f"Activities over {len(days)} days, one row a day")
+
+
+def plot_daily_minutes(minutes: pd.DataFrame, *, name: str = "minutes") -> str:
+    """Draw the time of each class as one stacked bar a day, in the unit that suits the longest day.
+
+    Parameters
+    ----------
+    minutes : DataFrame
+        Row: day; column: class; see `daily_minutes`.
+    name : str
+        Put before every id in the SVG.
+
+    Returns
+    -------
+    str
+        An SVG element.
+    """
+    classes = [str(column) for column in minutes.columns]
+    longest = minutes.sum(axis=1).max()
+    with settings(name):
+        figure, axes = new_figure(9, 0.42 * len(minutes) + 1.3)
+        left = np.zeros(len(minutes))
+        scale, unit = next(pair for pair in _UNITS_MIN if longest > 3 * pair[0] or pair == _UNITS_MIN[-1])
+        for label, colour in class_colours(classes).items():
+            width = minutes[label].to_numpy() / scale
+            axes.barh(range(len(minutes)), width, left=left, height=0.7, color=colour)
+            left = left + width
+        axes.set_yticks(
+            range(len(minutes)), labels=[f"{pd.Timestamp(day):%a %d %b}" for day in minutes.index]
+        )
+        axes.set_ylim(len(minutes) - 0.5, -0.5)
+        axes.set_xlabel(f"{unit} with data")
+        if longest > _WHOLE_DAY_MIN / 4:
+            axes.set_xlim(0, 24)
+            axes.set_xticks(range(0, 25, 3))
+        add_grid(axes, "x")
+        bare(axes)
+        return to_svg(figure, name, "Time of each activity, day by day")
+
+
+def plot_probabilities(timeline: pd.DataFrame, *, name: str = "probabilities") -> str:
+    """Draw how much time was labelled with which probability.
+
+    Parameters
+    ----------
+    timeline : DataFrame
+        Columns ``start, end`` (datetime64), ``probability``.
+    name : str
+        Put before every id in the SVG.
+
+    Returns
+    -------
+    str
+        An SVG element.
+    """
+    seconds = (timeline["end"] - timeline["start"]).dt.total_seconds().to_numpy()
+    edges = np.linspace(0, 1, 21)
+    share, _ = np.histogram(timeline["probability"].to_numpy(), bins=edges, weights=seconds)
+    with settings(name):
+        figure, axes = new_figure(9, 2.5)
+        axes.stairs(100 * share / seconds.sum(), edges, fill=True, color=SMOOTHED, alpha=0.85)
+        axes.set(xlabel="Probability of the label", ylabel="% of time", xlim=(0, 1))
+        add_grid(axes, "y")
+        return to_svg(figure, name, "Share of time by probability of the label")
+
+
+def split_at_midnight(runs: pd.DataFrame) -> pd.DataFrame:
+    """Cut runs so that none crosses midnight, and add the column ``day``.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Columns ``start, end, label``.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``start, end, label, day``.
+    """
+    pieces = []
+    for start, end, label in runs[["start", "end", "label"]].itertuples(index=False):
+        while start < end:
+            midnight = start.normalize() + _DAY
+            pieces.append((start, min(end, midnight), label, start.normalize()))
+            start = midnight
+    return pd.DataFrame(pieces, columns=["start", "end", "label", "day"])
+
+
+def daily_minutes(timeline: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Return the minutes of each class on each day.
+
+    Parameters
+    ----------
+    timeline : DataFrame
+        Columns ``start, end`` (datetime64), ``label``.
+    classes : sequence of str
+        The columns of the result.
+
+    Returns
+    -------
+    DataFrame
+        Row: day with any data; column: class; minutes.
+    """
+    pieces = split_at_midnight(merge_runs(timeline))
+    minutes = (pieces["end"] - pieces["start"]).dt.total_seconds() / 60
+    table = minutes.groupby([pieces["day"], pieces["label"]]).sum().unstack(fill_value=0)
+    return table.reindex(columns=list(classes), fill_value=0.0).astype(float)

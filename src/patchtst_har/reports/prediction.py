@@ -1,0 +1,227 @@
+"""The report of one recording whose activities are predicted and not known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from patchtst_har.errors import DataError
+from patchtst_har.records.reading import ZONE, read_table, wall_clock
+from patchtst_har.reports import plots
+from patchtst_har.reports.plots.prediction import daily_minutes
+from patchtst_har.reports.plots.timeline import Extent
+from patchtst_har.reports.rendering import facts, readable, render, words
+from patchtst_har.support.files import atomic_write_text
+
+COLUMNS = ("start", "end", "label", "probability")
+_TIMES = ("start", "end")
+_DOUBTFUL = 0.5
+_SHORT = pd.Timedelta(hours=6)
+_TOO_SHORT_FOR_DAYS = pd.Timedelta(hours=1)
+_DROPPED = {
+    "n_nonfinite": "samples that are not numbers",
+    "n_zero": "samples of exactly zero",
+    "repeated_s": "seconds of repeated values",
+    "n_gaps": "gaps",
+    "short_stretches": "stretches shorter than a window",
+}
+
+
+def render_prediction_report(
+    timeline: pd.DataFrame | str | Path,
+    out: str | Path,
+    *,
+    recording_info: Mapping[str, Any],
+    model_info: Mapping[str, Any],
+    classes: Sequence[str] | None = None,
+    warnings: Sequence[str] = (),
+    notices: Sequence[str] = (),
+) -> Path:
+    """Write the report of one person's predicted activities: one HTML file that needs nothing else.
+
+    Parameters
+    ----------
+    timeline : DataFrame or path-like
+        Columns ``start, end`` (times), ``label``, ``probability``; rows do not overlap, time between rows is
+        time without data. Times with a zone are shown as wall-clock time. A path names such a CSV file.
+    out : path-like
+        The HTML file to write; its folder must exist.
+    recording_info, model_info : mapping
+        Facts to show, nested mappings flattened. Of `recording_info`, ``name`` is the title; ``start`` and
+        ``end`` (ISO 8601) are the recording's extent, of which time without a row counts as unlabelled
+        (default: the rows' extent); ``clock`` says what the times are ("UTC", "local wall clock", a zone);
+        ``dropped`` maps a reason to a count.
+    classes : sequence of str, optional
+        Class names in the order of their colours; default: the labels that occur, sorted.
+    warnings : sequence of str
+        What the reader must know about this recording: shown in boxes.
+    notices : sequence of str
+        What holds for every recording: shown plainly.
+
+    Returns
+    -------
+    pathlib.Path
+        `out`.
+
+    Raises
+    ------
+    DataError
+        If the timeline has no row, lacks a column, overlaps, or has an impossible value, or ``start`` or
+        ``end`` is not a time; nothing is written.
+    """
+    frame, instants = (
+        _from_frame(timeline) if isinstance(timeline, pd.DataFrame) else _from_file(Path(timeline))
+    )
+    _check(frame, instants)
+    names = tuple(sorted(frame["label"].unique()) if classes is None else classes)
+    unknown = sorted(set(frame["label"]) - set(names))
+    if unknown:
+        raise DataError(f"timeline: label {unknown[0]!r} is not one of the classes {', '.join(names)}")
+    extent, span = _extent(frame, instants, recording_info)
+    minutes = daily_minutes(frame, names)
+    figures = {
+        "days": _plot_timeline(frame, names, extent),
+        "probabilities": plots.plot_probabilities(frame),
+    }
+    if span >= _TOO_SHORT_FOR_DAYS:
+        figures["minutes"] = plots.plot_daily_minutes(minutes)
+    html = render(
+        "prediction.html.j2",
+        title=str(recording_info.get("name", "Recording")),
+        figures={name: Markup(svg) for name, svg in figures.items()},  # noqa: S704 - made here, text escaped
+        facts=_facts(frame, instants, extent, span),
+        clock=recording_info.get("clock"),
+        days=[(f"{day:%a %d %b %Y}", row.tolist()) for day, row in minutes.iterrows()],
+        totals=minutes.sum().tolist(),
+        classes=names,
+        recording=list(facts(_in_words(recording_info))),
+        model=list(facts(model_info)),
+        warnings=list(warnings),
+        notices=list(notices),
+    )
+    atomic_write_text(out, html)
+    return Path(out)
+
+
+def _plot_timeline(frame: pd.DataFrame, classes: Sequence[str], extent: Extent) -> str:
+    """Draw whole days below each other, but a short recording along its own time."""
+    first, last = extent
+    if last - first < _SHORT and first.date() == last.date():
+        return plots.plot_timelines({"predicted": frame}, classes, extent=extent)
+    return plots.plot_days(frame, classes, extent=extent)
+
+
+def _in_words(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts with the mapping ``dropped`` as one text: each reason that occurs, with its count."""
+    if not isinstance(info.get("dropped"), Mapping):
+        return dict(info)
+    told = {_DROPPED.get(reason, words(reason)): n for reason, n in info["dropped"].items() if n}
+    text = ", ".join(f"{readable(n)} {reason}" for reason, n in told.items())
+    return {**info, "dropped": text or "nothing"}
+
+
+def _extent(
+    frame: pd.DataFrame, instants: pd.DataFrame, info: Mapping[str, Any]
+) -> tuple[Extent, pd.Timedelta]:
+    """Return first and last moment of the recording by the clock of the timeline, and the time between."""
+    walls, absolute = [], []
+    for name, row, further in (("start", 0, min), ("end", -1, max)):
+        wall, instant = frame[name].iloc[row], instants[name].iloc[row]
+        offset = wall - _utc(instant)
+        if info.get(name) is not None:
+            stamp = _stamp(info[name], name)
+            if stamp.tz is None or instant.tz is None:
+                wall = further(wall, stamp.tz_localize(None))
+            else:
+                wall = further(wall, _utc(stamp) + offset)
+        walls.append(wall)
+        absolute.append(wall - offset)
+    return (walls[0], walls[1]), absolute[1] - absolute[0]
+
+
+def _stamp(value: Any, name: str) -> pd.Timestamp:
+    try:
+        stamp = pd.to_datetime(str(value), format="ISO8601")
+    except ValueError as error:
+        raise DataError(f"recording_info: {name}: not a time ({value!r})") from error
+    if pd.isna(stamp):
+        raise DataError(f"recording_info: {name}: not a time ({value!r})")
+    return stamp.as_unit("ns")
+
+
+def _utc(instant: pd.Timestamp) -> pd.Timestamp:
+    return (instant if instant.tz is None else instant.tz_convert("UTC")).tz_localize(None)
+
+
+def _from_frame(timeline: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the columns with wall-clock times, and the instants (clocks go back in autumn)."""
+    missing = [name for name in COLUMNS if name not in timeline]
+    if missing:
+        raise DataError(f"timeline: lacks the column {', '.join(missing)}")
+    frame = timeline[list(COLUMNS)].reset_index(drop=True)
+    instants = frame[list(_TIMES)].copy()
+    for name in _TIMES:
+        if not pd.api.types.is_datetime64_any_dtype(frame[name]):
+            raise DataError(f"timeline: column {name}: needs times, has {frame[name].dtype}")
+        frame[name] = frame[name].dt.tz_localize(None).astype("datetime64[ns]")
+    return frame, instants
+
+
+def _from_file(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    texts = read_table(path, COLUMNS, ())
+    if texts is None:
+        raise DataError(f"{path}: no such file")
+    try:
+        frame = texts[list(COLUMNS)].astype({"probability": float})
+    except ValueError as error:
+        raise DataError(f"{path}: column probability: not a number ({error})") from error
+    for name in _TIMES:
+        frame[name] = wall_clock(texts[name], f"{path}: column {name}")
+    instants = texts[list(_TIMES)].apply(pd.to_datetime, format="ISO8601", utc=True)
+    zoned = texts["start"].str.contains(ZONE).any()
+    return frame, instants if zoned else instants.apply(lambda times: times.dt.tz_localize(None))
+
+
+def _check(frame: pd.DataFrame, instants: pd.DataFrame) -> None:
+    if frame.empty:
+        raise DataError("timeline: has no row")
+    if frame.isna().any(axis=None):
+        row, column = np.argwhere(frame.isna().to_numpy())[0]
+        raise DataError(f"timeline: row {row} has no {COLUMNS[column]}")
+    probability = frame["probability"].to_numpy(dtype=float)
+    for problem, wrong in (
+        ("ends before it starts", (instants["end"] <= instants["start"]).to_numpy()),
+        ("has a probability outside 0 to 1", ~((probability >= 0) & (probability <= 1))),
+        ("begins before the row above it ends", (instants["start"] < instants["end"].shift()).to_numpy()),
+    ):
+        if wrong.any():
+            raise DataError(f"timeline: row {int(np.flatnonzero(wrong)[0])} {problem}")
+
+
+def _facts(frame: pd.DataFrame, instants: pd.DataFrame, extent: Extent, span: pd.Timedelta) -> dict[str, Any]:
+    seconds = (instants["end"] - instants["start"]).dt.total_seconds().to_numpy()
+    covered, whole = seconds.sum(), span.total_seconds()
+    probability = frame["probability"].to_numpy(dtype=float)
+    return {
+        "first": f"{extent[0]:%Y-%m-%d %H:%M}",
+        "last": f"{extent[1]:%Y-%m-%d %H:%M}",
+        "covered": _span(covered),
+        "missing": _span(whole - covered),
+        "coverage": covered / whole,
+        "mean_probability": float(np.average(probability, weights=seconds)),
+        "doubtful": float(seconds[probability < _DOUBTFUL].sum() / covered),
+        "doubtful_below": _DOUBTFUL,
+    }
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s"

@@ -1,0 +1,245 @@
+"""The report of a run: one HTML file that needs nothing else, and its plots as SVG files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from patchtst_har.config import ExperimentConfig
+from patchtst_har.errors import DataError
+from patchtst_har.records import reading
+from patchtst_har.records import run as records
+from patchtst_har.reports import plots
+from patchtst_har.reports.rendering import facts, flatten, render
+from patchtst_har.support.files import atomic_write_text, ensure_folder
+
+REPORT_FILE = "report.html"
+_PREDICTION_COLUMNS = ("participant", "start", "label", "raw", "smoothed", "probability")
+_TIMELINE_COLUMNS = ("start", "end", "label", "probability")
+# That n people all get better (or all worse) has a chance of 2 / 2**n by luck alone: below 5 % from six on.
+_PEOPLE_TO_TELL = 6
+
+
+@dataclass(frozen=True)
+class Run:
+    """The files of a run folder, read and checked; None for each that is not there.
+
+    Attributes
+    ----------
+    config : ExperimentConfig
+        ``config.yaml``, the only file that must be there.
+    """
+
+    config: ExperimentConfig
+    environment: dict[str, Any] | None
+    params: dict[str, Any] | None
+    summary: dict[str, Any] | None
+    history: dict[str, dict[str, list[tuple[int, float]]]] | None
+    evaluation: records.Evaluation | None
+    predictions: pd.DataFrame | None
+    cross_validation: records.CrossValidation | None
+    complexity: records.Complexity | None
+    latency: records.Latency | None
+    topology: records.TopologyExample | None
+    timeline: pd.DataFrame | None
+
+    @classmethod
+    def read(cls, run_dir: Path) -> Run:
+        """Read a run folder.
+
+        Raises
+        ------
+        DataError, ConfigError
+            If the folder has no ``config.yaml``, or a file is damaged; the message names file and field.
+        """
+        if not (run_dir / "config.yaml").is_file():
+            raise DataError(f"{run_dir}: is not a run folder (it has no config.yaml)")
+        return cls(
+            config=ExperimentConfig.load(run_dir / "config.yaml"),
+            environment=reading.read_mapping(run_dir / "environment.json"),
+            params=reading.read_mapping(run_dir / "params.json"),
+            summary=reading.read_mapping(run_dir / "experiment_summary.yaml"),
+            history=reading.read_history(run_dir / "metrics.jsonl"),
+            evaluation=reading.read_record(run_dir / "evaluation.json", records.Evaluation),
+            predictions=reading.read_table(run_dir / "predictions.csv", _PREDICTION_COLUMNS, ["start"]),
+            cross_validation=reading.read_record(run_dir / "cross_validation.json", records.CrossValidation),
+            complexity=reading.read_record(run_dir / "complexity.json", records.Complexity),
+            latency=reading.read_record(run_dir / "latency.json", records.Latency),
+            topology=reading.read_record(run_dir / "topology.json", records.TopologyExample),
+            timeline=reading.read_table(run_dir / "timeline.csv", _TIMELINE_COLUMNS, ["start", "end"]),
+        )
+
+
+def render_report(run_dir: str | Path) -> Path:
+    """Write `report.html` and `plots/*.svg` into a run folder.
+
+    Parameters
+    ----------
+    run_dir : path-like
+        A run folder. Parts whose files are missing say so in the report; no number is made up.
+
+    Returns
+    -------
+    pathlib.Path
+        The report.
+
+    Raises
+    ------
+    DataError, ConfigError
+        If this is no run folder or a file in it is damaged; nothing is written then.
+    """
+    folder = Path(run_dir)
+    run = Run.read(folder)
+    person = _typical_person(run.evaluation) if run.evaluation else None
+    figures = _figures(run, person)
+    html = render(
+        "report.html.j2",
+        run=run,
+        figures={name: Markup(svg) for name, svg in figures.items()},  # noqa: S704 - made here, text in it escaped
+        person=person,
+        headline=_headline(run.evaluation) if run.evaluation else None,
+        lowered=_lowered(run),
+        hop_s=run.config.data.hop_size / run.config.data.sample_rate_hz,
+        environment=list(facts(run.environment or {})),
+        host=list(facts(run.latency.host)) if run.latency else [],
+        logged=[
+            ("Logged parameters", list(flatten(run.params or {}))),
+            ("Summary at the end of the run", list(facts(_final_metrics(run.summary)))),
+        ],
+        configuration=list(flatten(run.config.model_dump(mode="json"))),
+    )
+    plots_dir = ensure_folder(folder / "plots")
+    for name, svg in figures.items():
+        atomic_write_text(plots_dir / f"{name}.svg", svg + "\n")
+    atomic_write_text(folder / REPORT_FILE, html)
+    return folder / REPORT_FILE
+
+
+def _figures(run: Run, person: str | None) -> dict[str, str]:
+    makers: list[tuple[str, Any, Callable[[], str]]] = []
+    scored = run.evaluation
+    if run.history:
+        history = run.history
+        makers.append(("learning", True, lambda: plots.plot_learning_curves(history)))
+    if scored:
+        makers += [
+            ("confusion", True, lambda: _plot_confusions(scored)),
+            (
+                "persons",
+                scored.raw.per_participant and scored.smoothed.per_participant,
+                lambda: _persons(scored),
+            ),
+            ("reliability", scored.raw.calibration, lambda: _plot_reliability(scored)),
+        ]
+    if run.predictions is not None and scored and person is not None:
+        makers.append(("person", True, lambda: _plot_person(run, scored.classes, str(person))))
+    if run.timeline is not None and len(run.timeline):
+        makers.append(("timeline", True, lambda: _plot_timeline(run)))
+    if run.latency:
+        latency = run.latency.model_dump()
+        makers.append(("latency", True, lambda: plots.plot_latency(latency)))
+    if run.topology:
+        example = run.topology.model_dump()
+        makers.append(("topology", True, lambda: plots.plot_topology(example)))
+    return {name: make() for name, wanted, make in makers if wanted}
+
+
+def _plot_confusions(scored: records.Evaluation) -> str:
+    matrices = {"Raw": scored.raw.confusion.counts, "Smoothed (offline)": scored.smoothed.confusion.counts}
+    return plots.plot_confusions(matrices, scored.classes)
+
+
+def _persons(scored: records.Evaluation) -> str:
+    pair = (scored.raw.per_participant, scored.smoothed.per_participant)
+    raw, smoothed = ([row.model_dump() for row in persons.scores] for persons in pair if persons)
+    return plots.plot_persons(raw, smoothed)
+
+
+def _plot_reliability(scored: records.Evaluation) -> str:
+    parts = {"raw": scored.raw.calibration, "smoothed": scored.smoothed.calibration}
+    return plots.plot_reliability(
+        {label: [row.model_dump() for row in part.bins] for label, part in parts.items() if part}
+    )
+
+
+def _plot_person(run: Run, classes: tuple[str, ...], person: str) -> str:
+    frame = run.predictions
+    assert frame is not None  # noqa: S101 - the caller has looked
+    frame = frame[frame["participant"] == person]
+    if frame.empty:
+        raise DataError(f"predictions.csv: has no window of participant {person!r} of evaluation.json")
+    rows = {"annotated": "label", "raw": "raw", "smoothed": "smoothed"}
+    _refuse_unknown("predictions.csv", frame[list(rows.values())].to_numpy().ravel(), classes)
+    length = pd.Timedelta(seconds=run.config.data.hop_size / run.config.data.sample_rate_hz)
+    bare = frame[["start"]].assign(end=frame["start"] + length)
+    return plots.plot_timelines(
+        {title: bare.assign(label=frame[column]) for title, column in rows.items()}, classes, name="person"
+    )
+
+
+def _plot_timeline(run: Run) -> str:
+    frame = run.timeline
+    assert frame is not None  # noqa: S101 - the caller has looked
+    rows = {"predicted": frame}
+    if "annotation" in frame:
+        known = frame[frame["annotation"] != ""]
+        if len(known):
+            rows = {"annotated": known.assign(label=known["annotation"]), **rows}
+    labels = np.unique(np.concatenate([part["label"].to_numpy(dtype=str) for part in rows.values()]))
+    classes = run.evaluation.classes if run.evaluation else tuple(labels.tolist())
+    _refuse_unknown("timeline.csv", labels, classes)
+    return plots.plot_timelines(rows, classes)
+
+
+def _final_metrics(summary: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the last values of all metrics; what else a summary holds stands elsewhere in the report."""
+    metrics = (summary or {}).get("final_metrics", {})
+    if not isinstance(metrics, dict):
+        raise DataError("experiment_summary.yaml: final_metrics: needs a mapping")
+    return metrics
+
+
+def _refuse_unknown(file: str, labels: Iterable[str], classes: Sequence[str]) -> None:
+    unknown = sorted({str(label) for label in labels} - set(classes))
+    if unknown:
+        raise DataError(f"{file}: label {unknown[0]!r} is not one of the classes {', '.join(classes)}")
+
+
+def _typical_person(scored: records.Evaluation) -> str | None:
+    """Return the person whose smoothed macro F1 is nearest to the median (of two equally near, the lower)."""
+    persons = scored.smoothed.per_participant
+    known = (
+        {row.participant: row.macro_f1 for row in persons.scores if row.macro_f1 is not None}
+        if persons
+        else {}
+    )
+    if not known:
+        return None
+    median = float(np.median(list(known.values())))
+    # Rounded: the two in the middle of an even number are equally near but for the last digit.
+    return min(known, key=lambda name: (round(abs(known[name] - median), 12), known[name], name))
+
+
+def _lowered(run: Run) -> list[tuple[str, float, float]]:
+    """Return where smoothing lowers macro F1 by as much as the report shows: where, before, after."""
+    parts = {"on the held-out people": run.evaluation, "in the cross-validation": run.cross_validation}
+    scores = [(where, part.raw.macro_f1, part.smoothed.macro_f1) for where, part in parts.items() if part]
+    return [row for row in scores if round(row[2], 3) < round(row[1], 3)]
+
+
+def _headline(scored: records.Evaluation) -> dict[str, Any]:
+    """Return what can be said of smoothing and of the sample of people."""
+    difference = scored.bootstrap.smoothed_minus_raw.macro_f1 if scored.bootstrap else None
+    clear = None
+    if difference and difference.low is not None and difference.high is not None:
+        clear = "better" if difference.low > 0 else "worse" if difference.high < 0 else "unclear"
+        if len(scored.split.test) < _PEOPLE_TO_TELL:
+            clear = "few"
+    majority = max(int(np.sum(row)) for row in scored.raw.confusion.counts) / scored.raw.n_windows
+    return {"difference": difference, "effect": clear, "majority": majority}

@@ -1,0 +1,170 @@
+"""Guarded reading and atomic writing of NPZ archives.
+
+An archive may come from anyone: object arrays (pickles) are never read, a member name that occurs twice is
+refused, and the size that a header declares is held against the archive and a cap before any memory is
+allocated.
+"""
+
+from __future__ import annotations
+
+import lzma
+import math
+import os
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from patchtst_har.errors import DataError
+from patchtst_har.support.files import atomic_path
+
+MAX_EXPANDED_BYTES = 16 * 2**30
+"""Default cap on the memory of all arrays read from one archive."""
+
+# The DEFLATE format cannot expand further than this (https://zlib.net/zlib_tech.html).
+_MAX_DEFLATE_RATIO = 1032
+
+
+def read_npz(
+    path: str | os.PathLike[str],
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    *,
+    max_bytes: int = MAX_EXPANDED_BYTES,
+) -> dict[str, NDArray[Any]]:
+    """Read named arrays from an NPZ archive that is not trusted.
+
+    Parameters
+    ----------
+    path : path-like
+        The archive.
+    required : sequence of str
+        Arrays that must be there.
+    optional : sequence of str
+        Arrays that are read if they are there.
+    max_bytes : int
+        Cap on the sum of the sizes that the arrays' headers declare.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        The arrays found, in the order asked for.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, unreadable, no archive or damaged; if a member name occurs twice, a required
+        array is absent, an array holds objects, or a declared size exceeds the cap or what the archive can
+        hold.
+    """
+    with _archive(Path(path)) as archive:
+        names = archive.namelist()
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            raise DataError(f"{path}: the archive has two members named {name!r}")
+        missing = [name for name in required if f"{name}.npy" not in names]
+        if missing:
+            found = ", ".join(sorted(name.removesuffix(".npy") for name in names)) or "nothing"
+            raise DataError(f"{path}: no array {', '.join(map(repr, missing))} (found: {found})")
+        wanted = [*required, *(name for name in optional if f"{name}.npy" in names)]
+        total = sum(_declared_bytes(archive, name, path) for name in wanted)
+        if total > max_bytes:
+            raise DataError(f"{path}: its arrays declare {total:,} bytes, more than the cap of {max_bytes:,}")
+        return {name: _read_member(archive, name, path) for name in wanted}
+
+
+def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays as an uncompressed NPZ archive, whole or not at all.
+
+    Raises
+    ------
+    DataError
+        If an array holds objects.
+    OSError
+        If the folder is missing or not writable.
+    """
+    for name, array in arrays.items():
+        if array.dtype.hasobject:
+            raise DataError(f"{path}: array {name!r} holds objects, which are not written")
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **cast("dict[str, Any]", dict(arrays)))
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise DataError(f"{path}: is a folder, an NPZ file is needed") from error
+    except (zipfile.BadZipFile, NotImplementedError, zlib.error, lzma.LZMAError, EOFError) as error:
+        raise DataError(f"{path}: not an NPZ archive, or a damaged one ({error})") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _declared_bytes(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> int:
+    """Return the size that a member's header declares, checked against the archive."""
+    member = archive.getinfo(f"{name}.npy")
+    with _member(archive, name, path) as file:
+        shape, dtype = _header(file, name, path)
+        header_bytes = file.tell()
+    if dtype.hasobject:
+        raise DataError(f"{path}: array {name!r} holds objects (a pickle), which are never read")
+    declared = math.prod(shape) * dtype.itemsize
+    if declared != member.file_size - header_bytes:
+        raise DataError(
+            f"{path}: array {name!r} declares shape {shape} of {dtype}, {declared:,} bytes, "
+            f"but its member holds {member.file_size - header_bytes:,}"
+        )
+    ratio = 1 if member.compress_type == zipfile.ZIP_STORED else _MAX_DEFLATE_RATIO
+    if member.file_size > ratio * max(member.compress_size, 1):
+        raise DataError(
+            f"{path}: array {name!r} declares {declared:,} bytes, "
+            f"which {member.compress_size:,} stored bytes cannot hold"
+        )
+    return declared
+
+
+def _header(file: BinaryIO, name: str, path: str | os.PathLike[str]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    try:
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        elif version == (2, 0):
+            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+        else:
+            raise DataError(f"{path}: array {name!r} has NPY version {version}, which is not read")
+    # Of a header that is not Python, NumPy's reader lets the tokenizer's own error through.
+    except (ValueError, tokenize.TokenError) as error:
+        if isinstance(error, DataError):
+            raise
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: array {name!r} has no readable NPY header ({reason})") from error
+    return shape, dtype
+
+
+def _read_member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> NDArray[Any]:
+    with _member(archive, name, path) as file:
+        try:
+            array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+        except ValueError as error:
+            raise DataError(f"{path}: array {name!r} cannot be read ({error})") from error
+    return array
+
+
+@contextmanager
+def _member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    try:
+        file = archive.open(f"{name}.npy")
+    except (NotImplementedError, RuntimeError) as error:
+        raise DataError(f"{path}: array {name!r} cannot be read ({error})") from error
+    with file:
+        yield cast(BinaryIO, file)

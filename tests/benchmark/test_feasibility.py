@@ -1,0 +1,174 @@
+"""The whole benchmark with a small model: everything measured, nothing asserted of a time."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from patchtst_har.benchmark.budget import Budget, Target
+from patchtst_har.benchmark.feasibility import run_benchmark, settings_for
+from patchtst_har.benchmark.loops import HarnessSettings
+from patchtst_har.errors import DataError
+from patchtst_har.records.feasibility import FeasibilityRecord
+from streams import small_recognizer
+from synthetic import make_recording
+
+TINY = HarnessSettings(
+    n_decisions=60,
+    n_blocks=6,
+    n_rested=1,
+    open_loop_s=1.0,
+    open_loop_streams=3,
+    capacity=False,
+    cold_start=False,
+)
+BUDGET = Budget(
+    targets=(
+        Target(name="easy", percentile="p95", deadline_s=1.0),
+        Target(name="three", streams=3),
+        Target(name="tiny memory", memory_mb=1),
+        Target(name="other hop", hop_s=0.5),
+        Target(name="graphics", device="cuda"),
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("feasibility") / "model"
+    small_recognizer(n_topo_features=24).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def recording():
+    return make_recording(bouts=(("sitting", 30.0), ("walking", 30.0)), seed=1)
+
+
+@pytest.fixture(scope="module")
+def result(model, recording, tmp_path_factory):
+    out = tmp_path_factory.mktemp("report")
+    told = []
+    done = run_benchmark(
+        model,
+        out,
+        budget=BUDGET,
+        recording=recording,
+        settings=TINY,
+        on_progress=lambda done, total, what: told.append(what),
+    )
+    assert any("still" in what for what in told)
+    return done
+
+
+def test_the_document_is_what_was_written(result):
+    written = json.loads(result.json.read_text(encoding="utf-8"))
+    assert written == result.document
+    assert FeasibilityRecord.model_validate(written) == result.record
+
+
+def test_every_movement_was_decided(result):
+    cpu = result.document["devices"]["cpu"]
+    assert list(cpu["workloads"]) == ["still", "walking", "noisy", "worst_case", "recorded"]
+    assert set(result.document["samples"]) == set(cpu["workloads"])
+    for workload in cpu["workloads"].values():
+        assert workload["closed_loop"]["end_to_end"]["n"] == TINY.n_decisions
+    assert cpu["open_loop"]["n_streams"] == 3
+    assert [peak["n_streams"] for peak in cpu["memory"]["of_streams"]] == [1, 3]
+    # What the streams did, and not that nothing was asked for.
+    assert cpu["settings"]["smoothing"] == "filter"
+
+
+def test_verdicts_follow_from_what_was_measured(result):
+    verdicts = {target.name: target.verdict for target in result.record.targets}
+    assert verdicts["tiny memory"] == "not feasible"
+    # 60 decisions carry no p95, and 6 no p99.
+    assert verdicts["easy"] in ("undecided", "not feasible")
+    assert verdicts["three"] in ("undecided", "not feasible")
+    assert verdicts["other hop"] == "not measured"
+
+
+def test_cuda_has_no_number_without_a_device(result):
+    import torch
+
+    cuda = result.document["devices"]["cuda"]
+    if torch.cuda.is_available():
+        assert cuda["status"] == "measured"
+    else:
+        assert cuda == {"device": "cuda", "status": "no device"}
+
+
+def test_no_accuracy_is_claimed_for_a_model_without_a_run(result):
+    assert result.record.accuracy is None
+    assert result.record.artefact.smoothing == "filter"
+
+
+def test_a_second_run_is_compared_with_the_first(model, result, tmp_path):
+    again = run_benchmark(model, tmp_path, budget=BUDGET, settings=TINY, compare_with=result.json.parent)
+    compared = again.record.comparison
+    assert {change.name for change in compared.changes} == {"still", "walking", "noisy", "worst_case"}
+    assert {change.outcome for change in compared.changes} == {"too few blocks"}
+    assert compared.missing == ("recorded",)
+    assert all("busy" in warning for warning in compared.warnings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (replace(TINY, hop_s=0.5), "hop_s was 1.0, is 0.5"),
+        (replace(TINY, smoothing="none"), "smoothing was filter, is none"),
+        (replace(TINY, smoothing="lag:x"), "smoothing: must be"),
+        (replace(TINY, n_decisions=61), "n_decisions was 60, is 61"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_before_measuring(
+    model, result, tmp_path, monkeypatch, settings, message
+):
+    monkeypatch.setattr("patchtst_har.benchmark.feasibility.measure_feasibility", None)
+    out = tmp_path / "out"
+    with pytest.raises(DataError, match=message):
+        run_benchmark(model, out, settings=settings, compare_with=result.json)
+    assert not out.exists()
+
+
+def test_another_model_is_refused(result, tmp_path):
+    other = tmp_path / "other"
+    small_recognizer(d_model=28).save_pretrained(other)
+    with pytest.raises(DataError, match="the model is another one"):
+        run_benchmark(other, tmp_path / "out", settings=TINY, compare_with=result.json)
+
+
+def test_settings_carry_what_the_budget_asks():
+    default = settings_for(Budget())
+    assert (default.hop_s, default.open_loop_streams, default.open_loop_s) == (1.0, 500, 14.0)
+    assert default.n_decisions >= 6636
+    assert default.n_decisions / default.n_blocks >= 130
+
+
+def test_the_hop_of_the_most_targets_is_measured():
+    hops = [Target(name=f"{i}", hop_s=hop, streams=10 * i + 1) for i, hop in enumerate((2.0, 0.5, 0.5))]
+    settings = settings_for(Budget(targets=tuple(hops)))
+    assert (settings.hop_s, settings.open_loop_streams) == (0.5, 21)
+    chosen = settings_for(Budget(targets=tuple(hops)), hop_s=2.0, smoothing="lag:1")
+    assert (chosen.hop_s, chosen.smoothing) == (2.0, "lag:1")
+    assert chosen.open_loop_streams == HarnessSettings().open_loop_streams
+
+
+def test_a_quick_run_leaves_out_what_takes_long():
+    quick = settings_for(Budget(), quick=True)
+    assert not quick.capacity
+    assert not quick.cold_start
+    assert quick.n_decisions < 1000
+    assert quick.open_loop_streams == 500
+
+
+def test_nothing_is_loaded_that_measuring_does_not_need():
+    heavy = ("torch", "matplotlib", "jinja2", "sklearn", "hmmlearn", "scipy.stats")
+    program = (
+        "import sys, patchtst_har.benchmark.feasibility\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,165 @@
+"""A window in one compiled call: the bits of the parts called one by one, or the parts where it cannot be."""
+
+import pickle
+import threading
+
+import numpy as np
+import pytest
+
+from patchtst_har import Recognizer, _core
+from patchtst_har.config import FeatureConfig, TopologyConfig
+from patchtst_har.inference.window_classifier import WindowClassifier
+from streams import CLASSES, make_samples, small_recognizer
+
+START_NS = 1_700_000_000_000_000_000
+
+
+def some_windows(n=6):
+    samples, _ = make_samples(2 * n + 1)
+    windows = np.stack([samples[170 * k : 170 * k + 200] for k in range(n)])
+    windows[1:2] = [0.25, 0.5, 0.75]  # at rest, exactly
+    windows[2:3] = np.round(windows[2:3] * 64) / 64
+    return windows
+
+
+@pytest.mark.parametrize("n_time_features", [0, 5])
+@pytest.mark.parametrize("n_topo_features", [0, 24])
+@pytest.mark.parametrize("n_stat_features", [0, 56])
+def test_one_call_gives_the_bits_of_its_parts(n_stat_features, n_topo_features, n_time_features):
+    recognizer = small_recognizer(
+        n_stat_features=n_stat_features, n_topo_features=n_topo_features, n_time_features=n_time_features
+    )
+    classify = WindowClassifier(recognizer)
+    assert classify.is_one_call
+    for k, window in enumerate(some_windows()):
+        start_ns = START_NS + k * 10**13
+        probabilities, stage_ns = classify(window, start_ns)
+        expected = recognizer.predict(window[np.newaxis], np.array([start_ns])).probabilities[0]
+        np.testing.assert_array_equal(probabilities, expected)
+        np.testing.assert_array_equal(classify.step_by_step(window, start_ns)[0], expected)
+        assert (stage_ns[0] > 0) >= (n_stat_features > 0)
+        assert (stage_ns[1] > 0) >= (n_topo_features > 0)
+        assert stage_ns[2] > 0
+
+
+@pytest.mark.parametrize("isa", _core.available_isas())
+@pytest.mark.parametrize(
+    "patch", [{"patch_len": 20}, {"patch_len": 40, "patch_stride": 20}, {"patch_len": 200}]
+)
+def test_patches_of_any_length_and_overlap_in_every_instruction_set(isa, patch):
+    active = _core.active_isa()
+    _core.select_isa(isa)
+    try:
+        recognizer = small_recognizer(n_topo_features=24, **patch)
+        classify = WindowClassifier(recognizer)
+        for window in some_windows(3):
+            expected = recognizer.predict(window[np.newaxis]).probabilities[0]
+            np.testing.assert_array_equal(classify(window, 0)[0], expected)
+    finally:
+        _core.select_isa(active)
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        {"plugins": ("hjorth",)},
+        {"topology": TopologyConfig(engine="ripser")},
+        {"topology": TopologyConfig(on_error="fallback")},
+    ],
+)
+def test_where_a_part_is_not_compiled_the_parts_are_called(features):
+    recognizer = small_recognizer(n_topo_features=24, features=FeatureConfig(**features))
+    classify = WindowClassifier(recognizer)
+    assert not classify.is_one_call
+    window = some_windows(1)[0]
+    expected = recognizer.predict(window[np.newaxis]).probabilities[0]
+    np.testing.assert_array_equal(classify(window, 0)[0], expected)
+
+
+def test_a_torch_model_is_called_part_by_part():
+    native = small_recognizer()
+    eager = Recognizer(native.torch_module(), CLASSES, native.config, native.smoother)
+    classify = WindowClassifier(eager)
+    assert not classify.is_one_call
+    window = some_windows(1)[0]
+    np.testing.assert_allclose(classify(window, 0)[0], WindowClassifier(native)(window, 0)[0], atol=1e-5)
+
+
+def test_threads_share_one_classifier():
+    recognizer = small_recognizer(n_topo_features=24)
+    classify, windows = WindowClassifier(recognizer), some_windows()
+    expected = [classify(window, 0)[0].tobytes() for window in windows]
+    failures = []
+
+    def hammer():
+        for _ in range(50):
+            got = [classify(window, 0)[0].tobytes() for window in windows]
+            failures.extend(k for k in range(len(got)) if got[k] != expected[k])
+
+    threads = [threading.Thread(target=hammer) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+def test_nothing_is_allocated_for_windows_like_those_before():
+    recognizer = small_recognizer(n_topo_features=24)
+    classify, windows = WindowClassifier(recognizer), some_windows()
+    classify(windows[0], 0)
+    made = _core.n_plans_made(), recognizer.model.n_workspaces_made
+    for window in windows:
+        classify(window, 0)
+    assert (_core.n_plans_made(), recognizer.model.n_workspaces_made) == made
+
+
+def test_the_engine_outlives_the_model_that_made_it():
+    classify = WindowClassifier(small_recognizer())
+    window = some_windows(1)[0]
+    expected = classify(window, 0)[0]
+    compiled = classify._compiled
+    del classify
+    np.testing.assert_array_equal(compiled.classify(window, np.empty((1, 0), np.float32))[0], expected)
+
+
+def test_what_does_not_fit_is_refused_before_memory_is_touched():
+    recognizer = small_recognizer()
+    engine, none = recognizer.model.engine, np.empty((1, 0), np.float32)
+    for patch_len, patch_hop, uses_statistics, embedding in (
+        (30, 10, True, None),
+        (20, 10, True, None),
+        (20, 20, False, None),
+        (20, 20, True, (2, 3, 5)),
+        (0, 20, True, None),
+        (20, 0, True, None),
+        (201, 20, True, None),
+        (20, 20, True, (0, 3, 5)),
+    ):
+        with pytest.raises(ValueError, match=r"engine's inputs|patches must lie|must be at least 1"):
+            _core.WindowClassifier(engine, 100.0, 200, patch_len, patch_hop, uses_statistics, embedding)
+    with pytest.raises(ValueError, match="sr must be positive"):
+        _core.WindowClassifier(engine, float("nan"), 200, 20, 20, True, None)
+    compiled = _core.WindowClassifier(engine, 100.0, 200, 20, 20, True, None)
+    with pytest.raises(ValueError, match="window must have shape"):
+        compiled.classify(np.zeros((199, 3), np.float32), none)
+    with pytest.raises(ValueError, match="times must have shape"):
+        compiled.classify(np.zeros((200, 3), np.float32), np.zeros((1, 5), np.float32))
+    with pytest.raises(TypeError):
+        compiled.classify(np.zeros((200, 3)), none)
+
+
+def test_probabilities_are_the_softmax_of_the_logits():
+    logits = np.random.default_rng(0).normal(0, 30, (50, 7)).astype(np.float32)
+    logits[3] = 1e30
+    logits[4, 2] = np.nan
+    shifted = np.exp(logits.astype(np.longdouble) - logits.max(axis=1, keepdims=True))
+    with np.errstate(invalid="ignore"):
+        expected = shifted / shifted.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(_core.probabilities(logits), expected.astype(float), rtol=1e-14, atol=1e-300)
+    assert _core.probabilities(np.empty((0, 3), np.float32)).shape == (0, 3)
+
+
+def test_a_recogniser_of_another_process_has_its_own_engine():
+    model = small_recognizer().model
+    assert pickle.loads(pickle.dumps(model)).engine is not model.engine  # noqa: S301

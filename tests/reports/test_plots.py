@@ -1,0 +1,224 @@
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from patchtst_har.reports import plots
+from patchtst_har.reports.plots.prediction import daily_minutes, split_at_midnight
+from patchtst_har.reports.plots.style import class_colours
+from patchtst_har.reports.plots.timeline import legend_columns, legend_height_in, merge_runs
+
+CLASSES = ("sleep", "sedentary", "light & <b>chores</b>", "walking", "bicycling")
+
+
+def text_of(svg):
+    """What a reader sees in the picture."""
+    collected = []
+
+    class Reader(HTMLParser):
+        def handle_data(self, data):
+            collected.append(data.strip())
+
+    Reader().feed(svg)
+    return " ".join(filter(None, collected))
+
+
+def all_plots(scores, latency, timeline, topology):
+    history = {
+        p: {m: [(1, 0.9), (2, 0.5 + k / 10)] for m in ("loss", "macro_f1")}
+        for k, p in enumerate(("train", "val"))
+    }
+    counts = {title: scores[title]["confusion"]["counts"] for title in ("raw", "smoothed")}
+    people = [scores[title]["per_participant"]["scores"] for title in ("raw", "smoothed")]
+    return {
+        "learning": lambda: plots.plot_learning_curves(history),
+        "confusion": lambda: plots.plot_confusions(counts, CLASSES),
+        "persons": lambda: plots.plot_persons(*people),
+        "reliability": lambda: plots.plot_reliability({"raw": scores["raw"]["calibration"]["bins"]}),
+        "timeline": lambda: plots.plot_timelines({"predicted": timeline}, CLASSES),
+        "latency": lambda: plots.plot_latency(latency),
+        "topology": lambda: plots.plot_topology(topology),
+        "days": lambda: plots.plot_days(timeline, CLASSES),
+        "minutes": lambda: plots.plot_daily_minutes(daily_minutes(timeline, CLASSES)),
+        "probabilities": lambda: plots.plot_probabilities(timeline),
+    }
+
+
+def test_every_plot_is_deterministic_self_contained_and_scalable(scores, latency, timeline, topology):
+    for name, make in all_plots(scores, latency, timeline, topology).items():
+        svg = make()
+        assert svg == make(), name
+        assert svg.startswith("<svg")
+        assert svg.endswith("</svg>")
+        head = svg[: svg.index(">")]
+        assert "viewBox" in head
+        assert " width=" not in head
+        assert 'role="img"' in head
+        assert not re.search(r'(?:href|src)="(?!#)', svg), name
+        assert not re.search(r"<(?:script|metadata|style)\b", svg), name
+        assert "20" + "26-" not in re.sub(r">[^<]*<", "><", svg), name
+        assert len(svg) < 200_000, name
+
+
+def test_ids_are_unique_over_all_plots_and_every_reference_has_its_target(
+    scores, latency, timeline, topology
+):
+    page = "".join(make() for make in all_plots(scores, latency, timeline, topology).values())
+    ids = re.findall(r'\bid="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+    references = re.findall(r"url\(#([^)]*)\)", page) + re.findall(r'href="#([^"]*)"', page)
+    assert references
+    assert set(references) <= set(ids)
+
+
+def test_confusion_shows_counts_and_percentages_and_escapes_names():
+    svg = plots.plot_confusions({"Raw": [[90, 10], [0, 0]]}, ["$a$ <i>", "b"])
+    text = text_of(svg)
+    assert "$a$ <i>" in text
+    assert "90 %" in text
+    assert "10" in text
+    assert "<i>" not in svg
+
+
+def test_learning_curves_mark_the_best_epoch_and_live_without_validation():
+    history = {"val": {"loss": [(1, 1.0), (2, 0.5), (3, 0.6)], "macro_f1": [(1, 0.2), (2, 0.612), (3, 0.5)]}}
+    # In the title of the panel, where no curve runs.
+    assert "Macro F1 (best 0.612, epoch 2)" in text_of(plots.plot_learning_curves(history))
+    assert "Macro F1" in text_of(plots.plot_learning_curves({}))
+
+
+def test_persons_without_a_score_are_left_out_and_many_lose_their_names():
+    rows = [{"participant": f"P{i}", "macro_f1": i / 60} for i in range(60)]
+    assert "60 people" in text_of(plots.plot_persons(rows, rows))
+    few = rows[:3]
+    text = text_of(plots.plot_persons(few, [*few[:2], {"participant": "P2", "macro_f1": None}]))
+    assert "P1" in text
+    assert "P2" not in text
+
+
+def test_latency_leaves_out_percentiles_without_samples(latency):
+    assert "p99" in text_of(plots.plot_latency(latency))
+    few = {**latency, "end_to_end": {**latency["end_to_end"], "p95_us": None, "p99_us": None}}
+    few["stages"] = [{**stage, "p95_us": None, "p99_us": None} for stage in latency["stages"]]
+    text = text_of(plots.plot_latency(few))
+    assert "p50" in text
+    assert "p95" not in text
+    assert "p99" not in text
+
+
+def frame(rows):
+    table = pd.DataFrame(rows, columns=["start", "end", "label"])
+    return table.assign(start=pd.to_datetime(table["start"]), end=pd.to_datetime(table["end"]))
+
+
+def test_runs_merge_only_where_label_and_time_touch():
+    merged = merge_runs(
+        frame(
+            [
+                ("2026-03-02 10:00:00", "2026-03-02 10:00:10", "a"),
+                ("2026-03-02 10:00:10", "2026-03-02 10:00:20", "a"),
+                ("2026-03-02 10:00:30", "2026-03-02 10:00:40", "a"),
+                ("2026-03-02 10:00:40", "2026-03-02 10:00:50", "b"),
+            ]
+        )
+    )
+    assert merged["label"].tolist() == ["a", "a", "b"]
+    assert [f"{t:%S}" for t in merged["start"]] == ["00", "30", "40"]
+    assert [f"{t:%S}" for t in merged["end"]] == ["20", "40", "50"]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_a_run_over_two_midnights_counts_on_three_days(unit):
+    runs = frame(
+        [("2026-03-01 23:00", "2026-03-03 00:30", "a"), ("2026-03-03 01:00", "2026-03-03 01:10", "b")]
+    )
+    runs = runs.astype({"start": f"datetime64[{unit}]", "end": f"datetime64[{unit}]"})
+    pieces = split_at_midnight(runs)
+    assert [f"{day:%d}" for day in pieces["day"]] == ["01", "02", "03", "03"]
+    minutes = daily_minutes(runs, ["b", "a", "c"])
+    np.testing.assert_allclose(minutes.to_numpy(), [[0, 60, 0], [0, 1440, 0], [10, 30, 0]])
+    # The picture is the same whatever the unit of the stamps.
+    assert plots.plot_days(runs, ["a", "b"]) == plots.plot_days(
+        runs.astype({"start": "datetime64[ns]"}), ["a", "b"]
+    )
+
+
+def test_long_class_names_make_a_legend_of_several_rows():
+    assert legend_columns(["a", "b"]) == 3
+    assert 1 <= legend_columns(["trapezius extension"] * 7) <= 4
+    assert legend_columns(["x" * 200]) == 1
+    assert legend_height_in(["trapezius extension"] * 7) > legend_height_in(["walk"] * 6)
+
+
+def test_reliability_leaves_out_bins_of_few_windows():
+    bins = [
+        {"lower": 0.0, "upper": 0.5, "n": 9, "confidence": 0.4, "accuracy": 0.0},
+        {"lower": 0.5, "upper": 1.0, "n": 10, "confidence": 0.8, "accuracy": 0.7},
+    ]
+    one = plots.plot_reliability({"raw": bins})
+    bins[0] |= {"accuracy": 0.9}
+    assert plots.plot_reliability({"raw": bins}) == one
+    bins[1] |= {"accuracy": 0.9}
+    assert plots.plot_reliability({"raw": bins}) != one
+
+
+@pytest.mark.parametrize("name", ["learning", "reliability", "persons"])
+def test_legends_stand_outside_the_axes(scores, latency, timeline, topology, name):
+    root = ElementTree.fromstring(all_plots(scores, latency, timeline, topology)[name]())  # noqa: S314 - made here
+    legends = {group.get("id") for group in root.iter() if "legend" in group.get("id", "")}
+    inside = [
+        part.get("id")
+        for group in root.iter()
+        if "-axes_" in group.get("id", "")
+        for part in group.iter()
+        if part.get("id") in legends
+    ]
+    assert len(legends) == 1
+    assert inside == []
+
+
+def test_reliability_shows_both_series_where_they_coincide_and_the_whole_last_bin(scores):
+    bins = scores["raw"]["calibration"]["bins"]
+    svg = plots.plot_reliability({"raw": bins, "smoothed": bins})
+    root = ElementTree.fromstring(svg)  # noqa: S314 - made here
+    right = next(group for group in root.iter() if group.get("id") == "reliability-axes_2")
+    boxes = [part for part in right.iter() if "d" in part.attrib]
+    surface = next(p for p in boxes if "fill: #e69f00" in p.get("style", ""))
+    line = next(p for p in boxes if "stroke: #0072b2" in p.get("style", ""))
+    assert "fill: none" in line.get("style")
+    panel = [float(x) for x in re.findall(r"[ML] ([\d.]+)", boxes[0].get("d"))]
+    for series in (surface, line):
+        edges = [float(x) for x in re.findall(r"[ML] ([\d.]+)", series.get("d"))]
+        assert min(panel) + 1 < min(edges)
+        assert max(edges) < max(panel) - 1
+
+
+@pytest.mark.parametrize("n_classes", [5, 9, 12])
+def test_confusion_text_is_not_shrunk_by_the_page(n_classes):
+    counts = np.full((n_classes, n_classes), 1234)
+    names = [f"activity {i}" for i in range(n_classes)]
+    svg = plots.plot_confusions({"Raw": counts, "Smoothed": counts}, names)
+    width_pt = float(re.search(r'viewBox="0 0 ([\d.]+)', svg)[1])
+    # The text column of a report is 935 px (701 pt) wide.
+    assert width_pt <= 701
+    sizes = {float(size) for size in re.findall(r"font-size: ([\d.]+)px", svg)}
+    assert min(sizes) >= 8
+    assert text_of(svg).count("1,234") == 2 * n_classes**2
+
+
+def test_colours_belong_to_positions_and_never_repeat():
+    few, more = class_colours(["a", "b"]), class_colours(["a", "b", "c"])
+    assert few == {name: more[name] for name in few}
+    for n in (11, 12, 40):
+        assert len(set(class_colours([str(i) for i in range(n)]).values())) == n
+
+
+def test_many_windows_stay_a_small_picture():
+    rng = np.random.default_rng(0)
+    start = pd.date_range("2026-03-02", periods=8640, freq="10s", unit="ns")
+    flicker = pd.DataFrame({"start": start, "end": start + pd.Timedelta(seconds=10)})
+    flicker["label"] = rng.choice(CLASSES, 8640)
+    assert len(plots.plot_timelines({"raw": flicker}, CLASSES)) < 900_000

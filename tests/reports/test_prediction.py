@@ -1,0 +1,255 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from patchtst_har.errors import DataError
+from patchtst_har.reports.prediction import render_prediction_report
+
+INFO = {
+    "recording_info": {"name": "P7.csv", "rate_hz": 104.28616122640526},
+    "model_info": {"model": {"layers": 2}},
+}
+
+
+def render(timeline, tmp_path, **options):
+    path = render_prediction_report(timeline, tmp_path / "out.html", **{**INFO, **options})
+    return path.read_text(encoding="utf-8")
+
+
+def test_page_shows_facts_minutes_and_warnings(timeline, tmp_path, parse_page):
+    html = render(timeline, tmp_path, warnings=["rest is at 0.1 g <not 1 g>"])
+    page = parse_page(html)
+    text = " ".join(page.sections.values())
+    assert not page.tags & {"script", "link", "img"}
+    assert not page.links or all(link.startswith("#") for link in page.links)
+    for part in (
+        "P7.csv",
+        "2026-03-02 08:00 to 2026-03-04 20:00",
+        "56 h 30 min labelled",
+        "3 h 30 min without data",
+        "94.2 % of the recording's span",
+        "rest is at 0.1 g <not 1 g>",
+        "cannot be told from this recording",
+        "model: layers 2",
+        "rate (Hz) 104.3",
+        "Tue 03 Mar 2026",
+    ):
+        assert part in text, part
+    assert "<b>chores" not in html
+    minutes = (timeline["label"] == "walking").sum() * 10 / 60
+    assert f"{minutes:,.1f}" in page.sections["minutes"]
+    assert "3,390.0" in page.sections["minutes"]
+
+
+def test_csv_and_frame_give_the_same_page(timeline, tmp_path):
+    timeline["probability"] = timeline["probability"].round(3)
+    timeline.to_csv(tmp_path / "timeline.csv", index=False)
+    assert render(tmp_path / "timeline.csv", tmp_path) == render(timeline, tmp_path)
+
+
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+def test_zone_and_unit_do_not_change_the_wall_clock(timeline, tmp_path, unit):
+    plain = render(timeline, tmp_path)
+    zoned = timeline.copy()
+    for name in ("start", "end"):
+        zoned[name] = zoned[name].astype(f"datetime64[{unit}]").dt.tz_localize("Europe/London")
+    assert render(zoned, tmp_path) == plain
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_the_night_of_the_change_to_winter_time_is_no_overlap(tmp_path, parse_page, as_file):
+    edges = pd.date_range("2026-10-24 20:00", periods=13, freq="1h", tz="Europe/Berlin", unit="ns")
+    night = pd.DataFrame({"start": edges[:-1], "end": edges[1:], "label": "sleep", "probability": 0.9})
+    if as_file:
+        night.to_csv(tmp_path / "night.csv", index=False)
+        night = tmp_path / "night.csv"
+    text = " ".join(parse_page(render(night, tmp_path)).sections.values())
+    assert "12 h 00 min labelled" in text
+    assert "2026-10-24 20:00 to 2026-10-25 07:00" in text
+
+
+def test_input_is_left_as_it_was(timeline, tmp_path):
+    before = timeline.copy()
+    render(timeline, tmp_path)
+    pd.testing.assert_frame_equal(timeline, before)
+
+
+def test_time_share_of_doubtful_labels(timeline, tmp_path, parse_page):
+    timeline["probability"] = np.where(np.arange(len(timeline)) % 4 == 0, 0.3, 0.9)
+    text = " ".join(parse_page(render(timeline, tmp_path)).sections.values())
+    assert "25.0 % of the time doubtful" in text
+    assert "0.750 mean probability" in text
+
+
+def test_a_short_recording_is_drawn_along_its_own_time(timeline, tmp_path, parse_page):
+    text = parse_page(render(timeline.iloc[:60], tmp_path)).sections
+    assert "08:05" in text["timeline"]
+    assert "24:00" not in text["timeline"]
+    whole = parse_page(render(timeline, tmp_path)).sections
+    assert "24:00" in whole["timeline"]
+    assert "Hours with data" in whole["minutes"]
+
+
+def test_the_chart_of_days_needs_an_hour_and_has_the_unit_that_suits(timeline, tmp_path, parse_page):
+    short = parse_page(render(timeline.iloc[:354], tmp_path)).sections["minutes"]
+    assert "with data" not in short
+    assert "shorter than an hour" in short
+    assert "Mon 02 Mar 2026" in short
+    assert "59.0" in short
+    hour = parse_page(render(timeline.iloc[:360], tmp_path)).sections["minutes"]
+    assert "Minutes with data" in hour
+    info = {"start": "2026-03-02 06:00", "end": "2026-03-02 12:00"}
+    sparse = parse_page(render(timeline.iloc[:10], tmp_path, recording_info=info)).sections["minutes"]
+    assert "Seconds with data" in sparse
+
+
+def extent_of(svg_page):
+    """Left and right edge of the grey bar of the first row of the timeline, in points."""
+    grey = re.search(r'<path d="M ([\d.]+) [\d.]+\s+L ([\d.]+) [^"]*"[^>]*style="fill: #ececec', svg_page)
+    bars = re.search(r'<path d="M ([\d.]+) [\d.]+\s+L ([\d.]+) [^"]*"[^>]*style="fill: #0072b2', svg_page)
+    return [float(x) for x in (*grey.groups(), *bars.groups())]
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+@pytest.mark.parametrize("as_file", [False, True])
+def test_unlabelled_ends_count_and_are_drawn_grey(tmp_path, parse_page, zone, as_file):
+    start = pd.date_range("2026-03-02 10:00", periods=6, freq="10s", tz=zone, unit="ns")
+    rows = pd.DataFrame({"start": start, "end": start + pd.Timedelta("10s"), "label": "a", "probability": 1})
+    if as_file:
+        rows.to_csv(tmp_path / "rows.csv", index=False)
+    # The recording's own stamps are in UTC: an hour before the clock of the timeline.
+    info = (
+        {"start": "2026-03-02 08:58:00+00:00", "end": "2026-03-02 09:08:00+00:00"}
+        if zone
+        else {"start": "2026-03-02 09:58:00", "end": "2026-03-02T10:08:00.000"}
+    )
+    html = render(tmp_path / "rows.csv" if as_file else rows, tmp_path, recording_info=info)
+    text = " ".join(parse_page(html).sections.values())
+    assert "2026-03-02 09:58 to 2026-03-02 10:08" in text
+    assert "1 min 00 s labelled 10.0 % of the recording's span" in text
+    assert "9 min 00 s without data or label" in text
+    left, right, first, last = extent_of(html)
+    assert (first - left) / (right - left) == pytest.approx(0.2, abs=1e-3)
+    assert (last - first) / (right - left) == pytest.approx(0.1, abs=1e-3)
+
+
+def test_days_without_any_label_have_a_grey_row(timeline, tmp_path, parse_page):
+    info = {"start": "2026-03-01 12:00", "end": "2026-03-06 12:00"}
+    html = render(timeline, tmp_path, recording_info=info)
+    page = parse_page(html).sections
+    assert "Sun 01 Mar" in page["timeline"]
+    assert "Fri 06 Mar" in page["timeline"]
+    assert "47.1 % of the recording's span" in " ".join(page.values())
+    # Of a recording with years of pause, only the days with labels.
+    years = parse_page(render(timeline, tmp_path, recording_info={"start": "2019-01-01"})).sections[
+        "timeline"
+    ]
+    assert "Days without any label are left out" in years
+    assert "Tue 01 Jan" not in years
+
+
+def test_a_recording_is_never_shorter_than_its_labels(timeline, tmp_path):
+    info = {"start": timeline["start"].iloc[1].isoformat(), "end": timeline["start"].iloc[5].isoformat()}
+    assert "100.0 % of the recording" in render(timeline.iloc[:60], tmp_path, recording_info=info)
+
+
+@pytest.mark.parametrize("value", ["noon", "", 12.5])
+def test_an_end_that_is_no_time_is_refused(timeline, tmp_path, value):
+    with pytest.raises(DataError, match=r"recording_info: end: not a time"):
+        render(timeline, tmp_path, recording_info={"end": value})
+    assert not (tmp_path / "out.html").exists()
+
+
+@pytest.mark.parametrize("clock", ["UTC", "local wall clock", "Europe/Paris"])
+def test_the_clock_is_said_beside_the_times(timeline, tmp_path, clock):
+    header = render(timeline, tmp_path, recording_info={"clock": clock}).partition("</header>")[0]
+    assert f"2026-03-04 20:00 (times: {clock})" in header
+    assert "times:" not in render(timeline, tmp_path)
+
+
+def test_what_was_dropped_is_told_in_words(timeline, tmp_path, parse_page):
+    def told(dropped):
+        return parse_page(render(timeline, tmp_path, recording_info={"dropped": dropped})).sections[
+            "recording"
+        ]
+
+    counts = {"n_nonfinite": 12, "n_zero": 0, "short_stretches": 3, "too_noisy": 1}
+    expected = "dropped 12 samples that are not numbers, 3 stretches shorter than a window, 1 too noisy"
+    assert expected in told(counts)
+    assert "dropped nothing" in told({"n_zero": 0})
+
+
+def test_warnings_stand_out_and_notices_do_not(timeline, tmp_path):
+    html = render(timeline, tmp_path, warnings=["rest is off <x>"], notices=["the model is closed <y>"])
+    assert re.findall(r'<p class="warning">.*?</p>', html) == [
+        '<p class="warning"><strong>Warning:</strong> rest is off &lt;x&gt;</p>'
+    ]
+    assert '<p class="note">the model is closed &lt;y&gt;</p>' in html
+
+
+def test_facts_are_words_and_numbers_for_reading(timeline, tmp_path, parse_page):
+    info = {
+        "rest_magnitude_g": 9.808362238975329,
+        "sample_rate_hz": 104.28616122640526,
+        "n_samples": 1234567,
+        "n_repeated_stamps": 0,
+        "duration_s": 123456.78,
+        "rest_magnitude_basis": None,
+        "axis_gains": [1.00004, np.float32(0.5)],
+        "tiny": 1.23456e-7,
+    }
+    text = parse_page(render(timeline, tmp_path, recording_info=info)).sections["recording"]
+    for part in (
+        "rest magnitude (g) 9.808 ",
+        "sample rate (Hz) 104.3 ",
+        "number of samples 1234567 ",
+        "number of repeated stamps 0 ",
+        "duration (s) 123457 ",
+        "rest magnitude basis (none) ",
+        "axis gains 1, 0.5 ",
+        "tiny 1.235e-07",
+    ):
+        assert part in text, part
+
+
+def test_a_single_window_is_a_report(timeline, tmp_path):
+    assert "0 min 10 s" in render(timeline.iloc[:1], tmp_path)
+
+
+def broken(timeline, row, column, value):
+    timeline = timeline.iloc[:20].copy()
+    timeline.loc[row, column] = value
+    return timeline
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.iloc[:0], "timeline: has no row"),
+        (lambda t: t.drop(columns="label"), "timeline: lacks the column label"),
+        (lambda t: broken(t, 3, "probability", np.nan), "timeline: row 3 has no probability"),
+        (lambda t: broken(t, 3, "probability", 1.5), "timeline: row 3 has a probability outside 0 to 1"),
+        (lambda t: broken(t, 3, "end", t.loc[3, "start"]), "timeline: row 3 ends before it starts"),
+        (
+            lambda t: broken(t, 3, "start", t.loc[2, "start"]),
+            "timeline: row 3 begins before the row above it ends",
+        ),
+        (lambda t: t.assign(start=1.0), "timeline: column start: needs times, has float64"),
+    ],
+)
+def test_an_impossible_timeline_is_refused_by_row(timeline, tmp_path, change, message):
+    with pytest.raises(DataError, match=message):
+        render(change(timeline), tmp_path)
+    assert not (tmp_path / "out.html").exists()
+
+
+def test_unknown_label_and_missing_or_broken_file(timeline, tmp_path):
+    with pytest.raises(DataError, match=r"label '.*' is not one of the classes a, b"):
+        render(timeline, tmp_path, classes=("a", "b"))
+    with pytest.raises(DataError, match=r"none\.csv: no such file"):
+        render(tmp_path / "none.csv", tmp_path)
+    (tmp_path / "bad.csv").write_text("start,end,label,probability\n2026-01-01,2026-01-02,a,high\n")
+    with pytest.raises(DataError, match=r"bad\.csv: column probability: not a number"):
+        render(tmp_path / "bad.csv", tmp_path)

@@ -1,0 +1,64 @@
+import os
+
+import pytest
+
+from patchtst_har.support.host import host_facts
+from patchtst_har.support.host_limits import clock_settings, container_limits
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text + "\n")
+
+
+def test_a_machine_that_shows_nothing_gives_none(tmp_path):
+    assert clock_settings(tmp_path) == {"governor": None, "turbo": None}
+    assert container_limits(tmp_path, tmp_path / "absent") == {"cpus": None, "memory_mb": None}
+
+
+def test_governors_of_the_usable_cores_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 2, 3})
+    for number, name in enumerate(["powersave", "userspace", "performance", "performance"]):
+        write(tmp_path / f"cpu{number}" / "cpufreq" / "scaling_governor", name)
+    assert clock_settings(tmp_path)["governor"] == "performance,powersave"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "turbo"),
+    [
+        ("intel_pstate/no_turbo", "0", True),
+        ("intel_pstate/no_turbo", "1", False),
+        ("cpufreq/boost", "1", True),
+        ("cpufreq/boost", "0", False),
+    ],
+)
+def test_turbo_is_read_from_either_driver(tmp_path, file, text, turbo):
+    write(tmp_path / file, text)
+    assert clock_settings(tmp_path)["turbo"] is turbo
+
+
+def test_the_tightest_limit_of_the_groups_above_counts(tmp_path):
+    write(tmp_path / "membership", "0::/a/b")
+    write(tmp_path / "groups/a/b/cpu.max", "max 100000")
+    write(tmp_path / "groups/a/cpu.max", "25000 100000")
+    write(tmp_path / "groups/a/b/memory.max", str(512 * 2**20))
+    write(tmp_path / "groups/a/memory.max", "max")
+    assert container_limits(tmp_path / "groups", tmp_path / "membership") == {"cpus": 0.25, "memory_mb": 512}
+
+
+def test_the_first_version_of_control_groups_is_read(tmp_path):
+    write(tmp_path / "membership", "8:memory:/a\n1:cpu,cpuacct:/a\n9:name=systemd:/")
+    write(tmp_path / "groups/cpu,cpuacct/a/cpu.cfs_quota_us", "150000")
+    write(tmp_path / "groups/cpu,cpuacct/a/cpu.cfs_period_us", "100000")
+    write(tmp_path / "groups/cpu,cpuacct/cpu.cfs_quota_us", "-1")
+    write(tmp_path / "groups/cpu,cpuacct/cpu.cfs_period_us", "100000")
+    write(tmp_path / "groups/memory/a/memory.limit_in_bytes", str(128 * 2**20))
+    write(tmp_path / "groups/memory/memory.limit_in_bytes", "9223372036854771712")
+    assert container_limits(tmp_path / "groups", tmp_path / "membership") == {"cpus": 1.5, "memory_mb": 128}
+
+
+def test_host_facts_tell_load_limits_and_the_collector():
+    facts = host_facts()
+    assert facts["load_average"] >= 0
+    assert set(facts["container"]) == {"cpus", "memory_mb"}
+    assert facts["garbage_collection"] is True
