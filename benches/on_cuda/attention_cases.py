@@ -9,16 +9,11 @@ import torch
 from torch import Tensor
 
 from on_cuda.checks import Found, NotRunError
-from on_cuda.sizes import Size
+from on_cuda.sizes import TOLERANCES, Size
 from patchtst_har.models.attention import precompute_freqs_cis, rope_attention
 
 OP = torch.ops.patchtst_har.rope_attention.default
 OP_BACKWARD = torch.ops.patchtst_har.rope_attention_backward.default
-
-TOLERANCES = {"float32": (1e-4, 2e-5), "float16": (1e-3, 2e-5), "bfloat16": (8e-3, 2e-5), "tf32": (2e-2, 2e-2)}
-"""Relative and absolute, of inputs of unit variance. Half precision is computed in float32 and rounded once: it
-may differ by one unit in the last place."""
-
 
 @dataclass(frozen=True)
 class Where:
@@ -137,8 +132,9 @@ def compare(
     return figures
 
 
-def agree(where: Where, case: Case, tolerance: str = "float32") -> Found:
+def agree(where: Where, case: Case) -> Found:
     """Compare out, lse and gradient with the CPU's operator; without dropout with float64 as well."""
+    tolerance = "interpreted" if where.interpreted else "float32"
     expected = where.expected(case)
     found = where.both(case)
     figures = compare(found, expected, tolerance)

@@ -9,11 +9,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from on_cuda.attention_cases import TOLERANCES, Where, make_case, plain_in_double
+from on_cuda.attention_cases import Where, make_case, plain_in_double
 from on_cuda.attention_on_device import captured
 from on_cuda.checks import Found, Planned
 from on_cuda.machine import clocks
-from on_cuda.sizes import Size, label
+from on_cuda.sizes import TOLERANCES, Size, label
 from on_cuda.timing import IN_A_GRAPH, time_in_turn
 from patchtst_har.models.attention import rope_attention
 

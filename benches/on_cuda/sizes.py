@@ -1,4 +1,4 @@
-"""Sizes (B, N, H, d) of the attention that are compared. Needs no torch."""
+"""Sizes (B, N, H, d) of the attention that are compared, and tolerances. Needs no torch."""
 
 from __future__ import annotations
 
@@ -37,6 +37,17 @@ INTERPRETED: tuple[Size, ...] = (
     (1, 18, 1, 66),
     (2, 0, 1, 4),
 )
+
+TOLERANCES = {
+    "float32": (1e-4, 2e-5),
+    "interpreted": (1e-5, 5e-6),
+    "float16": (1e-3, 2e-5),
+    "bfloat16": (8e-3, 2e-5),
+    "tf32": (2e-2, 2e-2),
+}
+"""Relative and absolute, of inputs of unit variance. Half precision is computed in float32 and rounded once: it
+may differ by one unit in the last place. ``interpreted`` is float32 in Triton's interpreter, which rounds as numpy
+does."""
 
 
 def label(size: Size) -> str:
