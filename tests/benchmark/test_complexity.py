@@ -5,7 +5,7 @@ from torch import nn
 from architectures import ARCHITECTURES, random_inputs
 from patchtst_har.architecture import expected_complexity
 from patchtst_har.benchmark.complexity import model_complexity
-from patchtst_har.config import ModelConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig
 from patchtst_har.errors import DataError
 from patchtst_har.models import PatchTSTClassifier
 
@@ -96,7 +96,7 @@ def test_the_model_has_the_parameters_and_flops_of_the_closed_form(options):
 
 def test_the_reference_configuration_by_hand():
     patches = 10 * 300 * 56
-    features = 56 * 56 + 56 * 56 + 24 * 56 + 56 * 56
+    features = N_STATISTICAL_FEATURES * 56 + 56 * 56 + 24 * 56 + 56 * 56
     layer = 12 * (56 * 168 + 56 * 56 + 2 * 56 * 112) + 2 * 12 * 12 * 56
     products = patches + features + 2 * layer + 5 * 56 + 56 * 6
     assert expected_complexity(ModelConfig(), 6)["flops"] == 2 * products

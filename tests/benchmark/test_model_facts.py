@@ -50,7 +50,8 @@ def test_facts_of_a_model(model):
     assert facts.parameters == sum(parameter.numel() for parameter in module.parameters())
     assert facts.flops > facts.parameters
     assert facts.classes == ("running", "sitting", "walking")
-    assert facts.features == {"statistical": N_STATISTICAL_FEATURES, "topological": 0, "time": 0, "plugins": []}
+    expected = {"statistical": N_STATISTICAL_FEATURES, "topological": 0, "time": 0, "plugins": []}
+    assert facts.features == expected
     assert (facts.engine, facts.smoothing) == ("native", "filter")
     assert Artefact.model_validate(json.loads(facts.model_dump_json())) == facts
 
