@@ -27,7 +27,8 @@ inline std::vector<float> make_window(const std::string& kind, std::size_t n_sam
     std::normal_distribution<double> normal;
     std::vector<float> window(3 * n_samples);
     for (std::size_t i = 0; i < window.size(); ++i) {
-        const double seconds = static_cast<double>(i / 3) / 100.0;
+        const std::size_t sample = i / 3;
+        const double seconds = static_cast<double>(sample) / 100.0;
         window[i] = static_cast<float>(signal_at(kind, seconds, i % 3, normal(generator)));
     }
     return window;
