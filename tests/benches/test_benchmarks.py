@@ -9,6 +9,8 @@ import pytest
 
 from compare import main, parsed
 
+pytestmark = pytest.mark.spawns
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -63,12 +63,14 @@ def result(model, recording, tmp_path_factory):
     return done
 
 
+@pytest.mark.spawns
 def test_the_document_is_what_was_written(result):
     written = json.loads(result.json.read_text(encoding="utf-8"))
     assert written == result.document
     assert FeasibilityRecord.model_validate(written) == result.record
 
 
+@pytest.mark.spawns
 def test_every_movement_was_decided(result):
     cpu = result.document["devices"]["cpu"]
     assert list(cpu["workloads"]) == ["still", "walking", "noisy", "worst_case", "recorded"]
@@ -81,6 +83,7 @@ def test_every_movement_was_decided(result):
     assert cpu["settings"]["smoothing"] == "filter"
 
 
+@pytest.mark.spawns
 def test_verdicts_follow_from_what_was_measured(result):
     verdicts = {target.name: target.verdict for target in result.record.targets}
     assert verdicts["tiny memory"] == "not feasible"
@@ -90,6 +93,7 @@ def test_verdicts_follow_from_what_was_measured(result):
     assert verdicts["other hop"] == "not measured"
 
 
+@pytest.mark.spawns
 def test_cuda_has_no_number_without_a_device(result):
     import torch
 
@@ -100,11 +104,13 @@ def test_cuda_has_no_number_without_a_device(result):
         assert cuda == {"device": "cuda", "status": "no device"}
 
 
+@pytest.mark.spawns
 def test_no_accuracy_is_claimed_for_a_model_without_a_run(result):
     assert result.record.accuracy is None
     assert result.record.artefact.smoothing == "filter"
 
 
+@pytest.mark.spawns
 def test_a_second_run_is_compared_with_the_first(model, result, tmp_path):
     again = run_benchmark(model, tmp_path, budget=BUDGET, settings=TINY, compare_with=result.json.parent)
     compared = again.record.comparison
@@ -114,6 +120,7 @@ def test_a_second_run_is_compared_with_the_first(model, result, tmp_path):
     assert all("busy" in warning for warning in compared.warnings)
 
 
+@pytest.mark.spawns
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -133,6 +140,7 @@ def test_what_cannot_be_compared_is_refused_before_measuring(
     assert not out.exists()
 
 
+@pytest.mark.spawns
 def test_another_model_is_refused(result, tmp_path):
     other = tmp_path / "other"
     small_recognizer(d_model=28).save_pretrained(other)
@@ -164,6 +172,7 @@ def test_a_quick_run_leaves_out_what_takes_long():
     assert quick.open_loop_streams == 500
 
 
+@pytest.mark.spawns
 def test_nothing_is_loaded_that_measuring_does_not_need():
     heavy = ("torch", "matplotlib", "jinja2", "sklearn", "hmmlearn", "scipy.stats")
     program = (

@@ -374,6 +374,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.spawns
 def test_distributed_data_parallel(tmp_path):
     """Two processes: gradients of the halves of a batch average to the whole's, and agree under dropout."""
     script = tmp_path / "ddp.py"

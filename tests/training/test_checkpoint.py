@@ -87,6 +87,7 @@ def test_a_damaged_file_is_named(tmp_path, content):
         load_checkpoint(tmp_path / "last.safetensors", trainee(), "run")
 
 
+@pytest.mark.spawns
 def test_kills_at_random_moments_never_lose_or_damage_the_state(tmp_path):
     path = tmp_path / "last.safetensors"
     command = [sys.executable, "-c", SAVE_FOREVER, str(path), os.path.dirname(__file__)]  # noqa: PTH120

@@ -15,6 +15,8 @@ from patchtst_har.inference.export import onnx_file
 from patchtst_har.inference.export.program import INPUT_NAMES, used_inputs
 from patchtst_har.models import PatchTSTClassifier
 
+pytestmark = pytest.mark.compiles
+
 # Between them: every choice of every option.
 CHOSEN = (
     "attention pooling post-norm relu",
