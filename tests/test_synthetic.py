@@ -71,12 +71,14 @@ def test_a_recording_has_stamps_and_annotations():
 
 @pytest.mark.parametrize("call", [synthetic.signal, synthetic.bout])
 def test_what_is_unknown_is_named(call):
-    with pytest.raises(DataError, match="must be one of .*, is 'swimming'"):
+    with pytest.raises(DataError, match=r"must be one of .*, is 'swimming'"):
         call("swimming", 10, np.random.default_rng(0))
 
 
 @pytest.mark.spawns
 def test_signals_need_numpy_alone():
     run_without_torch(
-        "from patchtst_har import synthetic\nsynthetic.windows('mixed', 3)\nassert 'pandas' not in sys.modules"
+        "from patchtst_har import synthetic\n"
+        "synthetic.windows('mixed', 3)\n"
+        "assert 'pandas' not in sys.modules"
     )
