@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def benchmarks(*arguments):
-    command = [sys.executable, "-m", "pytest", "--benchmark-only", "-q", *arguments]
+    # pytest's cache would take this run for the last one of the tests.
+    options = ["-p", "no:cacheprovider", "--benchmark-only", "-q"]
+    command = [sys.executable, "-m", "pytest", *options, *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 

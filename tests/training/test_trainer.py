@@ -185,6 +185,7 @@ def test_one_class_is_not_enough(tmp_path):
 @pytest.mark.trains
 def test_training_leaves_the_callers_torch_as_it_was(prepared, tmp_path):
     torch.use_deterministic_algorithms(True)
+    before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
         config = small_config(prepared, output_dir=tmp_path, training=_epochs(1))
@@ -193,6 +194,7 @@ def test_training_leaves_the_callers_torch_as_it_was(prepared, tmp_path):
         assert torch.get_num_threads() == 2
     finally:
         torch.use_deterministic_algorithms(False)
+        torch.set_num_threads(before)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
