@@ -226,6 +226,7 @@ def test_real_windows_get_the_logits_and_labels_of_torch(small_run, isa):
     np.testing.assert_array_equal(got.argmax(axis=1), expected.argmax(axis=1))
 
 
+@pytest.mark.spawns
 def test_it_runs_where_torch_cannot_be_imported(small_run, tmp_path):
     folder = small_run.folder / "model"
     native = NativeClassifier.from_pretrained(folder)
@@ -281,6 +282,8 @@ assert count() > before
 """
 
 
+@pytest.mark.compiles
+@pytest.mark.spawns
 def test_nothing_is_asked_of_the_c_library_after_the_first_call(small_run, tmp_path):
     """Not by the engine, its binding or Python: with a `malloc` that counts in place of the C library's."""
     compiler = shutil.which("cc")
@@ -505,6 +508,7 @@ def test_a_step_that_leaves_its_buffers_is_refused():
             add(**changes)
 
 
+@pytest.mark.spawns
 def test_the_refusal_of_torch_works():
     with pytest.raises(subprocess.CalledProcessError):
         run_without_torch("import torch")

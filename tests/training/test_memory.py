@@ -4,12 +4,15 @@ import gc
 import weakref
 
 import numpy as np
+import pytest
 import torch
 
 from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig, TrainingConfig
 from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.models.batches import WindowTensors
 from patchtst_har.training.loop import TrainingLoop
+
+pytestmark = pytest.mark.trains
 
 
 def learnable(n: int, seed: int) -> WindowTensors:
