@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from patchtst_har.benchmark.latency import LatencyReport, measure_stages
 from patchtst_har.data.times import time_features
+from patchtst_har.datasets.inputs import ModelInputs
 from patchtst_har.errors import DataError
 from patchtst_har.features import compute_extended_statistics, compute_topological_features
-from patchtst_har.inference.inputs import WindowInputs
 from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.smoothing.decide import hop_s
@@ -80,7 +80,7 @@ def measure_recognizer(
     def inputs(passed: Arrays) -> Arrays:
         window, start, stats, topo = passed
         times = time_features(start, config.data.timezone) if config.model.n_time_features else _EMPTY[None]
-        data = WindowInputs(window[None], times, stats[None], topo[None])
+        data = ModelInputs(window[None], times, stats[None], topo[None])
         return data.select(slice(0, 1), config.model)
 
     def label(logits: NDArray[np.float32]) -> str:

@@ -12,7 +12,7 @@ from patchtst_har.benchmark.pipeline import measure_recognizer
 from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.evaluation.topology_example import topology_example, typical_window
 from patchtst_har.inference.recognizer import Recognizer
-from patchtst_har.models.batches import WindowTensors
+from patchtst_har.models.batches import to_tensors
 from patchtst_har.support.files import atomic_write_json
 from patchtst_har.support.progress import OnProgress
 
@@ -39,8 +39,7 @@ def measure_run(
     on_progress : callable, optional
         Called with (done, total, what).
     """
-    data = WindowTensors.of(features, recognizer.config.model)
-    inputs, _ = data.select(slice(0, 1))
+    inputs = to_tensors(features.select(slice(0, 1), recognizer.config.model))
     with torch.inference_mode():
         atomic_write_json(run_dir / "complexity.json", model_complexity(recognizer.torch_module(), inputs))
     latency = measure_recognizer(recognizer, features.windows, features.start_ns, n_windows, on_progress)

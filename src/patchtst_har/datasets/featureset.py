@@ -11,26 +11,19 @@ from numpy.typing import NDArray
 from patchtst_har.config import DataConfig, ExperimentConfig
 from patchtst_har.data.times import check_clock, time_features
 from patchtst_har.datasets.feature_cache import FeatureCache, Features
+from patchtst_har.datasets.inputs import ModelInputs
 from patchtst_har.datasets.prepared import ParticipantWindows, PreparedDataset
 from patchtst_har.errors import DataError
 from patchtst_har.support.progress import OnProgress
 
 
 @dataclass(frozen=True, eq=False)
-class FeatureSet:
-    """Windows of some people with their features and labels; row i is the same window everywhere.
+class FeatureSet(ModelInputs):
+    """Windows of some participants with their features and labels.
 
-    People follow each other in the order asked for, each one's windows in order of time.
+    Participants follow each other in the order asked for, each one's windows in order of time.
     """
 
-    windows: NDArray[np.float32]
-    """(n, T, 3) acceleration in g."""
-    times: NDArray[np.float32]
-    """(n, 5), see `patchtst_har.data.times`."""
-    stats: NDArray[np.float32]
-    """(n, 56), and then the values of the plug-ins, if any are selected."""
-    topo: NDArray[np.float32]
-    """(n, 24)."""
     topo_engines: NDArray[np.str_]
     """(n,) what computed each row of `topo`, see `patchtst_har.features.TopologyResult`."""
     labels: NDArray[np.int64]
@@ -47,9 +40,6 @@ class FeatureSet:
             length = len(getattr(self, name))
             if length != n_windows:
                 raise DataError(f"feature set: {name} has {length} rows, but there are {n_windows} windows")
-
-    def __len__(self) -> int:
-        return len(self.windows)
 
 
 def load_feature_set(

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.data.times import check_clock, iana_zone, time_features
+from patchtst_har.datasets.inputs import ModelInputs
 from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.features import compute_extended_statistics_batch, compute_topology
-from patchtst_har.inference.inputs import BATCH_SIZE, WindowInputs
+from patchtst_har.inference.inputs import BATCH_SIZE
 from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.inference.native_program import Precision
 from patchtst_har.inference.probabilities import predict_native, predict_probabilities
@@ -178,7 +179,7 @@ class Recognizer:
         config = self.config.replace(data=self.config.data.replace(timezone=timezone))
         return Recognizer(self.model, self.classes, config, self.smoother)
 
-    def inputs(self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None = None) -> WindowInputs:
+    def inputs(self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None = None) -> ModelInputs:
         """Compute the model's inputs for windows.
 
         Parameters
@@ -206,16 +207,13 @@ class Recognizer:
         if config.model.n_topo_features:
             topology = config.features.topology
             topo = compute_topology(windows, rate, topology, n_threads=threads).features
-        return WindowInputs(windows, self._times(n, start_ns), stats, topo)
+        return ModelInputs(windows, self._times(n, start_ns), stats, topo)
 
-    def probabilities(self, inputs: WindowInputs) -> NDArray[np.float64]:
+    def probabilities(self, inputs: ModelInputs) -> NDArray[np.float64]:
         """Return the class probabilities (n, K) of windows whose features are known."""
         if isinstance(self.model, NativeClassifier):
             return predict_native(self.model, inputs, n_threads=self.config.features.n_threads)
-        from patchtst_har.models.batches import WindowTensors
-
-        arrays = (inputs.windows, inputs.times, inputs.stats, inputs.topo)
-        return predict_probabilities(self.model, WindowTensors.unlabelled(self.config.model, *arrays))
+        return predict_probabilities(self.model, inputs)
 
     def predict(self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None = None) -> Prediction:
         """Classify windows one by one, without smoothing (parameters and errors as `inputs`)."""

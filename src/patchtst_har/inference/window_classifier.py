@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from patchtst_har import _core
 from patchtst_har.data.times import time_features
+from patchtst_har.datasets.inputs import ModelInputs
 from patchtst_har.features import compute_extended_statistics, compute_topology
 from patchtst_har.features.topology import native_embedding
-from patchtst_har.inference.inputs import WindowInputs
 from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.realtime.stream_model import Judgement
 
@@ -78,7 +78,7 @@ class WindowClassifier:
         if self._uses[1]:
             topo = compute_topology(window[np.newaxis], self._rate_hz, self._topology).features
         after_topo = perf_counter_ns()
-        probabilities = self._probabilities(WindowInputs(window[np.newaxis], times, stats, topo))[0]
+        probabilities = self._probabilities(ModelInputs(window[np.newaxis], times, stats, topo))[0]
         done = perf_counter_ns()
         return probabilities, (after_stats - began, after_topo - after_stats, done - after_topo)
 

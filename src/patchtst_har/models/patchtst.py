@@ -14,33 +14,6 @@ from patchtst_har.models.components.transformer import RoPETransformerEncoderLay
 from patchtst_har.models.dropout import Dropout
 
 
-def cut_patches(windows: Tensor, patch_len: int, patch_stride: int | None = None) -> Tensor:
-    """Cut windows (B, T, C) into patches (B, C, P, patch_len), P = (T - patch_len) / patch_stride + 1.
-
-    Parameters
-    ----------
-    windows : Tensor, shape (B, T, C)
-        Windows.
-    patch_len : int
-        Samples a patch.
-    patch_stride : int, optional
-        Samples between the starts of patches; `patch_len` (no overlap) if not given.
-
-    Raises
-    ------
-    ValueError
-        If `windows` is not three-dimensional or the patches do not cover T samples exactly.
-    """
-    stride = patch_len if patch_stride is None else patch_stride
-    n_samples = windows.shape[1] if windows.ndim == 3 else 0
-    if n_samples < patch_len or (n_samples - patch_len) % stride:
-        raise ValueError(
-            f"windows must be (B, T, C) with T = {patch_len} + a multiple of {stride}, got "
-            f"{tuple(windows.shape)}"
-        )
-    return windows.transpose(1, 2).unfold(2, patch_len, stride)
-
-
 class PatchTSTClassifier(nn.Module):
     """PatchTST classifier of tri-axial windows with feature tokens and rotary attention.
 

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from patchtst_har.datasets.inputs import ModelInputs
 from patchtst_har.errors import ExportError
 from patchtst_har.inference.export.program import INPUT_NAMES, Run, used_inputs
-from patchtst_har.inference.inputs import BATCH_SIZE, WindowInputs
+from patchtst_har.inference.inputs import BATCH_SIZE
 from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.models import PatchTSTClassifier
 
@@ -29,7 +30,7 @@ def example_windows(n: int, n_samples: int, rate_hz: float) -> NDArray[np.float3
     return single
 
 
-def check(run: Run, model: PatchTSTClassifier, inputs: WindowInputs, what: str) -> float:
+def check(run: Run, model: PatchTSTClassifier, inputs: ModelInputs, what: str) -> float:
     """Compare a file's outputs with the torch module and the compiled engine, in batches of several sizes.
 
     Parameters
@@ -38,7 +39,7 @@ def check(run: Run, model: PatchTSTClassifier, inputs: WindowInputs, what: str) 
         The file, read back.
     model : PatchTSTClassifier
         In evaluation mode, on the CPU; the model that was written.
-    inputs : WindowInputs
+    inputs : ModelInputs
         At least one window.
     what : str
         The file's name, for messages.
