@@ -1,6 +1,6 @@
 """How many windows are classified at a time, and their patches (see `patchtst_har.datasets.inputs`)."""
 
-from patchtst_har.datasets.inputs import cut_patches
+from patchtst_har.architecture import cut_patches
 
 __all__ = ["BATCH_SIZE", "cut_patches"]
 

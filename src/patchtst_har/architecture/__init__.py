@@ -1,0 +1,15 @@
+"""A `ModelConfig` as inputs, layers, tensors and operations. Imports `config` and below, never torch."""
+
+from patchtst_har.architecture.inputs import INPUT_NAMES, cut_patches, input_shapes
+from patchtst_har.architecture.rotation import rotation_tables
+from patchtst_har.architecture.walk import expected_complexity, expected_tensors, walk_layers
+
+__all__ = [
+    "INPUT_NAMES",
+    "cut_patches",
+    "expected_complexity",
+    "expected_tensors",
+    "input_shapes",
+    "rotation_tables",
+    "walk_layers",
+]
