@@ -32,21 +32,21 @@ _SPARSE = -3
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """Windows of one recording, in order of time."""
+    """Windows of one recording or participant, in order of time."""
 
     windows: NDArray[np.float32]
     """(n, T, 3) acceleration in g, finite, C order."""
     start_ns: NDArray[np.int64]
     """(n,) stamp of each window's first sample: ns since 1970 by `clock`."""
     labels: NDArray[np.str_] | None
-    """(n,) one label a window; None if the recording has no annotation."""
-    clock: Clock
-    """``"utc"`` if the recording has a zone, else ``"wall"``."""
+    """(n,) one label per window; None if the recording has no annotation."""
+    clock: Clock | None
+    """``"utc"`` if the recording has a zone, else ``"wall"``; None if a prepared data set does not say."""
     dropped: dict[str, int] = field(default_factory=dict)
     """How many windows were dropped for which reason, and how many stretches were shorter than a window:
     ``unlabelled, mixed_labels, too_few_labels, short_stretches``."""
     info: dict[str, float | int | None] = field(default_factory=dict)
-    """What `patchtst_har.data.resample.clean_samples` reports of the recording."""
+    """What `patchtst_har.data.resample.clean_samples` reports; empty for windows of a prepared data set."""
 
     def __len__(self) -> int:
         return len(self.windows)

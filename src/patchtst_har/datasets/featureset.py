@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from patchtst_har.config import DataConfig, ExperimentConfig
 from patchtst_har.data.times import check_clock, time_features
+from patchtst_har.data.windows import Windows
 from patchtst_har.datasets.feature_cache import FeatureCache, Features
 from patchtst_har.datasets.inputs import ModelInputs
-from patchtst_har.datasets.prepared import ParticipantWindows, PreparedDataset
+from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.errors import DataError
 from patchtst_har.support.progress import OnProgress
 
@@ -83,7 +84,7 @@ def load_feature_set(
     if config.model.n_time_features:
         check_clock(dataset.clock, config.data.timezone, str(dataset.folder))
     cache = FeatureCache(config.features.cache_dir or dataset.folder / "features_cache")
-    parts: list[tuple[ParticipantWindows, NDArray[np.float32], Features]] = []
+    parts: list[tuple[Windows, NDArray[np.float32], Features]] = []
     for done, participant in enumerate(participants, start=1):
         person = dataset.load(participant)
         if person.windows.shape[1] != config.data.window_size:
@@ -104,11 +105,18 @@ def load_feature_set(
         stats=np.concatenate([features.stats for _, _, features in parts]),
         topo=np.concatenate([features.topo for _, _, features in parts]),
         topo_engines=np.concatenate([features.topo_engines for _, _, features in parts]),
-        labels=np.concatenate([person.labels for person in people]),
+        labels=np.concatenate([_class_indices(person, dataset.classes) for person in people]),
         participants=np.repeat(np.asarray(participants, np.str_), [len(person) for person in people]),
         start_ns=np.concatenate([person.start_ns for person in people]),
         classes=dataset.classes,
     )
+
+
+def _class_indices(person: Windows, classes: tuple[str, ...]) -> NDArray[np.int64]:
+    """Return the place of each window's label in `classes`."""
+    present, position = np.unique(np.asarray(person.labels, np.str_), return_inverse=True)
+    indices = np.array([classes.index(str(name)) for name in present], np.int64)
+    return indices[position]
 
 
 def _check_preparation(dataset: PreparedDataset, config: DataConfig) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-_CLOCK_NAMES: dict[Clock, str] = {"utc": "UTC", "wall": "local wall-clock time"}
+_CLOCK_NAMES: dict[Clock | None, str] = {"utc": "UTC", "wall": "local wall-clock time"}
 _CONFIG_FIELDS = {
     "sample_rate_hz",
     "window_size",

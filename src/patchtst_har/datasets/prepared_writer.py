@@ -20,9 +20,9 @@ from patchtst_har.datasets.prepared import (
     MANIFEST_COLUMNS,
     PREPARATION,
     PreparedDataset,
+    check_labels,
     check_stamps,
     check_windows,
-    encode_labels,
 )
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import atomic_write_json, atomic_write_text, ensure_folder
@@ -108,7 +108,7 @@ class PreparedWriter:
         present = {str(name) for name in np.unique(names)}
         if "" in present:
             raise DataError(f"{path}: labels_str holds an empty class name")
-        encode_labels(names, tuple(present), len(windows), path)
+        check_labels(names, present, len(windows), path)
         write_npz(path, {"windows": windows, "labels_str": names, "first_ts_epoch_ns": start_ns})
         self._classes |= present
         self._rows[participant] = ("ok", path.name)
