@@ -146,7 +146,7 @@ def test_no_window_crosses_a_gap_or_holds_what_is_not_finite() -> None:
     assert np.linalg.norm(cut.windows, axis=2).min() > 0.9
 
 
-def test_stretches_that_are_too_short_are_counted() -> None:
+def test_segments_that_are_too_short_are_counted() -> None:
     recording = make_recording(bouts=(("sitting", 10.0),))
     keep = np.r_[0:199, 400:600]
     cut = cut_windows(recording.iloc[keep], CONFIG)

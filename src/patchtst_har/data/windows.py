@@ -43,7 +43,7 @@ class Windows:
     clock: Clock | None
     """``"utc"`` if the recording has a zone, else ``"wall"``; None if a prepared data set does not say."""
     dropped: dict[str, int] = field(default_factory=dict)
-    """How many windows were dropped for which reason, and how many stretches were shorter than a window:
+    """How many windows were dropped for which reason, and how many segments were shorter than a window:
     ``unlabelled, mixed_labels, too_few_labels, short_stretches``."""
     info: dict[str, float | int | None] = field(default_factory=dict)
     """What `patchtst_har.data.resample.clean_samples` reports; empty for windows of a prepared data set."""
@@ -54,7 +54,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class _Block:
-    """Consecutive windows of one stretch."""
+    """Consecutive windows of one segment."""
 
     bounds: tuple[int, int]
     first: int
@@ -64,8 +64,8 @@ class _Block:
 def cut_windows(recording: pd.DataFrame, config: DataConfig | None = None) -> Windows:
     """Resample a recording and cut it into windows.
 
-    Windows begin at the first usable sample of each pause-free stretch and every `hop_size` samples after
-    it; what is left at the end of a stretch is dropped. A resampled sample has the annotation of the nearest
+    Windows begin at the first usable sample of each segment and every `hop_size` samples after
+    it; what is left at the end of a segment is dropped. A resampled sample has the annotation of the nearest
     original sample. Then, by `label_policy`:
 
     - ``mode``: the most frequent annotation among the annotated samples, the alphabetically first on a tie;
@@ -121,7 +121,7 @@ def cut_windows(recording: pd.DataFrame, config: DataConfig | None = None) -> Wi
 
 
 def _plan(clean: CleanSamples, config: DataConfig) -> tuple[list[_Block], int]:
-    """Return blocks of windows that bound the memory in use, and how many stretches are too short for one."""
+    """Return blocks of windows that bound the memory in use, and how many segments are too short for one."""
     per_block = max(1, (_BLOCK_SAMPLES - config.window_size) // config.hop_size)
     blocks, n_short = [], 0
     for bounds in clean.bounds:
@@ -199,17 +199,17 @@ def _fill(
     config: DataConfig,
 ) -> NDArray[np.int64]:
     """Write the kept windows of a block into `windows` and return their stamps."""
-    rate, size = config.sample_rate_hz, config.window_size
+    sample_rate_hz, size = config.sample_rate_hz, config.window_size
     for begin, end in _runs(kept):
         first = (block.first + int(kept[begin])) * config.hop_size
         length = (end - begin - 1) * config.hop_size + size
-        samples = resample_block(clean, block.bounds, first, length, rate)
+        samples = resample_block(clean, block.bounds, first, length, sample_rate_hz)
         views = np.lib.stride_tricks.sliding_window_view(samples, size, axis=0)[:: config.hop_size]
         windows[begin:end] = views.transpose(0, 2, 1)
     start_ns = int(clean.time_ns[block.bounds[0]])
-    stamps: NDArray[np.int64] = np.rint((block.first + kept) * config.hop_size * (1e9 / rate)).astype(
-        np.int64
-    )
+    stamps: NDArray[np.int64] = np.rint(
+        (block.first + kept) * config.hop_size * (1e9 / sample_rate_hz)
+    ).astype(np.int64)
     return start_ns + stamps
 
 

@@ -49,10 +49,10 @@ def load_feature_set(
     config: ExperimentConfig,
     on_progress: OnProgress | None = None,
 ) -> FeatureSet:
-    """Load people's windows and compute or fetch their features.
+    """Load the windows of participants and compute or fetch their features.
 
-    Features are computed once a person and kept in `config.features.cache_dir` (None: `features_cache` in
-    the data set's folder), whatever the model then uses of them.
+    Features are computed once per participant and kept in `config.features.cache_dir` (None:
+    `features_cache` in the data set's folder), whatever the model then uses of them.
 
     Parameters
     ----------
@@ -64,13 +64,13 @@ def load_feature_set(
         Its sections `data` and `features`, and `model.n_time_features`: unless it is 0, the data's clock has
         to fit `data.timezone`.
     on_progress : callable, optional
-        Called with the number of people done, their total, and the participant.
+        Called with the number of participants done, their total, and the participant.
 
     Raises
     ------
     DataError
-        If nobody is asked for, a person is unknown or asked for twice, a file is damaged, the windows have
-        another length or rate than the configuration says, or the hour of the day cannot be known
+        If nobody is asked for, a participant is unknown or asked for twice, a file is damaged, the windows
+        have another length or rate than the configuration says, or the hour of the day cannot be known
         (`patchtst_har.data.times.check_clock`).
     OSError
         If the cache cannot be written.
@@ -86,35 +86,35 @@ def load_feature_set(
     cache = FeatureCache(config.features.cache_dir or dataset.folder / "features_cache")
     parts: list[tuple[Windows, NDArray[np.float32], Features]] = []
     for done, participant in enumerate(participants, start=1):
-        person = dataset.load(participant)
-        if person.windows.shape[1] != config.data.window_size:
+        cut = dataset.load(participant)
+        if cut.windows.shape[1] != config.data.window_size:
             raise DataError(
-                f"{dataset.path(participant)}: windows have {person.windows.shape[1]} samples, "
+                f"{dataset.path(participant)}: windows have {cut.windows.shape[1]} samples, "
                 f"data.window_size is {config.data.window_size}"
             )
         # Before the features, which take long: an unknown zone is found here.
-        times = time_features(person.start_ns, config.data.timezone)
-        features = cache.features(person.windows, config.data.sample_rate_hz, config.features)
-        parts.append((person, times, features))
+        times = time_features(cut.start_ns, config.data.timezone)
+        features = cache.features(cut.windows, config.data.sample_rate_hz, config.features)
+        parts.append((cut, times, features))
         if on_progress is not None:
             on_progress(done, len(participants), participant)
-    people = [person for person, _, _ in parts]
+    cuts = [cut for cut, _, _ in parts]
     return FeatureSet(
-        windows=np.concatenate([person.windows for person in people]),
+        windows=np.concatenate([cut.windows for cut in cuts]),
         times=np.concatenate([times for _, times, _ in parts]),
         stats=np.concatenate([features.stats for _, _, features in parts]),
         topo=np.concatenate([features.topo for _, _, features in parts]),
         topo_engines=np.concatenate([features.topo_engines for _, _, features in parts]),
-        labels=np.concatenate([_class_indices(person, dataset.classes) for person in people]),
-        participants=np.repeat(np.asarray(participants, np.str_), [len(person) for person in people]),
-        start_ns=np.concatenate([person.start_ns for person in people]),
+        labels=np.concatenate([_class_indices(cut, dataset.classes) for cut in cuts]),
+        participants=np.repeat(np.asarray(participants, np.str_), [len(cut) for cut in cuts]),
+        start_ns=np.concatenate([cut.start_ns for cut in cuts]),
         classes=dataset.classes,
     )
 
 
-def _class_indices(person: Windows, classes: tuple[str, ...]) -> NDArray[np.int64]:
+def _class_indices(cut: Windows, classes: tuple[str, ...]) -> NDArray[np.int64]:
     """Return the place of each window's label in `classes`."""
-    present, position = np.unique(np.asarray(person.labels, np.str_), return_inverse=True)
+    present, position = np.unique(np.asarray(cut.labels, np.str_), return_inverse=True)
     indices = np.array([classes.index(str(name)) for name in present], np.int64)
     return indices[position]
 

@@ -1,4 +1,4 @@
-"""Read a prepared data set: windows of many people on disk, checked field by field.
+"""Read a prepared data set: windows of many participants on disk, checked field by field.
 
 The folder holds `manifest.csv` (participant, status, outfile), `classes.json` (the class names),
 `label_encoder.json` (class to index), one NPZ a participant (`windows`, `labels_str`,
@@ -40,11 +40,11 @@ ParticipantWindows = Windows
 
 @dataclass(frozen=True)
 class PreparedDataset:
-    """A prepared data set; `open` checks what is common to it, `load` what is one person's."""
+    """A prepared data set; `open` checks what is common to it, `load` what belongs to one participant."""
 
     folder: Path
     participants: tuple[str, ...]
-    """People with status ok, in the manifest's order."""
+    """Participants with status ok, in the manifest's order."""
     classes: tuple[str, ...]
     """Class names, sorted if this package wrote them; a label is an index into them."""
     failures: dict[str, str]

@@ -1,4 +1,4 @@
-"""Write a prepared data set, one person at a time; it exists once its manifest does."""
+"""Write a prepared data set, one participant at a time; it exists once its manifest does."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class PreparedWriter:
         labels: NDArray[np.str_] | Sequence[str],
         start_ns: NDArray[np.int64],
     ) -> None:
-        """Write one person's file.
+        """Write one participant's file.
 
         Parameters
         ----------
@@ -129,7 +129,7 @@ class PreparedWriter:
         self._rows[participant] = (f"error: {' '.join(reason.split())}", "")
 
     def finish(self, preparation: dict[str, Any], classes: Sequence[str] = ()) -> PreparedDataset:
-        """Write what is common to all people, the manifest last, and open the data set.
+        """Write what is common to all participants, the manifest last, and open the data set.
 
         Parameters
         ----------

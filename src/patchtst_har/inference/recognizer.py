@@ -62,11 +62,11 @@ class LabelledRecording:
     timeline : DataFrame
         ``start``, ``end``, ``label``, ``probability``: rows tile the time that windows cover; gaps in the
         recording are gaps between rows. Overlapping windows share time: each row is the hop around its
-        window's centre, the first and last of a stretch reach to the ends of their windows.
+        window's centre, the first and last of a segment reach to the ends of their windows.
     clock : str
         ``UTC``, the name of a zone, or ``local wall clock``.
     counts : dict of str to number
-        Samples that were not usable, and stretches too short for a window.
+        Samples that were not usable, and segments too short for a window.
     """
 
     timeline: pd.DataFrame
@@ -197,16 +197,19 @@ class Recognizer:
             If a feature plug-in fails on a window.
         """
         self._check_windows(windows)
+        return self._inputs(windows, start_ns)
+
+    def _inputs(self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None) -> ModelInputs:
         config, n = self.config, len(windows)
         stats = topo = np.empty((n, 0), np.float32)
         threads = config.features.n_threads
-        rate = config.data.sample_rate_hz
+        sample_rate_hz = config.data.sample_rate_hz
         if config.model.n_stat_features:
             plugins = config.features.plugins
-            stats = compute_extended_statistics_batch(windows, rate, plugins, n_threads=threads)
+            stats = compute_extended_statistics_batch(windows, sample_rate_hz, plugins, n_threads=threads)
         if config.model.n_topo_features:
             topology = config.features.topology
-            topo = compute_topology(windows, rate, topology, n_threads=threads).features
+            topo = compute_topology(windows, sample_rate_hz, topology, n_threads=threads).features
         return ModelInputs(windows, self._times(n, start_ns), stats, topo)
 
     def probabilities(self, inputs: ModelInputs) -> NDArray[np.float64]:
@@ -223,7 +226,7 @@ class Recognizer:
     def predict_recording(
         self, recording: pd.DataFrame, on_progress: OnProgress | None = None
     ) -> pd.DataFrame:
-        """Label a whole recording: cut, classify, smooth (offline, within each stretch without a gap).
+        """Label a whole recording: cut, classify, smooth (offline, within each segment without a gap).
 
         Parameters
         ----------
@@ -241,7 +244,7 @@ class Recognizer:
         Raises
         ------
         DataError
-            If the recording is malformed or has no stretch as long as a window.
+            If the recording is malformed or has no segment as long as a window.
         """
         return self.label_recording(recording, on_progress).timeline
 
@@ -259,7 +262,7 @@ class Recognizer:
             check_clock(cut.clock, config.data.timezone, "recording")
         if not len(cut.windows):
             seconds = config.data.window_size / config.data.sample_rate_hz
-            raise DataError(f"the recording has no uninterrupted stretch of {seconds:g} s: nothing to label")
+            raise DataError(f"the recording has no uninterrupted segment of {seconds:g} s: nothing to label")
         probabilities = self._probabilities(cut.windows, cut.start_ns, on_progress)
         sequences = sequences_of(np.full(len(cut.start_ns), "recording"), cut.start_ns, config)
         made = decide(probabilities, sequences, self.smoother)
@@ -328,7 +331,7 @@ class Recognizer:
         parts = []
         for first in range(0, len(windows), BATCH_SIZE):
             rows = slice(first, first + BATCH_SIZE)
-            parts.append(self.probabilities(self.inputs(windows[rows], start_ns[rows])))
+            parts.append(self.probabilities(self._inputs(windows[rows], start_ns[rows])))
             if on_progress is not None:
                 on_progress(min(first + BATCH_SIZE, len(windows)), len(windows), "windows")
         return np.concatenate(parts)
