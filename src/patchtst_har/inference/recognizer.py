@@ -30,6 +30,7 @@ from patchtst_har.support.progress import OnProgress
 if TYPE_CHECKING:
     import pandas as pd
 
+    from patchtst_har.data.windows import WindowBatches
     from patchtst_har.models import PatchTSTClassifier
 
 Engine = Literal["native", "torch"]
@@ -252,18 +253,16 @@ class Recognizer:
         self, recording: pd.DataFrame, on_progress: OnProgress | None = None
     ) -> LabelledRecording:
         """Do what `predict_recording` does, and tell also what could not be used."""
-        from patchtst_har.data.windows import cut_windows
+        from patchtst_har.data.windows import WindowBatches
 
         config = self.config
-        # What the file says of the activities must not decide what is predicted.
-        columns = [name for name in recording.columns if name != "annotation"]
-        cut = cut_windows(recording[columns], config.data)
+        cut = WindowBatches(recording, config.data)
         if config.model.n_time_features:
             check_clock(cut.clock, config.data.timezone, "recording")
-        if not len(cut.windows):
+        if not len(cut):
             seconds = config.data.window_size / config.data.sample_rate_hz
             raise DataError(f"the recording has no uninterrupted segment of {seconds:g} s: nothing to label")
-        probabilities = self._probabilities(cut.windows, cut.start_ns, on_progress)
+        probabilities = self._probabilities(cut, on_progress)
         sequences = sequences_of(np.full(len(cut.start_ns), "recording"), cut.start_ns, config)
         made = decide(probabilities, sequences, self.smoother)
         ns_per_sample = 1e9 / config.data.sample_rate_hz
@@ -275,7 +274,7 @@ class Recognizer:
         )
         shown = config.data.timezone if cut.clock == "utc" else None
         zone: Any = iana_zone(shown) if shown else getattr(recording.index, "tz", None)
-        counts = {**{name: cut.info.get(name) or 0 for name in _UNUSABLE}, **cut.dropped}
+        counts = {**{name: cut.info.get(name) or 0 for name in _UNUSABLE}, "short_stretches": cut.n_short}
         labels = np.array(self.classes)[made.smoothed]
         chosen = made.smoothed_probabilities[np.arange(len(labels)), made.smoothed]
         timeline = build_timeline(begin, end, labels, chosen, zone)
@@ -324,16 +323,13 @@ class Recognizer:
         """
         return Stream(self, hop_s, smoothing, max_pending=max_pending, drop=drop)
 
-    def _probabilities(
-        self, windows: NDArray[np.float32], start_ns: NDArray[np.int64], on_progress: OnProgress | None
-    ) -> NDArray[np.float64]:
-        """Classify in batches: features and probabilities of a long recording are made a part at a time."""
+    def _probabilities(self, cut: WindowBatches, on_progress: OnProgress | None) -> NDArray[np.float64]:
+        """Cut and classify in batches, so that a long recording needs no memory for its windows."""
         parts = []
-        for first in range(0, len(windows), BATCH_SIZE):
-            rows = slice(first, first + BATCH_SIZE)
-            parts.append(self.probabilities(self._inputs(windows[rows], start_ns[rows])))
+        for rows, windows in cut.batches(BATCH_SIZE):
+            parts.append(self.probabilities(self._inputs(windows, cut.start_ns[rows])))
             if on_progress is not None:
-                on_progress(min(first + BATCH_SIZE, len(windows)), len(windows), "windows")
+                on_progress(rows.stop, len(cut), "windows")
         return np.concatenate(parts)
 
     def _times(self, n: int, start_ns: NDArray[np.int64] | None) -> NDArray[np.float32]:
