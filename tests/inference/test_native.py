@@ -29,7 +29,7 @@ from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig, TrainingCon
 from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.inference import NativeClassifier
 from patchtst_har.models import PatchTSTClassifier
-from patchtst_har.models.batches import WindowTensors
+from patchtst_har.models.batches import to_tensors
 from patchtst_har.models.folder import load_model
 from patchtst_har.training import PatchTSTTrainer
 from without_torch import run_without_torch
@@ -217,7 +217,7 @@ def test_real_windows_get_the_logits_and_labels_of_torch(small_run, isa):
     model, classes, config = load_model(folder)
     native = NativeClassifier.from_pretrained(folder)
     assert (native.config, native.num_classes) == (config.model, len(classes))
-    inputs, _ = WindowTensors.of(small_run.trainer.data.train, config.model).select(slice(None))
+    inputs = to_tensors(small_run.trainer.data.train.select(slice(None), config.model))
     with torch.inference_mode():
         expected = model(*inputs).numpy()
     got = native.logits(*(np.ascontiguousarray(tensor) for tensor in inputs))

@@ -154,7 +154,7 @@ def test_starts_of_another_number_of_windows_are_named(recognizer):
 
 
 def test_too_short_a_recording_is_an_error(recognizer):
-    with pytest.raises(DataError, match="no uninterrupted stretch of 10 s"):
+    with pytest.raises(DataError, match="no uninterrupted segment of 10 s"):
         recognizer.predict_recording(make_recording(bouts=(("walking", 5.0),), seed=1, start="2024-05-01"))
 
 
