@@ -54,6 +54,16 @@ def test_flops_equal_the_closed_form_with_attentions_products():
     assert rows[""]["type"] == "Small"
 
 
+@pytest.mark.parametrize("needs_gradient", [False, True])
+def test_attention_of_torch_is_counted_on_the_cpu(needs_gradient):
+    class Attends(nn.Module):
+        def forward(self, x):
+            return nn.functional.scaled_dot_product_attention(x, x, x)
+
+    x = torch.zeros(1, 2, N_TOKENS, 28, requires_grad=needs_gradient)
+    assert model_complexity(Attends(), (x,))["flops"] == 2 * (2 * 2 * N_TOKENS * N_TOKENS * 28)
+
+
 def test_parameters_and_bytes():
     found = model_complexity(Small(), INPUTS)
     expected = WIDTH * 3 * WIDTH + 3 * WIDTH + 2 * N_TOKENS + WIDTH * N_CLASSES

@@ -58,8 +58,8 @@ def expected_complexity(config: ModelConfig, num_classes: int) -> dict[str, int]
     }
 
 
-def _token_rows(config: ModelConfig, buffer: str, width: int | None = None) -> Rows:
-    return Rows(buffer, config.n_tokens, width or config.d_model)
+def _token_rows(config: ModelConfig, buffer: str) -> Rows:
+    return Rows(buffer, config.n_tokens, config.d_model)
 
 
 def _embedding(config: ModelConfig) -> Iterator[Layer]:
@@ -83,43 +83,38 @@ def _embedding(config: ModelConfig) -> Iterator[Layer]:
 
 
 def _patch_embedding(config: ModelConfig, tokens: Rows) -> Iterator[Layer]:
-    n_patches, lengths = config.n_patches, config.stem_lengths
+    n_patches, lengths, activation = config.n_patches, config.stem_lengths, config.activation
     source, scale = Rows("patches", config.channels * n_patches, config.patch_len), "patch_embedding.scale"
     for i, (layer, n_outputs) in enumerate(zip(config.stem, lengths[1:], strict=True)):
         name = f"patch_embedding.stem.{i}"
+        target = Rows(name, n_patches * n_outputs, layer.channels)
         yield Convolution(
             name,
-            target := Rows(name, n_patches * n_outputs, layer.channels),
+            target,
             source,
-            n_patches,
-            layer.kernel,
-            layer.stride,
+            activation,
+            n_patches=n_patches,
+            kernel=layer.kernel,
+            stride=layer.stride,
             batch_norm=True,
             scale=scale,
-            activation=config.activation,
         )
         source, scale = target, ""
-    yield Convolution(
-        "patch_embedding.project", tokens, source, n_patches, lengths[-1], lengths[-1], scale=scale
-    )
+    name, n = "patch_embedding.project", lengths[-1]
+    yield Convolution(name, tokens, source, n_patches=n_patches, kernel=n, stride=n, scale=scale)
 
 
 def _encoder_layer(config: ModelConfig, i: int) -> Iterator[Layer]:
-    name, pre = f"layers.{i}.", config.norm == "pre"
+    name, pre, n_tokens = f"layers.{i}.", config.norm == "pre", config.n_tokens
     tokens, mixed = _token_rows(config, "tokens"), _token_rows(config, "mixed")
     branch = _token_rows(config, "normed") if pre else tokens
-    hidden, qkv = (
-        _token_rows(config, "hidden", config.d_ff),
-        _token_rows(config, "qkv", 3 * config.d_model),
-    )
+    qkv, hidden = Rows("qkv", n_tokens, 3 * config.d_model), Rows("hidden", n_tokens, config.d_ff)
     if pre:
         yield LayerNorm(f"{name}norm_attention", branch, tokens)
     yield Attention(f"{name}qkv", mixed, branch, qkv, config.n_heads, config.rope_base)
     if i == config.n_layers - 1 and config.pooling == "cls":
-        # Only the class token is read behind the last layer.
-        tokens, branch, hidden, mixed = (
-            replace(rows, n_needed=1) for rows in (tokens, branch, hidden, mixed)
-        )
+        # Only the class token is read after the last layer.
+        tokens, branch, mixed, hidden = (replace(r, n_needed=1) for r in (tokens, branch, mixed, hidden))
     yield Linear(f"{name}out", tokens, mixed, adds=True)
     yield LayerNorm(f"{name}{'norm_feed_forward' if pre else 'norm_attention'}", branch, tokens)
     yield Linear(f"{name}feed_forward.0", hidden, branch, config.activation)

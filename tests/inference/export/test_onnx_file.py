@@ -9,10 +9,11 @@ import torch
 
 import patchtst_har
 from architectures import ARCHITECTURES, random_inputs, randomise
+from patchtst_har.architecture import INPUT_NAMES
 from patchtst_har.config import ModelConfig
 from patchtst_har.inference import NativeClassifier
 from patchtst_har.inference.export import onnx_file
-from patchtst_har.inference.export.program import INPUT_NAMES, used_inputs
+from patchtst_har.inference.export.program import used_inputs
 from patchtst_har.models import PatchTSTClassifier
 
 # Between them: every choice of every option.
