@@ -8,8 +8,8 @@ import pytest
 
 from architectures import ARCHITECTURES
 from patchtst_har._core import Engine
-from patchtst_har.architecture import expected_complexity, expected_tensors, walk_layers
 from patchtst_har.architecture.layers import Layer, Linear, Rows
+from patchtst_har.architecture.walk import expected_complexity, expected_tensors, walk_layers
 from patchtst_har.config import ModelConfig
 from patchtst_har.inference import native_program
 from patchtst_har.models import PatchTSTClassifier
@@ -36,7 +36,7 @@ def test_the_reference_configuration_by_hand():
 
 def test_sizes_are_known_without_torch():
     run_without_torch(
-        "from patchtst_har.architecture import expected_complexity\n"
+        "from patchtst_har.architecture.walk import expected_complexity\n"
         "from patchtst_har.config import ModelConfig\n"
         "assert expected_complexity(ModelConfig(), 6)['parameters'] > 0"
     )

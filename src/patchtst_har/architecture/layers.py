@@ -7,7 +7,7 @@ adds its steps to the compiled engine.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from typing import Literal
 
 Activation = Literal["none", "relu", "gelu"]
@@ -122,6 +122,7 @@ class Linear(Layer):
     """
 
     source: Rows
+    _: KW_ONLY
     activation: Activation = "none"
     adds: bool = False
 
@@ -146,7 +147,7 @@ class Linear(Layer):
         return self.target.n_rows * self.target.width * self.n_inputs
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Convolution(Linear):
     """Convolution over time inside each patch; its outputs are rows (patch, time).
 
@@ -166,6 +167,7 @@ class Convolution(Linear):
     n_patches: int
     kernel: int
     stride: int
+    _: KW_ONLY
     batch_norm: bool = False
     scale: str = ""
 

@@ -6,18 +6,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from patchtst_har.architecture.layers import (
-    Attention,
-    Constant,
-    Convolution,
-    Layer,
-    LayerNorm,
-    Linear,
-    Pool,
-    Rows,
-    Standardise,
-    TensorSpec,
-)
+from patchtst_har.architecture import layers
+from patchtst_har.architecture.layers import Layer, Rows, TensorSpec
 from patchtst_har.config import ModelConfig
 
 FEATURE_LIMIT = 10.0
@@ -66,7 +56,7 @@ def _embedding(config: ModelConfig) -> Iterator[Layer]:
     """Fill the tokens: class token, patches, statistical and topological features."""
     tokens, first = _token_rows(config, "tokens"), 0
     if config.pooling == "cls":
-        yield Constant("class_token", tokens.part(0, 1))
+        yield layers.Constant("class_token", tokens.part(0, 1))
         first = 1
     yield from _patch_embedding(config, tokens.part(first, config.n_patches))
     first += config.n_patches
@@ -76,9 +66,9 @@ def _embedding(config: ModelConfig) -> Iterator[Layer]:
         if n_tokens:
             scaled = replace(vector, buffer=f"{name}.scaled")
             hidden = Rows(f"{name}.hidden", 1, config.d_model)
-            yield Standardise(f"{name}.scale", scaled, vector, FEATURE_LIMIT)
-            yield Linear(f"{name}.project.0", hidden, scaled, config.activation)
-            yield Linear(f"{name}.project.2", tokens.part(first, n_tokens), hidden)
+            yield layers.Standardise(f"{name}.scale", scaled, vector, FEATURE_LIMIT)
+            yield layers.Linear(f"{name}.project.0", hidden, scaled, activation=config.activation)
+            yield layers.Linear(f"{name}.project.2", tokens.part(first, n_tokens), hidden)
             first += n_tokens
 
 
@@ -88,20 +78,13 @@ def _patch_embedding(config: ModelConfig, tokens: Rows) -> Iterator[Layer]:
     for i, (layer, n_outputs) in enumerate(zip(config.stem, lengths[1:], strict=True)):
         name = f"patch_embedding.stem.{i}"
         target = Rows(name, n_patches * n_outputs, layer.channels)
-        yield Convolution(
-            name,
-            target,
-            source,
-            activation,
-            n_patches=n_patches,
-            kernel=layer.kernel,
-            stride=layer.stride,
-            batch_norm=True,
-            scale=scale,
+        cut = (n_patches, layer.kernel, layer.stride)
+        yield layers.Convolution(
+            name, target, source, *cut, activation=activation, batch_norm=True, scale=scale
         )
         source, scale = target, ""
     name, n = "patch_embedding.project", lengths[-1]
-    yield Convolution(name, tokens, source, n_patches=n_patches, kernel=n, stride=n, scale=scale)
+    yield layers.Convolution(name, tokens, source, n_patches, n, n, scale=scale)
 
 
 def _encoder_layer(config: ModelConfig, i: int) -> Iterator[Layer]:
@@ -110,17 +93,17 @@ def _encoder_layer(config: ModelConfig, i: int) -> Iterator[Layer]:
     branch = _token_rows(config, "normed") if pre else tokens
     qkv, hidden = Rows("qkv", n_tokens, 3 * config.d_model), Rows("hidden", n_tokens, config.d_ff)
     if pre:
-        yield LayerNorm(f"{name}norm_attention", branch, tokens)
-    yield Attention(f"{name}qkv", mixed, branch, qkv, config.n_heads, config.rope_base)
+        yield layers.LayerNorm(f"{name}norm_attention", branch, tokens)
+    yield layers.Attention(f"{name}qkv", mixed, branch, qkv, config.n_heads, config.rope_base)
     if i == config.n_layers - 1 and config.pooling == "cls":
         # Only the class token is read after the last layer.
         tokens, branch, mixed, hidden = (replace(r, n_needed=1) for r in (tokens, branch, mixed, hidden))
-    yield Linear(f"{name}out", tokens, mixed, adds=True)
-    yield LayerNorm(f"{name}{'norm_feed_forward' if pre else 'norm_attention'}", branch, tokens)
-    yield Linear(f"{name}feed_forward.0", hidden, branch, config.activation)
-    yield Linear(f"{name}feed_forward.3", tokens, hidden, adds=True)
+    yield layers.Linear(f"{name}out", tokens, mixed, adds=True)
+    yield layers.LayerNorm(f"{name}{'norm_feed_forward' if pre else 'norm_attention'}", branch, tokens)
+    yield layers.Linear(f"{name}feed_forward.0", hidden, branch, activation=config.activation)
+    yield layers.Linear(f"{name}feed_forward.3", tokens, hidden, adds=True)
     if not pre:
-        yield LayerNorm(f"{name}norm_feed_forward", tokens, tokens)
+        yield layers.LayerNorm(f"{name}norm_feed_forward", tokens, tokens)
 
 
 def _head(config: ModelConfig, num_classes: int) -> Iterator[Layer]:
@@ -129,10 +112,12 @@ def _head(config: ModelConfig, num_classes: int) -> Iterator[Layer]:
     pooled = _token_rows(config, "tokens").part(0, n_rows)
     if config.norm == "pre":
         tokens, pooled = pooled, replace(pooled, buffer="normed")
-        yield LayerNorm("head.norm", pooled, tokens)
+        yield layers.LayerNorm("head.norm", pooled, tokens)
     if config.pooling != "cls":
         tokens, pooled = pooled, Rows("pooled", 1, config.d_model)
-        yield Pool("head.pool", pooled, tokens, weighted=config.pooling == "attention")
+        yield layers.Pool("head.pool", pooled, tokens, weighted=config.pooling == "attention")
     if config.n_time_features:
-        yield Linear("time_embedding.project", pooled, Rows("times", 1, config.n_time_features), adds=True)
-    yield Linear("head.project", Rows("logits", 1, num_classes), pooled)
+        yield layers.Linear(
+            "time_embedding.project", pooled, Rows("times", 1, config.n_time_features), adds=True
+        )
+    yield layers.Linear("head.project", Rows("logits", 1, num_classes), pooled)

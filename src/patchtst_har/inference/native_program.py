@@ -10,18 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har._core import Engine
-from patchtst_har.architecture import INPUT_NAMES, input_shapes, rotation_tables, walk_layers
-from patchtst_har.architecture.layers import (
-    Attention,
-    Constant,
-    Convolution,
-    Layer,
-    LayerNorm,
-    Linear,
-    Pool,
-    Rows,
-    Standardise,
-)
+from patchtst_har.architecture import layers
+from patchtst_har.architecture.inputs import INPUT_NAMES, input_shapes
+from patchtst_har.architecture.layers import Layer, Rows
+from patchtst_har.architecture.rotation import rotation_tables
+from patchtst_har.architecture.walk import walk_layers
 from patchtst_har.config import ModelConfig
 from patchtst_har.errors import PrecisionError
 
@@ -66,16 +59,16 @@ def build_engine(
     PrecisionError
         If there is no such precision, or this processor or the instruction set in use lacks it.
     """
-    layers = list(walk_layers(config, num_classes))
+    walk = list(walk_layers(config, num_classes))
     shapes = tuple(input_shapes(config).values())
     try:
         engine = Engine(shapes, max(1, ROWS_PER_BLOCK // config.n_tokens), precision)
     except ValueError as error:
         raise PrecisionError(str(error)) from error
-    builder = _Builder(engine, layers, weights)
-    for layer in layers:
+    builder = _Builder(engine, walk, weights)
+    for layer in walk:
         builder.add(layer)
-    logits = layers[-1].target
+    logits = walk[-1].target
     engine.set_outputs(builder.place(logits).buffer, logits.width)
     return engine
 
@@ -92,12 +85,12 @@ def _single(values: Float64Array) -> NDArray[np.float32]:
 class _Builder:
     """Adds the steps of one layer after the other; makes the buffers that they name."""
 
-    def __init__(self, engine: Engine, layers: Iterable[Layer], weights: Weights) -> None:
+    def __init__(self, engine: Engine, walk: Iterable[Layer], weights: Weights) -> None:
         self.engine, self.weights = engine, weights
         self.buffers = {name: i for i, name in enumerate(INPUT_NAMES)}
         self.row_lengths: dict[str, int] = {}
         n_rows: dict[str, int] = {}
-        for layer in layers:
+        for layer in walk:
             for rows in layer.rows:
                 length = rows.width if rows.buffer in INPUT_NAMES else _padded(_written_width(layer, rows))
                 self.row_lengths[rows.buffer] = max(self.row_lengths.get(rows.buffer, 0), length)
@@ -117,17 +110,17 @@ class _Builder:
         raise TypeError(f"the engine has no step for {type(layer).__name__}")
 
     @add.register
-    def _(self, layer: Constant) -> None:
+    def _(self, layer: layers.Constant) -> None:
         self.engine.add_constant(_single(self.weights[layer.name]), self.place(layer.target))
 
     @add.register
-    def _(self, layer: Standardise) -> None:
+    def _(self, layer: layers.Standardise) -> None:
         mean, std = self._pair(layer.name, "mean", "std")
         source, target = self.place(layer.source), self.place(layer.target)
         self.engine.add_standardise(_single(mean), _single(1 / std), layer.limit, source, target)
 
     @add.register
-    def _(self, layer: Linear) -> None:
+    def _(self, layer: layers.Linear) -> None:
         n_parts, n_inputs = layer.rows_each, layer.n_inputs
         source, target = self.place(layer.source), self.place(layer.target, n_parts)
         rows, segments = (layer.source.n_computed, 1), (1, n_inputs, n_inputs)
@@ -139,7 +132,7 @@ class _Builder:
             target = target._replace(offset=target.offset + target.inner_stride)
 
     @add.register
-    def _(self, layer: Convolution) -> None:
+    def _(self, layer: layers.Convolution) -> None:
         kernel, bias = self._kernel(layer)
         n_patches, length = layer.n_patches, self.row_lengths[layer.source.buffer]
         n_outputs = layer.target.n_rows // n_patches
@@ -159,13 +152,13 @@ class _Builder:
         )
 
     @add.register
-    def _(self, layer: LayerNorm) -> None:
+    def _(self, layer: layers.LayerNorm) -> None:
         gain, bias = map(_single, self._pair(layer.name))
         source, target = self.place(layer.source), self.place(layer.target)
         self.engine.add_normalise(gain, bias, NORM_EPSILON, layer.source.n_computed, source, target)
 
     @add.register
-    def _(self, layer: Attention) -> None:
+    def _(self, layer: layers.Attention) -> None:
         weight, bias = self._pair(layer.name)
         # The scores' factor is part of the queries' weights.
         factor = np.ones(len(bias))
@@ -180,13 +173,13 @@ class _Builder:
         self.engine.add_attention(cos, sin, layer.n_heads, qkv, target)
 
     @add.register
-    def _(self, layer: Pool) -> None:
+    def _(self, layer: layers.Pool) -> None:
         width = layer.source.width
         query = self.weights[f"{layer.name}.query"] / width**0.5 if layer.weighted else np.ones(width)
         source, target = self.place(layer.source), self.place(layer.target)
         self.engine.add_pool(_single(query), layer.weighted, layer.source.n_rows, source, target)
 
-    def _kernel(self, layer: Convolution) -> tuple[Float64Array, Float64Array]:
+    def _kernel(self, layer: layers.Convolution) -> tuple[Float64Array, Float64Array]:
         """Return kernel (out, in, length) and bias, with batch norm and the scaling of the input in them."""
         if layer.batch_norm:
             gain, bias = self._pair(f"{layer.name}.1")
@@ -210,6 +203,6 @@ class _Builder:
 
 def _written_width(layer: Layer, rows: Rows) -> int:
     """Return how far a layer may write into a row: attention writes each head in whole vectors."""
-    if isinstance(layer, Attention) and rows in (layer.qkv, layer.target):
+    if isinstance(layer, layers.Attention) and rows in (layer.qkv, layer.target):
         return rows.width - layer.head_dim + _padded(layer.head_dim)
     return rows.width
