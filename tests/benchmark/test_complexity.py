@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from architectures import ARCHITECTURES, random_inputs
-from patchtst_har.architecture.walk import expected_complexity
+from patchtst_har.architecture import expected_complexity
 from patchtst_har.benchmark.complexity import model_complexity
 from patchtst_har.config import ModelConfig
 from patchtst_har.errors import DataError

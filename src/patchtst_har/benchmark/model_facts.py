@@ -50,7 +50,7 @@ def artefact_facts(model_dir: Path, recognizer: Recognizer, smoothing: str) -> A
     smoothing : str
         What the streams did: ``none``, ``filter`` or ``lag:K``.
     """
-    from patchtst_har.architecture.walk import expected_complexity
+    from patchtst_har.architecture import expected_complexity
     from patchtst_har.inference.native import NativeClassifier
 
     model, features = recognizer.config.model, recognizer.config.features

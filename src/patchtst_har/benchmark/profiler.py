@@ -187,7 +187,7 @@ class ComprehensiveProfiler:
         RuntimeError
             If a `PatchTSTClassifier` does not have the parameters and flops of its configuration.
         """
-        from patchtst_har.architecture.walk import expected_complexity
+        from patchtst_har.architecture import expected_complexity
         from patchtst_har.benchmark.complexity import model_complexity
         from patchtst_har.models import PatchTSTClassifier
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from patchtst_har.architecture.inputs import check_cut
+from patchtst_har.architecture import check_cut
 from patchtst_har.config import ModelConfig
 
 BATCH_SIZE = 256

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har import _core
-from patchtst_har.architecture.inputs import input_shapes
+from patchtst_har.architecture import input_shapes
 from patchtst_har.config import ModelConfig
 from patchtst_har.errors import DataError
 from patchtst_har.features.checks import check_threads

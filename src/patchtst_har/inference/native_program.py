@@ -10,11 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har._core import Engine
-from patchtst_har.architecture import layers
-from patchtst_har.architecture.inputs import INPUT_NAMES, input_shapes
+from patchtst_har.architecture import INPUT_NAMES, input_shapes, layers, rotation_tables, walk_layers
 from patchtst_har.architecture.layers import Layer, Rows
-from patchtst_har.architecture.rotation import rotation_tables
-from patchtst_har.architecture.walk import walk_layers
 from patchtst_har.config import ModelConfig
 from patchtst_har.errors import PrecisionError
 

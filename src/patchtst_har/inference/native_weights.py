@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from patchtst_har.architecture.walk import expected_tensors
+from patchtst_har.architecture import expected_tensors
 from patchtst_har.config import ModelConfig
 
 

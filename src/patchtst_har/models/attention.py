@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import patchtst_har.models.attention_op  # noqa: F401 - registers the operators
-from patchtst_har.architecture.rotation import rotation_tables
+from patchtst_har.architecture import rotation_tables
 from patchtst_har.models.attention_plain import (
     check_shapes,
     plain_attention,

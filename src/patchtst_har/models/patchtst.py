@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from patchtst_har.architecture.inputs import check_cut, input_shapes
+from patchtst_har.architecture import check_cut, input_shapes
 from patchtst_har.config import ModelConfig
 from patchtst_har.models.attention import precompute_freqs_cis
 from patchtst_har.models.components.classifier import ClassifierHead

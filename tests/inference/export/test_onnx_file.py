@@ -9,7 +9,7 @@ import torch
 
 import patchtst_har
 from architectures import ARCHITECTURES, random_inputs, randomise
-from patchtst_har.architecture.inputs import INPUT_NAMES
+from patchtst_har.architecture import INPUT_NAMES
 from patchtst_har.config import ModelConfig
 from patchtst_har.inference import NativeClassifier
 from patchtst_har.inference.export import onnx_file

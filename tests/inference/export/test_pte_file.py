@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from architectures import ARCHITECTURES, random_inputs, randomise
-from patchtst_har.architecture.inputs import INPUT_NAMES
+from patchtst_har.architecture import INPUT_NAMES
 from patchtst_har.config import ModelConfig
 from patchtst_har.inference.export import pte_file
 from patchtst_har.inference.export.program import trace, used_inputs, without_exporter_noise

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from patchtst_har.architecture.inputs import INPUT_NAMES
+from patchtst_har.architecture import INPUT_NAMES
 from patchtst_har.errors import ExportError
 from patchtst_har.inference.export.program import Run, used_inputs
 from patchtst_har.inference.inputs import BATCH_SIZE, WindowInputs

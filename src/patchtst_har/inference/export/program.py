@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from patchtst_har.architecture.inputs import input_shapes
+from patchtst_har.architecture import input_shapes
 from patchtst_har.config import ModelConfig
 from patchtst_har.errors import MissingDependencyError
 from patchtst_har.models import PatchTSTClassifier
