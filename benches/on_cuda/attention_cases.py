@@ -90,7 +90,7 @@ def make_case(size: Size, p: float = 0.0, seed: int = 2**62 + 12345, dtype: torc
 
 def plain_in_double(case: Case) -> tuple[Tensor, Tensor, Tensor]:
     """Return out, lse and gradient of rotation and softmax in float64, in the dtype of the inputs."""
-    from patchtst_har.models.attention import rotate
+    from patchtst_har.models.attention_plain import rotate
 
     leaf = case.qkv.double().requires_grad_()
     cos, sin = (table.double() for table in case.tables)

@@ -35,8 +35,10 @@ def test_the_reference_configuration_by_hand():
 
 
 def test_sizes_are_known_without_torch():
+    """Nor pydantic: attention uses the rotation tables, and runs where only torch and numpy are installed."""
     run_without_torch(
-        "from patchtst_har.architecture.walk import expected_complexity\n"
+        "from patchtst_har.architecture import expected_complexity\n"
+        "assert 'pydantic' not in sys.modules\n"
         "from patchtst_har.config import ModelConfig\n"
         "assert expected_complexity(ModelConfig(), 6)['parameters'] > 0"
     )

@@ -252,7 +252,7 @@ class Attention(Layer):
 
 
 @dataclass(frozen=True)
-class Pool(Layer):
+class Pooling(Layer):
     """Mean of the rows; `weighted`: by the softmax of their products with a trained query / √width."""
 
     source: Rows

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from patchtst_har.architecture import layers
 from patchtst_har.architecture.layers import Layer, Rows, TensorSpec
-from patchtst_har.config import ModelConfig
+
+if TYPE_CHECKING:
+    from patchtst_har.config import ModelConfig
 
 FEATURE_LIMIT = 10.0
 """Scaled features are clipped to ± this, so that one freak feature cannot swamp a token."""
@@ -115,7 +118,7 @@ def _head(config: ModelConfig, num_classes: int) -> Iterator[Layer]:
         yield layers.LayerNorm("head.norm", pooled, tokens)
     if config.pooling != "cls":
         tokens, pooled = pooled, Rows("pooled", 1, config.d_model)
-        yield layers.Pool("head.pool", pooled, tokens, weighted=config.pooling == "attention")
+        yield layers.Pooling("head.pool", pooled, tokens, weighted=config.pooling == "attention")
     if config.n_time_features:
         yield layers.Linear(
             "time_embedding.project", pooled, Rows("times", 1, config.n_time_features), adds=True

@@ -170,7 +170,7 @@ class _Builder:
         self.engine.add_attention(cos, sin, layer.n_heads, qkv, target)
 
     @add.register
-    def _(self, layer: layers.Pool) -> None:
+    def _(self, layer: layers.Pooling) -> None:
         width = layer.source.width
         query = self.weights[f"{layer.name}.query"] / width**0.5 if layer.weighted else np.ones(width)
         source, target = self.place(layer.source), self.place(layer.target)

@@ -7,7 +7,8 @@ from typing import Literal, Self
 from torch import Tensor, nn
 
 from patchtst_har.config import ModelConfig
-from patchtst_har.models.attention import rope_attention, rope_attention_weights
+from patchtst_har.models.attention import rope_attention
+from patchtst_har.models.attention_plain import rope_attention_weights
 from patchtst_har.models.components.activation import ACTIVATIONS
 from patchtst_har.models.dropout import Dropout
 
