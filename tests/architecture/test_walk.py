@@ -8,8 +8,8 @@ import pytest
 
 from architectures import ARCHITECTURES
 from patchtst_har._core import Engine
-from patchtst_har.architecture.layers import Layer, Linear, Rows
 from patchtst_har.architecture import expected_complexity, expected_tensors, walk_layers
+from patchtst_har.architecture.layers import Layer, Linear, Rows
 from patchtst_har.config import ModelConfig
 from patchtst_har.inference import native_program
 from patchtst_har.models import PatchTSTClassifier
