@@ -14,7 +14,7 @@ from torch.optim import AdamW
 
 from patchtst_har.config import TrainingConfig
 from patchtst_har.errors import DataError
-from patchtst_har.evaluation.streaming_confusion import StreamingConfusion
+from patchtst_har.evaluation.confusion import StreamingConfusion
 from patchtst_har.models.batches import WindowTensors
 from patchtst_har.models.patchtst import PatchTSTClassifier
 from patchtst_har.support.progress import OnProgress
