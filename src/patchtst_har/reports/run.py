@@ -15,6 +15,7 @@ from patchtst_har.config import ExperimentConfig
 from patchtst_har.errors import DataError
 from patchtst_har.records import reading
 from patchtst_har.records import run as records
+from patchtst_har.records.measurement import OVERHEAD, Latency
 from patchtst_har.reports import plots
 from patchtst_har.reports.rendering import facts, flatten, render
 from patchtst_har.smoothing.decide import hop_s
@@ -46,7 +47,7 @@ class Run:
     predictions: pd.DataFrame | None
     cross_validation: records.CrossValidation | None
     complexity: records.Complexity | None
-    latency: records.Latency | None
+    latency: Latency | None
     topology: records.TopologyExample | None
     timeline: pd.DataFrame | None
 
@@ -71,7 +72,7 @@ class Run:
             predictions=reading.read_table(run_dir / "predictions.csv", _PREDICTION_COLUMNS, ["start"]),
             cross_validation=reading.read_record(run_dir / "cross_validation.json", records.CrossValidation),
             complexity=reading.read_record(run_dir / "complexity.json", records.Complexity),
-            latency=reading.read_record(run_dir / "latency.json", records.Latency),
+            latency=reading.read_record(run_dir / "latency.json", Latency),
             topology=reading.read_record(run_dir / "topology.json", records.TopologyExample),
             timeline=reading.read_table(run_dir / "timeline.csv", _TIMELINE_COLUMNS, ["start", "end"]),
         )
@@ -109,6 +110,7 @@ def render_report(run_dir: str | Path) -> Path:
         hop_s=hop_s(run.config),
         environment=list(facts(run.environment or {})),
         host=list(facts(run.latency.host)) if run.latency else [],
+        overhead=OVERHEAD,
         listings=[
             ("All settings", list(flatten(run.config.model_dump(mode="json")))),
             ("Logged parameters", list(flatten(run.params or {}))),
@@ -134,7 +136,7 @@ def _figures(run: Run, participant: str | None) -> dict[str, str]:
     if run.timeline is not None and len(run.timeline):
         figures["timeline"] = _plot_timeline(run, run.timeline)
     if run.latency:
-        figures["latency"] = plots.plot_latency(run.latency)
+        figures["latency"] = plots.plot_latency(run.latency.closed_loop)
     if run.topology:
         figures["topology"] = plots.plot_topology(run.topology)
     return figures
