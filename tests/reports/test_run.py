@@ -333,6 +333,14 @@ def damage(run_dir, name, change):
     (run_dir / name).write_text(json.dumps(document))
 
 
+@pytest.mark.usefixtures("without_drawing")
+def test_scores_of_a_version_with_other_metrics_are_shown_as_far_as_they_go(run_dir, page_of):
+    damage(run_dir, "evaluation.json", lambda d: (d["raw"].pop("mcc"), d["raw"].update(another_metric=0.123)))
+    text = page_of(run_dir).sections["scores"]
+    assert re.search(r"Matthews correlation +n/a", text)
+    assert "0.123" not in text
+
+
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [

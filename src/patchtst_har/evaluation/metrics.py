@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +28,8 @@ from patchtst_har.evaluation.confusion import (
     recall,
     weighted_mean,
 )
+
+Score = Callable[[Counts, Mask], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Metric:
     """
 
     title: str
-    function: Callable[[Counts, Mask], FloatArray]
+    function: Score
     shown: Literal["summary", "report", "record"] = "report"
     by_participant: bool = False
 
@@ -61,27 +64,41 @@ class ProbabilityMetric:
     function: Callable[[Labels, Probabilities], float]
 
 
+def occurring(counts: Counts) -> Mask:
+    """Return which classes occur in the truth, shape (..., K)."""
+    mask: Mask = counts.sum(axis=-1) > 0
+    return mask
+
+
+def _macro(by_class: Callable[[Counts], FloatArray]) -> Score:
+    return lambda counts, counted: mean_over(by_class(counts), counted)
+
+
+def _occurring(by_class: Callable[[Counts], FloatArray]) -> Score:
+    return lambda counts, _: mean_over(by_class(counts), occurring(counts))
+
+
+def _weighted(by_class: Callable[[Counts], FloatArray]) -> Score:
+    return lambda counts, _: weighted_mean(by_class(counts), counts.sum(axis=-1))
+
+
+def _whole(function: Callable[[Counts], FloatArray]) -> Score:
+    return lambda counts, _: function(counts)
+
+
 METRICS: dict[str, Metric] = {
-    "macro_f1": Metric("macro F1", lambda c, counted: mean_over(f_score(c), counted), "summary", True),
-    "weighted_f1": Metric("weighted F1", lambda c, _: weighted_mean(f_score(c), c.sum(axis=-1)), "summary"),
-    "accuracy": Metric("accuracy", lambda c, _: accuracy(c), "summary", True),
-    "balanced_accuracy": Metric(
-        "balanced accuracy", lambda c, _: mean_over(recall(c), occurring(c)), "summary"
-    ),
-    "macro_precision": Metric("macro precision", lambda c, counted: mean_over(precision(c), counted)),
-    "macro_recall": Metric("macro recall", lambda c, counted: mean_over(recall(c), counted)),
-    "macro_f2": Metric("macro F2", lambda c, counted: mean_over(f_score(c, beta=2), counted)),
-    "cohen_kappa": Metric("Cohen's kappa", lambda c, _: kappa(c), "summary", True),
-    "mcc": Metric("Matthews correlation", lambda c, _: matthews(c), "summary"),
-    "macro_f1_present": Metric(
-        "macro F1 over the classes that occur", lambda c, _: mean_over(f_score(c), occurring(c)), "record"
-    ),
-    "weighted_precision": Metric(
-        "weighted precision", lambda c, _: weighted_mean(precision(c), c.sum(axis=-1)), "record"
-    ),
-    "weighted_recall": Metric(
-        "weighted recall", lambda c, _: weighted_mean(recall(c), c.sum(axis=-1)), "record"
-    ),
+    "macro_f1": Metric("macro F1", _macro(f_score), "summary", by_participant=True),
+    "weighted_f1": Metric("weighted F1", _weighted(f_score), "summary"),
+    "accuracy": Metric("accuracy", _whole(accuracy), "summary", by_participant=True),
+    "balanced_accuracy": Metric("balanced accuracy", _occurring(recall), "summary"),
+    "macro_precision": Metric("macro precision", _macro(precision)),
+    "macro_recall": Metric("macro recall", _macro(recall)),
+    "macro_f2": Metric("macro F2", _macro(partial(f_score, beta=2))),
+    "cohen_kappa": Metric("Cohen's kappa", _whole(kappa), "summary", by_participant=True),
+    "mcc": Metric("Matthews correlation", _whole(matthews), "summary"),
+    "macro_f1_present": Metric("macro F1 over the classes that occur", _occurring(f_score), "record"),
+    "weighted_precision": Metric("weighted precision", _weighted(precision), "record"),
+    "weighted_recall": Metric("weighted recall", _weighted(recall), "record"),
 }
 BY_PARTICIPANT = {name: metric for name, metric in METRICS.items() if metric.by_participant}
 SUMMARY = {name: metric for name, metric in METRICS.items() if metric.shown == "summary"}
@@ -114,12 +131,6 @@ def score_pooled(counts: Counts, metrics: dict[str, Metric] = METRICS) -> dict[s
     """Return each metric of one confusion matrix, macro averages over all K classes; None for undefined."""
     scores = score(counts, np.ones(len(counts), dtype=bool), metrics)
     return {name: number(value) for name, value in scores.items()}
-
-
-def occurring(counts: Counts) -> Mask:
-    """Return which classes occur in the truth, shape (..., K)."""
-    mask: Mask = counts.sum(axis=-1) > 0
-    return mask
 
 
 def number(value: Any) -> float | None:

@@ -179,7 +179,7 @@ class Scores(ByMetric):
 
 
 class CausalScores(ByMetric):
-    """Scores of what a stream can decide after waiting for `lag` later windows."""
+    """Scores that a stream reaches if it waits for `lag` later windows."""
 
     __pydantic_extra__: dict[str, float | None] = Field(init=False)
 
@@ -286,4 +286,5 @@ class MetricLine(Record):
 
     phase: str
     step: int
+    time: str
     metrics: dict[str, float]

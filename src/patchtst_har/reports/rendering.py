@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 
 from patchtst_har.evaluation.metrics import BY_PARTICIPANT, METRICS, PROBABILITY_METRICS
+from patchtst_har.records.measurement import Percentiles
 from patchtst_har.records.run import Bootstrap, Interval, Spread
 from patchtst_har.support import formatting
 from patchtst_har.support.formatting import NONE, readable
@@ -26,7 +27,7 @@ _POOLED_ROWS = [
     ("transition_accuracy", "transition accuracy"),
 ]
 _UNITS = {"hz": "Hz", "g": "g", "s": "s", "ms": "ms", "us": "µs"}
-# The name of a package is no phrase.
+# The name of a package is shown as it is.
 _KEPT_NAMES = frozenset({"patchtst_har"})
 
 
@@ -44,11 +45,17 @@ def render(template: str, **values: Any) -> str:
     environment.globals.update(
         zip=zip,
         scores_of=scores_of,
+        durations=durations,
         pooled_rows=_POOLED_ROWS,
         BY_PARTICIPANT=BY_PARTICIPANT,
         PROBABILITY_METRICS=PROBABILITY_METRICS,
     )
     return environment.get_template(template).render(**values)
+
+
+def durations(times: Percentiles, levels: Iterable[str]) -> list[str]:
+    """Return the durations at some percentiles."""
+    return [formatting.duration(times.value(level)) for level in levels]
 
 
 def scores_of(record: Any, metrics: Iterable[str] = BY_PARTICIPANT) -> list[str]:

@@ -15,7 +15,7 @@ from patchtst_har.config import ExperimentConfig
 from patchtst_har.errors import DataError
 from patchtst_har.records import reading
 from patchtst_har.records import run as records
-from patchtst_har.records.measurement import OVERHEAD, Latency
+from patchtst_har.records.measurement import Latency
 from patchtst_har.reports import plots
 from patchtst_har.reports.rendering import facts, flatten, render
 from patchtst_har.smoothing.decide import hop_s
@@ -110,7 +110,8 @@ def render_report(run_dir: str | Path) -> Path:
         hop_s=hop_s(run.config),
         environment=list(facts(run.environment or {})),
         host=list(facts(run.latency.host)) if run.latency else [],
-        overhead=OVERHEAD,
+        levels=("p50", "p90", "p95", "p99", "p99_9", "max"),
+        stage_times=run.latency.closed_loop.parts() if run.latency else {},
         listings=[
             ("All settings", list(flatten(run.config.model_dump(mode="json")))),
             ("Logged parameters", list(flatten(run.params or {}))),
