@@ -15,6 +15,7 @@ from patchtst_har.models.attention import precompute_freqs_cis, rope_attention
 OP = torch.ops.patchtst_har.rope_attention.default
 OP_BACKWARD = torch.ops.patchtst_har.rope_attention_backward.default
 
+
 @dataclass(frozen=True)
 class Where:
     """Where the kernels run, and whether there is the compiled extension to compare them with."""
@@ -54,7 +55,7 @@ class Where:
             raise NotRunError("needs the compiled extension, the operator on the CPU")
 
     def expected(self, case: Case) -> tuple[Tensor, Tensor, Tensor]:
-        """Return out, lse and gradient by the CPU's operator; without it, and without dropout, by plain torch."""
+        """Return out, lse and gradient by the CPU's operator; without it, by plain torch without dropout."""
         if not self.has_extension:
             if case.p:
                 self.needs_extension()
@@ -80,7 +81,9 @@ class Case:
     p: float
 
 
-def make_case(size: Size, p: float = 0.0, seed: int = 2**62 + 12345, dtype: torch.dtype = torch.float32) -> Case:
+def make_case(
+    size: Size, p: float = 0.0, seed: int = 2**62 + 12345, dtype: torch.dtype = torch.float32
+) -> Case:
     """Draw inputs of unit variance; the same for the same size."""
     n, n_tokens, n_heads, width = size
     generator = torch.Generator().manual_seed(sum(size))
@@ -109,14 +112,16 @@ def compare(
 ) -> dict[str, float]:
     """Raise AssertionError unless all agree; return the largest errors.
 
-    Where the expected value is not finite, so must be the other: which of NaN and infinity it is may depend on
-    the order of the sums.
+    Where the expected value is not finite, so must be the other: which of NaN and infinity it is may depend
+    on the order of the sums.
     """
     rtol, atol = TOLERANCES[tolerance]
     figures = {}
     for name, got, wanted in zip(("out", "lse", "grad"), found, expected, strict=False):
         if got.shape != wanted.shape or got.dtype != wanted.dtype:
-            raise AssertionError(f"{name}: {got.dtype} {tuple(got.shape)}, not {wanted.dtype} {tuple(wanted.shape)}")
+            raise AssertionError(
+                f"{name}: {got.dtype} {tuple(got.shape)}, not {wanted.dtype} {tuple(wanted.shape)}"
+            )
         finite = wanted.isfinite()
         if not torch.equal(got.isfinite(), finite):
             raise AssertionError(f"{name}: finite at other places{of}")
@@ -134,7 +139,7 @@ def compare(
 
 
 def agree(where: Where, case: Case) -> Found:
-    """Compare out, lse and gradient with the CPU's operator; without dropout, and if not too large, with float64."""
+    """Compare out, lse and gradient with the CPU's operator; without dropout with float64 too."""
     tolerance = "interpreted" if where.interpreted else "float32"
     expected = where.expected(case)
     found = where.both(case)

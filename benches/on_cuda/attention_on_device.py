@@ -1,4 +1,4 @@
-"""Checks of the fused attention that only a device can answer: streams, graphs, large tensors, torch's tools."""
+"""Checks of the fused attention that take a device: streams, graphs, large tensors, torch's tools."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def captured(call: Callable[[], tuple[Tensor, ...]]) -> tuple[Callable[[], None]
 
 
 def _no_synchronisation(where: Where) -> Found:
-    """A training step queues its work: nothing in the call may wait for the device, dropout's seed included."""
+    """A training step queues its work: nothing in the call may wait, dropout's seed included."""
     qkv, grad, cos, sin, _ = _on_device(make_case((8, 12, 2, 28)))
     leaf = qkv.requires_grad_()
 

@@ -1,7 +1,7 @@
 """How a part runs its checks: in a process of its own, one after the other, within its time.
 
-The process writes a line before and after each check. So nothing is lost when it crashes or is stopped: a kernel
-that reads where it must not leaves a CUDA context in which nothing works any more.
+The process writes a line before and after each check. So nothing is lost when it crashes or is stopped: a
+kernel that reads where it must not leaves a CUDA context in which nothing works any more.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def run_one(planned: Planned, *, timed: bool) -> Check:
         found = planned.run() or Found()
     except NotRunError as error:
         return Check(planned.name, "not run", str(error))
-    except Exception as error:  # noqa: BLE001 - the next check still says something
+    except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__}: {error}".strip()
         detail = f"{text[:1500]} ({Path(where.filename).name}:{where.lineno})"

@@ -10,7 +10,6 @@ import dataclasses
 import importlib.metadata
 import importlib.util
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -125,7 +124,9 @@ class Document:
     parts: tuple[Part, ...]
 
     def __post_init__(self) -> None:
-        timed = any(check.timings or check.seconds is not None for part in self.parts for check in part.checks)
+        timed = any(
+            check.timings or check.seconds is not None for part in self.parts for check in part.checks
+        )
         if self.mode == "interpreter" and (timed or self.took_s is not None):
             raise ValueError("a document of Triton's interpreter has no times")
 
@@ -157,7 +158,7 @@ def write(document: Document, path: Path) -> None:
         parse(text)
     temporary = path.with_name(f".{path.name}.part")
     temporary.write_text(text + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def parse(text: str) -> Document:

@@ -15,7 +15,7 @@ _CLOCKS = ("clocks.sm", "clocks.mem", "temperature.gpu", "power.draw", "clocks_e
 
 
 def machine(extension: str) -> Machine:
-    """Return the facts that a measured time depends on; `extension` says how the compiled kernels came about."""
+    """Return the facts that a measured time depends on; `extension` is the state of the compiled kernels."""
     import torch
 
     here = torch.cuda.is_available()

@@ -1,4 +1,4 @@
-"""`benches/cuda_check.py` without a device: the numerics in Triton's interpreter, and what becomes of each ending."""
+"""`benches/cuda_check.py` without a device: the numerics in Triton's interpreter, and every way to end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from pydantic import ValidationError
 
 import cuda_check
-from on_cuda import document, extension, page, parts
+from on_cuda import document, extension, page, parts, pytest_part
 from on_cuda.checks import TIME_IS_UP, Found, NotRunError, Planned, collect, run_planned
 from on_cuda.document import Check, Clocks, Document, Machine, Part, Timing
 from on_cuda.sizes import INTERPRETED, label
@@ -62,7 +62,7 @@ def make_document(**changes):
 
 
 def test_numerics_in_the_interpreter(tmp_path, capsys):
-    """The same checks as on a device, on tiny sizes: against the compiled kernels and float64, dropout included."""
+    """The checks of a device on tiny sizes: against the compiled kernels and float64, dropout included."""
     pytest.importorskip("triton", reason="the extra cuda is not installed")
     assert cuda_check.main(["--interpreter", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out.splitlines()
@@ -73,7 +73,15 @@ def test_numerics_in_the_interpreter(tmp_path, capsys):
     names = [check.name for check in attention.checks]
     for size in INTERPRETED:
         assert sum(f"float32, {label(size)}, dropout" in name for name in names) == 2
-    for needed in ("float16", "bfloat16", "dropout masks", "nan in a key", "inf in a value", "same bits", "strides"):
+    for needed in (
+        "float16",
+        "bfloat16",
+        "dropout masks",
+        "nan in a key",
+        "inf in a value",
+        "same bits",
+        "strides",
+    ):
         assert any(needed in name for name in names), needed
     assert printed[-1] == f"{len(names)} passed, 0 failed, 0 not run"
     assert "numerics only, no times" in (tmp_path / "cuda-check.html").read_text()
@@ -191,7 +199,7 @@ def test_shares_follow_what_is_left(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("part", parts.PARTS, ids=lambda part: part.name)
 def test_part_that_lacks_a_package_is_not_run(monkeypatch, tmp_path, part):
-    monkeypatch.setattr(parts.pytest_part, "missing", lambda _name: ["pytest_benchmark"])
+    monkeypatch.setattr(pytest_part, "missing", lambda _name: ["pytest_benchmark"])
     lacking = dataclasses.replace(part, needs=("a_package_that_is_not_there",))
     made = parts.run_part(lacking, tmp_path, allowed_s=1.0, last_s=1.0, has_extension=True)
     assert [check.status for check in made.checks] == ["not run"]
@@ -202,11 +210,12 @@ def test_tests_for_a_device_are_listed_without_one(tmp_path):
     """The part that runs pytest, here where every one of them skips or takes its other way."""
     if torch.cuda.is_available():
         pytest.skip("there is a device")
+    assert len(pytest_part.files("tests")) >= 3
     lines = tmp_path / "lines.jsonl"
     code = (
         f"import sys; sys.path.insert(0, {str(parts.SCRIPT.parent)!r})\n"
         "from pathlib import Path\nfrom on_cuda import pytest_part\n"
-        "pytest_part.ARGUMENTS['tests'] = ['tests/models/test_attention_triton.py', '-m', 'cuda']\n"
+        "pytest_part.files = lambda _part: ['tests/models/test_attention_triton.py']\n"
         f"pytest_part.run('tests', Path({str(lines)!r}), float('inf'))\n"
     )
     parts.subprocess.run([sys.executable, "-c", code], check=True, env=extension.environment(), timeout=120)
@@ -292,7 +301,15 @@ def test_page_shows_everything_and_is_safe(tmp_path, capsys):
     assert cuda_check.main(["--render", str(path)]) == 0
     text = (tmp_path / "cuda-check.html").read_text()
     assert text == page.render(make_document())
-    for wanted in ("A &lt;device&gt;", "out: 1, not &lt;2&gt;", "needs two devices", "12.5", "n/a", "1980.0", "<svg"):
+    for wanted in (
+        "A &lt;device&gt;",
+        "out: 1, not &lt;2&gt;",
+        "needs two devices",
+        "12.5",
+        "n/a",
+        "1980.0",
+        "<svg",
+    ):
         assert wanted in text
     assert "<script" not in text
     assert not re.search(r"(?:src|href)=", text)
