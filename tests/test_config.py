@@ -304,7 +304,7 @@ def test_overrides_leave_the_mapping_given_alone() -> None:
     ("content", "message"),
     [
         (b"a: [", "not YAML"),
-        (b"\xff\xfe", "not YAML"),
+        (b"\xff\xfe", "not UTF-8"),
         (b"- 1\n", "needs a mapping of sections at the top, has list"),
         (b"training: !!python/object/apply:os.getcwd []\n", "not YAML"),
     ],

@@ -27,7 +27,7 @@ def missing(part: str) -> list[str]:
 
 
 def files(part: str) -> list[str]:
-    """Return the files that have something for a device: collecting all tests takes longer than running these."""
+    """Return the files that have something for a device: collecting every test would take longer."""
     if part == "benchmarks":
         return [str(PROJECT / "benches")]
     return sorted(

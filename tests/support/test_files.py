@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from patchtst_har.errors import DataError
+from patchtst_har.support import files
 from patchtst_har.support.files import (
     atomic_path,
     atomic_write_json,
@@ -122,16 +123,49 @@ def test_the_temporary_of_a_living_writer_is_left_alone(tmp_path: Path) -> None:
 def test_temporaries_of_other_hosts_and_strange_names_are_left_alone(tmp_path: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    host = socket.gethostname().replace(".", "_") or "host"
-    ours = tmp_path / f".a.txt.{host}-{gone.pid}.x1.part"
-    strange = [
-        tmp_path / name
-        for name in (f".a.elsewhere-{gone.pid}.x1.part", ".part", "..part", ".a.part", "a.part")
-    ]
+    place = files._owner().rpartition("-")[0]
+    host = place.rpartition("-")[0]
+    assert host == (socket.gethostname().replace(".", "_") or "host")
+    ours = tmp_path / f".a.txt.{place}-{gone.pid}.x1.part"
+    # The second is of another container with the same host name, or of another boot.
+    others = (f".a.elsewhere-{gone.pid}.x1.part", f".a.{host}-0badc0de-{gone.pid}.x1.part")
+    strange = [tmp_path / name for name in (*others, ".part", "..part", ".a.part", "a.part")]
     for path in (ours, *strange):
         path.write_text("")
     clean_orphans(tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted(strange)
+
+
+def test_a_folder_is_not_listed_at_every_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cleaned: list[Path] = []
+    monkeypatch.setattr(files, "clean_orphans", cleaned.append)
+    for name in "abc":
+        atomic_write_text(tmp_path / name, "")
+    (tmp_path / "below").mkdir()
+    atomic_write_text(tmp_path / "below" / "a", "")
+    assert cleaned == [tmp_path, tmp_path / "below"]
+    later = time.monotonic() + 61
+    monkeypatch.setattr(files.time, "monotonic", lambda: later)
+    atomic_write_text(tmp_path / "d", "")
+    assert cleaned[2:] == [tmp_path]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(OSError, match="No space left") as caught, atomic_path(target):  # noqa: SIM117
+        with Path("/dev/full").open("w") as full:
+            full.write("x")
+    assert caught.value.filename == str(target)
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_an_error_that_names_another_file_keeps_its_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, atomic_path(tmp_path / "a.txt"):
+        (tmp_path / "elsewhere").read_text()
+    assert caught.value.filename == str(tmp_path / "elsewhere")
 
 
 def test_a_file_is_whole_whenever_its_writer_is_killed(tmp_path: Path) -> None:

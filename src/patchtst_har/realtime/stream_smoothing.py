@@ -40,6 +40,8 @@ class Judged:
     stage_ns: tuple[int, ...]
 
 
+_MOST_STEPS = 10_000
+
 Smoothed = list[tuple[Judged, FloatArray]]
 
 
@@ -65,6 +67,12 @@ def parse_smoothing(smoothing: str | None, smoother: HMMSmoother | None) -> int 
     if smoother is None:
         raise DataError(f"smoothing: {smoothing!r} needs a smoother, and this model has none")
     return int(lag[1]) if lag else 0
+
+
+def smoothing_name(smoothing: str | None, smoother: HMMSmoother | None) -> str:
+    """Return what a stream with this setting does, as `parse_smoothing` takes it; refuses the same."""
+    lag = parse_smoothing(smoothing, smoother)
+    return "none" if lag is None else f"lag:{lag}" if lag else "filter"
 
 
 def scaled_transitions(transitions: FloatArray, ratio: float) -> FloatArray:
@@ -164,7 +172,9 @@ class StreamSmoother:
         if last is None or last.restarts != place.restarts:
             return None
         if last.stretch == place.stretch:
-            return place.number - last.number
+            # After so many windows without evidence nothing is known of the last one any more.
+            n_steps = place.number - last.number
+            return n_steps if 1 <= n_steps <= _MOST_STEPS else None
         off_ns = place.start_ns - last.start_ns - self._hop_ns
         return None if abs(off_ns) > self._gap_ns else 1
 

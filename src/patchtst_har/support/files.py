@@ -2,21 +2,27 @@
 
 Every file goes to a temporary in the target's own folder, is flushed to disk and then renamed over the
 target. A process killed in between leaves the previous file and an orphan temporary, which the next
-write to the same folder removes.
+process of this machine that writes to the same folder removes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import os
 import socket
 import tempfile
+import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from patchtst_har.errors import DataError
+from patchtst_har.support.documents import MOST_JSON_BYTES, parse_json, read_text
 
 _SUFFIX = ".part"
 
@@ -39,10 +45,10 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     Raises
     ------
     OSError
-        If the folder is missing or not writable.
+        If the folder is missing or not writable, or the disk is full; names `target`.
     """
     target = Path(target)
-    clean_orphans(target.parent)
+    _clean_now_and_then(target.parent)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.{_owner()}.", suffix=_SUFFIX)
     os.close(handle)
     temporary = Path(name)
@@ -52,8 +58,10 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
         _sync(temporary)
         temporary.replace(target)
         _sync(target.parent)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(temporary)):
+            raise OSError(error.errno, error.strerror, str(target)) from error
         raise
 
 
@@ -68,24 +76,18 @@ def atomic_write_json(target: str | os.PathLike[str], value: Any) -> None:
     atomic_write_text(target, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a JSON file.
+def read_json(path: str | os.PathLike[str], most_bytes: int = MOST_JSON_BYTES) -> Any:
+    """Read a JSON file that may come from anyone.
 
     Raises
     ------
     DataError
-        If the file is not UTF-8 or not JSON; the message names the file, and line and column if known.
+        If the file is not a regular one, larger than `most_bytes`, not UTF-8, or not JSON as `parse_json`
+        accepts it; the message names the file, and line and column if known.
     OSError
         If the file cannot be opened.
     """
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text (byte {error.start})") from error
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path}: not JSON ({error.msg}, line {error.lineno} column {error.colno})"
-        ) from error
+    return parse_json(read_text(Path(path), most_bytes), str(path))
 
 
 def ensure_folder(folder: str | os.PathLike[str]) -> Path:
@@ -123,20 +125,39 @@ def _probe(folder: Path, asked_for: Path) -> None:
 
 
 def clean_orphans(folder: Path) -> None:
-    """Remove temporaries in `folder` whose process on this host is gone."""
+    """Remove temporaries in `folder` whose process is gone; those of other containers are left alone."""
     for path in folder.glob(f".*{_SUFFIX}"):
         owner = path.name.removesuffix(_SUFFIX).split(".")[-2]
-        host, _, pid = owner.rpartition("-")
-        if host == _host() and pid.isdigit() and not _alive(int(pid)):
+        place, _, pid = owner.rpartition("-")
+        if place == _pid_space() and pid.isdigit() and not _alive(int(pid)):
             path.unlink(missing_ok=True)
 
 
-def _host() -> str:
-    return socket.gethostname().replace(".", "_") or "host"
+_CLEANED_S: dict[str, float] = {}
+_CLEAN_EVERY_S = 60.0
+
+
+def _clean_now_and_then(folder: Path) -> None:
+    """Clean at most once a minute: listing a folder of 100,000 files takes 0.1 s."""
+    now, key = time.monotonic(), str(folder.absolute())
+    if now - _CLEANED_S.get(key, -math.inf) >= _CLEAN_EVERY_S:
+        _CLEANED_S[key] = now
+        clean_orphans(folder)
+
+
+@cache
+def _pid_space() -> str:
+    """Name where a process number means one process: host, boot and container (PID namespace)."""
+    host = socket.gethostname().replace(".", "_") or "host"
+    marks = []
+    with contextlib.suppress(OSError):
+        marks.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+        marks.append(str(Path("/proc/self/ns/pid").readlink()))
+    return f"{host}-{zlib.crc32(''.join(marks).encode()):08x}"
 
 
 def _owner() -> str:
-    return f"{_host()}-{os.getpid()}"
+    return f"{_pid_space()}-{os.getpid()}"
 
 
 def _alive(pid: int) -> bool:

@@ -8,15 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from patchtst_har.errors import ConfigError
+from patchtst_har.errors import ConfigError, DataError
+from patchtst_har.support.documents import MOST_YAML_BYTES, parse_yaml, read_text
 
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+
+_MOST_SHOWN = 200
 
 Checked = TypeVar("Checked", bound="Section")
 
@@ -58,9 +60,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
         If it cannot be opened.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: not YAML ({' '.join(str(error).split())})"]) from error
+        values = parse_yaml(read_text(path, MOST_YAML_BYTES), str(path))
+    except DataError as error:
+        raise ConfigError([str(error)]) from error
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -119,8 +121,13 @@ def _problems(error: ValidationError, kind: type[Section]) -> list[str]:
         elif item["type"] == "extra_forbidden":
             problems.append(f"{where}: unknown key{_hint(kind, item['loc'])}")
         else:
-            problems.append(f"{where}: {item['msg']} (got {item['input']!r})")
+            problems.append(f"{where}: {item['msg']} (got {_short(item['input'])})")
     return problems
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 def _hint(kind: type[Section], path: Sequence[str | int]) -> str:
