@@ -20,7 +20,6 @@ _GIB = 2**30
 def planned(where: Where) -> list[Planned]:
     checks: dict[str, Callable[[Where], Found | None]] = {
         "auto takes Triton, and its gradient is the CPU's": _public_function,
-        "TF32 only where torch allows it": _tf32,
         "autocast": _autocast,
         "torch.library.opcheck": _opcheck,
         "a stream that is not the default one": _stream,
@@ -28,6 +27,8 @@ def planned(where: Where) -> list[Planned]:
         "no wait for the device": _no_synchronisation,
         "offsets beyond 2^31": _large_offsets,
         "a device that is not the current one": _other_device,
+        # Last: torch does not let its two settings be mixed, and some of its own code reads the older one.
+        "TF32 only where torch allows it": _tf32,
     }
     return [Planned(name, partial(check, where)) for name, check in checks.items()]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -81,12 +82,15 @@ def run_one(planned: Planned, *, timed: bool) -> Check:
         text = f"{type(error).__name__}: {error}".strip()
         detail = f"{text[:1500]} ({Path(where.filename).name}:{where.lineno})"
         return Check(planned.name, "failed", detail, _seconds(start, timed))
+    figures = {name: value for name, value in found.figures.items() if math.isfinite(value)}
+    # JSON has no such numbers.
+    odd = [f"{name} is {found.figures[name]}" for name in found.figures if name not in figures]
     return Check(
         planned.name,
         "passed",
-        found.detail,
+        "; ".join(filter(None, (found.detail, *odd))),
         _seconds(start, timed),
-        found.figures,
+        figures,
         tuple(found.timings),
         tuple(found.clocks),
     )

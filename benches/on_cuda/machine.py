@@ -6,7 +6,6 @@ import importlib.metadata
 import platform
 import shutil
 import subprocess
-from typing import Any
 
 from on_cuda.document import Clocks, Machine
 
@@ -24,7 +23,7 @@ def machine(extension: str) -> Machine:
         platform=platform.platform(),
         python=platform.python_version(),
         torch=torch.__version__,
-        triton=_version("triton"),
+        triton=_version("triton") or _version("pytorch-triton"),
         cuda=torch.version.cuda,
         device=properties.name if properties else None,
         n_devices=torch.cuda.device_count() if here else 0,
@@ -79,7 +78,3 @@ def _version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def from_json(row: dict[str, Any]) -> Machine:
-    return Machine(**row)

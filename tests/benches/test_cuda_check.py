@@ -114,11 +114,12 @@ def test_each_check_has_one_of_three_ends(tmp_path):
     def fails():
         raise AssertionError("out: 1, not 2")
 
-    timed = Found("well", {"error": 0.5}, [TIMING], [Clocks()])
+    timed = Found("well", {"error": 0.5, "loss": float("nan")}, [TIMING], [Clocks()])
     planned = [Planned("good", lambda: timed), Planned("lacks", lacks), Planned("bad", fails)]
     found = run(tmp_path, [*planned, Planned("nothing to say", lambda: None)])
     assert [check.status for check in found.values()] == ["passed", "not run", "failed", "passed"]
     assert (found["good"].timings, found["good"].figures) == ((TIMING,), {"error": 0.5})
+    assert found["good"].detail == "well; loss is nan"
     assert found["lacks"].detail == "needs two devices"
     assert re.fullmatch(r"AssertionError: out: 1, not 2 \(test_cuda_check.py:\d+\)", found["bad"].detail)
 

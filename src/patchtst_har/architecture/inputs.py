@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from patchtst_har.config import ModelConfig
+if TYPE_CHECKING:
+    from patchtst_har.config import ModelConfig
+
 
 INPUT_NAMES = ("patches", "times", "stats", "topo")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from patchtst_har.architecture.layers import (
     Attention,
@@ -18,7 +19,9 @@ from patchtst_har.architecture.layers import (
     Standardise,
     TensorSpec,
 )
-from patchtst_har.config import ModelConfig
+
+if TYPE_CHECKING:
+    from patchtst_har.config import ModelConfig
 
 FEATURE_LIMIT = 10.0
 """Scaled features are clipped to ± this, so that one freak feature cannot swamp a token."""
