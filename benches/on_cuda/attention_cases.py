@@ -94,7 +94,7 @@ def make_case(
 
 def plain_in_double(case: Case) -> tuple[Tensor, Tensor, Tensor]:
     """Return out, lse and gradient of rotation and softmax in float64, in the dtype of the inputs."""
-    from patchtst_har.models.attention import rotate
+    from patchtst_har.models.attention_plain import rotate
 
     leaf = case.qkv.double().requires_grad_()
     cos, sin = (table.double() for table in case.tables)

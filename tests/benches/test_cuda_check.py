@@ -61,6 +61,7 @@ def make_document(**changes):
     return Document(**given | changes)
 
 
+@pytest.mark.spawns
 def test_numerics_in_the_interpreter(tmp_path, capsys):
     """The checks of a device on tiny sizes: against the compiled kernels and float64, dropout included."""
     pytest.importorskip("triton", reason="the extra cuda is not installed")
@@ -95,6 +96,7 @@ def test_without_a_device_it_says_so(monkeypatch, tmp_path, capsys):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.spawns
 def test_machine_is_asked_in_a_process_of_its_own():
     machine = parts.ask_machine("was there")
     assert (machine.torch, machine.extension) == (torch.__version__, "was there")
@@ -207,6 +209,7 @@ def test_part_that_lacks_a_package_is_not_run(monkeypatch, tmp_path, part):
     assert made.checks[0].detail.startswith("not installed: ")
 
 
+@pytest.mark.spawns
 def test_tests_for_a_device_are_listed_without_one(tmp_path):
     """The part that runs pytest, here where every one of them skips or takes its other way."""
     if torch.cuda.is_available():
@@ -251,6 +254,7 @@ except NotRunError as error:
 """
 
 
+@pytest.mark.spawns
 def test_attention_is_checked_with_neither_extension_nor_pydantic():
     """Against float64, without dropout."""
     pytest.importorskip("triton", reason="the extra cuda is not installed")

@@ -97,11 +97,13 @@ def check_code(tmp_path, launches, capability, cases):
             assert (stack, local) == (0, 0), what
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("capability", [80, 90])
 def test_code_for_the_default_model_keeps_everything_in_registers(tmp_path, launches, capability):
     check_code(tmp_path, launches, capability, [((2, 12, 2, 28), 0.3)])
 
 
+@pytest.mark.compiles
 @pytest.mark.study
 @pytest.mark.parametrize("capability", [80, 90])
 def test_code_for_every_size_of_the_check_keeps_everything_in_registers(tmp_path, launches, capability):
@@ -110,6 +112,7 @@ def test_code_for_every_size_of_the_check_keeps_everything_in_registers(tmp_path
     check_code(tmp_path, launches, capability, itertools.product(sizes, (0.0, THIRD)))
 
 
+@pytest.mark.compiles
 def test_dropout_of_one_step_compiles(launches):
     """Triton would make a constant of an argument that is 1; so it does of one token and of one head."""
     compiled = launches(90)
@@ -159,6 +162,7 @@ assert precision() == "ieee"
 """
 
 
+@pytest.mark.spawns
 def test_products_are_rounded_only_where_torch_allows_it():
     """In a process of its own: torch does not let the two settings be mixed."""
     subprocess.run([sys.executable, "-c", PRECISIONS], check=True, timeout=120)
@@ -189,6 +193,7 @@ def test_tensors_of_cuda_go_to_triton():
             rope_attention(qkv, cos, sin, backend="cpu")
 
 
+@pytest.mark.compiles
 def test_compiler_traces_tensors_of_cuda_in_one_graph():
     """Without a warning, which is an error in these tests."""
     from torch._subclasses.fake_tensor import FakeTensorMode
