@@ -165,18 +165,21 @@ def process(monkeypatch, tmp_path):
 STARTED = 'print(\'{"planned": ["a", "b"]}\\n{"started": "a"}\', file=lines)\n'
 
 
+@pytest.mark.spawns
 def test_process_that_crashes(process):
     part = process(STARTED + "sys.exit('illegal address')")
     assert [check.status for check in part.checks] == ["failed", "not run"]
     assert part.checks[0].detail == "the process ended with 1: illegal address"
 
 
+@pytest.mark.spawns
 def test_process_that_crashes_before_its_plan(process):
     (check,) = process("import nowhere").checks
     assert check.status == "failed"
     assert "No module named 'nowhere'" in check.detail
 
 
+@pytest.mark.spawns
 def test_process_that_the_budget_cuts_off(process, monkeypatch):
     part = process(STARTED + "time.sleep(60)", allowed_s=2.0)
     assert [(check.status, check.detail) for check in part.checks] == [("not run", "stopped after 2 s")] * 2
