@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 import patchtst_har.models.attention_op  # noqa: F401 - registers the operators
+from patchtst_har.architecture import rotation_tables
 from patchtst_har.models.attention_plain import (
     check_shapes,
     plain_attention,
@@ -38,36 +39,10 @@ _override: Backend = "auto"
 
 
 def precompute_freqs_cis(head_dim: int, n_tokens: int, base: float = 10000.0) -> tuple[Tensor, Tensor]:
-    """Return the rotation tables of RoPE as real numbers.
-
-    Parameters
-    ----------
-    head_dim : int
-        Width of one attention head; even.
-    n_tokens : int
-        Number of positions.
-    base : float
-        Base of the geometric series of frequencies.
-
-    Returns
-    -------
-    cos, sin : Tensor, shape (n_tokens, head_dim / 2), float32
-        Of the angle ``position * base ** (-2 i / head_dim)`` for pair i. Real tables rather than complex
-        numbers, because exporters (ONNX, Core ML) have no complex tensors.
-
-    Raises
-    ------
-    ValueError
-        If `head_dim` is odd or below 2, or `n_tokens` is negative.
-    """
-    if head_dim < 2 or head_dim % 2:
-        raise ValueError(f"head_dim must be even and at least 2, got {head_dim}")
-    if n_tokens < 0:
-        raise ValueError(f"n_tokens must not be negative, got {n_tokens}")
-    pairs = torch.arange(0, head_dim, 2, dtype=torch.float64)
-    positions = torch.arange(n_tokens, dtype=torch.float64)
-    angles = torch.outer(positions, base ** (-pairs / head_dim))
-    return angles.cos().float(), angles.sin().float()
+    """Return the rotation tables of RoPE as tensors (n_tokens, head_dim / 2): see `rotation_tables`."""
+    cos, sin = rotation_tables(head_dim, n_tokens, base)
+    # Not from_numpy: that would ignore torch's default device.
+    return torch.tensor(cos), torch.tensor(sin)
 
 
 def rope_attention(
