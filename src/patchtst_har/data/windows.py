@@ -39,7 +39,7 @@ class Windows:
     start_ns: NDArray[np.int64]
     """(n,) stamp of each window's first sample: ns since 1970 by `clock`."""
     labels: NDArray[np.str_] | None
-    """(n,) one label a window; None if the recording has no annotation."""
+    """(n,) one label per window; None if the recording has no annotation."""
     clock: Clock
     """``"utc"`` if the recording has a zone, else ``"wall"``."""
     dropped: dict[str, int] = field(default_factory=dict)

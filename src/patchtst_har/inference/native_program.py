@@ -191,7 +191,7 @@ class _Builder:
         activation: Activation = "none",
         adds: bool = False,
     ) -> None:
-        """Add a product of rows; `segments` (number, length, stride) tells where a row's values lie."""
+        """Add a product of rows; `segments` (number, length, stride) says where a row's values lie."""
         segments = (1, weight.shape[1], 0) if segments is None else segments
         self.engine.add_linear(
             _single(weight), _single(bias), source, target, n_rows, segments, activation, adds

@@ -250,11 +250,11 @@ class Recognizer:
     def label_recording(
         self, recording: pd.DataFrame, on_progress: OnProgress | None = None
     ) -> LabelledRecording:
-        """Do what `predict_recording` does, and tell also what could not be used."""
+        """Do what `predict_recording` does, and also count what could not be used."""
         from patchtst_har.data.windows import cut_windows
 
         config = self.config
-        # What the file says of the activities must not decide what is predicted.
+        # The file's own annotation must not influence the prediction.
         columns = [name for name in recording.columns if name != "annotation"]
         cut = cut_windows(recording[columns], config.data)
         if config.model.n_time_features:

@@ -43,7 +43,7 @@ def cross_validate(
     resume: bool = False,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
-    """Train one model a fold and score the pooled held-out people, beside a random forest on the same folds.
+    """Train one model per fold; score the pooled held-out people, and a random forest on the same folds.
 
     Parameters
     ----------
