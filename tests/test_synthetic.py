@@ -43,9 +43,7 @@ def test_kinds_are_what_they_say():
 
 
 def test_walking_has_the_pace_that_is_asked_for_at_any_rate():
-    samples = synthetic.signal(
-        "walking", 3200, np.random.default_rng(0), sample_rate_hz=32.0, step_hz=1.9
-    )
+    samples = synthetic.signal("walking", 3200, np.random.default_rng(0), sample_rate_hz=32.0, step_hz=1.9)
     assert arm_swing_hz(samples, 32.0) == pytest.approx(1.9 / 2, abs=0.05)
 
 
@@ -73,11 +71,13 @@ def test_a_recording_has_stamps_and_annotations():
 
 @pytest.mark.parametrize("call", [synthetic.signal, synthetic.bout])
 def test_what_is_unknown_is_named(call):
-    with pytest.raises(DataError, match="must be one of .*, is 'swimming'"):
+    with pytest.raises(DataError, match=r"must be one of .*, is 'swimming'"):
         call("swimming", 10, np.random.default_rng(0))
 
 
 def test_signals_need_numpy_alone():
     run_without_torch(
-        "from patchtst_har import synthetic\nsynthetic.windows('mixed', 3)\nassert 'pandas' not in sys.modules"
+        "from patchtst_har import synthetic\n"
+        "synthetic.windows('mixed', 3)\n"
+        "assert 'pandas' not in sys.modules"
     )

@@ -96,7 +96,9 @@ def test_of_many_equal_benchmarks_hardly_any_is_flagged():
     assert flagged <= 1
 
 
-@pytest.mark.parametrize(("n", "together", "told"), [(6, 1, True), (5, 1, False), (8, 10, False), (9, 10, True)])
+@pytest.mark.parametrize(
+    ("n", "together", "told"), [(6, 1, True), (5, 1, False), (8, 10, False), (9, 10, True)]
+)
 def test_so_few_blocks_can_show_nothing(n, together, told):
     pairs = [Paired(f"{i}", "p50", np.full(n, 1.0) + 0.01 * (np.arange(n) % 2)) for i in range(together)]
     assert {change.outcome for change in find_changes(pairs)} == {"slower" if told else "too few blocks"}

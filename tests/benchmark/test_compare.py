@@ -194,11 +194,11 @@ def test_another_recording_is_not_compared(saved_record):
 
 
 def test_other_work_is_refused_with_everything_that_differs(saved_record):
-    settings = saved_record.devices.cpu.settings.model_dump()
+    settings = saved_record.devices.cpu.settings
     fingerprint = saved_record.artefact.fingerprint
-    refuse_other_subject(saved_record, fingerprint, {**settings, "open_loop_s": 99.0})
+    refuse_other_subject(saved_record, fingerprint, settings.replace(open_loop_s=99.0))
     with pytest.raises(DataError) as caught:
-        refuse_other_subject(saved_record, "other", {**settings, "hop_s": 0.5, "smoothing": "none"})
+        refuse_other_subject(saved_record, "other", settings.replace(hop_s=0.5, smoothing="none"))
     for part in (
         "the model is another one (fingerprint 3f9a3f9a3f9a",
         "hop_s was 1.0, is 0.5",
@@ -209,7 +209,7 @@ def test_other_work_is_refused_with_everything_that_differs(saved_record):
 
 def test_a_run_in_two_blocks_cannot_be_compared():
     saved = feasibility_record(n_blocks=2)
-    settings = saved.devices.cpu.settings.model_dump()
+    settings = saved.devices.cpu.settings
     with pytest.raises(DataError, match="n_blocks is 2, at least 3 are needed"):
         refuse_other_subject(saved, saved.artefact.fingerprint, settings)
 

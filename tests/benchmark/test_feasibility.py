@@ -3,11 +3,11 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 
 from patchtst_har.benchmark.budget import Budget, Target
+from patchtst_har.benchmark.compare import RECORD_FILE
 from patchtst_har.benchmark.feasibility import run_benchmark, settings_for
 from patchtst_har.benchmark.loops import HarnessSettings
 from patchtst_har.errors import DataError
@@ -48,8 +48,13 @@ def recording():
 
 
 @pytest.fixture(scope="module")
-def result(model, recording, tmp_path_factory):
-    out = tmp_path_factory.mktemp("report")
+def report_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("report")
+
+
+@pytest.fixture(scope="module")
+def result(model, recording, report_dir):
+    out = report_dir
     told = []
     done = run_benchmark(
         model,
@@ -63,26 +68,26 @@ def result(model, recording, tmp_path_factory):
     return done
 
 
-def test_the_document_is_what_was_written(result):
-    written = json.loads(result.json.read_text(encoding="utf-8"))
-    assert written == result.document
-    assert FeasibilityRecord.model_validate(written) == result.record
+def test_the_record_is_what_was_written(result, report_dir):
+    written = json.loads((report_dir / RECORD_FILE).read_text(encoding="utf-8"))
+    assert written == result.model_dump(mode="json")
+    assert FeasibilityRecord.model_validate(written) == result
 
 
 def test_every_movement_was_decided(result):
-    cpu = result.document["devices"]["cpu"]
-    assert list(cpu["workloads"]) == ["still", "walking", "noisy", "worst_case", "recorded"]
-    assert set(result.document["samples"]) == set(cpu["workloads"])
-    for workload in cpu["workloads"].values():
-        assert workload["closed_loop"]["end_to_end"]["n"] == TINY.n_decisions
-    assert cpu["open_loop"]["n_streams"] == 3
-    assert [peak["n_streams"] for peak in cpu["memory"]["of_streams"]] == [1, 3]
+    cpu = result.devices.cpu
+    assert list(cpu.workloads) == ["still", "walking", "noisy", "worst_case", "recorded"]
+    assert set(result.samples) == set(cpu.workloads)
+    for workload in cpu.workloads.values():
+        assert workload.closed_loop.end_to_end.n == TINY.n_decisions
+    assert cpu.open_loop.n_streams == 3
+    assert [peak.n_streams for peak in cpu.memory.of_streams] == [1, 3]
     # What the streams did, and not that nothing was asked for.
-    assert cpu["settings"]["smoothing"] == "filter"
+    assert cpu.settings.smoothing == "filter"
 
 
 def test_verdicts_follow_from_what_was_measured(result):
-    verdicts = {target.name: target.verdict for target in result.record.targets}
+    verdicts = {target.name: target.verdict for target in result.targets}
     assert verdicts["tiny memory"] == "not feasible"
     # 60 decisions carry no p95, and 6 no p99.
     assert verdicts["easy"] in ("undecided", "not feasible")
@@ -93,51 +98,51 @@ def test_verdicts_follow_from_what_was_measured(result):
 def test_cuda_has_no_number_without_a_device(result):
     import torch
 
-    cuda = result.document["devices"]["cuda"]
-    if torch.cuda.is_available():
-        assert cuda["status"] == "measured"
-    else:
-        assert cuda == {"device": "cuda", "status": "no device"}
+    cuda = result.devices.cuda
+    assert cuda.status == ("measured" if torch.cuda.is_available() else "no device")
 
 
 def test_no_accuracy_is_claimed_for_a_model_without_a_run(result):
-    assert result.record.accuracy is None
-    assert result.record.artefact.smoothing == "filter"
+    assert result.accuracy is None
+    assert result.artefact.smoothing == "filter"
 
 
-def test_a_second_run_is_compared_with_the_first(model, result, tmp_path):
-    again = run_benchmark(model, tmp_path, budget=BUDGET, settings=TINY, compare_with=result.json.parent)
-    compared = again.record.comparison
+@pytest.mark.usefixtures("result")
+def test_a_second_run_is_compared_with_the_first(model, report_dir, tmp_path):
+    again = run_benchmark(model, tmp_path, budget=BUDGET, settings=TINY, compare_with=report_dir)
+    compared = again.comparison
     assert {change.name for change in compared.changes} == {"still", "walking", "noisy", "worst_case"}
     assert {change.outcome for change in compared.changes} == {"too few blocks"}
     assert compared.missing == ("recorded",)
     assert all("busy" in warning for warning in compared.warnings)
 
 
+@pytest.mark.usefixtures("result")
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (replace(TINY, hop_s=0.5), "hop_s was 1.0, is 0.5"),
-        (replace(TINY, smoothing="none"), "smoothing was filter, is none"),
-        (replace(TINY, smoothing="lag:x"), "smoothing: must be"),
-        (replace(TINY, n_decisions=61), "n_decisions was 60, is 61"),
+        (TINY.replace(hop_s=0.5), "hop_s was 1.0, is 0.5"),
+        (TINY.replace(smoothing="none"), "smoothing was filter, is none"),
+        (TINY.replace(smoothing="lag:x"), "smoothing: must be"),
+        (TINY.replace(n_decisions=61), "n_decisions was 60, is 61"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_before_measuring(
-    model, result, tmp_path, monkeypatch, settings, message
+    model, report_dir, tmp_path, monkeypatch, settings, message
 ):
     monkeypatch.setattr("patchtst_har.benchmark.feasibility.measure_feasibility", None)
     out = tmp_path / "out"
     with pytest.raises(DataError, match=message):
-        run_benchmark(model, out, settings=settings, compare_with=result.json)
+        run_benchmark(model, out, settings=settings, compare_with=report_dir / RECORD_FILE)
     assert not out.exists()
 
 
-def test_another_model_is_refused(result, tmp_path):
+@pytest.mark.usefixtures("result")
+def test_another_model_is_refused(report_dir, tmp_path):
     other = tmp_path / "other"
     small_recognizer(d_model=28).save_pretrained(other)
     with pytest.raises(DataError, match="the model is another one"):
-        run_benchmark(other, tmp_path / "out", settings=TINY, compare_with=result.json)
+        run_benchmark(other, tmp_path / "out", settings=TINY, compare_with=report_dir / RECORD_FILE)
 
 
 def test_settings_carry_what_the_budget_asks():

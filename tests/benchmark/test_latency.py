@@ -1,172 +1,108 @@
-import io
+"""The latency of a run: the windows of the set through one stream, in the closed loop."""
+
 import json
-import math
 
 import numpy as np
 import pytest
-from rich.console import Console
+import torch
 
-from patchtst_har.benchmark.latency import measure_stages
+from feasibility_documents import measured
+from patchtst_har import Recognizer
+from patchtst_har.benchmark import latency as latency_module
+from patchtst_har.benchmark.latency import measure_latency
+from patchtst_har.benchmark.loops.closed_loop import WARM_UP
+from patchtst_har.config import ExperimentConfig, ModelConfig
 from patchtst_har.errors import DataError
-from patchtst_har.support.host import host_facts
-from patchtst_har.support.percentiles import MIN_SAMPLES, quantile_curve, summarise
+from patchtst_har.models import PatchTSTClassifier
+from patchtst_har.realtime.decision import STAGES
+from patchtst_har.realtime.stream import Stream
+from patchtst_har.records.measurement import Latency
 
 
-class FakeTime:
-    """A clock that only the stages move."""
-
-    def __init__(self):
-        self.now = 1_000
-
-    def __call__(self):
-        return self.now
-
-    def stage(self, duration_ns, result=lambda value: value):
-        def call(value):
-            self.now += duration_ns(value) if callable(duration_ns) else duration_ns
-            return result(value)
-
-        return call
+@pytest.fixture(scope="module")
+def recognizer(small_run):
+    return Recognizer.from_pretrained(small_run.folder / "model")
 
 
-def measure(durations, n_windows=200, *, hop_s=10.0, warm_up=0):
-    clock = FakeTime()
-    stages = {name: clock.stage(duration) for name, duration in durations.items()}
-    return measure_stages(stages, n_windows, hop_s=hop_s, warm_up=warm_up, clock=clock)
+def test_every_window_goes_through_every_stage(small_run, recognizer):
+    told = []
+    windows = small_run.trainer.data.test.windows
+    latency = measure_latency(recognizer, windows, 130, lambda *progress: told.append(progress))
+    loop = latency.closed_loop
+    assert tuple(stage.name for stage in loop.stages) == STAGES
+    assert {stage.n for stage in loop.stages} == {loop.end_to_end.n} == {130}
+    assert loop.end_to_end.p95_us > 0
+    assert loop.end_to_end.p99_us is None
+    means = sum(stage.mean_us for stage in loop.stages) + loop.overhead.mean_us
+    assert means == pytest.approx(loop.end_to_end.mean_us)
+    assert set(loop.first_us) == {*STAGES, "overhead", "end to end"}
+    assert loop.first_us["end to end"] > 0
+    assert (latency.hop_s, latency.warm_up, latency.smoothing) == (10.0, WARM_UP, "filter")
+    assert latency.host["cpu"]
+    assert told == [(65, 130, "latency"), (130, 130, "latency")]
+    document = json.loads(json.dumps(latency.model_dump(mode="json"), allow_nan=False))
+    assert Latency.model_validate(document) == latency
 
 
-def test_stages_form_a_pipeline_over_all_windows_in_order():
-    clock, seen = FakeTime(), []
-    stages = {
-        "read": clock.stage(10, lambda i: f"window {i}"),
-        "decide": clock.stage(30, seen.append),
-    }
-    report = measure_stages(stages, 3, hop_s=1, warm_up=2, clock=clock)
-    assert seen == [f"window {i}" for i in range(6)]
-    assert report.stages == ("read", "decide")
-    np.testing.assert_array_equal(report.stage_ns, [[10, 30]] * 3)
-    np.testing.assert_array_equal(report.end_to_end_ns, [40] * 3)
+@pytest.mark.parametrize("engine", ["native", "torch"])
+def test_what_is_timed_is_the_recognisers_answer(small_run, monkeypatch, engine):
+    """The stream must see the windows of the set, and say of each what `predict` says."""
+    recognizer = Recognizer.from_pretrained(small_run.folder / "model", engine=engine)
+    windows = small_run.trainer.data.test.windows[:4]
+    decided = []
+    push = Stream.push
+
+    def watched(self, samples, t=None):
+        decisions = push(self, samples, t)
+        decided.extend(decisions)
+        return decisions
+
+    monkeypatch.setattr(Stream, "push", watched)
+    measure_latency(recognizer, windows, n_windows=1)
+    order = np.random.default_rng(0).permutation(4)
+    taken = windows[np.resize(order, len(decided))]
+    expected = recognizer.predict(taken, np.array([decision.start_ns for decision in decided])).labels
+    assert [decision.raw_label for decision in decided] == expected.tolist()
 
 
-def test_end_to_end_is_measured_and_not_a_sum_of_stage_percentiles():
-    # The stages are slow on different windows: their p95 add up to far more than any window took.
-    report = measure(
-        {
-            "a": lambda i: 1_000_000 if i % 10 == 0 else 1_000,
-            "b": lambda i: 1_000_000 if i % 10 == 5 else 1_000,
-        },
-        n_windows=1000,
-    )
-    document = report.to_dict()
-    sums = sum(stage["p95_us"] for stage in document["stages"])
-    assert sums == pytest.approx(2000)
-    assert document["end_to_end"]["p95_us"] == pytest.approx(1001)
-    assert document["end_to_end"]["max_us"] == pytest.approx(1001)
+def test_the_number_of_threads_is_restored():
+    config = ExperimentConfig(model=ModelConfig(n_time_features=0, n_stat_features=0, n_topo_features=0))
+    recognizer = Recognizer(PatchTSTClassifier(config.model, 2), ("a", "b"), config)
+    before = torch.get_num_threads()
+    windows = np.random.default_rng(0).normal(size=(2, 1000, 3)).astype(np.float32)
+    latency = measure_latency(recognizer, windows, n_windows=5)
+    assert torch.get_num_threads() == before
+    assert latency.host["torch_threads"] == 1
+    assert latency.closed_loop.end_to_end.p95_us is None
+    assert latency.smoothing == "none"
 
 
-def test_cold_start_and_warm_up_stay_out_of_the_percentiles():
-    report = measure({"a": lambda i: {0: 9_000_000, 1: 500_000, 2: 400_000}.get(i, 1_000)}, warm_up=2)
-    document = report.to_dict()
-    assert document["cold_start"] == {"end_to_end_us": 9000.0, "stages": [{"name": "a", "us": 9000.0}]}
-    assert document["end_to_end"]["max_us"] == 1.0
-    assert (document["n_windows"], document["warm_up"]) == (200, 2)
-
-
-@pytest.mark.parametrize("name", ["p90", "p95", "p99", "p99_9"])
-def test_a_percentile_needs_its_number_of_samples(name):
-    enough = MIN_SAMPLES[name]
-    assert summarise(np.arange(1, enough))[f"{name}_us"] is None
-    assert summarise(np.arange(enough))[f"{name}_us"] is not None
-    quantile = {"p90": 0.9, "p95": 0.95, "p99": 0.99, "p99_9": 0.999}[name]
-    assert 1 - quantile**enough > 0.998
-
-
-def test_percentiles_are_those_of_the_samples():
-    samples = np.arange(1, 10_001) * 1000
-    np.random.default_rng(0).shuffle(samples)
-    row = summarise(samples)
-    assert row["p50_us"] == pytest.approx(5000.5)
-    assert row["p99_9_us"] == pytest.approx(9990.001)
-    assert row["max_us"] == 10_000
-    assert row["mean_us"] == pytest.approx(5000.5)
-    curve = quantile_curve(samples)
-    assert curve["us"][0] == 1
-    assert curve["us"][-1] == 10_000
-    assert len(curve["us"]) == len(curve["fraction"]) == 101 + 4
-
-
-def test_feasible_when_every_window_fits_the_hop():
-    report = measure({"a": 2_000_000_000}, hop_s=10.0, n_windows=300)
-    assert report.real_time_factor == pytest.approx(0.2)
-    assert report.deadline_misses == 0
-    assert report.feasible is True
-    assert report.verdict().startswith("Feasible in real time on this machine: none of 300 windows missed")
-    assert "below 0.01 with 95 % confidence" in report.verdict()
-    assert "the slowest took 2e+03 ms" in report.verdict()
-
-
-def test_one_miss_in_a_thousand_is_not_feasible():
-    report = measure({"a": lambda i: 11_000_000_000 if i == 500 else 1_000}, hop_s=10.0, n_windows=1000)
-    assert report.deadline_misses == 1
-    assert report.feasible is False
-    assert report.verdict() == "Not feasible in real time: 1 of 1000 windows missed the 10 s hop."
-    assert report.real_time_factor < 1
-
-
-def test_a_window_of_exactly_the_hop_is_in_time():
-    assert measure({"a": 10_000_000_000}, hop_s=10.0).deadline_misses == 0
-    assert measure({"a": 10_000_000_001}, hop_s=10.0).deadline_misses == 200
-
-
-def test_few_windows_decide_nothing():
-    report = measure({"a": 1_000}, n_windows=129)
-    assert report.feasible is None
-    assert report.verdict().startswith("Undecided: none of 129 windows missed")
-
-
-def test_document_is_json_and_table_prints_not_available():
-    report = measure({"features": 1_500_000, "model": 40_000}, n_windows=100)
-    assert json.loads(json.dumps(report.to_dict(), allow_nan=False)) == report.to_dict()
-    output = io.StringIO()
-    Console(file=output, width=120).print(report.table())
-    lines = output.getvalue().splitlines()
-    features = next(line for line in lines if "features" in line)
-    assert "1,500.0" in features
-    assert "n/a" in features
-    assert any("end to end" in line and "1,540.0" in line for line in lines)
-
-
-def test_a_stage_that_fails_is_not_swallowed():
-    with pytest.raises(ZeroDivisionError):
-        measure_stages({"a": lambda i: 1 // 0}, 1, hop_s=1)
+def test_samples_that_a_stream_leaves_out_are_left_out(recognizer):
+    windows = np.random.default_rng(0).normal(size=(3, 1000, 3)).astype(np.float32)
+    windows[0], windows[1, :7] = 0, np.nan
+    assert measure_latency(recognizer, windows, n_windows=3).closed_loop.end_to_end.n == 3
 
 
 @pytest.mark.parametrize(
-    ("stages", "arguments", "message"),
+    ("n", "n_windows", "message"),
+    [(0, 10, "no windows to measure on"), (1, 10, "no windows"), (1, 0, "n_windows: needs at least 1, is 0")],
+)
+def test_without_windows_there_is_nothing_to_measure(recognizer, n, n_windows, message):
+    with pytest.raises(DataError, match=message):
+        measure_latency(recognizer, np.zeros((n, 1000, 3), np.float32), n_windows)
+
+
+@pytest.mark.parametrize(
+    ("n", "misses", "feasible", "words"),
     [
-        ({}, {}, "stages: needs at least one"),
-        ({"a": id}, {"n_windows": 0}, "n_windows: needs at least 1, is 0"),
-        ({"a": id}, {"warm_up": -1}, "warm_up: needs at least 0, is -1"),
-        ({"a": id}, {"hop_s": 0.0}, "hop_s: needs a finite positive number"),
-        ({"a": id}, {"hop_s": math.nan}, "hop_s: needs a finite positive number"),
+        (300, 0, True, "none of 300 windows missed the 10 s hop (a miss rate below 0.01 with 95 %"),
+        (129, 0, None, "Undecided: none of 129 windows missed the 10 s hop, but at least 130 are needed."),
+        (1000, 1, False, "Not feasible in real time: 1 of 1000 windows missed the 10 s hop."),
     ],
 )
-def test_arguments_are_checked(stages, arguments, message):
-    with pytest.raises(DataError, match=message):
-        measure_stages(stages, **{"n_windows": 10, "hop_s": 1.0, **arguments})
-
-
-def test_real_clock_gives_non_negative_integers():
-    report = measure_stages({"sum": lambda i: np.arange(1000).sum()}, 20, hop_s=10)
-    assert report.stage_ns.dtype == np.int64
-    assert (report.stage_ns >= 0).all()
-    assert (report.end_to_end_ns >= report.stage_ns[:, 0]).all()
-
-
-def test_host_facts_name_the_processor(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    facts = host_facts()
-    assert facts["cpu"]
-    assert facts["n_usable_cores"] >= 1
-    assert facts["threads"]["OMP_NUM_THREADS"] == "3"
-    json.dumps(facts, allow_nan=False)
+def test_the_verdict_claims_no_more_than_was_measured(n, misses, feasible, words):
+    loop = measured(n=n, n_blocks=1).workloads["walking"].closed_loop
+    loop = loop.model_copy(update={"deadline_misses": misses})
+    found, verdict = latency_module._judged(loop, 10.0)
+    assert found is feasible
+    assert words in verdict

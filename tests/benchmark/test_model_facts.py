@@ -7,6 +7,7 @@ from patchtst_har.benchmark.model_facts import artefact_facts, fingerprint, know
 from patchtst_har.errors import DataError
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.model_folder import write_model_folder
+from patchtst_har.records.feasibility import Artefact
 from streams import small_recognizer
 
 
@@ -45,12 +46,12 @@ def test_facts_of_a_model(model):
     recognizer = Recognizer.from_pretrained(model)
     facts = artefact_facts(model, recognizer, "filter")
     module = recognizer.torch_module()
-    assert facts["parameters"] == sum(parameter.numel() for parameter in module.parameters())
-    assert facts["flops"] > facts["parameters"]
-    assert facts["classes"] == ["running", "sitting", "walking"]
-    assert facts["features"] == {"statistical": 56, "topological": 0, "time": 0, "plugins": []}
-    assert (facts["engine"], facts["smoothing"]) == ("native", "filter")
-    assert json.loads(json.dumps(facts)) == facts
+    assert facts.parameters == sum(parameter.numel() for parameter in module.parameters())
+    assert facts.flops > facts.parameters
+    assert facts.classes == ("running", "sitting", "walking")
+    assert facts.features == {"statistical": 56, "topological": 0, "time": 0, "plugins": []}
+    assert (facts.engine, facts.smoothing) == ("native", "filter")
+    assert Artefact.model_validate(json.loads(facts.model_dump_json())) == facts
 
 
 @pytest.fixture
@@ -65,14 +66,14 @@ def test_the_scores_of_the_run_are_told_apart(finished, smoothing, lag):
     run, config = finished
     known = known_accuracy(run / "model", config, smoothing)
     scored = json.loads((run / "evaluation.json").read_text())
-    assert known["source"] == str(run / "evaluation.json")
-    assert (known["people"], known["n_people"]) == ("test", len(scored["split"]["test"]))
-    assert known["raw"]["macro_f1"] == scored["raw"]["macro_f1"]
-    assert known["offline"]["macro_f1"] == scored["smoothed"]["macro_f1"]
-    assert known["offline"]["macro_f1_low"] == scored["bootstrap"]["smoothed"]["macro_f1"]["low"]
+    assert known.source == str(run / "evaluation.json")
+    assert (known.people, known.n_people) == ("test", len(scored["split"]["test"]))
+    assert known.raw.macro_f1 == scored["raw"]["macro_f1"]
+    assert known.offline.macro_f1 == scored["smoothed"]["macro_f1"]
+    assert known.offline.macro_f1_low == scored["bootstrap"]["smoothed"]["macro_f1"]["low"]
     rows = {row["lag"]: row["macro_f1"] for row in scored["causal"]}
-    assert (known["stream"] and known["stream"]["macro_f1"]) == rows.get(lag)
-    assert known["hop_s"] == 10.0
+    assert (known.stream and known.stream.macro_f1) == rows.get(lag)
+    assert known.hop_s == 10.0
 
 
 def test_scores_of_another_split_are_not_those_of_this_model(finished):

@@ -67,7 +67,7 @@ def test_from_recordings_to_labels(cli, recordings, tmp_path):
     assert (run / "report.html").stat().st_size > 10_000
     assert "epochs: 4" in (run / "config.yaml").read_text()
     latency = json.loads((run / "latency.json").read_text())
-    assert latency["end_to_end"]["p99_us"] > latency["end_to_end"]["p50_us"] > 0
+    assert latency["closed_loop"]["end_to_end"]["p99_us"] > latency["closed_loop"]["end_to_end"]["p50_us"] > 0
     assert json.loads((run / "complexity.json").read_text())["flops"] > 1e6
 
     status, out, err = cli(

@@ -13,7 +13,7 @@ import pytest
 
 from experiments import small_config
 from patchtst_har import Recognizer
-from patchtst_har.benchmark.pipeline import measure_recognizer
+from patchtst_har.benchmark.latency import measure_latency
 from patchtst_har.config import FeatureConfig, TrainingConfig
 from patchtst_har.errors import ModelFolderError
 from patchtst_har.features import (
@@ -82,9 +82,11 @@ def test_the_latency_is_that_of_the_same_features(run):
     recognizer = Recognizer.from_pretrained(run.config.run_dir / "model")
     seen = []
     logits = recognizer.model.logits
-    recognizer.model.logits = lambda *inputs: seen.append(inputs[2]) or logits(*inputs)
+    recognizer.model.logits = lambda *inputs, **options: (
+        seen.append(inputs[2].copy()) or logits(*inputs, **options)
+    )
     test = run.judged
-    measure_recognizer(recognizer, test.windows[:1], test.start_ns[:1], n_windows=1)
+    measure_latency(recognizer, test.windows[:1], n_windows=1)
     np.testing.assert_array_equal(seen[0], test.stats[:1])
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from patchtst_har.records.measurement import ClosedLoop
 from patchtst_har.reports import plots
 from patchtst_har.reports.plots.prediction import daily_minutes, split_at_midnight
 from patchtst_har.reports.plots.style import class_colours
@@ -39,7 +40,7 @@ def all_plots(scores, latency, timeline, topology):
         "persons": lambda: plots.plot_persons(*people),
         "reliability": lambda: plots.plot_reliability({"raw": scores["raw"]["calibration"]["bins"]}),
         "timeline": lambda: plots.plot_timelines({"predicted": timeline}, CLASSES),
-        "latency": lambda: plots.plot_latency(latency),
+        "latency": lambda: plots.plot_latency(ClosedLoop.model_validate(latency["closed_loop"])),
         "topology": lambda: plots.plot_topology(topology),
         "days": lambda: plots.plot_days(timeline, CLASSES),
         "minutes": lambda: plots.plot_daily_minutes(daily_minutes(timeline, CLASSES)),
@@ -100,10 +101,17 @@ def test_persons_without_a_score_are_left_out_and_many_lose_their_names():
 
 
 def test_latency_leaves_out_percentiles_without_samples(latency):
-    assert "p99" in text_of(plots.plot_latency(latency))
-    few = {**latency, "end_to_end": {**latency["end_to_end"], "p95_us": None, "p99_us": None}}
-    few["stages"] = [{**stage, "p95_us": None, "p99_us": None} for stage in latency["stages"]]
-    text = text_of(plots.plot_latency(few))
+    loop = ClosedLoop.model_validate(latency["closed_loop"])
+    assert "p99" in text_of(plots.plot_latency(loop))
+    few = {"p95_us": None, "p99_us": None}
+    loop = loop.model_copy(
+        update={
+            "stages": tuple(stage.model_copy(update=few) for stage in loop.stages),
+            "overhead": loop.overhead.model_copy(update=few),
+            "end_to_end": loop.end_to_end.model_copy(update=few),
+        }
+    )
+    text = text_of(plots.plot_latency(loop))
     assert "p50" in text
     assert "p95" not in text
     assert "p99" not in text

@@ -50,7 +50,7 @@ def test_every_section_has_its_numbers(run_dir, page_of):
             three(smoothed["macro_f1"]),
             f"{three(intervals['raw']['macro_f1']['low'])}\u2013{three(intervals['raw']['macro_f1']['high'])}",
             f"{intervals['smoothed_minus_raw']['macro_f1']['estimate']:+.3f} is distinguishable from zero",
-            f"{latency['end_to_end']['p95_us']:.3g} µs",
+            f"{latency['closed_loop']['end_to_end']['p95_us']:.3g} µs",
             "Offline Viterbi is not a real-time score",
             "12 people, too few for a narrow interval",
             latency["verdict"],
@@ -82,7 +82,7 @@ def test_every_section_has_its_numbers(run_dir, page_of):
         ],
         "cross-validation": ["in 4 folds", "random forest, 56 features", "0.760"],
         "complexity": ["118,213", "1,612,800", "461.8 KiB", "encoder.0"],
-        "latency": ["statistics", "HMM filter", "n/a", latency["verdict"], "First call"],
+        "latency": ["statistics", "smoothing", "overhead", "n/a", latency["verdict"], "First call"],
         "environment": ["Example CPU", "3.11.9"],
         "configuration": [
             "training.lr 0.0001",
@@ -333,8 +333,8 @@ def damage(run_dir, name, change):
         ("complexity.json", lambda d: d.update(flops="many"), r"complexity\.json: flops: "),
         (
             "latency.json",
-            lambda d: d["stages"][1].pop("p95_us"),
-            r"latency\.json: stages\.1\.p95_us: Field required",
+            lambda d: d["closed_loop"]["stages"][1].pop("p95_us"),
+            r"latency\.json: closed_loop\.stages\.1\.p95_us: Field required",
         ),
         ("cross_validation.json", lambda d: d.update(folds=[{}]), r"cross_validation\.json: folds\.0\."),
     ],

@@ -24,6 +24,7 @@ HOST = {
     "governor": None,
     "load_average": 0.1,
 }
+FIRST = {"overhead": 90.0, "end to end": 14_000.0}
 _QUANTILES = {
     "p50": (0.5, 1),
     "p90": (0.9, 64),
@@ -74,6 +75,7 @@ def closed_loop(rng: np.random.Generator, median_us: float, n: int, n_blocks: in
         "curve": curve(took),
         "stages": [{"name": name, **percentiles(share * took)} for name, share in STAGES.items()],
         "overhead": percentiles(took * (1 - sum(STAGES.values()))),
+        "first_us": {**{name: 40 * median_us * share for name, share in STAGES.items()}, **FIRST},
         "outliers": [
             {"decision": int(i), "at_s": float(at_s[i]), "us": float(took[i]), "stage": names[int(i) % 5]}
             for i in slowest
@@ -175,6 +177,8 @@ def measured_document(
             "first_decision_us": 2100.0,
             "second_decision_us": 450.0,
             "process_s": 1.2,
+            "peak_rss_mb": 63.0,
+            "n_processes": 3,
         },
         "push_one_sample": percentiles(times(rng, 2.4, 5000)),
         "memory": {

@@ -80,3 +80,12 @@ def test_host_facts_name_the_active_set():
 def test_cpu_info_loads_nothing_heavy():
     code = "import sys, patchtst_har; patchtst_har.cpu_info(); print({'torch', 'pandas'} & {*sys.modules})"
     assert import_with("", code).stdout.strip() == "set()"
+
+
+def test_host_facts_name_the_processor(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    facts = host_facts()
+    assert facts["cpu"]
+    assert facts["n_usable_cores"] >= 1
+    assert facts["threads"]["OMP_NUM_THREADS"] == "3"
+    json.dumps(facts, allow_nan=False)

@@ -82,3 +82,26 @@ def test_the_curve_reaches_as_far_into_the_tail_as_there_are_samples(n, n_tail):
     assert curve["fraction"] == sorted(curve["fraction"])
     assert (curve["fraction"][0], curve["fraction"][-1]) == (0, 1)
     assert curve["us"] == pytest.approx([f * (n - 1) for f in curve["fraction"]])
+
+
+@pytest.mark.parametrize("name", ["p90", "p95", "p99", "p99_9"])
+def test_a_percentile_needs_its_number_of_samples(name):
+    enough = MIN_SAMPLES[name]
+    assert summarise(np.arange(1, enough))[f"{name}_us"] is None
+    assert summarise(np.arange(enough))[f"{name}_us"] is not None
+    quantile = {"p90": 0.9, "p95": 0.95, "p99": 0.99, "p99_9": 0.999}[name]
+    assert 1 - quantile**enough > 0.998
+
+
+def test_percentiles_are_those_of_the_samples():
+    samples = np.arange(1, 10_001) * 1000
+    np.random.default_rng(0).shuffle(samples)
+    row = summarise(samples)
+    assert row["p50_us"] == pytest.approx(5000.5)
+    assert row["p99_9_us"] == pytest.approx(9990.001)
+    assert row["max_us"] == 10_000
+    assert row["mean_us"] == pytest.approx(5000.5)
+    curve = quantile_curve(samples)
+    assert curve["us"][0] == 1
+    assert curve["us"][-1] == 10_000
+    assert len(curve["us"]) == len(curve["fraction"]) == 101 + 4

@@ -1,4 +1,4 @@
-"""What a `ModelConfig` means: inputs, layers, tensors, operations. Imports `config` and below, never torch."""
+"""What a `ModelConfig` means: inputs, layers, tensors, operations. Imports `config` and below, not torch."""
 
 from patchtst_har.architecture.inputs import INPUT_NAMES, check_cut, input_shapes
 from patchtst_har.architecture.rotation import rotation_tables

@@ -11,7 +11,7 @@ import numpy as np
 from patchtst_har.benchmark.changes import CONFIDENCE, THRESHOLD, Paired, find_changes
 from patchtst_har.errors import DataError
 from patchtst_har.records.feasibility import Comparison, FeasibilityRecord, Percentile
-from patchtst_har.records.measurement import Measured
+from patchtst_har.records.measurement import HarnessSettings, Measured
 from patchtst_har.records.reading import read_record
 
 RECORD_FILE = "feasibility.json"
@@ -51,7 +51,7 @@ def read_saved(path: Path) -> FeasibilityRecord:
     return saved
 
 
-def refuse_other_subject(saved: FeasibilityRecord, fingerprint: str, settings: Mapping[str, Any]) -> None:
+def refuse_other_subject(saved: FeasibilityRecord, fingerprint: str, settings: HarnessSettings) -> None:
     """Refuse to compare what is not the same work.
 
     Parameters
@@ -60,8 +60,8 @@ def refuse_other_subject(saved: FeasibilityRecord, fingerprint: str, settings: M
         The earlier run.
     fingerprint : str
         Of the model that is measured now.
-    settings : mapping
-        Settings of the measurement now.
+    settings : HarnessSettings
+        Of the measurement now.
 
     Raises
     ------
@@ -71,12 +71,10 @@ def refuse_other_subject(saved: FeasibilityRecord, fingerprint: str, settings: M
     problems = []
     if saved.artefact.fingerprint != fingerprint:
         problems.append(f"the model is another one (fingerprint {saved.artefact.fingerprint[:12]}...)")
-    old = saved.devices.cpu.settings.model_dump()
-    problems += [
-        f"{name} was {old[name]}, is {settings[name]}" for name in _SETTINGS if old[name] != settings[name]
-    ]
-    if settings["n_blocks"] < _FEWEST_BLOCKS:
-        problems.append(f"n_blocks is {settings['n_blocks']}, at least {_FEWEST_BLOCKS} are needed")
+    old, new = saved.devices.cpu.settings.model_dump(), settings.model_dump()
+    problems += [f"{name} was {old[name]}, is {new[name]}" for name in _SETTINGS if old[name] != new[name]]
+    if settings.n_blocks < _FEWEST_BLOCKS:
+        problems.append(f"n_blocks is {settings.n_blocks}, at least {_FEWEST_BLOCKS} are needed")
     if problems:
         raise DataError(f"compare: the saved report cannot be compared: {'; '.join(problems)}")
 

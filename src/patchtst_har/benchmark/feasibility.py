@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +12,13 @@ from patchtst_har.benchmark.budget import Budget
 from patchtst_har.benchmark.compare import RECORD_FILE, compare, read_saved, refuse_other_subject
 from patchtst_har.benchmark.loops import HarnessSettings, measure_cuda, measure_feasibility
 from patchtst_har.benchmark.model_facts import artefact_facts, fingerprint, known_accuracy
+from patchtst_har.benchmark.verdict import judge
 from patchtst_har.benchmark.workloads import recorded_workload, simulated_workloads
 from patchtst_har.errors import DataError
 from patchtst_har.inference.recognizer import Recognizer
+from patchtst_har.realtime.stream_smoothing import smoothing_name
+from patchtst_har.records.feasibility import FeasibilityRecord
+from patchtst_har.records.measurement import Devices
 from patchtst_har.support.files import atomic_write_json, ensure_folder
 from patchtst_har.support.host import host_facts
 from patchtst_har.support.percentiles import MIN_SAMPLES
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from patchtst_har.benchmark.workloads import Workload
-    from patchtst_har.records.feasibility import FeasibilityRecord
 
 SCOPE = "measured on this host"
 _WORKLOAD_S = 120.0
@@ -42,25 +44,6 @@ _QUICK = {
 _LONGEST_OPEN_LOOP_S = 60.0
 # 175 of 7000 decisions a block: enough for its p95, and blocks enough to find 15 % among disturbances.
 _N_BLOCKS = 40
-
-
-@dataclass(frozen=True)
-class BenchmarkResult:
-    """What a benchmark left.
-
-    Attributes
-    ----------
-    record : FeasibilityRecord
-        The content of `json`, checked.
-    document : dict
-        The same as JSON values.
-    json : pathlib.Path
-        The file of the record.
-    """
-
-    record: FeasibilityRecord
-    document: dict[str, Any]
-    json: Path
 
 
 def settings_for(
@@ -103,7 +86,7 @@ def run_benchmark(
     compare_with: Path | None = None,
     timezone: str | None = None,
     on_progress: OnProgress | None = None,
-) -> BenchmarkResult:
+) -> FeasibilityRecord:
     """Measure a model as streams use it, judge it against deployment targets, write ``feasibility.json``.
 
     Parameters
@@ -125,6 +108,11 @@ def run_benchmark(
     on_progress : callable, optional
         Called with (done, total, what).
 
+    Returns
+    -------
+    FeasibilityRecord
+        What was written; `reports.feasibility.render_feasibility` makes a page of it.
+
     Raises
     ------
     ModelFolderError, DataError, OSError
@@ -134,11 +122,11 @@ def run_benchmark(
     budget = Budget() if budget is None else budget
     settings = settings_for(budget) if settings is None else settings
     recognizer = Recognizer.from_pretrained(model_dir).in_zone(timezone)
-    smoothing = _effective_smoothing(recognizer, settings.smoothing)
-    settings = replace(settings, smoothing=smoothing)
+    smoothing = smoothing_name(settings.smoothing, recognizer.smoother)
+    settings = settings.replace(smoothing=smoothing)
     saved = None if compare_with is None else read_saved(compare_with)
     if saved is not None:
-        refuse_other_subject(saved, fingerprint(model_dir), asdict(settings))
+        refuse_other_subject(saved, fingerprint(model_dir), settings)
     accuracy = known_accuracy(model_dir, recognizer.config, smoothing)
     workloads = _workloads(recognizer, recording, settings)
     out_dir = ensure_folder(out_dir)
@@ -148,38 +136,23 @@ def run_benchmark(
     cuda = measure_cuda(
         recognizer, workloads, settings, model_dir=model_dir, on_progress=under("CUDA", on_progress)
     )
-    document = {
-        "format": 1,
-        "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
-        "scope": SCOPE,
-        "host": host,
-        "artefact": artefact_facts(model_dir, recognizer, smoothing),
-        "accuracy": accuracy,
-        "samples": {name: _digest(workload.samples) for name, workload in workloads.items()},
-        "devices": {"cpu": cpu, "cuda": cuda},
-    }
-    return _write(out_dir, document, budget, saved, str(compare_with))
-
-
-def _write(
-    out_dir: Path, document: dict[str, Any], budget: Budget, saved: FeasibilityRecord | None, source: str
-) -> BenchmarkResult:
-    """Judge and compare what was measured, and write the record."""
-    from patchtst_har.benchmark.verdict import judge
-    from patchtst_har.records.feasibility import FeasibilityRecord
-
-    unjudged = FeasibilityRecord.model_validate({**document, "targets": [], "comparison": None})
-    cores = document["host"].get("n_usable_cores")
-    judged = [judge(target, unjudged.devices, cores) for target in budget.targets]
-    comparison = None if saved is None else compare(saved, unjudged, source)
-    document = {
-        **document,
-        "targets": [target.model_dump(mode="json") for target in judged],
-        "comparison": None if comparison is None else comparison.model_dump(mode="json"),
-    }
-    record = FeasibilityRecord.model_validate(document)
-    atomic_write_json(out_dir / RECORD_FILE, document)
-    return BenchmarkResult(record, document, out_dir / RECORD_FILE)
+    devices = Devices(cpu=cpu, cuda=cuda)
+    record = FeasibilityRecord(
+        format=1,
+        created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        scope=SCOPE,
+        host=host,
+        artefact=artefact_facts(model_dir, recognizer, smoothing),
+        accuracy=accuracy,
+        samples={name: _digest(workload.samples) for name, workload in workloads.items()},
+        devices=devices,
+        targets=tuple(judge(target, devices, host["n_usable_cores"]) for target in budget.targets),
+        comparison=None,
+    )
+    if saved is not None:
+        record = record.model_copy(update={"comparison": compare(saved, record, str(compare_with))})
+    atomic_write_json(out_dir / RECORD_FILE, record.model_dump(mode="json"))
+    return record
 
 
 def _workloads(
@@ -194,14 +167,6 @@ def _workloads(
     if real.name in workloads:
         raise DataError(f"recording: the name {real.name!r} is that of a simulated workload")
     return {**workloads, real.name: real}
-
-
-def _effective_smoothing(recognizer: Recognizer, smoothing: str | None) -> str:
-    """Return what a stream with this setting does; refuses what it cannot do."""
-    from patchtst_har.realtime.stream_smoothing import parse_smoothing
-
-    lag = parse_smoothing(smoothing, recognizer.smoother)
-    return "none" if lag is None else f"lag:{lag}" if lag else "filter"
 
 
 def _digest(samples: NDArray[np.float32]) -> str:

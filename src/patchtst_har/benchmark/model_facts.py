@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.model_folder import (
@@ -14,11 +14,13 @@ from patchtst_har.model_folder import (
     WEIGHTS_FILE,
     read_provenance,
 )
+from patchtst_har.records.feasibility import Accuracy, Artefact, Score, StreamScore
+from patchtst_har.records.reading import read_record
+from patchtst_har.records.run import Bootstrap, Evaluation, Scores
 from patchtst_har.smoothing.decide import hop_s
 
 if TYPE_CHECKING:
     from patchtst_har.inference.recognizer import Recognizer
-    from patchtst_har.records.run import Bootstrap, Evaluation, Scores
 
 EVALUATION_FILE = "evaluation.json"
 
@@ -36,8 +38,8 @@ def fingerprint(model_dir: Path) -> str:
     return digest.hexdigest()
 
 
-def artefact_facts(model_dir: Path, recognizer: Recognizer, smoothing: str) -> dict[str, Any]:
-    """Return what identifies and sizes a model, ready for JSON.
+def artefact_facts(model_dir: Path, recognizer: Recognizer, smoothing: str) -> Artefact:
+    """Return what identifies and sizes a model.
 
     Parameters
     ----------
@@ -52,23 +54,23 @@ def artefact_facts(model_dir: Path, recognizer: Recognizer, smoothing: str) -> d
     from patchtst_har.inference.native import NativeClassifier
 
     model, features = recognizer.config.model, recognizer.config.features
-    return {
-        "model_dir": str(model_dir),
-        "fingerprint": fingerprint(model_dir),
-        "classes": list(recognizer.classes),
+    return Artefact(
+        model_dir=str(model_dir),
+        fingerprint=fingerprint(model_dir),
+        classes=recognizer.classes,
         **expected_complexity(model, len(recognizer.classes)),
-        "features": {
+        features={
             "statistical": model.n_stat_features,
             "topological": model.n_topo_features,
             "time": model.n_time_features,
             "plugins": list(features.plugins),
         },
-        "engine": "native" if isinstance(recognizer.model, NativeClassifier) else "torch",
-        "smoothing": smoothing,
-    }
+        engine="native" if isinstance(recognizer.model, NativeClassifier) else "torch",
+        smoothing=smoothing,
+    )
 
 
-def known_accuracy(model_dir: Path, config: ExperimentConfig, smoothing: str) -> dict[str, Any] | None:
+def known_accuracy(model_dir: Path, config: ExperimentConfig, smoothing: str) -> Accuracy | None:
     """Return the scores of the run that made a model, apart for what a stream can and cannot know.
 
     Parameters
@@ -82,7 +84,7 @@ def known_accuracy(model_dir: Path, config: ExperimentConfig, smoothing: str) ->
 
     Returns
     -------
-    dict or None
+    Accuracy or None
         None if there is no such file, or it tells of another split of people than the model's provenance.
 
     Raises
@@ -90,38 +92,35 @@ def known_accuracy(model_dir: Path, config: ExperimentConfig, smoothing: str) ->
     DataError, ModelFolderError
         If a file is damaged; the message names it.
     """
-    from patchtst_har.records.reading import read_record
-    from patchtst_har.records.run import Evaluation
-
     path = model_dir.resolve().parent / EVALUATION_FILE
     scored, provenance = read_record(path, Evaluation), read_provenance(model_dir)
     if scored is None or provenance is None:
         return None
     if provenance["split"].get("fingerprint") != scored.split.fingerprint:
         return None
-    return {
-        "source": str(path),
-        "people": "test" if scored.split.test else "validation",
-        "n_people": len(scored.split.test or scored.split.val),
-        "n_windows": scored.raw.n_windows,
-        "hop_s": hop_s(config),
-        "raw": _score(scored.raw, scored.bootstrap, "raw"),
-        "stream": _stream_score(scored, smoothing),
-        "offline": _score(scored.smoothed, scored.bootstrap, "smoothed"),
-    }
+    return Accuracy(
+        source=str(path),
+        people="test" if scored.split.test else "validation",
+        n_people=len(scored.split.test or scored.split.val),
+        n_windows=scored.raw.n_windows,
+        hop_s=hop_s(config),
+        raw=_score(scored.raw, scored.bootstrap, "raw"),
+        stream=_stream_score(scored, smoothing),
+        offline=_score(scored.smoothed, scored.bootstrap, "smoothed"),
+    )
 
 
-def _score(scores: Scores, bootstrap: Bootstrap | None, part: str) -> dict[str, Any]:
+def _score(scores: Scores, bootstrap: Bootstrap | None, part: str) -> Score:
     bounds = getattr(bootstrap, part).macro_f1 if bootstrap else None
-    return {
-        "accuracy": scores.accuracy,
-        "macro_f1": scores.macro_f1,
-        "macro_f1_low": bounds.low if bounds else None,
-        "macro_f1_high": bounds.high if bounds else None,
-    }
+    return Score(
+        accuracy=scores.accuracy,
+        macro_f1=scores.macro_f1,
+        macro_f1_low=bounds.low if bounds else None,
+        macro_f1_high=bounds.high if bounds else None,
+    )
 
 
-def _stream_score(scored: Evaluation, smoothing: str) -> dict[str, Any] | None:
+def _stream_score(scored: Evaluation, smoothing: str) -> StreamScore | None:
     """Return the score of a stream that smooths like this; None if it was not judged with that lag."""
     name, _, lag = smoothing.partition(":")
     if name == "none":
@@ -129,5 +128,5 @@ def _stream_score(scored: Evaluation, smoothing: str) -> dict[str, Any] | None:
     wanted = int(lag) if lag else 0
     for row in scored.causal:
         if row.lag == wanted:
-            return row.model_dump(include={"lag", "accuracy", "macro_f1"})
+            return StreamScore(lag=row.lag, accuracy=row.accuracy, macro_f1=row.macro_f1)
     return None

@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 
 from patchtst_har.benchmark.complexity import model_complexity
-from patchtst_har.benchmark.latency import LatencyReport
-from patchtst_har.benchmark.pipeline import measure_recognizer
+from patchtst_har.benchmark.latency import measure_latency
 from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.evaluation.topology_example import topology_example, typical_window
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.models.batches import WindowTensors
+from patchtst_har.records.measurement import Latency
 from patchtst_har.support.files import atomic_write_json
 from patchtst_har.support.progress import OnProgress
 
@@ -23,7 +23,7 @@ def measure_run(
     features: FeatureSet,
     n_windows: int = 700,
     on_progress: OnProgress | None = None,
-) -> LatencyReport:
+) -> Latency:
     """Write ``complexity.json``, ``latency.json`` and ``topology.json``.
 
     Parameters
@@ -38,13 +38,18 @@ def measure_run(
         Windows timed, one at a time; p99 needs 662.
     on_progress : callable, optional
         Called with (done, total, what).
+
+    Returns
+    -------
+    Latency
+        The content of ``latency.json``.
     """
     data = WindowTensors.of(features, recognizer.config.model)
     inputs, _ = data.select(slice(0, 1))
     with torch.inference_mode():
         atomic_write_json(run_dir / "complexity.json", model_complexity(recognizer.torch_module(), inputs))
-    latency = measure_recognizer(recognizer, features.windows, features.start_ns, n_windows, on_progress)
-    atomic_write_json(run_dir / "latency.json", latency.to_dict())
+    latency = measure_latency(recognizer, features.windows, n_windows, on_progress)
+    atomic_write_json(run_dir / "latency.json", latency.model_dump(mode="json"))
     row = typical_window(features)
     label = features.classes[features.labels[row]]
     config = recognizer.config

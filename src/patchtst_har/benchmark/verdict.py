@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from patchtst_har.benchmark.budget import Target
 from patchtst_har.records.feasibility import JudgedTarget, Verdict
 from patchtst_har.records.measurement import (
-    BoundedPercentiles,
     Devices,
     Measured,
     OpenLoop,
+    Percentiles,
     RestedTimes,
     StreamMemory,
     WorkloadTimes,
@@ -172,7 +172,7 @@ def _considered(target: Target, measured: Measured) -> dict[str, WorkloadTimes]:
     return {name: measured.workloads[name] for name in names}
 
 
-def _deadline(target: Target, times: BoundedPercentiles, miss_rate: float, what: str) -> Check:
+def _deadline(target: Target, times: Percentiles, miss_rate: float, what: str) -> Check:
     limit, label = target.deadline_us, target.percentile.replace("_", ".")
     if target.percentile == "max":
         return _every_one(limit, times, miss_rate, what)
@@ -191,7 +191,7 @@ def _deadline(target: Target, times: BoundedPercentiles, miss_rate: float, what:
     return Check("undecided", f"{found}: the bounds lie on both sides.", limit / high)
 
 
-def _every_one(limit: float, times: BoundedPercentiles, miss_rate: float, what: str) -> Check:
+def _every_one(limit: float, times: Percentiles, miss_rate: float, what: str) -> Check:
     """Judge the largest time: it has no bound, so the sentence says how rare a longer one is."""
     largest, least = times.max_us, MIN_SAMPLES["p99_9"]
     found = f"{what}: the largest of {times.n} took {duration(largest)} against {duration(limit)}"

@@ -150,7 +150,8 @@ def _worst_case(rng: np.random.Generator, n_samples: int, factor: int) -> Sample
     phase = 2 * np.pi * np.arange(n_samples) / (_WORST_POINTS * factor) + 0.4
     direction = np.array([0.48, 0.6, 0.64])
     swing = (1.5 + 0.5 * np.sin(phase))[:, np.newaxis] * direction
-    return (swing + rng.normal(0, _WORST_NOISE_G, swing.shape)).astype(np.float32)
+    samples: Samples = (swing + rng.normal(0, _WORST_NOISE_G, swing.shape)).astype(np.float32)
+    return samples
 
 
 def _decimation(rate_hz: float, config: ExperimentConfig) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +30,8 @@ __all__ = [
 
 Backend = Literal["auto", "torch", "cpu", "triton"]
 _BACKENDS = ("auto", "torch", "cpu", "triton")
+# Looked up once, and not in a cached function: torch's compiler would trace into it, and warn.
+_HAS_TRITON = importlib.util.find_spec("triton") is not None
 _FUSED_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 TRITON_MAX_HEAD_DIM = 128
 """Above it a block of the Triton kernels does not fit in the registers."""
@@ -136,15 +137,10 @@ def use_attention_backend(backend: Backend) -> Iterator[None]:
         _override = before
 
 
-@functools.cache
-def _has_triton() -> bool:
-    return importlib.util.find_spec("triton") is not None
-
-
 def _fused_backend(device_type: str) -> Literal["cpu", "triton"] | None:
     if device_type == "cpu":
         return "cpu"
-    return "triton" if device_type == "cuda" and _has_triton() else None
+    return "triton" if device_type == "cuda" and _HAS_TRITON else None
 
 
 def _obstacle(fused: str, qkv: Tensor, cos: Tensor, sin: Tensor) -> str | None:
@@ -161,7 +157,7 @@ def _obstacle(fused: str, qkv: Tensor, cos: Tensor, sin: Tensor) -> str | None:
 def _check_backend(backend: str, qkv: Tensor, cos: Tensor, sin: Tensor) -> None:
     if backend not in _BACKENDS:
         raise ValueError(f"backend must be one of {', '.join(_BACKENDS)}, got {backend!r}")
-    if backend == "triton" and not _has_triton():
+    if backend == "triton" and not _HAS_TRITON:
         raise ValueError("backend is 'triton', but the package triton is not installed")
     if _fused_backend(qkv.device.type) != backend:
         raise ValueError(f"backend is {backend!r}, but qkv is on {qkv.device}")

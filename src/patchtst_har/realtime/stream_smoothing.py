@@ -69,6 +69,12 @@ def parse_smoothing(smoothing: str | None, smoother: HMMSmoother | None) -> int 
     return int(lag[1]) if lag else 0
 
 
+def smoothing_name(smoothing: str | None, smoother: HMMSmoother | None) -> str:
+    """Return what a stream with this setting does, as `parse_smoothing` takes it; refuses the same."""
+    lag = parse_smoothing(smoothing, smoother)
+    return "none" if lag is None else f"lag:{lag}" if lag else "filter"
+
+
 def scaled_transitions(transitions: FloatArray, ratio: float) -> FloatArray:
     """Return the transitions over `ratio` times the hop for which they were counted.
 

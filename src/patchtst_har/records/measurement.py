@@ -1,23 +1,46 @@
-"""What the latency harness measures on one device, checked."""
+"""What the latency harness measures: of a run (`latency.json`), and of a device (in `feasibility.json`)."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from patchtst_har.records.run import Curve, Percentiles, Record
+from patchtst_har.records.run import Record
+from patchtst_har.support.percentiles import describe, quantile_curve
+from patchtst_har.support.settings import Count, PositiveFloat, Section, refuse
 
 OVERHEAD = "overhead"
 """In place of a stage: what a decision takes beside its stages."""
 
+END_TO_END = "end to end"
+"""In place of a stage: the whole decision."""
+
 DeviceName = Literal["cpu", "cuda"]
 
 
-class BoundedPercentiles(Percentiles):
-    """Durations in microseconds, with bounds of the percentiles at 99 % confidence."""
+class Percentiles(Record):
+    """Durations in microseconds; None where the sample is too small for a percentile.
 
+    ``bounds`` are those of the percentiles at 99 % confidence.
+    """
+
+    n: int
+    mean_us: float
+    p50_us: float | None
+    p90_us: float | None
+    p95_us: float | None
+    p99_us: float | None
+    p99_9_us: float | None
+    max_us: float
     bounds: dict[str, tuple[float, float] | None]
+
+    @classmethod
+    def of(cls, samples_ns: NDArray[np.int64], **further: Any) -> Self:
+        """Return what `support.percentiles.describe` says of durations (n,) in ns, n at least 1."""
+        return cls(**describe(samples_ns), **further)
 
     def value(self, percentile: str) -> float | None:
         """Return ``p50``, ..., ``p99_9`` or ``max``; None where the sample is too small."""
@@ -29,10 +52,22 @@ class BoundedPercentiles(Percentiles):
         return self.bounds.get(percentile) or (None, None)
 
 
-class StageTimes(BoundedPercentiles):
+class StageTimes(Percentiles):
     """Durations of one stage."""
 
     name: str
+
+
+class Curve(Record):
+    """A cumulative distribution."""
+
+    fraction: tuple[float, ...]
+    us: tuple[float, ...]
+
+    @classmethod
+    def of(cls, samples_ns: NDArray[np.int64]) -> Self:
+        """Return `support.percentiles.quantile_curve` of durations (n,) in ns, n at least 1."""
+        return cls.model_validate(quantile_curve(samples_ns))
 
 
 class Outlier(Record):
@@ -62,10 +97,12 @@ class Block(Record):
 class ClosedLoop(Record):
     """One stream whose next window comes when the one before it is decided."""
 
-    end_to_end: BoundedPercentiles
+    end_to_end: Percentiles
     curve: Curve
     stages: tuple[StageTimes, ...]
-    overhead: BoundedPercentiles
+    overhead: Percentiles
+    first_us: dict[str, float] = Field(default_factory=dict)
+    """Of the very first decision, which is not counted: each stage, `OVERHEAD` and `END_TO_END`."""
     outliers: tuple[Outlier, ...]
     timeline: Timeline
     deadline_misses: int
@@ -78,7 +115,7 @@ class RestedTimes(Record):
     """One stream whose windows come after a rest, in which caches forget and the processor sleeps."""
 
     rest_s: float
-    times: BoundedPercentiles
+    times: Percentiles
     ratio_of_medians: float = Field(gt=0)
     """How many times the median of the closed loop that of these decisions is."""
 
@@ -100,9 +137,9 @@ class OpenLoop(Record):
     n_streams: int
     duration_s: float
     chunk_s: float
-    from_schedule: BoundedPercentiles
+    from_schedule: Percentiles
     curve: Curve
-    lateness_of_the_driver: BoundedPercentiles | None
+    lateness_of_the_driver: Percentiles | None
     deadline_misses: int
     miss_rate_upper95: float
     utilisation: float
@@ -136,6 +173,8 @@ class ColdStart(Record):
     first_decision_us: float
     second_decision_us: float
     process_s: float
+    peak_rss_mb: float
+    n_processes: int
 
 
 class StreamMemory(Record):
@@ -174,18 +213,40 @@ class Energy(Record):
     joules_per_decision: float | None = None
 
 
-class Settings(Record):
-    """How it was measured."""
+class HarnessSettings(Section):
+    """What the latency harness measures, and for how long."""
 
-    hop_s: float
-    smoothing: str | None
-    n_decisions: int
-    n_blocks: int
-    n_rested: int = 0
-    rest_s: float | None = None
-    open_loop_s: float
-    open_loop_streams: int
-    seed: int
+    hop_s: PositiveFloat = 1.0
+    """Seconds between decisions of a stream: also the deadline of a decision."""
+    smoothing: str | None = None
+    """As `Recognizer.stream`."""
+    n_decisions: Count = 7000
+    """Of the closed loop, for each workload; p99.9 needs 6636."""
+    n_rested: Annotated[int, Field(ge=0)] = 130
+    """Decisions after a rest, for each workload; 0 leaves them out."""
+    rest_s: PositiveFloat = 0.1
+    """That rest; at most the hop is taken."""
+    open_loop_s: PositiveFloat = 10.0
+    """Seconds of the open loop; rounded up to whole hops."""
+    open_loop_streams: Count = 100
+    """Streams of the open loop."""
+    capacity: bool = True
+    """Whether to search how many streams one core carries."""
+    capacity_s: PositiveFloat = 3.0
+    """Least seconds of one probe of that search."""
+    cold_start: bool = True
+    """Whether to start fresh processes; needs a model folder."""
+    n_blocks: Count = 20
+    """Parts of a closed loop that two runs are compared by."""
+    seed: int = 0
+    """Of phases and of where in a workload a stream begins."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        many = self.n_blocks > self.n_decisions
+        return refuse(
+            self, [f"n_blocks: {self.n_blocks} are more than n_decisions, {self.n_decisions}"] * many
+        )
 
 
 class Measured(Record):
@@ -193,12 +254,12 @@ class Measured(Record):
 
     device: DeviceName
     status: Literal["measured"]
-    settings: Settings
+    settings: HarnessSettings
     workloads: dict[str, WorkloadTimes] = Field(min_length=1)
     open_loop: OpenLoop
     capacity: Capacity | None
     cold_start: ColdStart | None
-    push_one_sample: BoundedPercentiles
+    push_one_sample: Percentiles
     memory: Memory
     gc: GarbageCollection
     energy: Energy
@@ -224,3 +285,18 @@ class Devices(Record):
 
     cpu: Measured
     cuda: Annotated[Measured | Unmeasured, Field(discriminator="status")]
+
+
+class Latency(Record):
+    """`latency.json`: one stream that decides held-out windows one after another."""
+
+    warm_up: int
+    """Decisions before those that count."""
+    hop_s: float
+    """Seconds between the decisions of the model: the deadline."""
+    smoothing: str
+    closed_loop: ClosedLoop
+    feasible: bool | None
+    """Whether no decision missed the hop; None where there are too few for a p95."""
+    verdict: str
+    host: dict[str, Any]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -222,63 +222,6 @@ class Complexity(Record):
     parameter_bytes_float32: int
     flops: int
     modules: tuple[ModuleSize, ...] = ()
-
-
-class Percentiles(Record):
-    """Durations in microseconds; None where there were too few windows."""
-
-    n: int
-    mean_us: float
-    p50_us: float | None
-    p90_us: float | None
-    p95_us: float | None
-    p99_us: float | None
-    p99_9_us: float | None
-    max_us: float
-
-
-class StagePercentiles(Percentiles):
-    """Durations of one stage."""
-
-    name: str
-
-
-class Curve(Record):
-    """A cumulative distribution."""
-
-    fraction: tuple[float, ...]
-    us: tuple[float, ...]
-
-
-class ColdStage(Record):
-    """First call of one stage."""
-
-    name: str
-    us: float
-
-
-class ColdStart(Record):
-    """First pass through the pipeline."""
-
-    end_to_end_us: float
-    stages: tuple[ColdStage, ...]
-
-
-class Latency(Record):
-    """`latency.json`, from `patchtst_har.realtime.LatencyReport.to_dict`."""
-
-    n_windows: int
-    warm_up: int
-    hop_s: float
-    stages: tuple[StagePercentiles, ...]
-    end_to_end: Percentiles
-    end_to_end_curve: Curve
-    cold_start: ColdStart
-    real_time_factor: float
-    deadline_misses: int
-    feasible: bool | None
-    verdict: str
-    host: dict[str, Any]
 
 
 class TopologyExample(Record):

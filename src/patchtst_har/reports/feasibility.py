@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from patchtst_har.records.feasibility import FeasibilityRecord, JudgedTarget
-from patchtst_har.records.measurement import BoundedPercentiles, ClosedLoop, Measured, Memory
+from patchtst_har.records.measurement import ClosedLoop, Measured, Memory, Percentiles
 from patchtst_har.reports import plots
 from patchtst_har.reports.rendering import facts, readable, render
 from patchtst_har.support.files import atomic_write_text
@@ -114,7 +114,7 @@ def _seconds(seconds: float) -> str:
     return f"{seconds:g} s" if seconds >= 1 else f"{1e3 * seconds:g} ms"
 
 
-def _on_cuda(report: FeasibilityRecord) -> dict[str, BoundedPercentiles]:
+def _on_cuda(report: FeasibilityRecord) -> dict[str, Percentiles]:
     """Return the times of each workload on the CUDA device; empty if there is none."""
     device = report.devices.cuda
     if not isinstance(device, Measured):

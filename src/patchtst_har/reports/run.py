@@ -15,6 +15,7 @@ from patchtst_har.config import ExperimentConfig
 from patchtst_har.errors import DataError
 from patchtst_har.records import reading
 from patchtst_har.records import run as records
+from patchtst_har.records.measurement import OVERHEAD, Latency
 from patchtst_har.reports import plots
 from patchtst_har.reports.rendering import facts, flatten, render
 from patchtst_har.support.files import atomic_write_text, ensure_folder
@@ -45,7 +46,7 @@ class Run:
     predictions: pd.DataFrame | None
     cross_validation: records.CrossValidation | None
     complexity: records.Complexity | None
-    latency: records.Latency | None
+    latency: Latency | None
     topology: records.TopologyExample | None
     timeline: pd.DataFrame | None
 
@@ -70,7 +71,7 @@ class Run:
             predictions=reading.read_table(run_dir / "predictions.csv", _PREDICTION_COLUMNS, ["start"]),
             cross_validation=reading.read_record(run_dir / "cross_validation.json", records.CrossValidation),
             complexity=reading.read_record(run_dir / "complexity.json", records.Complexity),
-            latency=reading.read_record(run_dir / "latency.json", records.Latency),
+            latency=reading.read_record(run_dir / "latency.json", Latency),
             topology=reading.read_record(run_dir / "topology.json", records.TopologyExample),
             timeline=reading.read_table(run_dir / "timeline.csv", _TIMELINE_COLUMNS, ["start", "end"]),
         )
@@ -108,6 +109,7 @@ def render_report(run_dir: str | Path) -> Path:
         hop_s=run.config.data.hop_size / run.config.data.sample_rate_hz,
         environment=list(facts(run.environment or {})),
         host=list(facts(run.latency.host)) if run.latency else [],
+        overhead=OVERHEAD,
         logged=[
             ("Logged parameters", list(flatten(run.params or {}))),
             ("Summary at the end of the run", list(facts(_final_metrics(run.summary)))),
@@ -142,8 +144,8 @@ def _figures(run: Run, person: str | None) -> dict[str, str]:
     if run.timeline is not None and len(run.timeline):
         makers.append(("timeline", True, lambda: _plot_timeline(run)))
     if run.latency:
-        latency = run.latency.model_dump()
-        makers.append(("latency", True, lambda: plots.plot_latency(latency)))
+        loop = run.latency.closed_loop
+        makers.append(("latency", True, lambda: plots.plot_latency(loop)))
     if run.topology:
         example = run.topology.model_dump()
         makers.append(("topology", True, lambda: plots.plot_topology(example)))

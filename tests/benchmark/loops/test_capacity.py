@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from fake_streams import GEOMETRY, MS, FakeClock, FakePool
-from patchtst_har.benchmark.loops.capacity import Probe, Range, judge, measure_capacity, search
+from patchtst_har.benchmark.loops.capacity import Range, judge, measure_capacity, search
 from patchtst_har.benchmark.loops.feed import ChunkFeed, Feed
 from patchtst_har.benchmark.loops.open_loop import Fleet
+from patchtst_har.records.measurement import Probe
 from streams import make_samples
 
 SAMPLES, _ = make_samples(20)
@@ -27,12 +28,12 @@ def test_it_finds_how_many_decisions_fit_in_a_hop(start):
 
 
 def test_the_measured_capacity_is_within_two_percent_and_told_with_its_p99():
-    document = measure_capacity(fleet(7 * MS), 1.0, 3.0, expected=90.0)
-    assert 1000 / 7 * 0.98 - 1 <= document["max_streams"] <= 1000 / 7
-    assert document["probes"][0]["n_streams"] == 45
-    best = next(probe for probe in document["probes"] if probe["n_streams"] == document["max_streams"])
-    assert document["p99_us_there"] == best["p99_us"] <= 1e6
-    assert best["utilisation"] == pytest.approx(0.007 * best["n_streams"], rel=0.02)
+    found = measure_capacity(fleet(7 * MS), 1.0, 3.0, expected=90.0)
+    assert 1000 / 7 * 0.98 - 1 <= found.max_streams <= 1000 / 7
+    assert found.probes[0].n_streams == 45
+    best = next(probe for probe in found.probes if probe.n_streams == found.max_streams)
+    assert found.p99_us_there == best.p99_us <= 1e6
+    assert best.utilisation == pytest.approx(0.007 * best.n_streams, rel=0.02)
 
 
 def test_streams_that_fall_behind_slowly_are_too_many():
@@ -55,8 +56,8 @@ def test_a_probe_is_long_enough_for_its_p99_and_is_given_up_when_it_is_lost():
         return made
 
     streams.run = watched
-    document = measure_capacity(streams, 1.0, 3.0, expected=400.0)
-    assert document["max_streams"] == 20 - 1
+    found = measure_capacity(streams, 1.0, 3.0, expected=400.0)
+    assert found.max_streams == 20 - 1
     for n_streams, n_hops, n_decisions in lengths:
         assert n_streams * n_hops >= 662
         assert n_hops >= 3
@@ -65,10 +66,14 @@ def test_a_probe_is_long_enough_for_its_p99_and_is_given_up_when_it_is_lost():
 
 
 def test_when_none_can_be_carried_nothing_is_claimed():
-    document = measure_capacity(fleet(900 * MS), 1.0, 3.0, expected=1.0)
-    assert document["max_streams"] == 0
-    assert document["p99_us_there"] is None
-    assert document["criterion"].endswith("12 were too many, and fewer need probes of more than 60 s")
+    found = measure_capacity(fleet(900 * MS), 1.0, 3.0, expected=1.0)
+    assert found.max_streams == 0
+    assert found.p99_us_there is None
+    assert found.criterion.endswith("12 were too many, and fewer need probes of more than 60 s")
+
+
+def probe_of(n, *, passed):
+    return Probe(n_streams=n, p99_us=1.0, deadline_misses=0, utilisation=0.5, passed=passed)
 
 
 def test_the_search_stops_at_the_most_it_may_try():
@@ -76,7 +81,7 @@ def test_the_search_stops_at_the_most_it_may_try():
 
     def probe(n):
         tried.append(n)
-        return Probe(n, 1.0, 0, 0.5, passed=True)
+        return probe_of(n, passed=True)
 
     search(probe, Range(30, most=100))
     assert tried == [30, 60, 100]
@@ -85,7 +90,7 @@ def test_the_search_stops_at_the_most_it_may_try():
 @pytest.mark.parametrize("limit", [1, 2, 37, 64, 99])
 def test_the_search_is_exact_for_any_limit(limit):
     def probe(n):
-        return Probe(n, 1.0, 0, 0.5, passed=n <= limit)
+        return probe_of(n, passed=n <= limit)
 
     for start in (1, 16, 100):
         passed = [one.n_streams for one in search(probe, Range(start, most=100, resolution=0)) if one.passed]
@@ -96,5 +101,5 @@ def test_p99_is_told_only_of_enough_decisions():
     assert judge(fleet(0).run(661, 1)).p99_us is None
     probe = judge(fleet(MS).run(662, 1))
     assert probe.p99_us is not None
-    assert probe.to_dict()["passed"] is probe.passed is True
+    assert probe.passed is True
     assert np.isfinite(probe.p99_us)

@@ -1,13 +1,16 @@
 """One stream, decision after decision."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from fake_streams import GEOMETRY, MS, FakeClock, FakePool, decision
-from patchtst_har.benchmark.loops.closed_loop import WARM_UP, ClosedLoop, run_closed_loop, timeline
+from patchtst_har.benchmark.loops.closed_loop import WARM_UP, ClosedLoopTimes, run_closed_loop, timeline
 from patchtst_har.benchmark.loops.feed import Feed
 from patchtst_har.benchmark.loops.geometry import StreamGeometry
 from patchtst_har.realtime.decision import STAGES
+from patchtst_har.records.measurement import Block
 from patchtst_har.support.process_memory import MemoryMark
 from streams import make_samples, small_recognizer
 
@@ -29,7 +32,14 @@ def loop_of(took_ns, block_sizes=None, stage_ns=None, calibration_ns=None, hop_s
     stages = np.zeros((len(took), len(STAGES)), np.int64) if stage_ns is None else np.array(stage_ns)
     calibration = np.full((len(sizes), 3), 5000) if calibration_ns is None else np.array(calibration_ns)
     marks = [MemoryMark(0.0, 0)] * (len(sizes) + 1)
-    return ClosedLoop(np.arange(len(took)) * MS, took, stages, 0 * took, sizes, calibration, marks, hop_s)
+    return ClosedLoopTimes(
+        np.arange(len(took)) * MS, took, stages, 0 * took, sizes, calibration, marks, {}, hop_s
+    )
+
+
+def calibrated(loop):
+    """Return the loop as if the calibration, for which the clock stands still, took a while."""
+    return replace(loop, calibration_ns=loop.calibration_ns + 1000)
 
 
 @pytest.mark.parametrize("lag", [0, 3])
@@ -45,15 +55,18 @@ def test_decisions_are_timed_from_their_last_sample_with_their_own_stages(lag):
     assert loop.block_sizes == [30] * 4
     assert loop.calibration_ns.shape == (4, 10)
     assert len(loop.memory) == 5
-    overhead = loop.to_dict()["overhead"]
-    assert overhead["max_us"] == cost.max() / 8 / 1e3
+    overhead = calibrated(loop).record().overhead
+    assert overhead.max_us == cost.max() / 8 / 1e3
+    if lag == 0:
+        parts = {"statistical features": 4000, "topological features": 2000, "model": 0, "smoothing": 1000}
+        assert loop.first_ns == {**parts, "overhead": 1000, "end to end": 8000}
 
 
 def test_the_push_of_the_earlier_samples_counts_for_the_real_time_factor_only():
     loop = run(lambda number: 30 * MS, feed_ns=10 * MS)
     np.testing.assert_array_equal(loop.end_to_end_ns, [40 * MS] * 40)
     np.testing.assert_array_equal(loop.feed_ns, [10 * MS] * 40)
-    assert loop.to_dict()["real_time_factor"] == pytest.approx(0.05)
+    assert calibrated(loop).record().real_time_factor == pytest.approx(0.05)
 
 
 def test_a_hop_of_one_sample_and_a_hop_of_a_window_work():
@@ -92,20 +105,20 @@ def test_a_stream_that_decides_elsewhere_is_refused():
 
 
 def test_misses_are_decisions_later_than_the_hop_and_bounded():
-    document = loop_of([MS] * 97 + [1000 * MS, 1000 * MS + 1, 3000 * MS]).to_dict()
-    assert document["deadline_misses"] == 2
-    assert 0.02 < document["miss_rate_upper95"] < 0.07
-    assert loop_of([MS] * 100).to_dict()["miss_rate_upper95"] == pytest.approx(0.0295, abs=1e-4)
+    record = loop_of([MS] * 97 + [1000 * MS, 1000 * MS + 1, 3000 * MS]).record()
+    assert record.deadline_misses == 2
+    assert 0.02 < record.miss_rate_upper95 < 0.07
+    assert loop_of([MS] * 100).record().miss_rate_upper95 == pytest.approx(0.0295, abs=1e-4)
 
 
 def test_blocks_have_their_own_medians_and_the_calibration_within_them():
     took = [1000] * 140 + [3000] * 100
     calibration = [[10_000, 15_000, 99_000], [30_000, 2_000, 31_000]]
-    blocks = loop_of(took, [140, 100], calibration_ns=calibration).to_dict()["blocks"]
-    assert blocks == [
-        {"p50_us": 1.0, "p95_us": 1.0, "calibration_us": 15.0},
-        {"p50_us": 3.0, "p95_us": None, "calibration_us": 30.0},
-    ]
+    blocks = loop_of(took, [140, 100], calibration_ns=calibration).record().blocks
+    assert blocks == (
+        Block(p50_us=1.0, p95_us=1.0, calibration_us=15.0),
+        Block(p50_us=3.0, p95_us=None, calibration_us=30.0),
+    )
 
 
 def test_the_slowest_decisions_name_their_slowest_part():
@@ -114,23 +127,23 @@ def test_the_slowest_decisions_name_their_slowest_part():
     stages = np.zeros((30, 4), int)
     stages[4] = [0, 8000, 500, 0]
     stages[9] = [10, 20, 30, 7000]
-    document = loop_of(took, stage_ns=stages).to_dict()
-    assert len(document["outliers"]) == 20
+    outliers = loop_of(took, stage_ns=stages).record().outliers
+    assert len(outliers) == 20
     names = ["topological features", "smoothing", "overhead"]
-    assert [(row["decision"], row["us"], row["stage"]) for row in document["outliers"][:3]] == [
+    assert [(row.decision, row.us, row.stage) for row in outliers[:3]] == [
         (4, 9.0, names[0]),
         (9, 8.0, names[1]),
         (20, 7.0, names[2]),
     ]
-    assert document["outliers"][0]["at_s"] == pytest.approx(0.004)
+    assert outliers[0].at_s == pytest.approx(0.004)
 
 
 def test_a_timeline_keeps_the_peaks_of_at_most_200_slices():
     took = np.full(5000, 1000)
     took[[7, 2500, 4999]] = 10**6
     shown = timeline(np.arange(5000) * MS, took)
-    assert len(shown["us"]) == 200
-    assert sorted(shown["us"])[-4:] == [1, 1000, 1000, 1000]
-    at = [s for s, us in zip(shown["at_s"], shown["us"], strict=True) if us == 1000]
+    assert len(shown.us) == 200
+    assert sorted(shown.us)[-4:] == [1, 1000, 1000, 1000]
+    at = [s for s, us in zip(shown.at_s, shown.us, strict=True) if us == 1000]
     assert at == pytest.approx([0.007, 2.5, 4.999])
-    assert timeline(np.arange(3), np.array([5000, 7000, 6000]))["us"] == [5, 7, 6]
+    assert timeline(np.arange(3), np.array([5000, 7000, 6000])).us == (5, 7, 6)

@@ -1,7 +1,6 @@
 """The whole document, with the real clock and small numbers."""
 
 import json
-from dataclasses import replace
 
 import pytest
 import torch
@@ -20,6 +19,7 @@ from patchtst_har.benchmark.loops.geometry import StreamGeometry
 from patchtst_har.benchmark.workloads import Workload, simulated_workloads
 from patchtst_har.errors import DataError
 from patchtst_har.realtime.decision import STAGES
+from patchtst_har.records.measurement import Unmeasured
 from streams import make_samples, small_recognizer
 from without_torch import run_without_torch
 
@@ -54,7 +54,7 @@ def document(model_dir):
     )
     assert told[:2] == [(70, 140, "closed loop, walking"), (140, 140, "closed loop, walking")]
     assert told[-4:] == [(done, 1, what) for what in ("cold start", "memory") for done in (0, 1)]
-    return measured
+    return measured.model_dump(mode="json")
 
 
 def test_the_document_is_json_and_has_every_part(document):
@@ -124,9 +124,9 @@ def test_a_rest_is_never_longer_than_the_hop(monkeypatch):
     monkeypatch.setattr(measure, "N_PUSHES", 50)
     slept = []
     monkeypatch.setattr(measure.time, "sleep", slept.append)
-    settings = replace(SETTINGS, n_rested=2, rest_s=9.0, n_decisions=4, n_blocks=1)
-    document = measure_feasibility(small_recognizer(), WALKING, settings, model_dir=None)
-    assert document["workloads"]["walking"]["rested"]["rest_s"] == 0.2
+    settings = SETTINGS.replace(n_rested=2, rest_s=9.0, n_decisions=4, n_blocks=1)
+    measured = measure_feasibility(small_recognizer(), WALKING, settings, model_dir=None)
+    assert measured.workloads["walking"].rested.rest_s == 0.2
     # One decision more: the first is not counted.
     assert slept.count(0.2) == 3
 
@@ -143,7 +143,7 @@ def test_memory_grows_with_streams(model_dir):
     feeds = [Feed(workload.samples, 100.0) for workload in WALKING.values()]
     one, many = FreshProcess(model_dir, geometry, None).memory(feeds, [1, 400])
     # A stream holds at least two windows of three float32.
-    assert many["peak_rss_mb"] - one["peak_rss_mb"] > 300 * 2 * geometry.window_size * 12 / 2**20
+    assert many.peak_rss_mb - one.peak_rss_mb > 300 * 2 * geometry.window_size * 12 / 2**20
 
 
 def test_memory_of_this_process_is_kept_apart(document):
@@ -173,12 +173,12 @@ def test_torchs_engine_and_a_lag_are_measured_as_well(model_dir, monkeypatch):
         smoothing="lag:2",
         capacity=False,
     )
-    document = measure_feasibility(recognizer, WALKING, settings, model_dir=model_dir)
+    measured = measure_feasibility(recognizer, WALKING, settings, model_dir=model_dir)
     assert torch.get_num_threads() == threads
-    assert document["device"] == "cpu"
-    assert document["cold_start"]["first_decision_us"] > 0
+    assert measured.device == "cpu"
+    assert measured.cold_start.first_decision_us > 0
     # Torch alone takes more.
-    assert document["memory"]["of_streams"][0]["peak_rss_mb"] > 100
+    assert measured.memory.of_streams[0].peak_rss_mb > 100
 
 
 def test_the_capacity_is_searched_with_a_pool_of_streams(monkeypatch):
@@ -192,26 +192,26 @@ def test_the_capacity_is_searched_with_a_pool_of_streams(monkeypatch):
         hop_s=0.02,
         capacity_s=0.02,
     )
-    document = measure_feasibility(small_recognizer(), WALKING, settings, model_dir=None)
-    assert document["workloads"]["walking"]["rested"] is None
-    capacity = document["capacity"]
-    assert capacity["criterion"].endswith("samples: walking")
+    measured = measure_feasibility(small_recognizer(), WALKING, settings, model_dir=None)
+    assert measured.workloads["walking"].rested is None
+    capacity = measured.capacity
+    assert capacity.criterion.endswith("samples: walking")
     # Whatever the machine does meanwhile: what is claimed is what a probe showed.
-    passed = [probe["n_streams"] for probe in capacity["probes"] if probe["passed"]]
-    assert capacity["max_streams"] == max(passed, default=0)
-    assert all(probe["p99_us"] <= 20_000 for probe in capacity["probes"] if probe["passed"])
+    passed = [probe.n_streams for probe in capacity.probes if probe.passed]
+    assert capacity.max_streams == max(passed, default=0)
+    assert all(probe.p99_us <= 20_000 for probe in capacity.probes if probe.passed)
 
 
 def test_without_a_model_folder_there_is_no_fresh_process():
     measured = measure_feasibility(small_recognizer(), WALKING, SETTINGS, model_dir=None)
-    assert measured["cold_start"] is None
-    assert measured["memory"]["of_streams"] == []
+    assert measured.cold_start is None
+    assert measured.memory.of_streams == ()
 
 
 def test_without_a_device_there_is_no_number(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    document = measure_cuda(small_recognizer(), WALKING, SETTINGS, model_dir=None)
-    assert document == {"device": "cuda", "status": "no device"}
+    unmeasured = measure_cuda(small_recognizer(), WALKING, SETTINGS, model_dir=None)
+    assert unmeasured == Unmeasured(device="cuda", status="no device")
 
 
 def test_a_hop_or_a_smoothing_that_does_not_fit_is_refused_first():
@@ -232,8 +232,7 @@ settings = HarnessSettings(n_decisions=5, n_blocks=1, n_rested=1, open_loop_s=0.
                            hop_s=0.1, capacity=False, cold_start=False)
 workloads = simulated_workloads(100.0, 10.0, 0)
 recognizer = Recognizer.from_pretrained({str(model_dir)!r})
-document = measure_feasibility(recognizer, workloads, settings, model_dir=None)
-assert document["status"] == "measured"
+assert measure_feasibility(recognizer, workloads, settings, model_dir=None).status == "measured"
 assert "torch" not in sys.modules
 """
     )

@@ -71,9 +71,9 @@ def test_every_stream_decides_once_a_hop_at_a_phase_of_its_own():
 def test_the_drivers_own_lateness_is_told_and_part_of_the_latency():
     clock = FakeClock(oversleep_ns=3 * MS)
     run = fleet(FakePool(clock, lambda number: MS), clock).run(1, 5)
-    document = run.to_dict()
-    assert document["lateness_of_the_driver"]["p50_us"] == 3000
-    assert document["lateness_of_the_driver"]["n"] == 50
+    record = run.record("walking")
+    assert record.lateness_of_the_driver.p50_us == 3000
+    assert record.lateness_of_the_driver.n == 50
     np.testing.assert_array_equal(run.from_schedule_ns, [4 * MS] * 5)
 
 
@@ -90,10 +90,10 @@ def test_misses_and_utilisation_are_counted():
     run = fleet(pool, clock).run(10, 20)
     assert run.deadline_misses == np.count_nonzero(run.from_schedule_ns > 1000 * MS) > 1
     assert run.utilisation == pytest.approx((1500 + 199 * 4) / 20_000)
-    document = run.to_dict()
-    assert document["deadline_misses"] == run.deadline_misses
-    assert run.deadline_misses / 200 < document["miss_rate_upper95"] < 0.2
-    assert document["timeline"]["us"] == (run.from_schedule_ns / 1e3).tolist()
+    record = run.record("walking")
+    assert record.deadline_misses == run.deadline_misses
+    assert run.deadline_misses / 200 < record.miss_rate_upper95 < 0.2
+    assert list(record.timeline.us) == (run.from_schedule_ns / 1e3).tolist()
 
 
 def test_it_gives_up_when_too_many_were_late():

@@ -17,7 +17,8 @@ from patchtst_har.benchmark.loops.energy import EnergyMeter
 from patchtst_har.benchmark.loops.feed import ChunkFeed, Feed
 from patchtst_har.benchmark.loops.garbage import GarbageWatch
 from patchtst_har.benchmark.loops.single_push import run_single_pushes
-from patchtst_har.errors import DataError
+from patchtst_har.errors import ConfigError
+from patchtst_har.records.measurement import Energy
 from streams import make_samples
 
 SAMPLES, _ = make_samples(20)
@@ -30,13 +31,13 @@ def test_collections_are_counted_by_generation_and_the_longest_pause_kept():
         gc.collect(2)
         gc.collect(2)
     assert gc.callbacks == before
-    document = watch.document()
-    assert document["enabled"] is True
-    assert document["collections"][0] >= 1
-    assert document["collections"][2] == 2
-    assert document["longest_pause_us"] > 0
+    record = watch.record()
+    assert record.enabled is True
+    assert record.collections[0] >= 1
+    assert record.collections[2] == 2
+    assert record.longest_pause_us > 0
     gc.collect()
-    assert watch.document() == document
+    assert watch.record() == record
 
 
 def rapl(folder, name="package-0", uj=1_000_000, largest=262_143_328_850):
@@ -54,7 +55,7 @@ def test_energy_of_all_packages_is_added_and_parts_of_a_package_are_not(tmp_path
     rapl(tmp_path / "intel-rapl:0", uj=4_000_000)
     rapl(tmp_path / "intel-rapl:1", "package-1", uj=2_000_000)
     rapl(tmp_path / "intel-rapl:0:0", "core", uj=9_000_000)
-    assert meter.document(8) == {"status": "measured", "source": "RAPL", "joules_per_decision": 0.5}
+    assert meter.record(8) == Energy(status="measured", source="RAPL", joules_per_decision=0.5)
 
 
 def test_a_counter_that_began_anew_still_adds_up(tmp_path):
@@ -62,18 +63,16 @@ def test_a_counter_that_began_anew_still_adds_up(tmp_path):
     meter = EnergyMeter("cpu", tmp_path)
     meter.start()
     rapl(tmp_path / "intel-rapl:0", uj=1_000, largest=999_999)
-    assert meter.document(1)["joules_per_decision"] == pytest.approx(2_000e-6)
+    assert meter.record(1).joules_per_decision == pytest.approx(2_000e-6)
 
 
 def test_energy_that_cannot_be_read_is_not_measured_and_says_why(tmp_path):
-    assert EnergyMeter("cpu", tmp_path).document(5) == {
-        "status": "not measured",
-        "why": f"{tmp_path} shows no energy counter of a processor package (RAPL)",
-    }
+    why = f"{tmp_path} shows no energy counter of a processor package (RAPL)"
+    assert EnergyMeter("cpu", tmp_path).record(5) == Energy(status="not measured", why=why)
     rapl(tmp_path / "intel-rapl:0")
     (tmp_path / "intel-rapl:0" / "energy_uj").unlink()
     (tmp_path / "intel-rapl:0" / "energy_uj").mkdir()
-    why = EnergyMeter("cpu", tmp_path).document(5)["why"]
+    why = EnergyMeter("cpu", tmp_path).record(5).why
     assert why == f"{tmp_path}/intel-rapl:0/energy_uj: Is a directory"
 
 
@@ -92,7 +91,7 @@ def test_a_gpu_is_read_through_nvml_by_its_uuid(monkeypatch):
     )
     meter = EnergyMeter("cuda")
     meter.start()
-    assert meter.document(3) == {"status": "measured", "source": "NVML", "joules_per_decision": 2.0}
+    assert meter.record(3) == Energy(status="measured", source="NVML", joules_per_decision=2.0)
     assert asked == ["GPU-12ab-34"]
 
 
@@ -102,9 +101,9 @@ def test_a_machine_without_nvml_says_so(monkeypatch):
 
     nvml = types.SimpleNamespace(NVMLError=RuntimeError, nvmlInit=fail)
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
-    assert EnergyMeter("cuda").document(1)["why"] == "NVML: NVML Shared Library Not Found"
+    assert EnergyMeter("cuda").record(1).why == "NVML: NVML Shared Library Not Found"
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert EnergyMeter("cuda").document(1)["why"] == "nvidia-ml-py is not installed (extra cuda)"
+    assert EnergyMeter("cuda").record(1).why == "nvidia-ml-py is not installed (extra cuda)"
 
 
 def test_the_calibration_never_changes():
@@ -165,16 +164,16 @@ def test_waiting_ends_at_the_time_or_after_it():
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("hop_s", 0.0, "hop_s: needs a finite positive number, is 0.0"),
-        ("open_loop_s", math.inf, "open_loop_s: needs a finite"),
-        ("capacity_s", -1.0, "capacity_s: needs a finite"),
-        ("n_decisions", 0, "n_decisions: needs at least 1, is 0"),
-        ("rest_s", 0.0, "rest_s: needs a finite"),
-        ("n_rested", -1, "n_rested: needs at least 0, is -1"),
+        ("hop_s", 0.0, "hop_s: Input should be greater than 0"),
+        ("open_loop_s", math.inf, "open_loop_s: Input should be a finite number"),
+        ("capacity_s", -1.0, "capacity_s: Input should be greater than 0"),
+        ("n_decisions", 0, "n_decisions: Input should be greater than or equal to 1"),
+        ("rest_s", 0.0, "rest_s: Input should be greater than 0"),
+        ("n_rested", -1, "n_rested: Input should be greater than or equal to 0"),
         ("n_blocks", 7001, "n_blocks: 7001 are more than n_decisions, 7000"),
-        ("open_loop_streams", 0, "open_loop_streams: needs at least 1"),
+        ("open_loop_streams", 0, "open_loop_streams: Input should be greater than or equal to 1"),
     ],
 )
 def test_settings_are_checked(field, value, message):
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(ConfigError, match=message):
         HarnessSettings(**{field: value})

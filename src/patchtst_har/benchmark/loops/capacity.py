@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from patchtst_har.benchmark.loops.open_loop import Fleet, OpenLoop
+from patchtst_har.benchmark.loops.open_loop import Fleet, OpenLoopTimes
+from patchtst_har.records.measurement import Capacity, Probe
 from patchtst_har.support.percentiles import MIN_SAMPLES
 
 CRITERION = (
@@ -18,35 +18,6 @@ CRITERION = (
 MOST_STREAMS = 10_000
 _MOST_PROBE_S = 60.0
 _RESOLUTION = 0.02
-
-
-@dataclass(frozen=True)
-class Probe:
-    """One number of streams that was tried.
-
-    Attributes
-    ----------
-    n_streams : int
-        How many.
-    p99_us : float or None
-        From the schedule; None if it was given up before a p99 could be told.
-    deadline_misses : int
-        Decisions later than a hop.
-    utilisation : float
-        Work divided by the time for it.
-    passed : bool
-        Whether the core carried them.
-    """
-
-    n_streams: int
-    p99_us: float | None
-    deadline_misses: int
-    utilisation: float
-    passed: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the probe as JSON values."""
-        return dict(vars(self))
 
 
 @dataclass(frozen=True)
@@ -65,7 +36,7 @@ def measure_capacity(
     least_s: float,
     expected: float,
     on_probe: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
+) -> Capacity:
     """Search the most streams that are decided in time.
 
     A probe lasts `least_s` or as long as p99 needs samples. It is given up when so many decisions were late
@@ -86,9 +57,8 @@ def measure_capacity(
 
     Returns
     -------
-    dict
-        ``max_streams`` (the most that passed, 0 if no probe did), ``p99_us_there``, ``criterion``,
-        ``probes``.
+    Capacity
+        ``max_streams`` is the most that passed, 0 if no probe did.
     """
     least = max(math.ceil(MIN_SAMPLES["p99"] * hop_s / _MOST_PROBE_S), 1)
     start = min(max(int(expected / 2), least), MOST_STREAMS)
@@ -111,15 +81,15 @@ def measure_capacity(
         limit = f"; {least} were too many, and fewer need probes of more than {_MOST_PROBE_S:g} s"
     elif best.n_streams == MOST_STREAMS:
         limit = f"; more than {MOST_STREAMS} were not tried"
-    return {
-        "max_streams": 0 if best is None else best.n_streams,
-        "p99_us_there": None if best is None else best.p99_us,
-        "criterion": CRITERION + limit,
-        "probes": [one.to_dict() for one in probes],
-    }
+    return Capacity(
+        max_streams=0 if best is None else best.n_streams,
+        p99_us_there=None if best is None else best.p99_us,
+        criterion=CRITERION + limit,
+        probes=tuple(probes),
+    )
 
 
-def judge(run: OpenLoop) -> Probe:
+def judge(run: OpenLoopTimes) -> Probe:
     """Return whether a core carried the streams of an open loop.
 
     A p99 under the hop is not enough: of streams that fall behind slowly, a short run shows only the start.
@@ -127,7 +97,13 @@ def judge(run: OpenLoop) -> Probe:
     latencies = run.from_schedule_ns
     p99_us = float(np.quantile(latencies, 0.99) / 1e3) if len(latencies) >= MIN_SAMPLES["p99"] else None
     passed = run.complete and run.utilisation < 1 and p99_us is not None and p99_us <= run.hop_s * 1e6
-    return Probe(run.n_streams, p99_us, run.deadline_misses, run.utilisation, passed)
+    return Probe(
+        n_streams=run.n_streams,
+        p99_us=p99_us,
+        deadline_misses=run.deadline_misses,
+        utilisation=run.utilisation,
+        passed=passed,
+    )
 
 
 def search(probe: Callable[[int], Probe], numbers: Range) -> list[Probe]:

@@ -13,18 +13,28 @@ from patchtst_har.benchmark.loops.feed import Feed
 from patchtst_har.benchmark.loops.geometry import StreamGeometry
 from patchtst_har.benchmark.loops.hop_loop import Durations, HopLoop, Push
 from patchtst_har.realtime.decision import STAGES
-from patchtst_har.support.percentiles import describe, miss_rate_upper, quantile_curve, summarise
+from patchtst_har.records.measurement import (
+    END_TO_END,
+    OVERHEAD,
+    Block,
+    ClosedLoop,
+    Curve,
+    Outlier,
+    Percentiles,
+    StageTimes,
+    Timeline,
+)
+from patchtst_har.support.percentiles import miss_rate_upper, summarise
 from patchtst_har.support.process_memory import MemoryMark, mark
 
 WARM_UP = 50
-OVERHEAD = "overhead"
 _N_OUTLIERS = 20
 _N_SLICES = 200
 _N_CALIBRATIONS = 10
 
 
 @dataclass(frozen=True, eq=False)
-class ClosedLoop:
+class ClosedLoopTimes:
     """Measured decisions, in order.
 
     Attributes
@@ -43,6 +53,8 @@ class ClosedLoop:
         The fixed computation, spread over each block.
     memory : list of MemoryMark
         Before the first block and after each.
+    first_ns : dict of str to int
+        Of the very first decision: each stage, `OVERHEAD` and `END_TO_END`.
     hop_s : float
         The deadline.
     """
@@ -54,63 +66,59 @@ class ClosedLoop:
     block_sizes: list[int]
     calibration_ns: Durations
     memory: list[MemoryMark]
+    first_ns: dict[str, int]
     hop_s: float
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the measurement as JSON values, durations in µs."""
+    def record(self) -> ClosedLoop:
+        """Return the measurement, durations in µs."""
         n, whole = len(self.end_to_end_ns), self.end_to_end_ns
         misses = int((whole > self.hop_s * 1e9).sum())
-        return {
-            "end_to_end": describe(whole),
-            "curve": quantile_curve(whole),
-            "stages": [{"name": name, **describe(self.stage_ns[:, i])} for i, name in enumerate(STAGES)],
-            OVERHEAD: describe(self._overhead_ns()),
-            "outliers": self._outliers(),
-            "timeline": timeline(self.began_ns, whole),
-            "deadline_misses": misses,
-            "miss_rate_upper95": miss_rate_upper(misses, n),
-            "real_time_factor": float((whole + self.feed_ns).mean() / 1e9 / self.hop_s),
-            "blocks": self._blocks(),
-        }
+        parts = dict(zip(STAGES, self.stage_ns.T, strict=True))
+        return ClosedLoop(
+            end_to_end=Percentiles.of(whole),
+            curve=Curve.of(whole),
+            stages=tuple(StageTimes.of(took, name=name) for name, took in parts.items()),
+            overhead=Percentiles.of(whole - self.stage_ns.sum(axis=1)),
+            first_us={name: ns / 1e3 for name, ns in self.first_ns.items()},
+            outliers=self._outliers(),
+            timeline=timeline(self.began_ns, whole),
+            deadline_misses=misses,
+            miss_rate_upper95=miss_rate_upper(misses, n),
+            real_time_factor=float((whole + self.feed_ns).mean() / 1e9 / self.hop_s),
+            blocks=self._blocks(),
+        )
 
-    def _overhead_ns(self) -> Durations:
-        rest: Durations = self.end_to_end_ns - self.stage_ns.sum(axis=1)
-        return rest
-
-    def _outliers(self) -> list[dict[str, Any]]:
+    def _outliers(self) -> tuple[Outlier, ...]:
         slowest = np.argsort(-self.end_to_end_ns, kind="stable")[:_N_OUTLIERS].tolist()
-        parts = np.column_stack([self.stage_ns, self._overhead_ns()])
+        parts = np.column_stack([self.stage_ns, self.end_to_end_ns - self.stage_ns.sum(axis=1)])
         names = (*STAGES, OVERHEAD)
-        return [
-            {
-                "decision": i,
-                "at_s": int(self.began_ns[i]) / 1e9,
-                "us": int(self.end_to_end_ns[i]) / 1e3,
-                "stage": names[int(parts[i].argmax())],
-            }
+        return tuple(
+            Outlier(
+                decision=i,
+                at_s=int(self.began_ns[i]) / 1e9,
+                us=int(self.end_to_end_ns[i]) / 1e3,
+                stage=names[int(parts[i].argmax())],
+            )
             for i in slowest
-        ]
+        )
 
-    def _blocks(self) -> list[dict[str, Any]]:
+    def _blocks(self) -> tuple[Block, ...]:
         parts = np.split(self.end_to_end_ns, np.cumsum(self.block_sizes)[:-1])
         rows = []
-        for number, part in enumerate(parts):
-            summary = summarise(part)
+        for part, calibration_ns in zip(parts, self.calibration_ns, strict=True):
+            summary: dict[str, Any] = summarise(part)
+            calibration_us = float(np.median(calibration_ns) / 1e3)
             rows.append(
-                {
-                    "p50_us": summary["p50_us"],
-                    "p95_us": summary["p95_us"],
-                    "calibration_us": float(np.median(self.calibration_ns[number]) / 1e3),
-                }
+                Block(p50_us=summary["p50_us"], p95_us=summary["p95_us"], calibration_us=calibration_us)
             )
-        return rows
+        return tuple(rows)
 
 
-def timeline(at_ns: Durations, took_ns: Durations) -> dict[str, list[float]]:
+def timeline(at_ns: Durations, took_ns: Durations) -> Timeline:
     """Return the longest of each of at most 200 slices of equally many, and when it was."""
     slices = np.array_split(np.arange(len(took_ns)), min(_N_SLICES, len(took_ns)))
     peaks = [int(rows[took_ns[rows].argmax()]) for rows in slices]
-    return {"at_s": (at_ns[peaks] / 1e9).tolist(), "us": (took_ns[peaks] / 1e3).tolist()}
+    return Timeline(at_s=tuple(at_ns[peaks] / 1e9), us=tuple(took_ns[peaks] / 1e3))
 
 
 def run_closed_loop(
@@ -122,7 +130,7 @@ def run_closed_loop(
     n_blocks: int,
     now_ns: Callable[[], int],
     on_block: Callable[[int, int], None] | None = None,
-) -> ClosedLoop:
+) -> ClosedLoopTimes:
     """Push samples as fast as decisions are made, and time every decision.
 
     A decision's last sample is pushed when the decision before it is known: a slow decision delays no other.
@@ -145,7 +153,7 @@ def run_closed_loop(
 
     Returns
     -------
-    ClosedLoop
+    ClosedLoopTimes
         Without what was not counted.
     """
     sizes = [len(part) for part in np.array_split(np.arange(n_decisions), n_blocks)]
@@ -172,4 +180,9 @@ def run_closed_loop(
         loop.decide()
     began, took, fed = loop.rows[counted].T
     stages = loop.stage_ns[counted]
-    return ClosedLoop(began, took, stages, fed, sizes, times, memory, geometry.hop_s)
+    return ClosedLoopTimes(began, took, stages, fed, sizes, times, memory, _first(loop), geometry.hop_s)
+
+
+def _first(loop: HopLoop) -> dict[str, int]:
+    whole, stages = int(loop.rows[0, 1]), loop.stage_ns[0].tolist()
+    return {**dict(zip(STAGES, stages, strict=True)), OVERHEAD: whole - sum(stages), END_TO_END: whole}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+
+from patchtst_har.records.measurement import Energy
 
 _POWERCAP = Path("/sys/class/powercap")
 
@@ -12,7 +13,7 @@ ReadJoules = Callable[[], float]
 
 
 class EnergyMeter:
-    """Joules between `start` and `document`, of the whole processor package or GPU.
+    """Joules between `start` and `record`, of the whole processor package or GPU.
 
     Parameters
     ----------
@@ -37,12 +38,12 @@ class EnergyMeter:
         if self._read is not None:
             self._joules = self._read()
 
-    def document(self, n_decisions: int) -> dict[str, Any]:
-        """Return the energy since `start` for each of so many decisions, as JSON values."""
+    def record(self, n_decisions: int) -> Energy:
+        """Return the energy since `start` for each of so many decisions."""
         if self._read is None:
-            return {"status": "not measured", "why": self._why}
+            return Energy(status="not measured", why=self._why)
         joules = self._read() - self._joules
-        return {"status": "measured", "source": self._source, "joules_per_decision": joules / n_decisions}
+        return Energy(status="measured", source=self._source, joules_per_decision=joules / n_decisions)
 
 
 class _NotReadableError(Exception):

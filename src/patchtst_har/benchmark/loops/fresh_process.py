@@ -15,6 +15,7 @@ from typing import Any
 from patchtst_har.benchmark.loops.feed import Feed
 from patchtst_har.benchmark.loops.geometry import StreamGeometry
 from patchtst_har.errors import DataError
+from patchtst_har.records.measurement import ColdStart, StreamMemory
 
 _CHILD = Path(__file__).with_name("fresh_process_child.py")
 _N_COLD_STARTS = 3
@@ -44,18 +45,16 @@ class FreshProcess:
     engine: str = "native"
     device: str = "cpu"
 
-    def cold_start(self, feed: Feed) -> dict[str, Any]:
+    def cold_start(self, feed: Feed) -> ColdStart:
         """Start, load the model, decide; the medians of a few processes.
 
         Files are in the system's cache by then: this is the first start of a process, not of a machine.
 
         Returns
         -------
-        dict
-            ``import_s`` (of the package with what it needs), ``load_s`` (of the model),
-            ``first_decision_us``, ``second_decision_us`` (pushes of the last sample of the first and second
-            window), ``process_s`` (from the start of the process to its end), ``peak_rss_mb`` (of the
-            process), ``n_processes``.
+        ColdStart
+            The import is that of the package with what it needs, the load that of the model; decisions are
+            pushes of the last sample of the first and second window.
 
         Raises
         ------
@@ -63,9 +62,9 @@ class FreshProcess:
             If a process fails; with the last line that it wrote.
         """
         runs = [self._run([feed], [], "cold start") for _ in range(_N_COLD_STARTS)]
-        return {**{key: median(run[key] for run in runs) for key in _COLD}, "n_processes": len(runs)}
+        return ColdStart(**{key: median(run[key] for run in runs) for key in _COLD}, n_processes=len(runs))
 
-    def memory(self, feeds: Sequence[Feed], n_streams: Sequence[int]) -> list[dict[str, Any]]:
+    def memory(self, feeds: Sequence[Feed], n_streams: Sequence[int]) -> tuple[StreamMemory, ...]:
         """Return the peak of the resident memory with so many streams, from the start of the process.
 
         One stream decides 60 s of every feed; the others two windows each. The process that measures cannot
@@ -80,8 +79,8 @@ class FreshProcess:
 
         Returns
         -------
-        list of dict
-            ``n_streams``, ``peak_rss_mb``.
+        tuple of StreamMemory
+            One for each number.
 
         Raises
         ------
@@ -89,7 +88,9 @@ class FreshProcess:
             If the process fails; with the last line that it wrote.
         """
         peaks = self._run(feeds, n_streams, "memory")["peaks_rss_mb"]
-        return [{"n_streams": n, "peak_rss_mb": peak} for n, peak in zip(n_streams, peaks, strict=True)]
+        return tuple(
+            StreamMemory(n_streams=n, peak_rss_mb=peak) for n, peak in zip(n_streams, peaks, strict=True)
+        )
 
     def _run(self, feeds: Sequence[Feed], n_streams: Sequence[int], what: str) -> dict[str, Any]:
         geometry = self.geometry

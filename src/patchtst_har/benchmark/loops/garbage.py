@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 from time import perf_counter_ns
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
+
+from patchtst_har.records.measurement import GarbageCollection
 
 
 class GarbageWatch:
@@ -33,13 +35,13 @@ class GarbageWatch:
     ) -> None:
         gc.callbacks.remove(self._note)
 
-    def document(self) -> dict[str, Any]:
-        """Return the counts as JSON values."""
-        return {
-            "enabled": gc.isenabled(),
-            "collections": list(self.collections),
-            "longest_pause_us": self.longest_pause_ns / 1e3,
-        }
+    def record(self) -> GarbageCollection:
+        """Return the counts."""
+        return GarbageCollection(
+            enabled=gc.isenabled(),
+            collections=tuple(self.collections),
+            longest_pause_us=self.longest_pause_ns / 1e3,
+        )
 
     def _note(self, phase: str, info: dict[str, int]) -> None:
         if phase == "start":

@@ -1,21 +1,21 @@
-"""Everything about the latency of a recogniser, as one document."""
+"""Everything about the latency of a recogniser, as one record."""
 
 from __future__ import annotations
 
 import copy
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from patchtst_har.benchmark.loops.capacity import measure_capacity
 from patchtst_har.benchmark.loops.clock import Clock, WallClock
-from patchtst_har.benchmark.loops.closed_loop import ClosedLoop, run_closed_loop
+from patchtst_har.benchmark.loops.closed_loop import ClosedLoopTimes, run_closed_loop
 from patchtst_har.benchmark.loops.energy import EnergyMeter
 from patchtst_har.benchmark.loops.feed import ChunkFeed, Feed
 from patchtst_har.benchmark.loops.fresh_process import FreshProcess
@@ -24,20 +24,31 @@ from patchtst_har.benchmark.loops.geometry import StreamGeometry
 from patchtst_har.benchmark.loops.hop_loop import Durations
 from patchtst_har.benchmark.loops.open_loop import Fleet
 from patchtst_har.benchmark.loops.rested import run_rested
-from patchtst_har.benchmark.loops.settings import HarnessSettings
 from patchtst_har.benchmark.loops.single_push import N_PUSHES, run_single_pushes
-from patchtst_har.benchmark.pipeline import one_thread
 from patchtst_har.benchmark.workloads import Workload
 from patchtst_har.errors import DataError
 from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.realtime.pool import StreamPool
-from patchtst_har.support.percentiles import describe
-from patchtst_har.support.process_memory import MemoryMark, mark, peak_rss_mb, pooled_slope, reset_peak
+from patchtst_har.records.measurement import (
+    Capacity,
+    ColdStart,
+    DeviceName,
+    HarnessSettings,
+    Measured,
+    Memory,
+    OpenLoop,
+    Percentiles,
+    RestedTimes,
+    StreamMemory,
+    Unmeasured,
+    WorkloadTimes,
+)
+from patchtst_har.support.process_memory import mark, peak_rss_mb, pooled_slope, reset_peak
 from patchtst_har.support.progress import OnProgress
 
-NO_CUDA = {"device": "cuda", "status": "no device"}
-"""The document where torch sees no CUDA device."""
+if TYPE_CHECKING:
+    from patchtst_har.models import PatchTSTClassifier
 
 
 def measure_feasibility(
@@ -47,7 +58,7 @@ def measure_feasibility(
     *,
     model_dir: Path | None,
     on_progress: OnProgress | None = None,
-) -> dict[str, Any]:
+) -> Measured:
     """Measure a recogniser as live streams use it, in one thread.
 
     Every workload goes through a closed loop, and through decisions after a rest. The open loop runs on the
@@ -71,9 +82,9 @@ def measure_feasibility(
 
     Returns
     -------
-    dict
-        JSON values; durations in µs unless a key says otherwise; None where a sample is too small for a
-        percentile, or something was not measured.
+    Measured
+        Durations in µs unless a name says otherwise; None where a sample is too small for a percentile, or
+        something was not measured.
 
     Raises
     ------
@@ -83,9 +94,9 @@ def measure_feasibility(
     if not workloads:
         raise DataError("workloads: there is nothing to measure on")
     geometry = StreamGeometry.of(recognizer, settings.hop_s, settings.smoothing)
-    bench = _Bench(_single_threaded(recognizer), settings, geometry, WallClock(), on_progress)
+    bench = _Bench(single_threaded(recognizer), settings, geometry, WallClock(), on_progress)
     with one_thread(recognizer.model):
-        return bench.document(workloads, model_dir)
+        return bench.measure(workloads, model_dir)
 
 
 def measure_cuda(
@@ -95,20 +106,20 @@ def measure_cuda(
     *,
     model_dir: Path | None,
     on_progress: OnProgress | None = None,
-) -> dict[str, Any]:
+) -> Measured | Unmeasured:
     """Do `measure_feasibility` with a copy of the model in torch on the current CUDA device.
 
     Features and smoothing stay on the processor. Loads torch: measure the processor first.
 
     Returns
     -------
-    dict
-        `NO_CUDA` where torch sees no device.
+    Measured or Unmeasured
+        The latter where torch sees no device.
     """
     import torch
 
     if not torch.cuda.is_available():
-        return dict(NO_CUDA)
+        return Unmeasured(device="cuda", status="no device")
     module = copy.deepcopy(recognizer.torch_module()).to("cuda")
     on_device = Recognizer(module, recognizer.classes, recognizer.config, recognizer.smoother)
     return measure_feasibility(on_device, workloads, settings, model_dir=model_dir, on_progress=on_progress)
@@ -124,7 +135,7 @@ class _Bench:
     clock: Clock
     on_progress: OnProgress | None
 
-    def document(self, workloads: Mapping[str, Workload], model_dir: Path | None) -> dict[str, Any]:
+    def measure(self, workloads: Mapping[str, Workload], model_dir: Path | None) -> Measured:
         settings, device = self.settings, self._device()
         energy = EnergyMeter(device)
         whole_peak = not reset_peak()
@@ -132,34 +143,40 @@ class _Bench:
         energy.start()
         with GarbageWatch() as garbage:
             loops = {name: self._closed_loop(name, workload) for name, workload in workloads.items()}
-        spent = energy.document(settings.n_decisions * len(loops))
+        spent = energy.record(settings.n_decisions * len(loops))
         rested = {name: self._rested(name, workload) for name, workload in workloads.items()}
         slowest = max(loops, key=lambda name: float(np.median(loops[name].end_to_end_ns)))
         recorded = [name for name, workload in workloads.items() if workload.kind == "recorded"]
         typical = recorded[0] if recorded else slowest
         single = run_single_pushes(self._push(), self._feed(workloads[typical]), N_PUSHES, self.clock.now_ns)
-        open_loop = self._open_loop(workloads[slowest])
-        memory = _memory(before, mark(), list(loops.values()), whole_peak)
+        open_loop = self._open_loop(slowest, workloads[slowest])
+        after = mark(), peak_rss_mb()
         fresh = self._fresh_process(model_dir, device)
-        return {
-            "device": device,
-            "status": "measured",
-            "settings": asdict(settings),
-            "workloads": {
-                name: _workload(workloads[name], loop, rested[name], self._rest_s())
-                for name, loop in loops.items()
+        return Measured(
+            device=device,
+            status="measured",
+            settings=settings,
+            workloads={
+                name: self._times(workloads[name], loop, rested[name]) for name, loop in loops.items()
             },
-            "open_loop": {"workload": slowest, **open_loop},
-            "capacity": self._capacity(typical, workloads[typical], loops[typical]),
-            "cold_start": self._cold_start(fresh, workloads[typical]),
-            "push_one_sample": describe(single),
-            "memory": {**memory, "of_streams": self._memory_of_streams(fresh, list(workloads.values()))},
-            "gc": garbage.document(),
-            "energy": spent,
-            "threads": 1,
-        }
+            open_loop=open_loop,
+            capacity=self._capacity(typical, workloads[typical], loops[typical]),
+            cold_start=self._cold_start(fresh, workloads[typical]),
+            push_one_sample=Percentiles.of(single),
+            memory=Memory(
+                rss_mb_before=before.rss_kb / 1024,
+                rss_mb_after=after[0].rss_kb / 1024,
+                peak_rss_mb=after[1],
+                peak_since="the start of the process" if whole_peak else "the start of the measurement",
+                **_slopes(list(loops.values())),
+                of_streams=self._memory_of_streams(fresh, list(workloads.values())),
+            ),
+            gc=garbage.record(),
+            energy=spent,
+            threads=1,
+        )
 
-    def _closed_loop(self, name: str, workload: Workload) -> ClosedLoop:
+    def _closed_loop(self, name: str, workload: Workload) -> ClosedLoopTimes:
         settings, tell = self.settings, self.on_progress
         return run_closed_loop(
             self._push(),
@@ -171,24 +188,24 @@ class _Bench:
             on_block=None if tell is None else lambda done, total: tell(done, total, f"closed loop, {name}"),
         )
 
-    def _open_loop(self, workload: Workload) -> dict[str, Any]:
+    def _open_loop(self, name: str, workload: Workload) -> OpenLoop:
         n_streams = self.settings.open_loop_streams
         n_hops = max(int(np.ceil(self.settings.open_loop_s / self.geometry.hop_s - 1e-9)), 1)
         with self._stage(f"open loop, {n_streams} streams"):
-            return self._fleet(workload).run(n_streams, n_hops).to_dict()
+            return self._fleet(workload).run(n_streams, n_hops).record(name)
 
-    def _capacity(self, name: str, workload: Workload, loop: ClosedLoop) -> dict[str, Any] | None:
+    def _capacity(self, name: str, workload: Workload, loop: ClosedLoopTimes) -> Capacity | None:
         if not self.settings.capacity:
             return None
         hop_s = self.geometry.hop_s
-        document = measure_capacity(
+        found = measure_capacity(
             self._fleet(workload),
             hop_s,
             self.settings.capacity_s,
             expected=hop_s * 1e9 / float(loop.end_to_end_ns.mean()),
             on_probe=lambda n, done: self._tell(done, 1, f"capacity, {n} streams"),
         )
-        return {**document, "criterion": f"{document['criterion']}; samples: {name}"}
+        return found.model_copy(update={"criterion": f"{found.criterion}; samples: {name}"})
 
     def _rested(self, name: str, workload: Workload) -> Durations | None:
         settings = self.settings
@@ -204,6 +221,20 @@ class _Bench:
                 self.clock.now_ns,
             )
 
+    def _times(self, workload: Workload, loop: ClosedLoopTimes, rested_ns: Durations | None) -> WorkloadTimes:
+        rested = None
+        if rested_ns is not None:
+            ratio = float(np.median(rested_ns) / np.median(loop.end_to_end_ns))
+            times = Percentiles.of(rested_ns)
+            rested = RestedTimes(rest_s=self._rest_s(), times=times, ratio_of_medians=ratio)
+        return WorkloadTimes(
+            kind=workload.kind,
+            description=workload.description,
+            n_samples=len(workload.samples),
+            closed_loop=loop.record(),
+            rested=rested,
+        )
+
     def _rest_s(self) -> float:
         return min(self.settings.rest_s, self.geometry.hop_s)
 
@@ -213,7 +244,7 @@ class _Bench:
         engine = "native" if isinstance(self.recognizer.model, NativeClassifier) else "torch"
         return FreshProcess(model_dir, self.geometry, self.settings.smoothing, engine, device)
 
-    def _cold_start(self, fresh: FreshProcess | None, workload: Workload) -> dict[str, Any] | None:
+    def _cold_start(self, fresh: FreshProcess | None, workload: Workload) -> ColdStart | None:
         if fresh is None or not self.settings.cold_start:
             return None
         with self._stage("cold start"):
@@ -221,9 +252,9 @@ class _Bench:
 
     def _memory_of_streams(
         self, fresh: FreshProcess | None, workloads: list[Workload]
-    ) -> list[dict[str, Any]]:
+    ) -> tuple[StreamMemory, ...]:
         if fresh is None:
-            return []
+            return ()
         n_streams = sorted({1, self.settings.open_loop_streams})
         with self._stage("memory"):
             return fresh.memory([self._feed(workload) for workload in workloads], n_streams)
@@ -241,9 +272,9 @@ class _Bench:
         chunks = ChunkFeed(self._feed(workload), geometry.chunk_size, n_chunks)
         return Fleet(pool, chunks, geometry, self.clock, settings.seed)
 
-    def _device(self) -> str:
+    def _device(self) -> DeviceName:
         model = self.recognizer.model
-        return "cpu" if isinstance(model, NativeClassifier) else str(model.rope_cos.device.type)
+        return "cpu" if isinstance(model, NativeClassifier) or not model.rope_cos.is_cuda else "cuda"
 
     @contextmanager
     def _stage(self, what: str) -> Iterator[None]:
@@ -257,42 +288,27 @@ class _Bench:
             self.on_progress(done, total, what)
 
 
-def _workload(
-    workload: Workload, loop: ClosedLoop, rested_ns: Durations | None, rest_s: float
-) -> dict[str, Any]:
-    return {
-        "kind": workload.kind,
-        "description": workload.description,
-        "n_samples": len(workload.samples),
-        "closed_loop": loop.to_dict(),
-        "rested": None if rested_ns is None else _compared(rested_ns, loop, rest_s),
-    }
-
-
-def _compared(rested_ns: Durations, loop: ClosedLoop, rest_s: float) -> dict[str, Any]:
-    """Return the times after a rest, and how many times the closed loop's median theirs is."""
-    ratio = float(np.median(rested_ns) / np.median(loop.end_to_end_ns))
-    return {"rest_s": rest_s, "times": describe(rested_ns), "ratio_of_medians": ratio}
-
-
-def _memory(
-    before: MemoryMark, after: MemoryMark, loops: list[ClosedLoop], whole_peak: bool
-) -> dict[str, Any]:
-    """Return this process's memory in the closed and open loops; slopes are those within the closed loops."""
+def _slopes(loops: list[ClosedLoopTimes]) -> dict[str, float | None]:
+    """Return the growth of this process's memory within the closed loops."""
     done = [np.cumsum([0, *loop.block_sizes]) / 1e3 for loop in loops]
     resident = [np.array([one.rss_kb for one in loop.memory]) for loop in loops]
     blocks = [np.array([one.python_blocks for one in loop.memory], np.float64) for loop in loops]
     return {
-        "rss_mb_before": before.rss_kb / 1024,
-        "rss_mb_after": after.rss_kb / 1024,
-        "peak_rss_mb": peak_rss_mb(),
-        "peak_since": "the start of the process" if whole_peak else "the start of the measurement",
         "rss_slope_kb_per_1000_decisions": pooled_slope(list(zip(done, resident, strict=True))),
         "python_blocks_per_1000_decisions": pooled_slope(list(zip(done, blocks, strict=True))),
     }
 
 
-def _single_threaded(recognizer: Recognizer) -> Recognizer:
+def one_thread(model: NativeClassifier | PatchTSTClassifier) -> AbstractContextManager[None]:
+    """Keep torch to one thread if it is what runs."""
+    if isinstance(model, NativeClassifier):
+        return nullcontext()
+    from patchtst_har.reproducibility import threads
+
+    return threads(1)
+
+
+def single_threaded(recognizer: Recognizer) -> Recognizer:
     """Return the recogniser with kernels that use one thread."""
     config = recognizer.config
     config = config.replace(features=config.features.replace(n_threads=1))

@@ -15,7 +15,8 @@ from patchtst_har.benchmark.loops.closed_loop import timeline
 from patchtst_har.benchmark.loops.feed import ChunkFeed
 from patchtst_har.benchmark.loops.geometry import StreamGeometry
 from patchtst_har.realtime.decision import Decision
-from patchtst_har.support.percentiles import describe, miss_rate_upper, quantile_curve
+from patchtst_har.records.measurement import Curve, OpenLoop, Percentiles
+from patchtst_har.support.percentiles import miss_rate_upper
 
 Durations = NDArray[np.int64]
 
@@ -30,7 +31,7 @@ class Pool(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class OpenLoop:
+class OpenLoopTimes:
     """Measured decisions, in the order of the schedule.
 
     Attributes
@@ -76,20 +77,21 @@ class OpenLoop:
         """Work divided by the time that there is for it; above 1, streams fall behind for ever."""
         return self.busy_ns / self.scheduled_ns
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the measurement as JSON values, durations in µs."""
-        return {
-            "n_streams": self.n_streams,
-            "duration_s": self.scheduled_ns / 1e9,
-            "chunk_s": self.chunk_s,
-            "from_schedule": describe(self.from_schedule_ns),
-            "curve": quantile_curve(self.from_schedule_ns),
-            "lateness_of_the_driver": describe(self.lateness_ns),
-            "deadline_misses": self.deadline_misses,
-            "miss_rate_upper95": miss_rate_upper(self.deadline_misses, len(self.from_schedule_ns)),
-            "utilisation": self.utilisation,
-            "timeline": timeline(self.due_ns, self.from_schedule_ns),
-        }
+    def record(self, workload: str) -> OpenLoop:
+        """Return the measurement on a workload, durations in µs."""
+        return OpenLoop(
+            workload=workload,
+            n_streams=self.n_streams,
+            duration_s=self.scheduled_ns / 1e9,
+            chunk_s=self.chunk_s,
+            from_schedule=Percentiles.of(self.from_schedule_ns),
+            curve=Curve.of(self.from_schedule_ns),
+            lateness_of_the_driver=Percentiles.of(self.lateness_ns),
+            deadline_misses=self.deadline_misses,
+            miss_rate_upper95=miss_rate_upper(self.deadline_misses, len(self.from_schedule_ns)),
+            utilisation=self.utilisation,
+            timeline=timeline(self.due_ns, self.from_schedule_ns),
+        )
 
 
 class Fleet:
@@ -124,7 +126,7 @@ class Fleet:
         self._shifts: list[int] = []
         self._phases_ns: list[int] = []
 
-    def run(self, n_streams: int, n_hops: int, most_late: int | None = None) -> OpenLoop:
+    def run(self, n_streams: int, n_hops: int, most_late: int | None = None) -> OpenLoopTimes:
         """Push to the first `n_streams` streams for so many hops, on the schedule.
 
         Every chunk has a time at which it is to arrive, whatever became of those before it. When the driver
@@ -140,7 +142,7 @@ class Fleet:
 
         Returns
         -------
-        OpenLoop
+        OpenLoopTimes
             ``n_streams * n_hops`` decisions, unless given up.
         """
         self._grow(n_streams)
@@ -185,8 +187,8 @@ class Fleet:
             self._shifts.append(shift)
             self._phases_ns.append(int(self._rng.integers(self._chunk_ns)))
 
-    def _result(self, n_streams: int, tally: _Tally, last_due_ns: int, busy_ns: int) -> OpenLoop:
-        return OpenLoop(
+    def _result(self, n_streams: int, tally: _Tally, last_due_ns: int, busy_ns: int) -> OpenLoopTimes:
+        return OpenLoopTimes(
             n_streams,
             np.array(tally.due_ns, np.int64),
             np.array(tally.late_ns, np.int64),

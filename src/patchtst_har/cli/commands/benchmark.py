@@ -81,7 +81,7 @@ def run(
     targets = _targets(budget, hop)
     samples = None if recording is None else read_recording(recording, units=units, time_unit=time_unit)[0]
     with progress() as on_progress:
-        result = run_benchmark(
+        record = run_benchmark(
             model,
             out_dir,
             budget=targets,
@@ -91,11 +91,11 @@ def run(
             timezone=timezone,
             on_progress=on_progress,
         )
-    err.print(_verdicts(result.record))
-    html = render_feasibility(result.record, out_dir / REPORT_FILE)
+    err.print(_verdicts(record))
+    html = render_feasibility(record, out_dir / REPORT_FILE)
     err.print(f"report: {html}", soft_wrap=True)
-    typer.echo(json.dumps(result.document, ensure_ascii=False, allow_nan=False))
-    if wanted & _found(result.record):
+    typer.echo(json.dumps(record.model_dump(mode="json"), ensure_ascii=False, allow_nan=False))
+    if wanted & _found(record):
         raise typer.Exit(FAILED)
 
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from matplotlib.axes import Axes
 
+from patchtst_har.records.measurement import END_TO_END, OVERHEAD, ClosedLoop, Percentiles
 from patchtst_har.reports.plots.durations import duration, log_time_axis
 from patchtst_har.reports.plots.style import RAW, SMOOTHED, TRUTH, new_figure, settings, to_svg
 
-_MARKS = (("p50_us", "p50", "o", SMOOTHED), ("p95_us", "p95", "s", RAW), ("p99_us", "p99", "D", "#D55E00"))
+_MARKS = (("p50", "o", SMOOTHED), ("p95", "s", RAW), ("p99", "D", "#D55E00"))
 
 
-def plot_latency(report: Mapping[str, Any], *, name: str = "latency") -> str:
+def plot_latency(loop: ClosedLoop, *, name: str = "latency") -> str:
     """Draw percentiles of each stage, and the distribution of the end-to-end time.
 
     Parameters
     ----------
-    report : mapping
-        As `patchtst_har.realtime.LatencyReport.to_dict` gives it.
+    loop : ClosedLoop
+        One stream, window after window.
     name : str
         Put before every id in the SVG.
 
@@ -28,26 +28,30 @@ def plot_latency(report: Mapping[str, Any], *, name: str = "latency") -> str:
     str
         An SVG element; time on logarithmic axes, percentiles without enough samples left out.
     """
-    rows = [*report["stages"], {"name": "end to end", **report["end_to_end"]}]
+    rows = {
+        **{stage.name: stage for stage in loop.stages},
+        OVERHEAD: loop.overhead,
+        END_TO_END: loop.end_to_end,
+    }
     with settings(name):
         figure, (left, right) = new_figure(9, max(2.9, 0.36 * len(rows) + 1.3), ncols=2, width_ratios=(3, 2))
         _stages(left, rows)
-        _distribution(right, report)
+        _distribution(right, loop)
         return to_svg(
             figure, name, "Latency percentiles by stage, and distribution of the end-to-end latency"
         )
 
 
-def _stages(axes: Axes, rows: list[dict[str, Any]]) -> None:
-    for y, row in enumerate(rows):
-        known = [row[key] for key, *_ in _MARKS if row[key] is not None]
+def _stages(axes: Axes, rows: Mapping[str, Percentiles]) -> None:
+    for y, row in enumerate(rows.values()):
+        known = [us for key, *_ in _MARKS if (us := row.value(key)) is not None]
         axes.plot([min(known), max(known)], [y, y], color="#B5B5B5", linewidth=2, zorder=1)
-    for key, label, marker, colour in _MARKS:
-        pairs = [(row[key], y) for y, row in enumerate(rows) if row[key] is not None]
+    for key, marker, colour in _MARKS:
+        pairs = [(us, y) for y, row in enumerate(rows.values()) if (us := row.value(key)) is not None]
         if pairs:
             x, y_of = zip(*pairs, strict=True)
-            axes.plot(x, y_of, marker, color=colour, markersize=5, label=label)
-    axes.set_yticks(range(len(rows)), labels=[str(row["name"]) for row in rows])
+            axes.plot(x, y_of, marker, color=colour, markersize=5, label=key)
+    axes.set_yticks(range(len(rows)), labels=list(rows))
     axes.get_yticklabels()[-1].set_fontweight("bold")
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_title("By stage")
@@ -55,10 +59,9 @@ def _stages(axes: Axes, rows: list[dict[str, Any]]) -> None:
     axes.legend(loc="upper left", bbox_to_anchor=(0.3, 1.14), ncols=3)
 
 
-def _distribution(axes: Axes, report: Mapping[str, Any]) -> None:
-    curve = report["end_to_end_curve"]
-    axes.plot(curve["us"], [100 * f for f in curve["fraction"]], color=SMOOTHED, linewidth=1.7)
-    p95 = report["end_to_end"]["p95_us"]
+def _distribution(axes: Axes, loop: ClosedLoop) -> None:
+    axes.plot(loop.curve.us, [100 * f for f in loop.curve.fraction], color=SMOOTHED, linewidth=1.7)
+    p95 = loop.end_to_end.p95_us
     if p95 is not None:
         axes.plot([p95, p95], [0, 95], color=TRUTH, linewidth=0.9, linestyle=":")
         axes.annotate(

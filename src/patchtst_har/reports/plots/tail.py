@@ -8,8 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from patchtst_har.records.measurement import OVERHEAD, BoundedPercentiles, ClosedLoop, OpenLoop
-from patchtst_har.records.run import Curve
+from patchtst_har.records.measurement import OVERHEAD, ClosedLoop, Curve, OpenLoop, Percentiles
 from patchtst_har.reports.plots.durations import duration, log_time_axis
 from patchtst_har.reports.plots.style import (
     BESIDE,
@@ -47,7 +46,7 @@ def plot_distributions(
     """
     name = "distributions"
     colours = class_colours(list(loops))
-    curves: list[tuple[str, Curve, BoundedPercentiles, Any, Any]] = [
+    curves: list[tuple[str, Curve, Percentiles, Any, Any]] = [
         (label, loop.curve, loop.end_to_end, colours[label], "-") for label, loop in loops.items()
     ]
     many = f"{open_loop.workload}, {open_loop.n_streams} streams"
