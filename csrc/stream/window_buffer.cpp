@@ -50,7 +50,7 @@ void WindowBuffer::finish() {
 void WindowBuffer::take(const float* sample, std::int64_t stamp_ns) {
     if (stamp_ns > kMostNs || stamp_ns < -kMostNs) {
         throw std::invalid_argument("stamp " + std::to_string(stamp_ns) +
-                                    " is no time within 145 years of 1970 in ns");
+                                    " is not within 145 years of 1970, in ns");
     }
     ++state_.counts.n_samples;
     const std::int64_t place = place_of(stamp_ns);
@@ -200,10 +200,9 @@ void WindowBuffer::restore(const BufferState& state, const float* kept, std::siz
         require(stamp > -kMostRestoredNs && stamp < kMostRestoredNs);
     }
     const BufferCounts& counts = state.counts;
-    for (const std::int64_t count :
-         {state.next_point, state.stretch, state.n_same_stamp, state.n_span, state.n_unstamped,
-          counts.n_samples, counts.n_nonfinite, counts.n_zero, counts.n_repeated_stamps, counts.n_gaps,
-          counts.n_jumps}) {
+    for (const std::int64_t count : {state.next_point, state.stretch, state.n_same_stamp, state.n_span,
+                                     state.n_unstamped, counts.n_samples, counts.n_nonfinite, counts.n_zero,
+                                     counts.n_repeated_stamps, counts.n_gaps, counts.n_jumps}) {
         require(count >= 0 && count < kMostRestoredNs);
     }
     // What is multiplied by the period must stay within 64 bits.

@@ -132,7 +132,7 @@ def parse_address(address: str) -> tuple[str, int]:
     try:
         ipaddress.ip_address(host)
     except ValueError as error:
-        raise DataError(f"--serve {address}: {host!r} is no address of this machine") from error
+        raise DataError(f"--serve {address}: {host!r} is not an address of this machine") from error
     return host, int(port)
 
 

@@ -163,7 +163,7 @@ class Split(Record):
 
 
 class CausalScores(Record):
-    """Scores of what a stream can tell after waiting for `lag` later windows."""
+    """Scores that a stream reaches if it waits for `lag` later windows."""
 
     lag: int
     accuracy: float

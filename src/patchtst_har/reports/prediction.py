@@ -120,8 +120,8 @@ def _in_words(info: Mapping[str, Any]) -> dict[str, Any]:
     """Return the facts with the mapping ``dropped`` as one text: each reason that occurs, with its count."""
     if not isinstance(info.get("dropped"), Mapping):
         return dict(info)
-    told = {_DROPPED.get(reason, words(reason)): n for reason, n in info["dropped"].items() if n}
-    text = ", ".join(f"{readable(n)} {reason}" for reason, n in told.items())
+    dropped = {_DROPPED.get(reason, words(reason)): n for reason, n in info["dropped"].items() if n}
+    text = ", ".join(f"{readable(n)} {reason}" for reason, n in dropped.items())
     return {**info, "dropped": text or "nothing"}
 
 

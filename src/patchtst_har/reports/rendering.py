@@ -15,7 +15,7 @@ from patchtst_har.support.formatting import duration
 _DASH = "\u2013"
 _NONE = "n/a"
 _UNITS = {"hz": "Hz", "g": "g", "s": "s", "ms": "ms", "us": "µs"}
-# The name of a package is no phrase.
+# The name of a package is shown as it is.
 _KEPT_NAMES = frozenset({"patchtst_har"})
 
 

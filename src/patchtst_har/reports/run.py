@@ -83,7 +83,7 @@ def render_report(run_dir: str | Path) -> Path:
     Parameters
     ----------
     run_dir : path-like
-        A run folder. Parts whose files are missing say so in the report; no number is made up.
+        A run folder. The report names parts whose files are missing.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def render_report(run_dir: str | Path) -> Path:
     Raises
     ------
     DataError, ConfigError
-        If this is no run folder or a file in it is damaged; nothing is written then.
+        If this is not a run folder or a file in it is damaged; nothing is written then.
     """
     folder = Path(run_dir)
     run = Run.read(folder)

@@ -90,7 +90,7 @@ def add_grid(axes: Axes, axis: Any = "both") -> None:
 
 
 def to_svg(figure: Figure, name: str, description: str) -> str:
-    """Return the figure as an SVG element that can stand in an HTML page beside others.
+    """Return the figure as an SVG element that can stand in an HTML page with others.
 
     Parameters
     ----------
