@@ -174,7 +174,7 @@ def _check_name(participant: str, path: Path) -> None:
 
 @dataclass
 class _Preparation:
-    """A prepared data set in the making."""
+    """A prepared data set that is being written."""
 
     writer: PreparedWriter
     config: DataConfig

@@ -97,7 +97,7 @@ def run(
 def _settled() -> Iterator[None]:
     """Keep the garbage collector from looking again and again through what was loaded to begin with.
 
-    A full collection would hold up a decision by 40 to 90 ms where the live page is served.
+    A full collection would delay a decision by 40 to 90 ms where the live page is served.
     """
     gc.collect()
     gc.freeze()
