@@ -16,7 +16,7 @@ def result(tmp_path_factory):
 
 @pytest.mark.trains
 def test_people_never_met_are_recognised(result):
-    raw, smoothed = result.scores["raw"], result.scores["smoothed"]
+    raw, smoothed = result.scores.raw, result.scores.smoothed
     assert raw["macro_f1"] >= 0.80
     assert smoothed["macro_f1"] >= 0.80
     assert raw["per_participant"]["n_participants"] == 10
@@ -29,7 +29,7 @@ def test_people_never_met_are_recognised(result):
 def test_what_is_left_behind(result):
     assert result.report == result.run_dir / "report.html"
     page = result.report.read_text()
-    assert f"{result.scores['raw']['macro_f1']:.3f}" in page
+    assert f"{result.scores.raw.macro_f1:.3f}" in page
     assert "not measured in this run" not in page
     times = json.loads((result.run_dir / "latency.json").read_text())["closed_loop"]["end_to_end"]
     assert times["p99_us"] >= times["p95_us"] > 0

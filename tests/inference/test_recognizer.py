@@ -67,6 +67,12 @@ def test_save_and_load_give_the_same_object(recognizer, small_run, tmp_path):
     np.testing.assert_array_equal(again.smoother.transition_matrix, recognizer.smoother.transition_matrix)
 
 
+def test_labelling_computes_no_causal_lags(recognizer, monkeypatch):
+    monkeypatch.setattr("patchtst_har.smoothing.HMMSmoother.fixed_lags_proba", None)
+    recording = make_recording(bouts=(("walking", 60.0),), seed=4, start="2023-11-14 22:20:00")
+    assert len(recognizer.predict_recording(recording))
+
+
 def test_timeline_of_a_recording(recognizer):
     bouts = (("walking", 60.0), ("sitting", 60.0), ("running", 40.0))
     # At the hour of the training data: this model uses the time of day.

@@ -9,9 +9,10 @@ import pytest
 
 from feasibility_documents import HOST, closed_loop
 from patchtst_har.config import ExperimentConfig, TopologyConfig
-from patchtst_har.evaluation.bootstrap import bootstrap_intervals, paired_difference
-from patchtst_har.evaluation.metrics import evaluate
+from patchtst_har.evaluation.bootstrap import bootstrap_intervals
+from patchtst_har.evaluation.scores import evaluate
 from patchtst_har.evaluation.topology_example import topology_example
+from patchtst_har.records.run import Bootstrap, HeldOutScores
 from patchtst_har.reports import plots
 from patchtst_har.smoothing import HMMSmoother, sequence_ids
 from synthetic import activity_signal
@@ -64,16 +65,18 @@ def scores(cohort):
     common = {"classes": CLASSES, "participants": cohort["participants"], "sequences": cohort["sequences"]}
     people = (cohort["participants"], len(CLASSES))
     truth = cohort["truth"]
-    return {
-        "classes": list(CLASSES),
-        "raw": evaluate(truth, cohort["raw"], probabilities=cohort["probabilities"], **common),
-        "smoothed": evaluate(truth, cohort["smoothed"], probabilities=cohort["posterior"], **common),
-        "bootstrap": {
-            "raw": bootstrap_intervals(truth, cohort["raw"], *people),
-            "smoothed": bootstrap_intervals(truth, cohort["smoothed"], *people),
-            "smoothed_minus_raw": paired_difference(truth, cohort["smoothed"], cohort["raw"], *people),
-        },
-    }
+    raw, smoothed = cohort["raw"], cohort["smoothed"]
+    scores = HeldOutScores(
+        classes=CLASSES,
+        raw=evaluate(truth, raw, probabilities=cohort["probabilities"], **common),
+        smoothed=evaluate(truth, smoothed, probabilities=cohort["posterior"], **common),
+        bootstrap=Bootstrap(
+            raw=bootstrap_intervals(truth, raw, *people),
+            smoothed=bootstrap_intervals(truth, smoothed, *people),
+            smoothed_minus_raw=bootstrap_intervals(truth, smoothed, *people, other=raw),
+        ),
+    )
+    return scores.to_json()
 
 
 @pytest.fixture(scope="session")
@@ -95,7 +98,7 @@ def latency():
 def topology():
     """A window of steps, and what becomes of it."""
     window = activity_signal("walking", 1000, np.random.default_rng(3))
-    return topology_example(window, 100.0, TopologyConfig(max_points=64), "walking")
+    return topology_example(window, 100.0, TopologyConfig(max_points=64), "walking", "P101")
 
 
 def write_json(path, value):
@@ -162,7 +165,12 @@ def complete_run(tmp_path_factory, cohort, scores, latency, topology):
         for i in range(4)
     ]
     forest = evaluate(cohort["truth"], cohort["raw"], classes=CLASSES, participants=cohort["participants"])
-    crossed = {"n_folds": 4, **scores, "folds": folds, "baselines": {"random forest, 56 features": forest}}
+    crossed = {
+        "n_folds": 4,
+        **scores,
+        "folds": folds,
+        "baselines": {"random forest, 56 features": forest.to_json()},
+    }
     write_json(run / "cross_validation.json", crossed)
     complexity = {
         "parameters": 118_213,
@@ -180,7 +188,7 @@ def complete_run(tmp_path_factory, cohort, scores, latency, topology):
     }
     write_json(run / "complexity.json", complexity)
     write_json(run / "latency.json", latency)
-    write_json(run / "topology.json", {"participant": "P101", **topology})
+    write_json(run / "topology.json", topology.to_json())
     return run
 
 

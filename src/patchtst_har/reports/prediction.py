@@ -15,8 +15,9 @@ from patchtst_har.records.reading import ZONE, read_table, wall_clock
 from patchtst_har.reports import plots
 from patchtst_har.reports.plots.prediction import daily_minutes
 from patchtst_har.reports.plots.timeline import Extent
-from patchtst_har.reports.rendering import facts, readable, render, words
+from patchtst_har.reports.rendering import facts, render, words
 from patchtst_har.support.files import atomic_write_text
+from patchtst_har.support.formatting import readable
 
 COLUMNS = ("start", "end", "label", "probability")
 _TIMES = ("start", "end")
