@@ -78,7 +78,7 @@ profile: install
 	  | sed -E -e 's/\(anonymous namespace\)::|patchtst_har::statistics::|\?\?\?:(void )?//g' -e 's/([a-z_0-9>])\(.*/\1/'
 
 # The kernels on 64-bit ARM, under emulation (for correctness, not for timing): their sweeps, then their results
-# beside those of this machine.
+# compared with those of this machine.
 arm64-check: install
 	@for tool in aarch64-linux-gnu-g++ qemu-aarch64; do \
 	  command -v $$tool > /dev/null || { echo "$$tool is missing; Debian and Ubuntu have it in g++-aarch64-linux-gnu and qemu-user" >&2; exit 1; }; \

@@ -92,7 +92,7 @@ def test_push_that_completes_a_window(recognizer, samples, measure):
 
 
 def test_window_in_one_call(recognizer, measure):
-    """Beside one call a part; every call meets another window than the one before, as in life."""
+    """Compared with one call per part; every call gets another window than the one before, as in a stream."""
     classify, windows = WindowClassifier(recognizer), synthetic.windows("mixed", 96)
     assert classify.is_one_call
     for window in windows[:12]:

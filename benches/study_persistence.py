@@ -1,4 +1,4 @@
-"""How fast persistence and the topological features are on real windows, beside ripser.py and giotto-ph.
+"""Times of persistence and the topological features on real windows, compared with ripser.py, giotto-ph.
 
 Run by name: `python benches/study_persistence.py RECORDINGS`, where the folder holds annotated NPZ recordings
 at 100 Hz (see `recorded_windows`). Prints tables in Markdown. Activities come stillest first. Every result is
@@ -195,7 +195,7 @@ def first_method(window: np.ndarray) -> list[np.ndarray]:
 
 
 def compare_features(windows: Windows, per_activity: int) -> None:
-    """Print what 24 features cost in the default settings, beside the first method in turn."""
+    """Print what 24 features cost in the default settings, in turn with the first method."""
     print("\n### 24 features of a window with the defaults, processor / wall time\n")
     show_head("activity", "p50, µs", "p95, µs", "first method, ms", "first method / features")
     every: list[Spent] = []

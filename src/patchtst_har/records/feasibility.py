@@ -40,7 +40,7 @@ class Score(Record):
 
 
 class StreamScore(Score):
-    """Scores of what a stream can tell after waiting for later windows."""
+    """Scores that a stream reaches if it waits for later windows."""
 
     lag: int
 

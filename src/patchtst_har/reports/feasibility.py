@@ -80,7 +80,7 @@ def _loops(measured: Measured) -> dict[str, ClosedLoop]:
 
 
 def _slowest(measured: Measured) -> str:
-    """Return the workload with the largest median: the one whose stages are told in full."""
+    """Return the workload with the largest median: the one whose stages are shown in full."""
     loops = _loops(measured)
     return max(loops, key=lambda name: loops[name].end_to_end.p50_us or 0)
 

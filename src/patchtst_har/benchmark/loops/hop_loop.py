@@ -81,7 +81,7 @@ class HopLoop:
                 f"hop {self.n}: expected one decision at its last sample, got {len(early)} before it "
                 f"and {len(decisions)} at it"
             )
-        # A decision that waited tells the stages of its own window: they were spent `lag` pushes ago.
+        # A decision that waited has the stages of its own window, which were spent `lag` pushes ago.
         for decision in decisions:
             self.stage_ns[self.n - lag, :-1] = decision.stage_ns[:-1]
             self.stage_ns[self.n, -1] = decision.stage_ns[-1]

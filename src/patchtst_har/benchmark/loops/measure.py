@@ -75,7 +75,7 @@ def measure_feasibility(
     settings : HarnessSettings
         What is measured, for how long.
     model_dir : pathlib.Path, optional
-        The recogniser's model folder, for fresh processes that tell the cold start and the memory of streams;
+        The recogniser's model folder, for new processes that measure cold start and memory of streams;
         without it, both are left out.
     on_progress : callable, optional
         Called with (done, total, what) where nothing is timed.

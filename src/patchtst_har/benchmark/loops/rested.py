@@ -1,4 +1,4 @@
-"""What a decision takes after a rest, as in life: a closed loop finds everything still in the caches."""
+"""What a decision takes after a rest, as in a live stream: a closed loop has warm caches."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def log_time_axis(axes: Axes, which: Literal["x", "y"] = "x") -> None:
 
 
 def to_svg(figure: Figure, name: str, description: str) -> str:
-    """Return the figure as an SVG element that can stand in an HTML page beside others.
+    """Return the figure as an SVG element that can stand in an HTML page with others.
 
     Parameters
     ----------

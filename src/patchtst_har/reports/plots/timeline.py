@@ -115,7 +115,7 @@ def bare(axes: Axes) -> None:
 
 
 def legend_columns(classes: Sequence[str]) -> int:
-    """Return how many entries of the class legend fit beside each other in a figure 9 inches wide."""
+    """Return how many entries of the class legend fit side by side in a figure 9 inches wide."""
     longest = max(len(name) for name in (*classes, _NO_DATA))
     return max(1, min(len(classes) + 1, int(8.8 / (0.075 * longest + 0.6))))
 
