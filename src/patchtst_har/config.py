@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, model_validator
 
-from patchtst_har import _core
 from patchtst_har.errors import ConfigError, FeatureError
+from patchtst_har.features.names import STATISTICAL_FEATURE_NAMES, TOPOLOGICAL_FEATURE_NAMES
 from patchtst_har.features.settings import TopologyConfig as TopologyConfig
 from patchtst_har.support.files import atomic_write_text
 from patchtst_har.support.settings import (
@@ -28,8 +28,8 @@ from patchtst_har.support.settings import (
     refuse,
 )
 
-N_STATISTICAL_FEATURES = len(_core.STATISTICAL_FEATURE_NAMES)
-N_TOPOLOGICAL_FEATURES = 24
+N_STATISTICAL_FEATURES = len(STATISTICAL_FEATURE_NAMES)
+N_TOPOLOGICAL_FEATURES = len(TOPOLOGICAL_FEATURE_NAMES)
 N_TIME_FEATURES = 5
 
 

@@ -233,6 +233,7 @@ print(len(cut_windows(frame)), resource.getrusage(resource.RUSAGE_SELF).ru_maxrs
 """
 
 
+@pytest.mark.spawns
 def test_a_gap_of_four_months_needs_no_memory() -> None:
     done = subprocess.run([sys.executable, "-c", MULTI_WEEK], capture_output=True, text=True, check=True)
     n_windows, grown_kib = map(int, done.stdout.split())

@@ -130,6 +130,7 @@ def test_arrays_of_different_lengths_are_refused(dataset: PreparedDataset) -> No
         replace(found, topo=found.topo[:5])
 
 
+@pytest.mark.spawns
 def test_the_data_modules_do_not_import_torch() -> None:
     code = (
         "import sys, patchtst_har.data as data; assert 'pandas' not in sys.modules;"

@@ -31,7 +31,7 @@ def test_page_shows_facts_minutes_and_warnings(timeline, tmp_path, parse_page):
         "3 h 30 min without data",
         "94.2 % of the recording's span",
         "rest is at 0.1 g <not 1 g>",
-        "cannot be told from this recording",
+        "is not known from this recording alone",
         "model: layers 2",
         "rate (Hz) 104.3",
         "Tue 03 Mar 2026",

@@ -1,4 +1,4 @@
-"""What a `ModelConfig` means: inputs, layers, tensors, operations. Imports `config` and below, not torch."""
+"""What a `ModelConfig` means: inputs, layers, tensors, operations. Imports neither torch nor pydantic."""
 
 from patchtst_har.architecture.inputs import INPUT_NAMES, cut_patches, input_shapes
 from patchtst_har.architecture.rotation import rotation_tables

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from patchtst_har.config import ModelConfig
-
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from patchtst_har.config import ModelConfig
 
 Array = TypeVar("Array", "NDArray[np.float32]", "Tensor")
 

@@ -50,10 +50,10 @@ def measure_run(
     latency = measure_latency(recognizer, features.windows, n_windows, on_progress)
     atomic_write_json(run_dir / "latency.json", latency.model_dump(mode="json"))
     row = typical_window(features)
-    label = features.classes[features.labels[row]]
+    label, participant = features.classes[features.labels[row]], str(features.participants[row])
     config = recognizer.config
     example = topology_example(
-        features.windows[row], config.data.sample_rate_hz, config.features.topology, label
+        features.windows[row], config.data.sample_rate_hz, config.features.topology, label, participant
     )
-    atomic_write_json(run_dir / "topology.json", {"participant": str(features.participants[row]), **example})
+    atomic_write_json(run_dir / "topology.json", example.to_json())
     return latency

@@ -276,8 +276,7 @@ class Recognizer:
         zone: Any = iana_zone(shown) if shown else getattr(recording.index, "tz", None)
         counts = {**{name: cut.info.get(name) or 0 for name in _UNUSABLE}, "short_stretches": cut.n_short}
         labels = np.array(self.classes)[made.smoothed]
-        chosen = made.smoothed_probabilities[np.arange(len(labels)), made.smoothed]
-        timeline = build_timeline(begin, end, labels, chosen, zone)
+        timeline = build_timeline(begin, end, labels, made.probability, zone)
         return LabelledRecording(timeline, str(zone or "local wall clock"), counts)
 
     def window_classifier(self) -> SingleWindowClassifier:

@@ -15,7 +15,7 @@ from torch.optim import AdamW
 from patchtst_har.config import TrainingConfig
 from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.errors import DataError
-from patchtst_har.evaluation.streaming_confusion import StreamingConfusion
+from patchtst_har.evaluation.confusion import StreamingConfusion
 from patchtst_har.models.batches import labelled_batches
 from patchtst_har.models.patchtst import PatchTSTClassifier
 from patchtst_har.support.progress import OnProgress
