@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from patchtst_har import synthetic
-from patchtst_har.inference.window_classifier import WindowClassifier
+from patchtst_har.inference.window_classifier import SingleWindowClassifier
 from patchtst_har.realtime import StreamPool
 from recognizers import expected_posteriors, reference_recognizer
 
@@ -93,7 +93,7 @@ def test_push_that_completes_a_window(recognizer, samples, measure):
 
 def test_window_in_one_call(recognizer, measure):
     """Compared with one call per part; every call gets another window than the one before, as in a stream."""
-    classify, windows = WindowClassifier(recognizer), synthetic.windows("mixed", 96)
+    classify, windows = SingleWindowClassifier(recognizer), synthetic.windows("mixed", 96)
     assert classify.is_one_call
     for window in windows[:12]:
         np.testing.assert_array_equal(classify(window, 0)[0], classify.step_by_step(window, 0)[0])
