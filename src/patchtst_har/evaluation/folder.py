@@ -13,7 +13,6 @@ from patchtst_har.datasets.featureset import FeatureSet, load_feature_set
 from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation.held_out import HeldOut
-from patchtst_har.inference.inputs import WindowInputs
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.model_folder import PROVENANCE_FILE, read_provenance
 from patchtst_har.records.run import FolderScores
@@ -97,10 +96,8 @@ def _judge(recognizer: Recognizer, features: FeatureSet, config: ExperimentConfi
     """Decide on a feature set whose classes are some of the model's, in any order."""
     classes = recognizer.classes
     labels = np.array([classes.index(name) for name in features.classes], dtype=np.int64)[features.labels]
-    inputs = WindowInputs(features.windows, features.times, features.stats, features.topo)
-    probabilities = recognizer.probabilities(inputs)
     known = replace(features, labels=labels, classes=classes)
-    return HeldOut.judge(known, probabilities, config, recognizer.smoother)
+    return HeldOut.judge(known, recognizer.probabilities(features), config, recognizer.smoother)
 
 
 def _doubts(model_dir: Path, people: Sequence[str]) -> tuple[str, ...]:
