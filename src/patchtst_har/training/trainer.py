@@ -69,7 +69,7 @@ class PatchTSTTrainer:
 
     @property
     def judged(self) -> FeatureSet:
-        """The participants on whom the model was judged: those of the test, or of the validation without any."""
+        """The windows on which the model was judged: of the test participants, without any of the validation."""
         if self.data is None:
             raise RuntimeError("train() has not been called")
         return self.data.val if self.data.test is None else self.data.test
