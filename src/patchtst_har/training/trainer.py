@@ -69,7 +69,7 @@ class PatchTSTTrainer:
 
     @property
     def judged(self) -> FeatureSet:
-        """The windows on which the model was judged: of the test participants, without any of the validation."""
+        """The windows that the model was judged on: of test participants, else of validation participants."""
         if self.data is None:
             raise RuntimeError("train() has not been called")
         return self.data.val if self.data.test is None else self.data.test
