@@ -282,7 +282,7 @@ def test_harmful_smoothing_is_a_warning(small_run, caplog):
     )
     right = np.eye(3)[val.labels]
     trainer._warn_of_harm(stuck, right, val)
-    assert "smoothing lowers the accuracy on the validation people from 1.000 to 0.333" in caplog.text
+    assert "smoothing lowers the accuracy on the validation participants from 1.000 to 0.333" in caplog.text
     caplog.clear()
     trainer._warn_of_harm(trainer.smoother, right, val)
     assert not caplog.text
