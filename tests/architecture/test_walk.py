@@ -50,10 +50,10 @@ def test_every_row_is_written_before_it_is_read(options):
     written = {"patches", "times", "stats", "topo"}
     for layer in walk_layers(config, 5):
         assert layer.name
-        for rows in layer.rows:
+        for rows in layer.rows():
             if rows.buffer not in written:
                 assert rows in (layer.target, getattr(layer, "qkv", None)), layer
-        written |= {rows.buffer for rows in layer.rows}
+        written |= {rows.buffer for rows in layer.rows()}
     assert layer.target == Rows("logits", 1, 5)
 
 
@@ -61,7 +61,7 @@ def test_only_the_class_token_is_computed_after_the_last_attention():
     layers = list(walk_layers(ModelConfig(pooling="cls"), 5))
     outs = {layer.name: layer for layer in layers if isinstance(layer, Linear) and layer.name.endswith("out")}
     assert [layer.source.n_computed for layer in outs.values()] == [13, 1]
-    assert outs["layers.1.out"].multiply_adds == outs["layers.0.out"].multiply_adds == 13 * 56 * 56
+    assert outs["layers.1.out"].multiply_adds() == outs["layers.0.out"].multiply_adds() == 13 * 56 * 56
 
 
 def test_a_kind_of_layer_without_a_step_is_refused():

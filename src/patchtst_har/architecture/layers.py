@@ -74,17 +74,14 @@ class Layer:
     name: str
     target: Rows
 
-    @property
     def tensors(self) -> tuple[TensorSpec, ...]:
         """Its tensors."""
         return ()
 
-    @property
     def multiply_adds(self) -> int:
         """Multiply-adds of products and convolutions for one window; element-wise work is not counted."""
         return 0
 
-    @property
     def rows(self) -> Iterator[Rows]:
         """All rows that it reads or writes."""
         values = (getattr(self, field.name) for field in fields(self))
@@ -95,7 +92,6 @@ class Layer:
 class Constant(Layer):
     """A trained row, the same for every window."""
 
-    @property
     def tensors(self) -> tuple[TensorSpec, ...]:
         """The row."""
         return (TensorSpec(self.name, (self.target.width,)),)
@@ -108,7 +104,6 @@ class Standardise(Layer):
     source: Rows
     limit: float
 
-    @property
     def tensors(self) -> tuple[TensorSpec, ...]:
         """Mean and standard deviation."""
         return _scale(self.name, self.source.width)
@@ -136,12 +131,10 @@ class Linear(Layer):
         """Target rows for each source row."""
         return self.target.n_rows // self.source.n_rows
 
-    @property
     def tensors(self) -> tuple[TensorSpec, ...]:
         """Weight and bias."""
         return _affine(self.name, (self.rows_each * self.target.width, self.n_inputs))
 
-    @property
     def multiply_adds(self) -> int:
         """One for each weight and row."""
         return self.target.n_rows * self.target.width * self.n_inputs
@@ -186,7 +179,6 @@ class Convolution(Linear):
         """Values on which each output depends."""
         return self.channels * self.kernel
 
-    @property
     def tensors(self) -> tuple[TensorSpec, ...]:
         """Scaling of the input, kernel, and batch norm or bias."""
         width, norm = self.target.width, f"{self.name}.1"
@@ -209,7 +201,6 @@ class LayerNorm(Layer):
 
     source: Rows
 
-    @property
     def tensors(self) -> tuple[TensorSpec, ...]:
         """Gain and bias."""
         return _affine(self.name, (self.source.width,))
@@ -239,12 +230,10 @@ class Attention(Layer):
         """Width of one head."""
         return self.target.width // self.n_heads
 
-    @property
     def tensors(self) -> tuple[TensorSpec, ...]:
         """Of the projection."""
         return _affine(self.name, (self.qkv.width, self.source.width))
 
-    @property
     def multiply_adds(self) -> int:
         """Of the projection; scores and mixing."""
         n_rows = self.source.n_rows
@@ -258,12 +247,10 @@ class Pooling(Layer):
     source: Rows
     weighted: bool
 
-    @property
     def tensors(self) -> tuple[TensorSpec, ...]:
         """The query, if there is one."""
         return (TensorSpec(f"{self.name}.query", (self.source.width,)),) if self.weighted else ()
 
-    @property
     def multiply_adds(self) -> int:
         """Scores and mixing, if there is a query."""
         return 2 * self.source.n_rows * self.source.width if self.weighted else 0
