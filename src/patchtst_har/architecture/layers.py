@@ -75,15 +75,15 @@ class Layer:
     target: Rows
 
     def tensors(self) -> tuple[TensorSpec, ...]:
-        """Its tensors."""
+        """Return its tensors."""
         return ()
 
     def multiply_adds(self) -> int:
-        """Multiply-adds of products and convolutions for one window; element-wise work is not counted."""
+        """Return multiply-adds of products and convolutions for one window; element-wise work is not counted."""
         return 0
 
     def rows(self) -> Iterator[Rows]:
-        """All rows that it reads or writes."""
+        """Return all rows that it reads or writes."""
         values = (getattr(self, field.name) for field in fields(self))
         return (value for value in values if isinstance(value, Rows))
 
@@ -93,7 +93,7 @@ class Constant(Layer):
     """A trained row, the same for every window."""
 
     def tensors(self) -> tuple[TensorSpec, ...]:
-        """The row."""
+        """Return the row."""
         return (TensorSpec(self.name, (self.target.width,)),)
 
 
@@ -105,7 +105,7 @@ class Standardise(Layer):
     limit: float
 
     def tensors(self) -> tuple[TensorSpec, ...]:
-        """Mean and standard deviation."""
+        """Return mean and standard deviation."""
         return _scale(self.name, self.source.width)
 
 
@@ -132,11 +132,11 @@ class Linear(Layer):
         return self.target.n_rows // self.source.n_rows
 
     def tensors(self) -> tuple[TensorSpec, ...]:
-        """Weight and bias."""
+        """Return weight and bias."""
         return _affine(self.name, (self.rows_each * self.target.width, self.n_inputs))
 
     def multiply_adds(self) -> int:
-        """One for each weight and row."""
+        """Return one for each weight and row."""
         return self.target.n_rows * self.target.width * self.n_inputs
 
 
@@ -180,7 +180,7 @@ class Convolution(Linear):
         return self.channels * self.kernel
 
     def tensors(self) -> tuple[TensorSpec, ...]:
-        """Scaling of the input, kernel, and batch norm or bias."""
+        """Return scaling of the input, kernel, and batch norm or bias."""
         width, norm = self.target.width, f"{self.name}.1"
         scale = _scale(self.scale, self.channels) if self.scale else ()
         if not self.batch_norm:
@@ -202,7 +202,7 @@ class LayerNorm(Layer):
     source: Rows
 
     def tensors(self) -> tuple[TensorSpec, ...]:
-        """Gain and bias."""
+        """Return gain and bias."""
         return _affine(self.name, (self.source.width,))
 
 
@@ -231,11 +231,11 @@ class Attention(Layer):
         return self.target.width // self.n_heads
 
     def tensors(self) -> tuple[TensorSpec, ...]:
-        """Of the projection."""
+        """Return of the projection."""
         return _affine(self.name, (self.qkv.width, self.source.width))
 
     def multiply_adds(self) -> int:
-        """Of the projection; scores and mixing."""
+        """Return of the projection; scores and mixing."""
         n_rows = self.source.n_rows
         return n_rows * self.qkv.width * self.source.width + 2 * n_rows * n_rows * self.target.width
 
@@ -248,11 +248,11 @@ class Pooling(Layer):
     weighted: bool
 
     def tensors(self) -> tuple[TensorSpec, ...]:
-        """The query, if there is one."""
+        """Return the query, if there is one."""
         return (TensorSpec(f"{self.name}.query", (self.source.width,)),) if self.weighted else ()
 
     def multiply_adds(self) -> int:
-        """Scores and mixing, if there is a query."""
+        """Return scores and mixing, if there is a query."""
         return 2 * self.source.n_rows * self.source.width if self.weighted else 0
 
 
