@@ -10,7 +10,7 @@ from architectures import ARCHITECTURES
 from patchtst_har._core import Engine
 from patchtst_har.architecture import expected_complexity, expected_tensors, walk_layers
 from patchtst_har.architecture.layers import Layer, Linear, Rows
-from patchtst_har.config import ModelConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig
 from patchtst_har.inference import native_program
 from patchtst_har.models import PatchTSTClassifier
 from without_torch import run_without_torch
@@ -28,7 +28,7 @@ def test_expected_tensors_are_those_of_the_module(options):
 
 def test_the_reference_configuration_by_hand():
     patches = 10 * 300 * 56
-    features = 56 * 56 + 56 * 56 + 24 * 56 + 56 * 56
+    features = N_STATISTICAL_FEATURES * 56 + 56 * 56 + 24 * 56 + 56 * 56
     layer = 12 * (56 * 168 + 56 * 56 + 2 * 56 * 112) + 2 * 12 * 12 * 56
     products = patches + features + 2 * layer + 5 * 56 + 56 * 6
     assert expected_complexity(ModelConfig(), 6)["flops"] == 2 * products

@@ -79,7 +79,7 @@ class Layer:
         return ()
 
     def multiply_adds(self) -> int:
-        """Return multiply-adds of products and convolutions for one window; element-wise work is not counted."""
+        """Return those of products and convolutions for one window; element-wise work is not counted."""
         return 0
 
     def rows(self) -> Iterator[Rows]:
@@ -136,7 +136,7 @@ class Linear(Layer):
         return _affine(self.name, (self.rows_each * self.target.width, self.n_inputs))
 
     def multiply_adds(self) -> int:
-        """Return one for each weight and row."""
+        """Return one for each weight and row, as torch counts them."""
         return self.target.n_rows * self.target.width * self.n_inputs
 
 
@@ -231,11 +231,11 @@ class Attention(Layer):
         return self.target.width // self.n_heads
 
     def tensors(self) -> tuple[TensorSpec, ...]:
-        """Return of the projection."""
+        """Return weight and bias of the projection."""
         return _affine(self.name, (self.qkv.width, self.source.width))
 
     def multiply_adds(self) -> int:
-        """Return of the projection; scores and mixing."""
+        """Return those of the projection, the scores and the mixing."""
         n_rows = self.source.n_rows
         return n_rows * self.qkv.width * self.source.width + 2 * n_rows * n_rows * self.target.width
 
@@ -252,7 +252,7 @@ class Pooling(Layer):
         return (TensorSpec(f"{self.name}.query", (self.source.width,)),) if self.weighted else ()
 
     def multiply_adds(self) -> int:
-        """Return scores and mixing, if there is a query."""
+        """Return those of scores and mixing, if there is a query."""
         return 2 * self.source.n_rows * self.source.width if self.weighted else 0
 
 

@@ -6,35 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from patchtst_har.architecture import check_cut, input_shapes
+from patchtst_har.architecture import input_shapes
 from patchtst_har.config import ModelConfig
 from patchtst_har.models.attention import precompute_freqs_cis
 from patchtst_har.models.components.classifier import ClassifierHead
 from patchtst_har.models.components.embedding import FeatureEmbedding, PatchEmbedding, TimeEmbedding
 from patchtst_har.models.components.transformer import RoPETransformerEncoderLayer
 from patchtst_har.models.dropout import Dropout
-
-
-def cut_patches(windows: Tensor, patch_len: int, patch_stride: int | None = None) -> Tensor:
-    """Cut windows (B, T, C) into patches (B, C, P, patch_len), P = (T - patch_len) / patch_stride + 1.
-
-    Parameters
-    ----------
-    windows : Tensor, shape (B, T, C)
-        Windows.
-    patch_len : int
-        Samples per patch.
-    patch_stride : int, optional
-        Samples between the starts of patches; `patch_len` (no overlap) if not given.
-
-    Raises
-    ------
-    ValueError
-        If `windows` is not three-dimensional or the patches do not cover T samples exactly.
-    """
-    stride = patch_len if patch_stride is None else patch_stride
-    check_cut(windows.shape, patch_len, stride)
-    return windows.transpose(1, 2).unfold(2, patch_len, stride)
 
 
 class PatchTSTClassifier(nn.Module):

@@ -13,6 +13,8 @@ from patchtst_har.inference.export import pte_file
 from patchtst_har.inference.export.program import trace, used_inputs, without_exporter_noise
 from patchtst_har.models import PatchTSTClassifier
 
+pytestmark = pytest.mark.compiles
+
 
 def model_of(name):
     torch.manual_seed(0)
