@@ -28,7 +28,7 @@ from patchtst_har.config import (
     TrainingConfig,
 )
 from patchtst_har.datasets.prepared_writer import PreparedWriter
-from patchtst_har.evaluation.bootstrap import paired_difference
+from patchtst_har.evaluation.bootstrap import bootstrap_intervals
 from patchtst_har.features import (
     TOPOLOGICAL_FEATURE_NAMES,
     compute_simplified_topological_features,
@@ -122,14 +122,14 @@ def compare_settings(study: Study, stats: np.ndarray) -> None:
 
     def row(name: str, added: np.ndarray) -> None:
         made = study.forest(np.hstack([stats, added]))
-        gain = paired_difference(study.labels, made, statistical, study.people, len(study.classes))[
+        gain = bootstrap_intervals(study.labels, made, study.people, len(study.classes), other=statistical)[
             "macro_f1"
         ]
         show(
             name,
             f"{study.macro_f1(study.forest(added)):.3f}",
             f"{study.macro_f1(made):.3f}",
-            f"{gain['estimate']:+.3f} ({gain['low']:+.3f} to {gain['high']:+.3f})",
+            f"{gain.estimate:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})",
         )
 
     print("\n### Random forest: settings\n")
@@ -236,9 +236,11 @@ def compare_models(study: Study, epochs: int) -> None:
         for seed in MODEL_SEEDS:
             labels, people, with_token = train_and_judge(Path(name), 24, seed, epochs)
             _, _, without = train_and_judge(Path(name), 0, seed, epochs)
-            gain = paired_difference(labels, with_token, without, people, len(study.classes))["macro_f1"]
+            gain = bootstrap_intervals(labels, with_token, people, len(study.classes), other=without)[
+                "macro_f1"
+            ]
             scores = (f"{f1_score(labels, made, average='macro'):.3f}" for made in (without, with_token))
-            show(seed, *scores, f"{gain['estimate']:+.3f} ({gain['low']:+.3f} to {gain['high']:+.3f})")
+            show(seed, *scores, f"{gain.estimate:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})")
 
 
 def main() -> None:

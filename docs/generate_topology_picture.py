@@ -23,7 +23,7 @@ def walking(n_samples: int = 1000, sample_rate_hz: float = 100.0) -> np.ndarray:
 
 def picture() -> str:
     """Return the SVG text."""
-    svg = plot_topology(topology_example(walking(), 100.0, TopologyConfig(), "simulated walking"))
+    svg = plot_topology(topology_example(walking(), 100.0, TopologyConfig(), "simulated walking", "nobody"))
     # On its own, a picture needs its name spaces and a background.
     head, rest = svg.split(">", 1)
     return f'{head}><rect width="100%" height="100%" fill="white"/>{rest}\n'

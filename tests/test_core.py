@@ -37,6 +37,7 @@ def test_the_version_is_the_same_everywhere():
     assert project["version"] == patchtst_har.__version__ == _core.__version__
 
 
+@pytest.mark.spawns
 def test_a_subnormal_survives_the_import():
     # Parsed from text at run time: a constant product would be folded when the line is compiled.
     code = (
@@ -51,6 +52,7 @@ def test_a_subnormal_survives_the_kernels():
     assert np.float32(1e-40) * np.float32(0.5) > 0
 
 
+@pytest.mark.spawns
 def test_stub_and_extension_have_the_same_members(tmp_path):
     pytest.importorskip("mypy")
     # The package's other modules would make mypy read torch and pandas.

@@ -14,8 +14,9 @@ def result(tmp_path_factory):
     return run_demo(tmp_path_factory.mktemp("runs") / "demo")
 
 
+@pytest.mark.trains
 def test_people_never_met_are_recognised(result):
-    raw, smoothed = result.scores["raw"], result.scores["smoothed"]
+    raw, smoothed = result.scores.raw, result.scores.smoothed
     assert raw["macro_f1"] >= 0.80
     assert smoothed["macro_f1"] >= 0.80
     assert raw["per_participant"]["n_participants"] == 10
@@ -24,10 +25,11 @@ def test_people_never_met_are_recognised(result):
     assert len(evaluation["split"]["test"]) == 2
 
 
+@pytest.mark.trains
 def test_what_is_left_behind(result):
     assert result.report == result.run_dir / "report.html"
     page = result.report.read_text()
-    assert f"{result.scores['raw']['macro_f1']:.3f}" in page
+    assert f"{result.scores.raw.macro_f1:.3f}" in page
     assert "not measured in this run" not in page
     times = json.loads((result.run_dir / "latency.json").read_text())["closed_loop"]["end_to_end"]
     assert times["p99_us"] >= times["p95_us"] > 0
@@ -35,6 +37,7 @@ def test_what_is_left_behind(result):
     assert (timeline["label"] == timeline["annotation"]).mean() > 0.6
 
 
+@pytest.mark.trains
 def test_a_second_run_needs_permission(result):
     with pytest.raises(DataError, match="is not empty"):
         run_demo(result.run_dir)

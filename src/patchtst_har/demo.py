@@ -10,7 +10,6 @@ import importlib.util
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -21,6 +20,7 @@ from patchtst_har.datasets.demo_recordings import write_watch_recordings
 from patchtst_har.datasets.prepare import prepare_recordings
 from patchtst_har.errors import DataError, MissingDependencyError
 from patchtst_har.inference.recognizer import Recognizer
+from patchtst_har.records.run import CrossValidation
 from patchtst_har.reports.run import render_report
 from patchtst_har.support.files import atomic_path, atomic_write_text, ensure_folder
 from patchtst_har.support.progress import OnProgress, under
@@ -38,13 +38,13 @@ class DemoResult:
     ----------
     run_dir, report : pathlib.Path
         The run folder, the report in it.
-    scores : dict
-        The content of ``cross_validation.json``: every person held out once.
+    scores : CrossValidation
+        The content of ``cross_validation.json``: every participant held out once.
     """
 
     run_dir: Path
     report: Path
-    scores: dict[str, Any]
+    scores: CrossValidation
 
 
 def demo_config(run_dir: Path) -> ExperimentConfig:

@@ -22,7 +22,7 @@ def test_the_forest_learns_what_is_there_and_nothing_that_is_not():
         ]
         scores = random_forest(folds, n_trees=30)
         accuracy[signal] = scores["accuracy"]
-        assert [person["participant"] for person in scores["per_participant"]["scores"]] == ["P1", "P3"]
+        assert [row.participant for row in scores.per_participant.scores] == ["P1", "P3"]
     assert accuracy[6.0] > 0.95
     assert 0.2 < accuracy[0.0] < 0.47
 
@@ -31,8 +31,8 @@ def test_a_class_that_the_training_people_lack_is_scored_as_missed():
     fitted = features(["P1"], np.tile([0, 2], 30), 6.0, 1)
     judged = features(["P2"], np.tile([0, 1, 2], 20), 6.0, 2)
     scores = random_forest([(fitted, judged)], n_trees=30)
-    assert scores["per_class"][1]["recall"] == 0
-    assert scores["per_class"][2]["recall"] > 0.9
+    assert scores.per_class[1].recall == 0
+    assert scores.per_class[2].recall > 0.9
 
 
 def test_plug_ins_do_not_reach_the_baseline():

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from patchtst_har.errors import DataError
-from patchtst_har.evaluation.bootstrap import bootstrap_intervals, paired_difference
-from patchtst_har.evaluation.metrics import evaluate
+from patchtst_har.evaluation.bootstrap import bootstrap_intervals
+from patchtst_har.evaluation.scores import evaluate
+from patchtst_har.records.run import Interval
 
 
 def people(n_people=30, n_each=40, spread=0.3, seed=0):
@@ -32,10 +33,10 @@ def test_estimates_are_the_pooled_scores():
     found = bootstrap_intervals(truth, guess, participants, 4)
     pooled = evaluate(truth, guess, classes=("a", "b", "c", "d"))
     for name in ("accuracy", "macro_f1", "cohen_kappa"):
-        assert found[name]["estimate"] == pytest.approx(pooled[name])
-        assert found[name]["low"] < found[name]["estimate"] < found[name]["high"]
-    assert found["n_participants"] == 30
-    json.dumps(found, allow_nan=False)
+        assert found[name].estimate == pytest.approx(pooled[name])
+        assert found[name].low < found[name].estimate < found[name].high
+    assert found.n_participants == 30
+    json.dumps(found.to_json(), allow_nan=False)
 
 
 def test_equals_a_slow_resampling_of_windows_by_person():
@@ -54,15 +55,15 @@ def test_equals_a_slow_resampling_of_windows_by_person():
         slow["accuracy"].append(sum(t == g for t, g in pairs) / len(pairs))
         slow["macro_f1"].append(slow_macro_f1(pairs))
     for name, values in slow.items():
-        assert found[name]["low"] == pytest.approx(np.quantile(values, 0.025), rel=1e-9)
-        assert found[name]["high"] == pytest.approx(np.quantile(values, 0.975), rel=1e-9)
+        assert found[name].low == pytest.approx(np.quantile(values, 0.025), rel=1e-9)
+        assert found[name].high == pytest.approx(np.quantile(values, 0.975), rel=1e-9)
 
 
 def test_people_are_resampled_not_windows():
     truth, guess, participants = people(spread=0.35)
     by_person = bootstrap_intervals(truth, guess, participants, 4)["accuracy"]
     by_window = bootstrap_intervals(truth, guess, np.arange(truth.size), 4)["accuracy"]
-    assert by_person["high"] - by_person["low"] > 2 * (by_window["high"] - by_window["low"])
+    assert by_person.high - by_person.low > 2 * (by_window.high - by_window.low)
 
 
 def test_same_seed_same_interval_other_seed_other_interval():
@@ -76,29 +77,29 @@ def test_a_class_missing_from_a_resample_is_left_out_of_it():
     # Only person b shows class 1; both people are always right, so no resample may score below 1.
     truth, participants = np.array([0, 0, 0, 1]), np.array(["a", "a", "b", "b"])
     found = bootstrap_intervals(truth, truth, participants, 2)
-    assert found["macro_f1"] == {"estimate": 1.0, "low": 1.0, "high": 1.0}
+    assert found["macro_f1"] == Interval(estimate=1.0, low=1.0, high=1.0)
     # A class that nobody shows stays 0, as in the estimate.
     three = bootstrap_intervals(truth, truth, participants, 3)["macro_f1"]
-    assert three["estimate"] == pytest.approx(2 / 3)
-    assert three["high"] == pytest.approx(2 / 3)
+    assert three.estimate == pytest.approx(2 / 3)
+    assert three.high == pytest.approx(2 / 3)
 
 
 def test_paired_difference_is_narrower_than_its_parts():
     truth, guess, participants = people(spread=0.35)
     better = np.where(np.random.default_rng(1).random(truth.size) < 0.3, truth, guess)
-    found = paired_difference(truth, better, guess, participants, 4)
+    found = bootstrap_intervals(truth, better, participants, 4, other=guess)
     alone = bootstrap_intervals(truth, guess, participants, 4)
-    assert found["accuracy"]["estimate"] == pytest.approx((better == truth).mean() - (guess == truth).mean())
-    assert found["accuracy"]["low"] > 0
-    width = {n: r["accuracy"]["high"] - r["accuracy"]["low"] for n, r in (("pair", found), ("one", alone))}
+    assert found["accuracy"].estimate == pytest.approx((better == truth).mean() - (guess == truth).mean())
+    assert found["accuracy"].low > 0
+    width = {n: r["accuracy"].high - r["accuracy"].low for n, r in (("pair", found), ("one", alone))}
     assert width["pair"] < width["one"]
-    same = paired_difference(truth, guess, guess, participants, 4)
-    assert same["macro_f1"] == {"estimate": 0.0, "low": 0.0, "high": 0.0}
+    same = bootstrap_intervals(truth, guess, participants, 4, other=guess)
+    assert same["macro_f1"] == Interval(estimate=0.0, low=0.0, high=0.0)
 
 
 def test_one_person_has_no_interval():
     found = bootstrap_intervals([0, 1, 1], [0, 1, 0], ["p"] * 3, 2)
-    assert found["accuracy"] == {"estimate": pytest.approx(2 / 3), "low": None, "high": None}
+    assert found["accuracy"] == Interval(estimate=2 / 3, low=None, high=None)
 
 
 @pytest.mark.parametrize(

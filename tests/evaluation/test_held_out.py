@@ -4,7 +4,7 @@ import pytest
 
 from patchtst_har.evaluation.held_out import HeldOut, pool
 from patchtst_har.smoothing import HMMSmoother
-from patchtst_har.smoothing.decide import decide
+from patchtst_har.smoothing.decide import decide, decide_with_lags
 
 CLASSES = ("a", "b")
 
@@ -21,14 +21,15 @@ def made(people: list[str], *, seed: int = 0, smoother: HMMSmoother | None = Non
     sequences = np.repeat(np.arange(len(people)), 40)
     start_ns = np.tile(np.arange(40) * 10_000_000_000, len(people))
     decisions = decide(probabilities, sequences, smoother)
-    return HeldOut(np.repeat(people, 40), start_ns, labels, decisions, CLASSES)
+    causal = decide_with_lags(probabilities, sequences, smoother)
+    return HeldOut(np.repeat(people, 40), start_ns, labels, decisions, CLASSES, causal)
 
 
 def test_without_a_smoother_both_decisions_are_the_same():
     decisions = made(["P1", "P2"]).decisions
     assert (decisions.raw == decisions.smoothed).all()
     assert decisions.smoothed_probabilities is decisions.probabilities
-    assert made(["P1", "P2"]).scores()["causal"] == []
+    assert made(["P1", "P2"]).scores().causal == ()
 
 
 def bouts_smoother():
@@ -42,44 +43,44 @@ def bouts_smoother():
 def test_causality_costs_the_less_the_longer_one_waits():
     held_out = made([f"P{i}" for i in range(20)], smoother=bouts_smoother())
     scores = held_out.scores()
-    rows = scores["causal"]
-    assert [row["lag"] for row in rows] == [0, 1, 2, 5]
-    accuracies = [row["accuracy"] for row in rows]
+    rows = scores.causal
+    assert [row.lag for row in rows] == [0, 1, 2, 5]
+    accuracies = [row.accuracy for row in rows]
     assert accuracies == sorted(accuracies)
-    assert scores["raw"]["accuracy"] < accuracies[0] < accuracies[-1] <= scores["smoothed"]["accuracy"] + 0.01
+    assert scores.raw.accuracy < accuracies[0] < accuracies[-1] <= scores.smoothed.accuracy + 0.01
     for row in rows:
-        right = (held_out.decisions.causal[row["lag"]] == held_out.labels).mean()
-        assert row["accuracy"] == pytest.approx(right)
-        estimate = row["minus_offline"]["macro_f1"]["estimate"]
-        assert estimate == pytest.approx(row["macro_f1"] - scores["smoothed"]["macro_f1"])
-    assert rows[0]["minus_offline"]["macro_f1"]["high"] < 0
+        right = (held_out.causal[row.lag] == held_out.labels).mean()
+        assert row.accuracy == pytest.approx(right)
+        estimate = row.minus_offline.macro_f1.estimate
+        assert estimate == pytest.approx(row.macro_f1 - scores.smoothed.macro_f1)
+    assert rows[0].minus_offline.macro_f1.high < 0
 
 
 def test_pooling_keeps_the_causal_decisions():
     parts = [made([name], smoother=bouts_smoother(), seed=i) for i, name in enumerate(("P1", "P2"))]
     pooled = pool(parts)
-    for lag, decided in pooled.decisions.causal.items():
-        expected = np.concatenate([part.decisions.causal[lag] for part in parts])
+    for lag, decided in pooled.causal.items():
+        expected = np.concatenate([part.causal[lag] for part in parts])
         np.testing.assert_array_equal(decided, expected)
 
 
 def test_smoothing_repairs_lonely_errors():
     scores = made([f"P{i}" for i in range(20)], smoother=bouts_smoother()).scores()
-    assert scores["smoothed"]["accuracy"] > scores["raw"]["accuracy"] + 0.05
-    difference = scores["bootstrap"]["smoothed_minus_raw"]["accuracy"]
-    assert difference["estimate"] == pytest.approx(scores["smoothed"]["accuracy"] - scores["raw"]["accuracy"])
-    assert difference["low"] > 0
+    assert scores.smoothed.accuracy > scores.raw.accuracy + 0.05
+    difference = scores.bootstrap.smoothed_minus_raw.accuracy
+    assert difference.estimate == pytest.approx(scores.smoothed.accuracy - scores.raw.accuracy)
+    assert difference.low > 0
 
 
 def test_one_person_has_no_interval():
-    assert "bootstrap" not in made(["P1"]).scores()
+    assert made(["P1"]).scores().bootstrap is None
 
 
 def test_pooling_equals_judging_together():
     parts = [made(["P1", "P2"], seed=1), made(["P3"], seed=2)]
     pooled = pool(parts)
     right = sum((part.decisions.raw == part.labels).sum() for part in parts)
-    assert pooled.scores()["raw"]["accuracy"] == pytest.approx(right / 120)
+    assert pooled.scores().raw.accuracy == pytest.approx(right / 120)
     assert len(np.unique(pooled.decisions.sequences)) == 3
     assert (np.diff(pooled.decisions.sequences) >= 0).all()
 
@@ -105,5 +106,5 @@ def test_the_table_of_predictions(tmp_path):
     table = pd.read_csv(tmp_path / "predictions.csv", parse_dates=["start"])
     assert list(table.columns) == ["participant", "start", "label", "raw", "smoothed", "probability"]
     assert (table["label"] == np.array(CLASSES)[held_out.labels]).all()
-    assert ((table["raw"] == table["label"]).mean()) == held_out.scores()["raw"]["accuracy"]
+    assert ((table["raw"] == table["label"]).mean()) == held_out.scores().raw.accuracy
     assert set(table["probability"].round(6)) == {0.9, 0.8}

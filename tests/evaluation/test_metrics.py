@@ -7,7 +7,9 @@ from sklearn import metrics as sk
 
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation import StreamingConfusion, confusion
-from patchtst_har.evaluation.metrics import evaluate
+from patchtst_har.evaluation.metrics import METRICS, PROBABILITY_METRICS
+from patchtst_har.evaluation.scores import evaluate
+from patchtst_har.records.run import ClassScores, Scores, Spread
 
 CLASSES = ("sleep", "sedentary", "light", "walking", "bicycling")
 
@@ -39,28 +41,29 @@ def test_pooled_scores_equal_scikit_learn_with_fixed_labels(absent):
         "macro_f2": sk.fbeta_score(truth, guess, beta=2, average="macro", **options),
         "cohen_kappa": sk.cohen_kappa_score(truth, guess),
         "mcc": sk.matthews_corrcoef(truth, guess),
+        "weighted_precision": sk.precision_score(truth, guess, average="weighted", **options),
+        "weighted_recall": sk.recall_score(truth, guess, average="weighted", **options),
     }
+    assert set(expected) == set(METRICS)
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, rel=1e-12), name
-    assert found["n_classes_present"] == len(present)
-    np.testing.assert_array_equal(
-        found["confusion"]["counts"], sk.confusion_matrix(truth, guess, labels=labels)
-    )
+    assert found.n_classes_present == len(present)
+    np.testing.assert_array_equal(found.confusion.counts, sk.confusion_matrix(truth, guess, labels=labels))
 
 
 def test_absent_class_lowers_macro_f1_and_is_listed():
     found = evaluate([0, 0, 1, 1], [0, 0, 1, 1], classes=("a", "b", "c"))
     assert found["macro_f1"] == pytest.approx(2 / 3)
     assert found["macro_f1_present"] == 1.0
-    assert found["per_class"][2] == {"class": "c", "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
-    assert found["confusion"]["row_normalised"] == [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [None, None, None]]
+    assert found.per_class[2] == ClassScores(name="c", precision=0.0, recall=0.0, f1=0.0, support=0)
+    assert found.confusion.row_normalised == ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (None, None, None))
 
 
 def test_class_order_is_the_given_one():
     found = evaluate([0, 1, 1], [0, 1, 0], classes=("zebra", "ant"))
-    assert [row["class"] for row in found["per_class"]] == ["zebra", "ant"]
-    assert [row["support"] for row in found["per_class"]] == [1, 2]
-    assert found["per_class"][1]["recall"] == 0.5
+    assert [row.name for row in found.per_class] == ["zebra", "ant"]
+    assert [row.support for row in found.per_class] == [1, 2]
+    assert found.per_class[1].recall == 0.5
 
 
 def test_single_window_and_single_class_leave_undefined_scores_empty():
@@ -72,11 +75,10 @@ def test_single_window_and_single_class_leave_undefined_scores_empty():
     assert found["mcc"] is None
     assert found["transition_accuracy"] is None
     assert found["n_transitions"] == 0
-    assert found["per_participant"]["summary"]["accuracy"] == {
-        "n": 1, "mean": 1.0, "sd": None, "median": 1.0, "worst_decile": None,
-    }  # fmt: skip
-    assert found["per_participant"]["summary"]["cohen_kappa"]["mean"] is None
-    json.dumps(found, allow_nan=False)
+    summary = found.per_participant.summary
+    assert summary.accuracy == Spread(n=1, mean=1.0, sd=None, median=1.0, worst_decile=None)
+    assert summary["cohen_kappa"].mean is None
+    json.dumps(found.to_json(), allow_nan=False)
 
 
 def test_transition_accuracy_needs_both_sides_within_a_sequence():
@@ -107,13 +109,13 @@ def test_without_optional_inputs_their_scores_are_none():
 def test_per_participant_scores_equal_scikit_learn_on_each_persons_classes():
     truth, guess, participants, _ = predictions(absent=(1,))
     truth[participants == "P03"] = 4
-    found = evaluate(truth, guess, classes=CLASSES, participants=participants)["per_participant"]
-    assert found["n_participants"] == 6
-    for record in found["scores"]:
-        rows = participants == record["participant"]
+    found = evaluate(truth, guess, classes=CLASSES, participants=participants).per_participant
+    assert found.n_participants == 6
+    for record in found.scores:
+        rows = participants == record.participant
         present = np.unique(truth[rows])
-        assert record["n"] == rows.sum()
-        assert record["n_classes"] == present.size
+        assert record.n == rows.sum()
+        assert record.n_classes == present.size
         assert record["accuracy"] == pytest.approx((truth[rows] == guess[rows]).mean())
         assert record["macro_f1"] == pytest.approx(
             sk.f1_score(truth[rows], guess[rows], labels=present, average="macro", zero_division=0)
@@ -121,22 +123,22 @@ def test_per_participant_scores_equal_scikit_learn_on_each_persons_classes():
         assert record["cohen_kappa"] == pytest.approx(
             sk.cohen_kappa_score(truth[rows], guess[rows]), abs=1e-12
         )
-    values = np.array([record["macro_f1"] for record in found["scores"]])
-    summary = found["summary"]["macro_f1"]
-    assert summary["mean"] == pytest.approx(values.mean())
-    assert summary["sd"] == pytest.approx(values.std(ddof=1))
-    assert summary["median"] == pytest.approx(np.median(values))
-    assert summary["worst_decile"] is None
+    values = np.array([record["macro_f1"] for record in found.scores])
+    summary = found.summary.macro_f1
+    assert summary.mean == pytest.approx(values.mean())
+    assert summary.sd == pytest.approx(values.std(ddof=1))
+    assert summary.median == pytest.approx(np.median(values))
+    assert summary.worst_decile is None
 
 
 @pytest.mark.parametrize("n_people", [9, 10])
 def test_the_worst_decile_needs_ten_people(n_people):
     truth, guess, *_ = predictions()
     participants = np.arange(truth.size) % n_people
-    found = evaluate(truth, guess, classes=CLASSES, participants=participants)["per_participant"]
-    values = [record["accuracy"] for record in found["scores"]]
+    found = evaluate(truth, guess, classes=CLASSES, participants=participants).per_participant
+    values = [record["accuracy"] for record in found.scores]
     expected = None if n_people < 10 else pytest.approx(np.quantile(values, 0.1))
-    assert found["summary"]["accuracy"]["worst_decile"] == expected
+    assert found.summary.accuracy.worst_decile == expected
 
 
 def test_pooled_and_per_person_are_different_quantities():
@@ -146,7 +148,7 @@ def test_pooled_and_per_person_are_different_quantities():
     participants = np.repeat(["easy", "hard"], [100, 10])
     found = evaluate(truth, guess, classes=("a", "b"), participants=participants)
     assert found["accuracy"] == pytest.approx(100 / 110)
-    assert found["per_participant"]["summary"]["accuracy"]["mean"] == pytest.approx(0.5)
+    assert found.per_participant.summary.accuracy.mean == pytest.approx(0.5)
 
 
 def test_result_is_json_with_plain_numbers():
@@ -159,7 +161,10 @@ def test_result_is_json_with_plain_numbers():
         participants=participants,
         sequences=np.zeros(truth.size, dtype=int),
     )
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    document = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert Scores.model_validate(document) == found
+    assert set(METRICS) <= set(document)
+    assert set(document["calibration"]) == {"n_bins", "bins", *PROBABILITY_METRICS}
 
 
 @pytest.mark.parametrize(
@@ -196,7 +201,14 @@ def test_bad_options_are_refused(options, message):
 def test_confusion_scores_are_the_same_alone_and_in_a_stack():
     rng = np.random.default_rng(0)
     stack = rng.integers(0, 50, (4, 3, 5, 5))
-    for score in (confusion.accuracy, confusion.macro_f1, confusion.kappa, confusion.class_f1):
+    for score in (
+        confusion.accuracy,
+        confusion.precision,
+        confusion.recall,
+        confusion.f_score,
+        confusion.kappa,
+        confusion.matthews,
+    ):
         together = score(stack)
         for i in np.ndindex(4, 3):
             np.testing.assert_array_equal(together[i], score(stack[i]))
@@ -208,7 +220,7 @@ def test_streaming_counts_equal_one_evaluation():
     for rows in np.array_split(np.arange(truth.size), 7):
         running.update(truth[rows], guess[rows])
     whole = evaluate(truth, guess, classes=CLASSES)
-    np.testing.assert_array_equal(running.counts, whole["confusion"]["counts"])
+    np.testing.assert_array_equal(running.counts, whole.confusion.counts)
     assert running.accuracy() == pytest.approx(whole["accuracy"])
     assert running.macro_f1() == pytest.approx(whole["macro_f1"])
     running.reset()

@@ -19,23 +19,23 @@ PERIODICITY = TOPOLOGICAL_FEATURE_NAMES.index("periodicity")
 def test_the_stages_belong_together():
     window = activity_signal("walking", 600, np.random.default_rng(0))
     config = TopologyConfig(max_points=50)
-    example = topology_example(window, 100.0, config, "walking")
+    example = topology_example(window, 100.0, config, "walking", "P1")
     features = compute_topological_features(window, 100.0, config)
-    assert example["features"] == dict(zip(TOPOLOGICAL_FEATURE_NAMES, features.tolist(), strict=True))
+    assert example.features == dict(zip(TOPOLOGICAL_FEATURE_NAMES, features.tolist(), strict=True))
     factor, delay = reference.embedding_plan(600, 100.0, 50)
-    assert example["factor"] == factor
-    series, points = np.array(example["series"]), np.array(example["points"])
+    assert example.factor == factor
+    series, points = np.array(example.series), np.array(example.points)
     np.testing.assert_array_equal(points, np.stack([series[k * delay :][: len(points)] for k in range(3)], 1))
     for key, bars in zip(("h0", "h1"), reference.rips_diagrams(points), strict=True):
-        np.testing.assert_allclose(np.array(example[key]), bars, rtol=1e-5)
-    np.testing.assert_array_equal(example["magnitude"], reference.magnitude(window))
+        np.testing.assert_allclose(np.array(getattr(example, key)), bars, rtol=1e-5)
+    np.testing.assert_array_equal(example.magnitude, reference.magnitude(window))
 
 
 @pytest.mark.parametrize("n_samples", [1, 30])
 def test_a_window_too_short_to_embed_has_an_example_too(n_samples):
-    example = topology_example(np.ones((n_samples, 3), np.float32), 100.0, TopologyConfig(), "short")
-    assert example["h0"] == example["h1"] == []
-    assert example["radius"] == 0
+    example = topology_example(np.ones((n_samples, 3), np.float32), 100.0, TopologyConfig(), "short", "P1")
+    assert example.h0 == example.h1 == ()
+    assert example.radius == 0
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 5])
@@ -43,9 +43,10 @@ def test_every_dimension_can_be_drawn(dimension):
     from patchtst_har.reports.plots import plot_topology
 
     config = TopologyConfig(dimension=dimension, max_points=20)
-    example = topology_example(activity_signal("walking", 300, np.random.default_rng(1)), 100.0, config, "w")
+    window = activity_signal("walking", 300, np.random.default_rng(1))
+    example = topology_example(window, 100.0, config, "w", "P1")
     assert "24 topological features" in plot_topology(example)
-    one_sample = topology_example(np.ones((1, 3), np.float32), 100.0, config, "one sample")
+    one_sample = topology_example(np.ones((1, 3), np.float32), 100.0, config, "one sample", "P1")
     assert plot_topology(one_sample).startswith("<svg")
 
 

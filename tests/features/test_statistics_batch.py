@@ -127,6 +127,7 @@ def test_read_only_windows_are_welcome():
     assert compute_statistical_features(window).shape == (N_STATISTICAL_FEATURES,)
 
 
+@pytest.mark.spawns
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_child_processes_compute_after_the_parent_used_threads(method):
     if method not in multiprocessing.get_all_start_methods():

@@ -24,6 +24,8 @@ from patchtst_har.features import (
 from patchtst_har.training import PatchTSTTrainer
 from streams import in_chunks, make_samples, offline
 
+pytestmark = pytest.mark.trains
+
 PLUGINS = ("own_spread", "jerk_rms")
 
 
@@ -90,6 +92,7 @@ def test_the_latency_is_that_of_the_same_features(run):
     np.testing.assert_array_equal(seen[0], test.stats[:1])
 
 
+@pytest.mark.spawns
 def test_the_folder_names_plug_ins_and_a_process_without_them_cannot_load_it(run):
     folder = run.config.run_dir / "model"
     assert json.loads((folder / "config.json").read_text())["features"]["plugins"] == list(PLUGINS)

@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig
 from patchtst_har.models import PatchTSTClassifier, RoPETransformerEncoderLayer, precompute_freqs_cis
 from patchtst_har.models.attention import attention_backend, rope_attention, use_attention_backend
+from patchtst_har.reproducibility import threads
 
 OP = torch.ops.patchtst_har.rope_attention.default
 OP_BACKWARD = torch.ops.patchtst_har.rope_attention_backward.default
@@ -43,6 +44,21 @@ def test_output_and_gradient_equal_plain_torch(shape):
     (out, grad), (plain_out, plain_grad) = both(rope_attention, *inputs(*shape))
     torch.testing.assert_close(out, plain_out, rtol=1e-5, atol=3e-6)
     torch.testing.assert_close(grad, plain_grad, rtol=1e-5, atol=3e-6)
+
+
+def test_the_number_of_torchs_threads_changes_no_bit():
+    qkv, cos, sin = inputs(33, 40, 3, 28)
+    results = []
+    for n in (1, 2, 3):
+        leaf = qkv.clone().requires_grad_()
+        torch.manual_seed(0)
+        with threads(n):
+            out = rope_attention(leaf, cos, sin, dropout_p=0.3, training=True, backend="cpu")
+            out.backward(torch.ones_like(out))
+        results.append((out.detach(), leaf.grad))
+    for out, grad in results[1:]:
+        assert torch.equal(out, results[0][0])
+        assert torch.equal(grad, results[0][1])
 
 
 def test_input_that_is_not_contiguous():
@@ -380,6 +396,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.spawns
 def test_distributed_data_parallel(tmp_path):
     """Two processes: gradients of the halves of a batch average to the whole's, and agree under dropout."""
     script = tmp_path / "ddp.py"

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 
 import numpy as np
@@ -8,9 +9,11 @@ import pytest
 
 from feasibility_documents import HOST, closed_loop
 from patchtst_har.config import ExperimentConfig, TopologyConfig
-from patchtst_har.evaluation.bootstrap import bootstrap_intervals, paired_difference
-from patchtst_har.evaluation.metrics import evaluate
+from patchtst_har.evaluation.bootstrap import bootstrap_intervals
+from patchtst_har.evaluation.scores import evaluate
 from patchtst_har.evaluation.topology_example import topology_example
+from patchtst_har.records.run import Bootstrap, HeldOutScores
+from patchtst_har.reports import plots
 from patchtst_har.smoothing import HMMSmoother, sequence_ids
 from synthetic import activity_signal
 
@@ -62,16 +65,18 @@ def scores(cohort):
     common = {"classes": CLASSES, "participants": cohort["participants"], "sequences": cohort["sequences"]}
     people = (cohort["participants"], len(CLASSES))
     truth = cohort["truth"]
-    return {
-        "classes": list(CLASSES),
-        "raw": evaluate(truth, cohort["raw"], probabilities=cohort["probabilities"], **common),
-        "smoothed": evaluate(truth, cohort["smoothed"], probabilities=cohort["posterior"], **common),
-        "bootstrap": {
-            "raw": bootstrap_intervals(truth, cohort["raw"], *people),
-            "smoothed": bootstrap_intervals(truth, cohort["smoothed"], *people),
-            "smoothed_minus_raw": paired_difference(truth, cohort["smoothed"], cohort["raw"], *people),
-        },
-    }
+    raw, smoothed = cohort["raw"], cohort["smoothed"]
+    scores = HeldOutScores(
+        classes=CLASSES,
+        raw=evaluate(truth, raw, probabilities=cohort["probabilities"], **common),
+        smoothed=evaluate(truth, smoothed, probabilities=cohort["posterior"], **common),
+        bootstrap=Bootstrap(
+            raw=bootstrap_intervals(truth, raw, *people),
+            smoothed=bootstrap_intervals(truth, smoothed, *people),
+            smoothed_minus_raw=bootstrap_intervals(truth, smoothed, *people, other=raw),
+        ),
+    )
+    return scores.to_json()
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +98,7 @@ def latency():
 def topology():
     """A window of steps, and what becomes of it."""
     window = activity_signal("walking", 1000, np.random.default_rng(3))
-    return topology_example(window, 100.0, TopologyConfig(max_points=64), "walking")
+    return topology_example(window, 100.0, TopologyConfig(max_points=64), "walking", "P101")
 
 
 def write_json(path, value):
@@ -101,9 +106,15 @@ def write_json(path, value):
 
 
 @pytest.fixture
-def run_dir(tmp_path, cohort, scores, latency, topology):
-    """A complete run folder, as training, benchmarking and prediction leave it."""
-    run = tmp_path / "run-1"
+def run_dir(tmp_path, complete_run):
+    """A copy of the complete run."""
+    return shutil.copytree(complete_run, tmp_path / "run-1")
+
+
+@pytest.fixture(scope="session")
+def complete_run(tmp_path_factory, cohort, scores, latency, topology):
+    """A complete run folder, as training, benchmarking and prediction leave it. Do not change its files."""
+    run = tmp_path_factory.mktemp("complete") / "run-1"
     run.mkdir()
     ExperimentConfig(experiment_name="run-1").save(run / "config.yaml")
     write_json(run / "environment.json", {"python": "3.11.9", "torch": "2.13.0", "processor": "Example CPU"})
@@ -154,7 +165,12 @@ def run_dir(tmp_path, cohort, scores, latency, topology):
         for i in range(4)
     ]
     forest = evaluate(cohort["truth"], cohort["raw"], classes=CLASSES, participants=cohort["participants"])
-    crossed = {"n_folds": 4, **scores, "folds": folds, "baselines": {"random forest, 56 features": forest}}
+    crossed = {
+        "n_folds": 4,
+        **scores,
+        "folds": folds,
+        "baselines": {"random forest, 56 features": forest.to_json()},
+    }
     write_json(run / "cross_validation.json", crossed)
     complexity = {
         "parameters": 118_213,
@@ -172,7 +188,7 @@ def run_dir(tmp_path, cohort, scores, latency, topology):
     }
     write_json(run / "complexity.json", complexity)
     write_json(run / "latency.json", latency)
-    write_json(run / "topology.json", {"participant": "P101", **topology})
+    write_json(run / "topology.json", topology.to_json())
     return run
 
 
@@ -252,6 +268,8 @@ def parse_page():
 def without_drawing(monkeypatch):
     """Empty pictures, for tests that read only the text around them."""
     empty = '<svg width="1pt" height="1pt"></svg>'
+    for name in set(plots.__all__) - {"plot_capacity"}:  # That one may draw nothing.
+        monkeypatch.setattr(plots, name, lambda *arguments, **options: empty)
     monkeypatch.setattr(
         "matplotlib.figure.Figure.savefig", lambda self, buffer, **options: buffer.write(empty)
     )

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from patchtst_har.records.measurement import ClosedLoop
+from patchtst_har.records.run import Bin, HeldOutScores, ParticipantScores
 from patchtst_har.reports import plots
 from patchtst_har.reports.plots.prediction import daily_minutes, split_at_midnight
 from patchtst_har.reports.plots.style import class_colours
@@ -33,12 +34,13 @@ def all_plots(scores, latency, timeline, topology):
         for k, p in enumerate(("train", "val"))
     }
     counts = {title: scores[title]["confusion"]["counts"] for title in ("raw", "smoothed")}
-    people = [scores[title]["per_participant"]["scores"] for title in ("raw", "smoothed")]
+    people = [HeldOutScores.model_validate(scores).raw.per_participant.scores] * 2
+    bins = HeldOutScores.model_validate(scores).raw.calibration.bins
     return {
         "learning": lambda: plots.plot_learning_curves(history),
         "confusion": lambda: plots.plot_confusions(counts, CLASSES),
-        "persons": lambda: plots.plot_persons(*people),
-        "reliability": lambda: plots.plot_reliability({"raw": scores["raw"]["calibration"]["bins"]}),
+        "participants": lambda: plots.plot_participants(*people),
+        "reliability": lambda: plots.plot_reliability({"raw": bins}),
         "timeline": lambda: plots.plot_timelines({"predicted": timeline}, CLASSES),
         "latency": lambda: plots.plot_latency(ClosedLoop.model_validate(latency["closed_loop"])),
         "topology": lambda: plots.plot_topology(topology),
@@ -91,11 +93,12 @@ def test_learning_curves_mark_the_best_epoch_and_live_without_validation():
     assert "Macro F1" in text_of(plots.plot_learning_curves({}))
 
 
-def test_persons_without_a_score_are_left_out_and_many_lose_their_names():
-    rows = [{"participant": f"P{i}", "macro_f1": i / 60} for i in range(60)]
-    assert "60 people" in text_of(plots.plot_persons(rows, rows))
+def test_participants_without_a_score_are_left_out_and_many_lose_their_names():
+    one = ParticipantScores(participant="", n=1, n_classes=1, accuracy=None, macro_f1=None)
+    rows = [one.model_copy(update={"participant": f"P{i}", "macro_f1": i / 60}) for i in range(60)]
+    assert "60 participants" in text_of(plots.plot_participants(rows, rows))
     few = rows[:3]
-    text = text_of(plots.plot_persons(few, [*few[:2], {"participant": "P2", "macro_f1": None}]))
+    text = text_of(plots.plot_participants(few, [*few[:2], one.model_copy(update={"participant": "P2"})]))
     assert "P1" in text
     assert "P2" not in text
 
@@ -162,18 +165,15 @@ def test_long_class_names_make_a_legend_of_several_rows():
 
 
 def test_reliability_leaves_out_bins_of_few_windows():
-    bins = [
-        {"lower": 0.0, "upper": 0.5, "n": 9, "confidence": 0.4, "accuracy": 0.0},
-        {"lower": 0.5, "upper": 1.0, "n": 10, "confidence": 0.8, "accuracy": 0.7},
-    ]
-    one = plots.plot_reliability({"raw": bins})
-    bins[0] |= {"accuracy": 0.9}
-    assert plots.plot_reliability({"raw": bins}) == one
-    bins[1] |= {"accuracy": 0.9}
-    assert plots.plot_reliability({"raw": bins}) != one
+    few = Bin(lower=0.0, upper=0.5, n=9, confidence=0.4, accuracy=0.0)
+    enough = Bin(lower=0.5, upper=1.0, n=10, confidence=0.8, accuracy=0.7)
+    other_few, other_enough = (row.model_copy(update={"accuracy": 0.9}) for row in (few, enough))
+    one = plots.plot_reliability({"raw": [few, enough]})
+    assert plots.plot_reliability({"raw": [other_few, enough]}) == one
+    assert plots.plot_reliability({"raw": [few, other_enough]}) != one
 
 
-@pytest.mark.parametrize("name", ["learning", "reliability", "persons"])
+@pytest.mark.parametrize("name", ["learning", "reliability", "participants"])
 def test_legends_stand_outside_the_axes(scores, latency, timeline, topology, name):
     root = ElementTree.fromstring(all_plots(scores, latency, timeline, topology)[name]())  # noqa: S314 - made here
     legends = {group.get("id") for group in root.iter() if "legend" in group.get("id", "")}
@@ -189,7 +189,7 @@ def test_legends_stand_outside_the_axes(scores, latency, timeline, topology, nam
 
 
 def test_reliability_shows_both_series_where_they_coincide_and_the_whole_last_bin(scores):
-    bins = scores["raw"]["calibration"]["bins"]
+    bins = HeldOutScores.model_validate(scores).raw.calibration.bins
     svg = plots.plot_reliability({"raw": bins, "smoothed": bins})
     root = ElementTree.fromstring(svg)  # noqa: S314 - made here
     right = next(group for group in root.iter() if group.get("id") == "reliability-axes_2")

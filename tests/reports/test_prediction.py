@@ -31,7 +31,7 @@ def test_page_shows_facts_minutes_and_warnings(timeline, tmp_path, parse_page):
         "3 h 30 min without data",
         "94.2 % of the recording's span",
         "rest is at 0.1 g <not 1 g>",
-        "cannot be told from this recording",
+        "is not known from this recording alone",
         "model: layers 2",
         "rate (Hz) 104.3",
         "Tue 03 Mar 2026",
@@ -176,7 +176,7 @@ def test_what_was_dropped_is_told_in_words(timeline, tmp_path, parse_page):
         ]
 
     counts = {"n_nonfinite": 12, "n_zero": 0, "short_stretches": 3, "too_noisy": 1}
-    expected = "dropped 12 samples that are not numbers, 3 stretches shorter than a window, 1 too noisy"
+    expected = "dropped 12 samples that are not numbers, 3 segments shorter than a window, 1 too noisy"
     assert expected in told(counts)
     assert "dropped nothing" in told({"n_zero": 0})
 

@@ -27,10 +27,16 @@ def page_of(parse_page):
     return lambda run_dir: parse_page(render_report(run_dir).read_text(encoding="utf-8"))
 
 
-def test_report_is_one_balanced_page_that_needs_nothing_else(run_dir, parse_lone_page):
-    path = render_report(run_dir)
-    assert path == run_dir / "report.html"
-    html = path.read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def rendered(complete_run, tmp_path_factory):
+    """The report of the complete run."""
+    run = shutil.copytree(complete_run, tmp_path_factory.mktemp("rendered") / "run-1")
+    assert render_report(run) == run / "report.html"
+    return run / "report.html"
+
+
+def test_report_is_one_balanced_page_that_needs_nothing_else(rendered, parse_lone_page):
+    html = rendered.read_text(encoding="utf-8")
     parse_lone_page(html)
     assert len(html) < 2_000_000
 
@@ -39,6 +45,7 @@ def test_every_section_has_its_numbers(run_dir, page_of):
     text = page_of(run_dir).sections
     document = json.loads((run_dir / "evaluation.json").read_text())
     raw, smoothed, intervals = document["raw"], document["smoothed"], document["bootstrap"]
+    gain = intervals["smoothed_minus_raw"]["macro_f1"]
     latency = json.loads((run_dir / "latency.json").read_text())
 
     def three(value):
@@ -49,10 +56,10 @@ def test_every_section_has_its_numbers(run_dir, page_of):
             three(raw["macro_f1"]),
             three(smoothed["macro_f1"]),
             f"{three(intervals['raw']['macro_f1']['low'])}\u2013{three(intervals['raw']['macro_f1']['high'])}",
-            f"{intervals['smoothed_minus_raw']['macro_f1']['estimate']:+.3f} is distinguishable from zero",
+            "The gain of {estimate:+.3f} ({low:+.3f} to {high:+.3f}) is distinguishable".format(**gain),
             f"{latency['closed_loop']['end_to_end']['p95_us']:.3g} µs",
             "Offline Viterbi is not a real-time score",
-            "12 people, too few for a narrow interval",
+            "12 participants, too few for a narrow interval",
             latency["verdict"],
             "118,213 parameters",
         ],
@@ -66,15 +73,20 @@ def test_every_section_has_its_numbers(run_dir, page_of):
             three(smoothed["per_participant"]["summary"]["accuracy"]["worst_decile"]),
             "must not be compared",
             f"of {raw['n_transitions']} changes",
-            "2,000 resamples of 12 people (not of windows)",
+            "2,000 resamples of 12 participants (not of windows)",
         ],
         "classes": [three(row["f1"]) for row in raw["per_class"] + smoothed["per_class"]],
         "confusion": [f"{n:,}" for row in raw["confusion"]["counts"] for n in row if n],
         "people": ["P101", "P112", three(raw["per_participant"]["scores"][3]["macro_f1"])],
         "calibration": [three(raw["calibration"][key]) for key in ("ece", "brier", "nll")],
-        "timeline": ["annotated", "smoothed", "no data", "nearest to the median of the held-out people"],
+        "timeline": [
+            "annotated",
+            "smoothed",
+            "no data",
+            "nearest to the median of the held-out participants",
+        ],
         "topology": [
-            "A window of walking (person P101)",
+            "A window of walking (participant P101)",
             "Magnitude of one window of walking",
             "enclosing radius",
             "h1_life_1",
@@ -113,7 +125,15 @@ def test_what_computed_the_topology_is_told(run_dir, page_of, fell_back, said):
 def test_plots_are_written_beside_the_report(run_dir):
     html = render_report(run_dir).read_text(encoding="utf-8")
     names = {path.stem for path in (run_dir / "plots").iterdir()}
-    assert names == {"learning", "confusion", "persons", "reliability", "person", "latency", "topology"}
+    assert names == {
+        "learning",
+        "confusion",
+        "participants",
+        "reliability",
+        "participant",
+        "latency",
+        "topology",
+    }
     for path in (run_dir / "plots").iterdir():
         assert path.read_text(encoding="utf-8").strip() in html
 
@@ -125,9 +145,9 @@ def test_names_from_the_data_are_escaped(run_dir):
     assert "light &amp; &lt;b&gt;chores" in html
 
 
-def test_rendering_again_gives_the_same_bytes(run_dir):
-    first = render_report(run_dir).read_bytes()
-    assert render_report(run_dir).read_bytes() == first
+def test_rendering_again_gives_the_same_bytes(rendered):
+    first = rendered.read_bytes()
+    assert render_report(rendered.parent).read_bytes() == first
 
 
 def test_without_any_optional_file_sentences_stand_in(run_dir, page_of):
@@ -153,7 +173,7 @@ def test_recording_timeline_of_the_command_line_is_drawn(run_dir, timeline, page
     annotated = timeline.assign(annotation=["sleep"] * 1000 + [""] * (len(timeline) - 1000))
     annotated.to_csv(run_dir / "timeline.csv", index=False)
     text = page_of(run_dir).sections["timeline"]
-    assert "A whole recording of a held-out person" in text
+    assert "A whole recording of a held-out participant" in text
     assert "predicted" in text
 
 
@@ -173,12 +193,12 @@ def test_one_held_out_person_has_no_interval(run_dir, page_of, remove):
     (run_dir / "cross_validation.json").unlink()
     page = page_of(run_dir)
     text = page.sections
-    assert "scored on 1 person whom the model never met" in text[""]
-    assert "On 1 held-out person the shipped model" in text["headline"]
-    assert "rest on 1 person." in text["headline"]
-    assert text["headline"].count("no interval: needs several people") == 2
+    assert "scored on 1 held-out participant" in text[""]
+    assert "On 1 held-out participant the shipped model" in text["headline"]
+    assert "rest on 1 participant." in text["headline"]
+    assert text["headline"].count("no interval: needs several participants") == 2
     for section in ("headline", "scores"):
-        remarks = text[section].replace("no interval: needs several people", "")
+        remarks = text[section].replace("no interval: needs several participants", "")
         assert "distinguishable" not in remarks
         assert "interval" not in remarks.lower()
 
@@ -211,7 +231,7 @@ def test_a_few_people_tell_no_difference_from_chance(run_dir, page_of, n_people,
     (run_dir / "evaluation.json").write_text(json.dumps(document))
     text = page_of(run_dir).sections["headline"]
     assert ("is distinguishable" in text) == told
-    assert ("so few people cannot tell it from chance" in text) != told
+    assert ("with so few participants it cannot be distinguished from chance" in text) != told
 
 
 @pytest.mark.usefixtures("without_drawing")
@@ -236,8 +256,8 @@ def test_few_people_and_no_transition_are_said(run_dir, page_of):
     document["raw"] |= {"n_transitions": 0, "transition_accuracy": None}
     (run_dir / "evaluation.json").write_text(json.dumps(document))
     text = page_of(run_dir).sections
-    assert re.search("2 people; with so few, the interval is itself unreliable", text["headline"])
-    assert "For one person in ten" not in text["headline"]
+    assert re.search("2 participants; with so few, the interval is itself unreliable", text["headline"])
+    assert "For one participant in ten" not in text["headline"]
     assert re.search(r"Macro F1 Raw +\d\.\d{3} ± \d\.\d{3} +\d\.\d{3} +n/a +9", text["scores"])
     assert "Transition accuracy: n/a, because" in text["scores"]
 
@@ -258,13 +278,16 @@ def test_the_person_drawn_is_the_one_nearest_to_the_median(run_dir, page_of, kno
 
     damage(run_dir, "evaluation.json", change)
     text = page_of(run_dir).sections["timeline"]
-    assert f"Person {chosen}, whose smoothed macro F1 is nearest to the median" in text
+    assert f"Participant {chosen}, whose smoothed macro F1 is nearest to the median" in text
 
 
 @pytest.mark.usefixtures("without_drawing")
 @pytest.mark.parametrize(
     ("name", "where"),
-    [("evaluation.json", "on the held-out people"), ("cross_validation.json", "in the cross-validation")],
+    [
+        ("evaluation.json", "on the held-out participants"),
+        ("cross_validation.json", "in the cross-validation"),
+    ],
 )
 def test_smoothing_that_lowers_the_score_is_a_limit_in_bold(run_dir, name, where):
     assert "Smoothing lowered" not in render_report(run_dir).read_text(encoding="utf-8")
@@ -280,12 +303,14 @@ def test_the_cross_validation_comes_first_and_alone_still_has_its_limits(run_dir
     text = page_of(run_dir).sections["headline"]
     crossed, shipped = text.index("0.432 cross-validated macro F1, raw"), text.index("held-out macro F1, raw")
     assert crossed < shipped
-    assert text.index("every person held out once") < text.index("shipped model, 12 people")
-    assert text.index("With every person held out once, in 4 folds") < text.index("On 12 held-out people")
+    assert text.index("every participant held out once") < text.index("shipped model, 12 participants")
+    assert text.index("With every participant held out once, in 4 folds") < text.index(
+        "On 12 held-out participants"
+    )
     (run_dir / "evaluation.json").unlink()
     alone = page_of(run_dir).sections["headline"]
     assert "0.432 cross-validated macro F1, raw" in alone
-    assert "Scores on held-out people: not measured in this run" in alone
+    assert "Scores on held-out participants: not measured in this run" in alone
     assert "beats the model" in alone
 
 
@@ -293,7 +318,7 @@ def test_the_cross_validation_comes_first_and_alone_still_has_its_limits(run_dir
 def test_scores_without_an_interval_have_a_dash_that_is_explained(run_dir):
     html = render_report(run_dir).read_text(encoding="utf-8")
     assert "<td></td>" not in html.partition('id="scores"')[2].partition("</section>")[0]
-    assert "Intervals only for macro F1, accuracy and kappa (\u2013: not computed)" in html
+    assert "Intervals only for macro F1, accuracy, Cohen&#39;s kappa (\u2013: not computed)" in html
     row = re.search(r'<tr><th scope="row">Weighted F1</th>(.*?)</tr>', html, re.DOTALL)[1]
     assert re.findall(r"<td>(.*?)</td>", row)[1::2] == ["\u2013", "\u2013"]
 
@@ -314,6 +339,14 @@ def damage(run_dir, name, change):
     (run_dir / name).write_text(json.dumps(document))
 
 
+@pytest.mark.usefixtures("without_drawing")
+def test_scores_of_a_version_with_other_metrics_are_shown_as_far_as_they_go(run_dir, page_of):
+    damage(run_dir, "evaluation.json", lambda d: (d["raw"].pop("mcc"), d["raw"].update(another_metric=0.123)))
+    text = page_of(run_dir).sections["scores"]
+    assert re.search(r"Matthews correlation +n/a", text)
+    assert "0.123" not in text
+
+
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
@@ -322,13 +355,17 @@ def damage(run_dir, name, change):
             lambda d: d["raw"].pop("macro_f1"),
             r"evaluation\.json: raw\.macro_f1: Field required",
         ),
-        ("evaluation.json", lambda d: d["raw"].update(mcc=float("nan")), r"evaluation\.json: raw\.mcc: "),
+        ("evaluation.json", lambda d: d["raw"].update(mcc="high"), r"evaluation\.json: raw\.mcc: "),
         (
             "evaluation.json",
             lambda d: d["smoothed"]["confusion"].update(counts=[[1]]),
             r"smoothed: confusion\.counts",
         ),
-        ("evaluation.json", lambda d: d["raw"]["per_class"].pop(), r"raw: per_class: needs one row a class"),
+        (
+            "evaluation.json",
+            lambda d: d["raw"]["per_class"].pop(),
+            r"raw: per_class: needs one row per class",
+        ),
         ("evaluation.json", lambda d: d["split"].update(test="P1"), r"evaluation\.json: split\.test"),
         ("complexity.json", lambda d: d.update(flops="many"), r"complexity\.json: flops: "),
         (

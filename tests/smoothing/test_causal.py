@@ -65,6 +65,16 @@ def test_later_windows_and_other_sequences_have_no_influence():
     np.testing.assert_array_equal(alone, smoother.filter_proba(probabilities, sequences)[20:])
 
 
+def test_several_lags_in_one_pass_are_the_lags_one_by_one():
+    rng = np.random.default_rng(3)
+    smoother, _ = random_model(rng, 4)
+    probabilities, sequences = rng.dirichlet(np.ones(4), 60), np.repeat([0, 1], [25, 35])
+    for lag, together in zip(
+        (0, 1, 5), smoother.fixed_lags_proba(probabilities, sequences, (0, 1, 5)), strict=True
+    ):
+        np.testing.assert_array_equal(together, smoother.fixed_lag_proba(probabilities, sequences, lag))
+
+
 def test_ten_thousand_windows_do_not_underflow():
     rng = np.random.default_rng(2)
     smoother, _ = random_model(rng, 6)

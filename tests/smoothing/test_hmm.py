@@ -176,6 +176,15 @@ def test_ten_thousand_windows_do_not_underflow():
     np.testing.assert_allclose(posterior.sum(axis=1), 1, rtol=1e-9)
 
 
+def test_decoding_is_the_path_and_the_posterior_bit_for_bit():
+    rng = np.random.default_rng(6)
+    smoother = random_smoother(rng, 5)
+    probabilities, sequences = rng.dirichlet(np.ones(5), 200), np.repeat([0, 1], [120, 80])
+    path, posterior = smoother.decode(probabilities, sequences)
+    np.testing.assert_array_equal(path, smoother.predict(probabilities, sequences))
+    np.testing.assert_array_equal(posterior, smoother.predict_proba(probabilities, sequences))
+
+
 def test_no_window_gives_no_label_and_float32_is_taken():
     smoother = random_smoother(np.random.default_rng(5), 3)
     empty = np.zeros((0, 3), dtype=np.float32)

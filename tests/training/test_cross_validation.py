@@ -1,34 +1,35 @@
-import json
-
 import pytest
 
 from experiments import small_config
 from patchtst_har.config import DataConfig, TrainingConfig
 from patchtst_har.errors import ConfigError, DataError
+from patchtst_har.records.reading import read_record
+from patchtst_har.records.run import CrossValidation
 from patchtst_har.training import PatchTSTTrainer, cross_validate
 
 
-def test_every_person_is_held_out_once(prepared, tmp_path):
+@pytest.mark.trains
+def test_every_participant_is_held_out_once(prepared, tmp_path):
     data = DataConfig(proc_dir=prepared / "prepared", split="kfold", n_folds=3, fold=1, val_n=1)
     training = TrainingConfig(epochs=4, lr=3e-3, n_threads=1)
     config = small_config(prepared, output_dir=tmp_path, data=data, training=training)
     trainer = PatchTSTTrainer(config)
     trainer.train()
-    document = cross_validate(config, done=trainer)
+    scores = cross_validate(config, done=trainer)
 
-    assert [fold["fold"] for fold in document["folds"]] == [0, 1, 2]
-    tested = [person for fold in document["folds"] for person in fold["test"]]
+    assert [fold.fold for fold in scores.folds] == [0, 1, 2]
+    tested = [name for fold in scores.folds for name in fold.test]
     assert sorted(tested) == ["P01", "P02", "P03", "P04", "P05", "P06"]
-    people = document["raw"]["per_participant"]["scores"]
-    assert [person["participant"] for person in people] == sorted(tested)
-    assert document["raw"]["macro_f1"] > 0.8
-    (forest,) = document["baselines"].values()
-    assert forest["macro_f1"] > 0.9
-    assert json.loads((config.run_dir / "cross_validation.json").read_text()) == document
+    assert [row.participant for row in scores.raw.per_participant.scores] == sorted(tested)
+    assert scores.raw.macro_f1 > 0.8
+    (forest,) = scores.baselines.values()
+    assert forest.macro_f1 > 0.9
+    assert read_record(config.run_dir / "cross_validation.json", CrossValidation) == scores
     # The fold that was already trained is not trained again.
     assert sorted(path.name for path in (config.run_dir / "folds").iterdir()) == ["fold_0", "fold_2"]
 
 
+@pytest.mark.trains
 def test_an_interrupted_cross_validation_goes_on(prepared, tmp_path):
     data = DataConfig(proc_dir=prepared / "prepared", split="kfold", n_folds=3, val_n=1)
     training = TrainingConfig(epochs=2, lr=3e-3, n_threads=1)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -14,7 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from patchtst_har.config import ExperimentConfig
+from patchtst_har.support.formatting import score
 from patchtst_har.support.log import setup_logging
+
+if TYPE_CHECKING:
+    from patchtst_har.records.run import HeldOutScores, Scores
 
 # Names of people, classes and files are shown as they are, never read as markup.
 out = Console(markup=False, highlight=False)
@@ -95,14 +99,16 @@ def resumable() -> Iterator[None]:
         raise
 
 
-def score_table(title: str, columns: dict[str, dict[str, Any]]) -> Table:
-    """Return a table of headline scores with one column a result of `evaluate`."""
+def score_table(title: str, scores: HeldOutScores, baselines: Mapping[str, Scores] | None = None) -> Table:
+    """Return a table of the headline scores: raw, smoothed, and of baselines."""
+    from patchtst_har.evaluation.metrics import SUMMARY
+
+    columns = {"raw": scores.raw, "smoothed": scores.smoothed, **(baselines or {})}
     table = Table(title=title)
     table.add_column("score")
     for name in columns:
         table.add_column(name, justify="right")
-    rows = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "cohen_kappa", "mcc")
-    for row in rows:
-        values = (scores[row] for scores in columns.values())
-        table.add_row(row.replace("_", " "), *("n/a" if v is None else f"{v:.3f}" for v in values))
+    for name, metric in SUMMARY.items():
+        values = (part[name] for part in columns.values())
+        table.add_row(metric.title, *map(score, values))
     return table

@@ -9,7 +9,7 @@ from patchtst_har.support.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from patchtst_har.benchmark.profiler import ComprehensiveProfiler
-    from patchtst_har.evaluation.streaming_confusion import StreamingConfusion
+    from patchtst_har.evaluation.confusion import StreamingConfusion
 
 __all__ = ["ComprehensiveProfiler", "StreamingConfusion"]
 
@@ -17,6 +17,6 @@ __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "ComprehensiveProfiler": "patchtst_har.benchmark.profiler",
-        "StreamingConfusion": "patchtst_har.evaluation.streaming_confusion",
+        "StreamingConfusion": "patchtst_har.evaluation.confusion",
     },
 )

@@ -1,17 +1,17 @@
-"""Strong classical baselines on the same people and windows."""
+"""Strong classical baselines on the same participants and windows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.config import N_STATISTICAL_FEATURES
 from patchtst_har.datasets.featureset import FeatureSet
-from patchtst_har.evaluation.metrics import evaluate
+from patchtst_har.evaluation.scores import evaluate
+from patchtst_har.records.run import Scores
 from patchtst_har.support.progress import OnProgress
 
 RANDOM_FOREST = f"random forest, {N_STATISTICAL_FEATURES} statistical features"
@@ -48,7 +48,7 @@ def random_forest(
     n_trees: int = 300,
     seed: int = 0,
     on_progress: OnProgress | None = None,
-) -> dict[str, Any]:
+) -> Scores:
     """Score a random forest (Breiman 2001) on the built-in statistical features, not smoothed.
 
     The values of plug-ins are left out: the baseline is the same whatever the model is given.
@@ -56,7 +56,7 @@ def random_forest(
     Parameters
     ----------
     pairs : sequence of (LabelledFeatures, LabelledFeatures)
-        What to fit on and whom to judge, fold by fold; the judged people of all folds are pooled.
+        What to fit on and what to judge, fold by fold; the judged windows of all folds are pooled.
     n_trees, seed : int
         Size and seed of the forest; classes are weighted by their inverse frequency.
     on_progress : callable, optional
@@ -64,7 +64,7 @@ def random_forest(
 
     Returns
     -------
-    dict
+    Scores
         As `evaluate`, with probabilities.
     """
     from sklearn.ensemble import RandomForestClassifier
@@ -75,7 +75,7 @@ def random_forest(
         forest = RandomForestClassifier(n_trees, class_weight="balanced", random_state=seed, n_jobs=1)
         forest.fit(fitted.stats[:, :N_STATISTICAL_FEATURES], fitted.labels)
         rows = np.zeros((len(judged.labels), len(classes)))
-        # A class that the training people lack has no column in the forest.
+        # A class that the training participants lack has no column in the forest.
         rows[:, forest.classes_] = forest.predict_proba(judged.stats[:, :N_STATISTICAL_FEATURES])
         probabilities.append(rows)
         if on_progress is not None:

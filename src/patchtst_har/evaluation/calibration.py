@@ -1,4 +1,8 @@
-"""Calibration: whether probabilities mean what they say."""
+"""Calibration: whether windows of confidence p are right in a fraction p of the cases.
+
+Confidence is the largest probability, and correct means that the class of the largest probability is the true
+one (also where the label was decided otherwise, as by Viterbi).
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,34 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from patchtst_har.evaluation.confusion import FloatArray, Labels
+from patchtst_har.records.run import Bin
+
+Probabilities = npt.NDArray[np.float64]
+
 N_BINS = 15
 # A probability of zero for the true class has infinite loss, which JSON cannot hold.
 _SMALLEST = 1e-15
 
 
-def calibration(
-    y_true: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64], n_bins: int = N_BINS
-) -> dict[str, Any]:
-    """Return calibration error, Brier score, likelihood loss and the bins of a reliability diagram.
+def ece(y_true: Labels, probabilities: Probabilities) -> float:
+    """Return the expected calibration error (Guo et al., ICML 2017)."""
+    _, confidence_sums, correct_sums = _bin_sums(y_true, probabilities)
+    return float(np.abs(confidence_sums - correct_sums).sum() / y_true.size)
 
-    Confidence is the largest probability, and correct means that the class of the largest probability is the
-    true one (also where the label was decided otherwise, as by Viterbi).
+
+def brier(y_true: Labels, probabilities: Probabilities) -> float:
+    """Return the mean squared distance to the one-hot truth, 0 to 2."""
+    return float(((probabilities**2).sum(axis=1) - 2 * _own(y_true, probabilities) + 1).mean())
+
+
+def nll(y_true: Labels, probabilities: Probabilities) -> float:
+    """Return the mean negative log likelihood in nats; probabilities below 1e-15 are taken as 1e-15."""
+    return float(-np.log(np.maximum(_own(y_true, probabilities), _SMALLEST)).mean())
+
+
+def reliability_bins(y_true: Labels, probabilities: Probabilities) -> tuple[Bin, ...]:
+    """Return the equally wide bins of a reliability diagram.
 
     Parameters
     ----------
@@ -26,37 +46,30 @@ def calibration(
         True classes.
     probabilities : ndarray of float64, shape (n, K)
         Rows sum to 1.
-    n_bins : int
-        Number of equally wide confidence bins.
-
-    Returns
-    -------
-    dict
-        ``ece``: expected calibration error (Guo et al., ICML 2017); ``brier``: mean squared distance to the
-        one-hot truth, 0 to 2; ``nll``: mean negative log likelihood in nats, probabilities below 1e-15 taken
-        as 1e-15; ``bins``: lower, upper, n, mean confidence and accuracy (None in an empty bin).
     """
+    columns = zip(*_bin_sums(y_true, probabilities), strict=True)
+    return tuple(
+        Bin(
+            lower=i / N_BINS,
+            upper=(i + 1) / N_BINS,
+            n=int(n),
+            confidence=float(confidence / n) if n else None,
+            accuracy=float(correct / n) if n else None,
+        )
+        for i, (n, confidence, correct) in enumerate(columns)
+    )
+
+
+def _own(y_true: Labels, probabilities: Probabilities) -> FloatArray:
+    """Return the probability of the true class of each window."""
+    return probabilities[np.arange(y_true.size), y_true]
+
+
+def _bin_sums(y_true: Labels, probabilities: Probabilities) -> tuple[npt.NDArray[Any], ...]:
+    """Return the number of windows in each bin, and their sums of confidence and of correct labels."""
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == y_true
-    which = np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
-    counts = np.bincount(which, minlength=n_bins)
-    confidence_sums = np.bincount(which, weights=confidence, minlength=n_bins)
-    correct_sums = np.bincount(which, weights=correct, minlength=n_bins)
-    own = probabilities[np.arange(y_true.size), y_true]
-    squared = (probabilities**2).sum(axis=1) - 2 * own + 1
-    return {
-        "ece": float(np.abs(confidence_sums - correct_sums).sum() / y_true.size),
-        "brier": float(squared.mean()),
-        "nll": float(-np.log(np.maximum(own, _SMALLEST)).mean()),
-        "n_bins": n_bins,
-        "bins": [
-            {
-                "lower": i / n_bins,
-                "upper": (i + 1) / n_bins,
-                "n": int(counts[i]),
-                "confidence": float(confidence_sums[i] / counts[i]) if counts[i] else None,
-                "accuracy": float(correct_sums[i] / counts[i]) if counts[i] else None,
-            }
-            for i in range(n_bins)
-        ],
-    }
+    which = np.clip(np.ceil(confidence * N_BINS).astype(np.int64) - 1, 0, N_BINS - 1)
+    counts = np.bincount(which, minlength=N_BINS)
+    confidence_sums = np.bincount(which, weights=confidence, minlength=N_BINS)
+    return counts, confidence_sums, np.bincount(which, weights=correct, minlength=N_BINS)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,10 +13,9 @@ from patchtst_har.datasets.featureset import FeatureSet, load_feature_set
 from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation.held_out import HeldOut
-from patchtst_har.inference.inputs import WindowInputs
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.model_folder import PROVENANCE_FILE, read_provenance
-from patchtst_har.smoothing.decide import decide, sequences_of
+from patchtst_har.records.run import FolderScores
 from patchtst_har.support.files import atomic_write_json, ensure_folder
 from patchtst_har.support.progress import OnProgress, under
 
@@ -28,27 +26,21 @@ class FolderEvaluation:
 
     Attributes
     ----------
-    participants : tuple of str
-        Who was judged.
-    scores : dict
-        As `HeldOut.scores`.
+    scores : FolderScores
+        The scores, the participants, and warnings that make the scores doubtful: participants the model was
+        trained on, an unknown training set.
     held_out : HeldOut
         The decisions.
-    warnings : tuple of str
-        What makes the scores doubtful: people the model was trained on, an unknown training set.
     """
 
-    participants: tuple[str, ...]
-    scores: dict[str, Any]
+    scores: FolderScores
     held_out: HeldOut
-    warnings: tuple[str, ...]
 
     def write(self, folder: Path) -> Path:
         """Write ``evaluation.json`` and ``predictions.csv``; return the folder."""
         folder = ensure_folder(folder)
         self.held_out.write_frame(folder / "predictions.csv")
-        document = {**self.scores, "participants": list(self.participants), "warnings": list(self.warnings)}
-        atomic_write_json(folder / "evaluation.json", document)
+        atomic_write_json(folder / "evaluation.json", self.scores.to_json())
         return folder
 
 
@@ -88,7 +80,8 @@ def evaluate_folder(
     _refuse_unknown_classes(dataset.classes, recognizer.classes, data_dir)
     features = load_feature_set(dataset, people, config, under("features", on_progress))
     held_out = _judge(recognizer, features, config)
-    return FolderEvaluation(people, held_out.scores(), held_out, tuple(_doubts(model_dir, people)))
+    scores = FolderScores(**dict(held_out.scores()), participants=people, warnings=_doubts(model_dir, people))
+    return FolderEvaluation(scores, held_out)
 
 
 def _refuse_unknown_classes(present: Sequence[str], known: Sequence[str], data_dir: Path) -> None:
@@ -100,25 +93,23 @@ def _refuse_unknown_classes(present: Sequence[str], known: Sequence[str], data_d
 
 
 def _judge(recognizer: Recognizer, features: FeatureSet, config: ExperimentConfig) -> HeldOut:
+    """Decide on a feature set whose classes are some of the model's, in any order."""
     classes = recognizer.classes
     labels = np.array([classes.index(name) for name in features.classes], dtype=np.int64)[features.labels]
-    inputs = WindowInputs(features.windows, features.times, features.stats, features.topo)
-    probabilities = recognizer.probabilities(inputs)
-    sequences = sequences_of(features.participants, features.start_ns, config)
-    made = decide(probabilities, sequences, recognizer.smoother)
-    return HeldOut(features.participants, features.start_ns, labels, made, classes)
+    known = replace(features, labels=labels, classes=classes)
+    return HeldOut.judge(known, recognizer.probabilities(features), config, recognizer.smoother)
 
 
-def _doubts(model_dir: Path, people: Sequence[str]) -> list[str]:
+def _doubts(model_dir: Path, people: Sequence[str]) -> tuple[str, ...]:
     provenance = read_provenance(model_dir)
     if provenance is None:
         missing = model_dir / PROVENANCE_FILE
-        return [f"{missing} is missing: whether the model was trained on these people is unknown"]
+        return (f"{missing} is missing: whether the model was trained on these people is unknown",)
     split = provenance["split"]
     met = [name for name in people if name in {*split["train"], *split["val"]}]
     if not met:
-        return []
+        return ()
     shown = ", ".join(met[:5]) + (", ..." if len(met) > 5 else "")
-    return [
-        f"{len(met)} of {len(people)} participants have names of people the model was trained on ({shown})"
-    ]
+    return (
+        f"{len(met)} of {len(people)} participants have names of people the model was trained on ({shown})",
+    )

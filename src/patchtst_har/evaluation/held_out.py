@@ -1,9 +1,9 @@
-"""Score decisions on people that the model never met."""
+"""Score decisions on held-out participants, whom the model was not trained on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,81 +11,88 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from patchtst_har.config import ExperimentConfig
 from patchtst_har.datasets.featureset import FeatureSet
-from patchtst_har.evaluation.bootstrap import bootstrap_intervals, paired_difference
-from patchtst_har.evaluation.confusion import accuracy, confusion_counts, macro_f1
-from patchtst_har.evaluation.metrics import evaluate
-from patchtst_har.smoothing.decide import Decisions
+from patchtst_har.evaluation.bootstrap import bootstrap_intervals
+from patchtst_har.evaluation.confusion import Labels, confusion_counts
+from patchtst_har.evaluation.metrics import BY_PARTICIPANT, score_pooled
+from patchtst_har.evaluation.scores import evaluate
+from patchtst_har.records.run import Bootstrap, CausalScores, HeldOutScores, Intervals, Scores
+from patchtst_har.smoothing import HMMSmoother
+from patchtst_har.smoothing.decide import Decisions, decide, decide_with_lags, sequences_of
 from patchtst_har.support.files import atomic_path
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Decisions on labelled windows of held-out people.
+    """Decisions on labelled windows of held-out participants.
 
     Attributes
     ----------
     participants, start_ns, labels : ndarray, shape (n,)
         Whose window, when it starts, its true class index.
     decisions : Decisions
-        What the model said.
+        What the model decided.
     classes : tuple of str
         Class names.
+    causal : dict of int to ndarray of int64, shape (n,)
+        Classes that a stream can decide after waiting for so many later windows; empty without a smoother.
     """
 
     participants: NDArray[np.str_]
     start_ns: NDArray[np.int64]
-    labels: NDArray[np.int64]
+    labels: Labels
     decisions: Decisions
     classes: tuple[str, ...]
+    causal: dict[int, Labels] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, features: FeatureSet, decisions: Decisions) -> HeldOut:
-        """Pair a feature set's truth with decisions on it."""
-        return cls(features.participants, features.start_ns, features.labels, decisions, features.classes)
+    def judge(
+        cls,
+        features: FeatureSet,
+        probabilities: NDArray[np.float64],
+        config: ExperimentConfig,
+        smoother: HMMSmoother | None,
+    ) -> HeldOut:
+        """Decide on labelled windows from their class probabilities (n, K), raw, smoothed and causally."""
+        sequences = sequences_of(features.participants, features.start_ns, config)
+        return cls(
+            features.participants,
+            features.start_ns,
+            features.labels,
+            decide(probabilities, sequences, smoother),
+            features.classes,
+            decide_with_lags(probabilities, sequences, smoother),
+        )
 
-    def scores(self) -> dict[str, Any]:
-        """Return the scores raw and smoothed, with bootstrap intervals over people (JSON-ready)."""
+    def scores(self) -> HeldOutScores:
+        """Return the scores raw, smoothed and causal, with bootstrap intervals over several participants."""
         made = self.decisions
-        common: dict[str, Any] = {
-            "classes": self.classes,
-            "participants": self.participants,
-            "sequences": made.sequences,
-        }
-        raw = evaluate(self.labels, made.raw, probabilities=made.probabilities, **common)
-        smoothed = evaluate(self.labels, made.smoothed, probabilities=made.smoothed_probabilities, **common)
-        scores = {"classes": list(self.classes), "raw": raw, "smoothed": smoothed, "causal": self._causal()}
-        if len(np.unique(self.participants)) > 1:
-            scores["bootstrap"] = self._intervals()
-        return scores
+        raw, smoothed = self._intervals(made.raw), self._intervals(made.smoothed)
+        gain = self._intervals(made.smoothed, made.raw)
+        return HeldOutScores(
+            classes=self.classes,
+            raw=self._evaluate(made.raw, made.probabilities),
+            smoothed=self._evaluate(made.smoothed, made.smoothed_probabilities),
+            causal=tuple(
+                CausalScores(
+                    lag=lag, **self.pooled(decided), minus_offline=self._intervals(decided, made.smoothed)
+                )
+                for lag, decided in self.causal.items()
+            ),
+            bootstrap=Bootstrap(raw=raw, smoothed=smoothed, smoothed_minus_raw=gain)
+            if raw and smoothed and gain
+            else None,
+        )
 
-    def _causal(self) -> list[dict[str, Any]]:
-        """Return what each wait for later windows gives, and what it loses against the whole recording."""
-        rows = []
-        n_classes = len(self.classes)
-        several = len(np.unique(self.participants)) > 1
-        for lag, decided in self.decisions.causal.items():
-            counts = confusion_counts(self.labels, decided, n_classes)
-            difference = (
-                paired_difference(self.labels, decided, self.decisions.smoothed, self.participants, n_classes)
-                if several
-                else None
-            )
-            rows.append(
-                {
-                    "lag": lag,
-                    "accuracy": float(accuracy(counts)),
-                    "macro_f1": float(macro_f1(counts)),
-                    "minus_offline": difference,
-                }
-            )
-        return rows
+    def pooled(self, decided: Labels) -> dict[str, Any]:
+        """Return the pooled metrics of some decisions that also have an interval."""
+        return score_pooled(confusion_counts(self.labels, decided, len(self.classes)), BY_PARTICIPANT)
 
     def frame(self) -> pd.DataFrame:
-        """Return one row a window: participant, start, label, raw, smoothed, probability."""
+        """Return one row per window: participant, start, label, raw, smoothed, probability."""
         names = np.array(self.classes)
         made = self.decisions
-        rows = np.arange(len(self.labels))
         return pd.DataFrame(
             {
                 "participant": self.participants,
@@ -93,7 +100,7 @@ class HeldOut:
                 "label": names[self.labels],
                 "raw": names[made.raw],
                 "smoothed": names[made.smoothed],
-                "probability": made.smoothed_probabilities[rows, made.smoothed],
+                "probability": made.probability,
             }
         )
 
@@ -102,25 +109,30 @@ class HeldOut:
         with atomic_path(path) as temporary:
             self.frame().to_csv(temporary, index=False, float_format="%.6f")
 
-    def _intervals(self) -> dict[str, Any]:
-        n_classes = len(self.classes)
-        made = self.decisions
-        return {
-            "raw": bootstrap_intervals(self.labels, made.raw, self.participants, n_classes),
-            "smoothed": bootstrap_intervals(self.labels, made.smoothed, self.participants, n_classes),
-            "smoothed_minus_raw": paired_difference(
-                self.labels, made.smoothed, made.raw, self.participants, n_classes
-            ),
-        }
+    def _evaluate(self, decided: Labels, probabilities: NDArray[np.float64]) -> Scores:
+        return evaluate(
+            self.labels,
+            decided,
+            classes=self.classes,
+            probabilities=probabilities,
+            participants=self.participants,
+            sequences=self.decisions.sequences,
+        )
+
+    def _intervals(self, decided: Labels, other: Labels | None = None) -> Intervals | None:
+        """Return the intervals of decisions, or of what they gain on others; None for one participant."""
+        if (self.participants == self.participants[0]).all():
+            return None
+        return bootstrap_intervals(self.labels, decided, self.participants, len(self.classes), other=other)
 
 
 def pool(parts: Sequence[HeldOut]) -> HeldOut:
-    """Join the held-out people of several models, each person judged by the model that never met them.
+    """Join the held-out participants of several models, each judged by the model not trained on them.
 
     Raises
     ------
     ValueError
-        If there is no part, a person stands in two parts, or the classes differ.
+        If there is no part, a participant stands in two parts, or the classes differ.
     """
     if not parts:
         raise ValueError("nothing to pool")
@@ -129,20 +141,11 @@ def pool(parts: Sequence[HeldOut]) -> HeldOut:
         raise ValueError("a participant is held out in more than one part")
     if len({part.classes for part in parts}) != 1:
         raise ValueError("the parts have different classes")
-    offsets = np.cumsum([0, *(int(part.decisions.sequences.max(initial=-1)) + 1 for part in parts)])
-    made = [part.decisions for part in parts]
-    decisions = Decisions(
-        np.concatenate([one.probabilities for one in made]),
-        np.concatenate([one.raw for one in made]),
-        np.concatenate([one.smoothed for one in made]),
-        np.concatenate([one.smoothed_probabilities for one in made]),
-        np.concatenate([one.sequences + start for one, start in zip(made, offsets[:-1], strict=True)]),
-        {lag: np.concatenate([one.causal[lag] for one in made]) for lag in made[0].causal},
-    )
     return HeldOut(
         np.concatenate([part.participants for part in parts]),
         np.concatenate([part.start_ns for part in parts]),
         np.concatenate([part.labels for part in parts]),
-        decisions,
+        Decisions.join([part.decisions for part in parts]),
         parts[0].classes,
+        {lag: np.concatenate([part.causal[lag] for part in parts]) for lag in parts[0].causal},
     )

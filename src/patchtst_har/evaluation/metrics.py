@@ -1,171 +1,138 @@
-"""All scores of one set of predictions, ready for JSON."""
+"""The metrics: one entry here puts a score into every record, table and report.
+
+Scores of all windows and of each participant, bootstrap intervals, cross-validation, baselines, the model
+card, the terminal and the reports all walk over `METRICS`; calibration tables over `PROBABILITY_METRICS`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
-from sklearn import metrics
 
-from patchtst_har.errors import DataError
-from patchtst_har.evaluation import confusion
-from patchtst_har.evaluation.calibration import calibration
-from patchtst_har.evaluation.persons import participant_confusions, participant_scores
-from patchtst_har.evaluation.streaming_confusion import check_pair
-from patchtst_har.smoothing.checks import check_probabilities
+from patchtst_har.evaluation.calibration import N_BINS, Probabilities, brier, ece, nll
+from patchtst_har.evaluation.confusion import (
+    Counts,
+    FloatArray,
+    Labels,
+    Mask,
+    accuracy,
+    f_score,
+    kappa,
+    matthews,
+    mean_over,
+    precision,
+    recall,
+    weighted_mean,
+)
 
-Labels = npt.NDArray[np.int64]
+Score = Callable[[Counts, Mask], FloatArray]
 
 
-def evaluate(
-    y_true: npt.ArrayLike,
-    y_pred: npt.ArrayLike,
-    *,
-    classes: Sequence[str],
-    probabilities: npt.ArrayLike | None = None,
-    participants: npt.ArrayLike | None = None,
-    sequences: npt.ArrayLike | None = None,
-) -> dict[str, Any]:
-    """Compute every score of one set of predictions.
+@dataclass(frozen=True)
+class Metric:
+    """A score of a confusion matrix.
 
-    The label set is fixed: macro averages run over all K classes, and a class without a window counts as 0
-    (``macro_f1_present`` leaves out the classes that the truth lacks). Scores at the top level are pooled
-    over all windows. Those in ``per_participant`` are computed person by person and then summarised; the two
-    are different quantities and not comparable with each other.
+    Attributes
+    ----------
+    title : str
+        Its name within a sentence.
+    function : callable
+        From counts (..., K, K; row: true class) and a mask (..., K) of the classes over which macro averages
+        run to scores (...); NaN where the score is undefined.
+    shown : {"summary", "report", "record"}
+        ``summary``: in the terminal, on the model card and in the report; ``report``: in the report;
+        ``record``: in the JSON files alone.
+    by_participant : bool
+        Whether it is also scored for each participant and for each causal lag, and gets a bootstrap interval.
+    """
+
+    title: str
+    function: Score
+    shown: Literal["summary", "report", "record"] = "report"
+    by_participant: bool = False
+
+
+@dataclass(frozen=True)
+class ProbabilityMetric:
+    """A score of probabilities: `function` takes true classes (n,) and probabilities (n, K)."""
+
+    title: str
+    function: Callable[[Labels, Probabilities], float]
+
+
+def occurring(counts: Counts) -> Mask:
+    """Return which classes occur in the truth, shape (..., K)."""
+    mask: Mask = counts.sum(axis=-1) > 0
+    return mask
+
+
+def _macro(by_class: Callable[[Counts], FloatArray]) -> Score:
+    return lambda counts, counted: mean_over(by_class(counts), counted)
+
+
+def _occurring(by_class: Callable[[Counts], FloatArray]) -> Score:
+    return lambda counts, _: mean_over(by_class(counts), occurring(counts))
+
+
+def _weighted(by_class: Callable[[Counts], FloatArray]) -> Score:
+    return lambda counts, _: weighted_mean(by_class(counts), counts.sum(axis=-1))
+
+
+def _whole(function: Callable[[Counts], FloatArray]) -> Score:
+    return lambda counts, _: function(counts)
+
+
+METRICS: dict[str, Metric] = {
+    "macro_f1": Metric("macro F1", _macro(f_score), "summary", by_participant=True),
+    "weighted_f1": Metric("weighted F1", _weighted(f_score), "summary"),
+    "accuracy": Metric("accuracy", _whole(accuracy), "summary", by_participant=True),
+    "balanced_accuracy": Metric("balanced accuracy", _occurring(recall), "summary"),
+    "macro_precision": Metric("macro precision", _macro(precision)),
+    "macro_recall": Metric("macro recall", _macro(recall)),
+    "macro_f2": Metric("macro F2", _macro(partial(f_score, beta=2))),
+    "cohen_kappa": Metric("Cohen's kappa", _whole(kappa), "summary", by_participant=True),
+    "mcc": Metric("Matthews correlation", _whole(matthews), "summary"),
+    "macro_f1_present": Metric("macro F1 over the classes that occur", _occurring(f_score), "record"),
+    "weighted_precision": Metric("weighted precision", _weighted(precision), "record"),
+    "weighted_recall": Metric("weighted recall", _weighted(recall), "record"),
+}
+BY_PARTICIPANT = {name: metric for name, metric in METRICS.items() if metric.by_participant}
+SUMMARY = {name: metric for name, metric in METRICS.items() if metric.shown == "summary"}
+
+PROBABILITY_METRICS: dict[str, ProbabilityMetric] = {
+    "ece": ProbabilityMetric(f"expected calibration error ({N_BINS} bins)", ece),
+    "brier": ProbabilityMetric("Brier score", brier),
+    "nll": ProbabilityMetric("negative log likelihood", nll),
+}
+
+
+def score(
+    counts: Counts, counted: Mask, metrics: dict[str, Metric] = BY_PARTICIPANT
+) -> dict[str, FloatArray]:
+    """Return each metric of confusion matrices (..., K, K), NaN where it is undefined.
 
     Parameters
     ----------
-    y_true, y_pred : array_like of int, shape (n,)
-        Class indices, 0 to K - 1; windows in time order within a person.
-    classes : sequence of str
-        The K class names.
-    probabilities : array_like, shape (n, K), optional
-        Needed for ``calibration``.
-    participants : array_like, shape (n,), optional
-        Needed for ``per_participant``.
-    sequences : array_like of int, shape (n,), optional
-        Runs of consecutive windows (see `patchtst_har.smoothing.sequence_ids`); needed for
-        ``transition_accuracy``: of the places where the true label changes between two windows of a sequence
-        (and a person), the fraction at which both windows are predicted right.
-
-    Returns
-    -------
-    dict
-        Python numbers, lists and strings. None stands where a score is undefined or its input was not given.
-
-    Raises
-    ------
-    DataError
-        If an array has the wrong shape, type or range, or a class name appears twice.
+    counts : ndarray of int64, shape (..., K, K)
+        Row: true class; column: predicted class.
+    counted : ndarray of bool, shape (..., K)
+        The classes over which macro averages run.
+    metrics : dict of str to Metric
+        Which ones.
     """
-    names = check_classes(classes)
-    true, predicted = check_pair(y_true, y_pred, len(names))
-    counts = confusion.confusion_counts(true, predicted, len(names))
-    report: dict[str, Any] = {
-        "n_windows": int(true.size),
-        "classes": names,
-        **_pooled(true, predicted, counts),
-        **_transitions(true, predicted, participants, sequences),
-        "per_class": _per_class(true, predicted, names),
-        "confusion": {
-            "counts": counts.tolist(),
-            "row_normalised": _without_nan(confusion.row_normalised(counts)),
-        },
-        "per_participant": None,
-        "calibration": None,
-    }
-    if participants is not None:
-        report["per_participant"] = participant_scores(
-            *participant_confusions(true, predicted, participants, len(names))
-        )
-    if probabilities is not None:
-        observed = check_probabilities(probabilities, len(names))
-        if len(observed) != true.size:
-            raise DataError(f"probabilities: {len(observed)} rows for {true.size} labels")
-        report["calibration"] = calibration(true, observed)
-    return report
+    return {name: metric.function(counts, counted) for name, metric in metrics.items()}
 
 
-def check_classes(classes: Sequence[str]) -> list[str]:
-    """Return the class names as a list; refuse an empty list and repeated names."""
-    names = [str(name) for name in classes]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if not names or repeated:
-        raise DataError(f"classes: {'repeats ' + ', '.join(repeated) if repeated else 'is empty'}")
-    return names
+def score_pooled(counts: Counts, metrics: dict[str, Metric] = METRICS) -> dict[str, Any]:
+    """Return each metric of one confusion matrix, macro averages over all K classes; None for undefined."""
+    scores = score(counts, np.ones(len(counts), dtype=bool), metrics)
+    return {name: number(value) for name, value in scores.items()}
 
 
-def _pooled(true: Labels, predicted: Labels, counts: npt.NDArray[np.int64]) -> dict[str, Any]:
-    labels = np.arange(len(counts))
-    present = counts.sum(axis=1) > 0
-    macro = metrics.precision_recall_fscore_support(
-        true, predicted, labels=labels, average="macro", zero_division=0.0
-    )
-    weighted = metrics.precision_recall_fscore_support(
-        true, predicted, labels=labels, average="weighted", zero_division=0.0
-    )
-    recalls = np.diagonal(counts)[present] / counts.sum(axis=1)[present]
-    return {
-        "n_classes_present": int(present.sum()),
-        "accuracy": float(metrics.accuracy_score(true, predicted)),
-        "balanced_accuracy": float(recalls.mean()),
-        "macro_f1": float(macro[2]),
-        "macro_f1_present": float(confusion.macro_f1(counts, present)),
-        "weighted_f1": float(weighted[2]),
-        "macro_precision": float(macro[0]),
-        "macro_recall": float(macro[1]),
-        "weighted_precision": float(weighted[0]),
-        "weighted_recall": float(weighted[1]),
-        "macro_f2": float(
-            metrics.fbeta_score(true, predicted, beta=2, labels=labels, average="macro", zero_division=0.0)
-        ),
-        "cohen_kappa": _number(confusion.kappa(counts)),
-        "mcc": _mcc(true, predicted),
-    }
-
-
-def _mcc(true: Labels, predicted: Labels) -> float | None:
-    """Return Matthews' correlation; None if either side has a single class."""
-    if np.ptp(true) == 0 or np.ptp(predicted) == 0:
-        return None
-    return float(metrics.matthews_corrcoef(true, predicted))
-
-
-def _per_class(true: Labels, predicted: Labels, names: list[str]) -> list[dict[str, Any]]:
-    columns = metrics.precision_recall_fscore_support(
-        true, predicted, labels=np.arange(len(names)), average=None, zero_division=0.0
-    )
-    return [
-        {"class": name, "precision": float(p), "recall": float(r), "f1": float(f), "support": int(n)}
-        for name, p, r, f, n in zip(names, *columns, strict=True)
-    ]
-
-
-def _transitions(
-    true: Labels, predicted: Labels, participants: npt.ArrayLike | None, sequences: npt.ArrayLike | None
-) -> dict[str, Any]:
-    if sequences is None:
-        return {"transition_accuracy": None, "n_transitions": None}
-    together = np.ones(true.size - 1, dtype=bool)
-    for name, groups in (("sequences", sequences), ("participants", participants)):
-        if groups is None:
-            continue
-        ids = np.asarray(groups)
-        if ids.shape != true.shape:
-            raise DataError(f"{name}: needs shape {true.shape}, has {ids.shape}")
-        together &= ids[1:] == ids[:-1]
-    change = together & (true[1:] != true[:-1])
-    correct = true == predicted
-    n_changes = int(change.sum())
-    both = int((change & correct[1:] & correct[:-1]).sum())
-    return {"transition_accuracy": both / n_changes if n_changes else None, "n_transitions": n_changes}
-
-
-def _number(value: Any) -> float | None:
+def number(value: Any) -> float | None:
+    """Return a Python number, None for NaN."""
     return float(value) if np.isfinite(value) else None
-
-
-def _without_nan(rows: npt.NDArray[np.float64]) -> list[list[float | None]]:
-    return [[_number(value) for value in row] for row in rows]

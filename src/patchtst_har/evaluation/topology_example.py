@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from patchtst_har import _core
@@ -17,14 +15,15 @@ from patchtst_har.features import (
 )
 from patchtst_har.features.checks import Float32Array
 from patchtst_har.features.embedding import decimate, embedding_plan
+from patchtst_har.records.run import TopologyExample
 
 _PERIODICITY = TOPOLOGICAL_FEATURE_NAMES.index("periodicity")
 
 
 def topology_example(
-    window: Float32Array, sample_rate_hz: float, config: TopologyConfig, label: str
-) -> dict[str, Any]:
-    """Return the stages from a window to its features (JSON-ready).
+    window: Float32Array, sample_rate_hz: float, config: TopologyConfig, label: str, participant: str
+) -> TopologyExample:
+    """Return the stages from a window to its features.
 
     Parameters
     ----------
@@ -34,15 +33,14 @@ def topology_example(
         Its sampling rate.
     config : TopologyConfig
         Settings of the features.
-    label : str
-        What to call the window.
+    label, participant : str
+        Activity and wearer of the window.
 
     Returns
     -------
-    dict
-        ``label``; ``sample_rate_hz``; ``magnitude`` (n_samples,); ``factor`` of the decimation and the
-        ``series`` after it, centred; ``points`` (n, dimension); ``h0``, ``h1`` (k, 2); ``radius``;
-        ``features`` by name.
+    TopologyExample
+        Among others ``magnitude`` (n_samples,); ``factor`` of the decimation and the ``series`` after it,
+        centred; ``points`` (n, dimension); ``h0``, ``h1`` (k, 2); ``features`` by name.
     """
     magnitude = _core.magnitude(window)
     factor, delay = embedding_plan(
@@ -54,18 +52,19 @@ def topology_example(
     h0, h1 = rips_persistence(points)
     features = compute_topological_features(window, sample_rate_hz, config)
     named = dict(zip(TOPOLOGICAL_FEATURE_NAMES, features.tolist(), strict=True))
-    return {
-        "label": label,
-        "sample_rate_hz": sample_rate_hz,
-        "magnitude": magnitude.tolist(),
-        "factor": factor,
-        "series": series.tolist(),
-        "points": points.tolist(),
-        "h0": h0.tolist(),
-        "h1": h1.tolist(),
-        "radius": named["enclosing_radius"],
-        "features": named,
-    }
+    return TopologyExample(
+        participant=participant,
+        label=label,
+        sample_rate_hz=sample_rate_hz,
+        magnitude=magnitude.tolist(),
+        factor=factor,
+        series=series.tolist(),
+        points=points.tolist(),
+        h0=h0.tolist(),
+        h1=h1.tolist(),
+        radius=named["enclosing_radius"],
+        features=named,
+    )
 
 
 def typical_window(features: FeatureSet) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import patchtst_har
 from patchtst_har.config import ExperimentConfig
+from patchtst_har.records.run import Provenance
 from patchtst_har.support.files import atomic_write_text
 
 MODEL_CARD_FILE = "MODEL_CARD.md"
@@ -17,7 +17,7 @@ def write_model_card(
     folder: Path,
     config: ExperimentConfig,
     classes: tuple[str, ...],
-    provenance: Mapping[str, Any],
+    provenance: Provenance,
     metrics: Mapping[str, float],
 ) -> None:
     """Write the card into a model folder.
@@ -30,17 +30,17 @@ def write_model_card(
         What the model was trained with.
     classes : tuple of str
         Class names.
-    provenance : mapping
-        ``split`` (with ``train``, ``val``, ``test``, ``fingerprint``) and ``n_windows`` by group.
+    provenance : Provenance
+        What it was trained and tested on.
     metrics : mapping of str to float
         What `PatchTSTTrainer.train` returns.
     """
-    data, split = config.data, provenance["split"]
+    data, split = config.data, provenance.split
     groups = "\n".join(
-        f"| {name} | {len(split[name])} | {provenance['n_windows'][name]} |"
-        for name in ("train", "val", "test")
+        f"| {name} | {len(getattr(split, name))} | {n_windows} |"
+        for name, n_windows in provenance.n_windows.items()
     )
-    judged = "test" if split["test"] else "validation"
+    judged = "test" if split.test else "validation"
     scores = "\n".join(f"| {name} | {value:.4f} |" for name, value in metrics.items())
     plugins = ", ".join(config.features.plugins) or "none"
     text = f"""# {config.experiment_name}
@@ -58,13 +58,13 @@ PatchTST encoder with rotary attention, statistical and topological feature toke
 
 ## Data
 
-| group | people | windows |
+| group | participants | windows |
 |---|---|---|
 {groups}
 
-The groups share no person. Fingerprint of the split: `{split["fingerprint"]}`.
+The groups share no participant. Fingerprint of the split: `{split.fingerprint}`.
 
-## Scores on the {judged} people
+## Scores on the {judged} participants
 
 `final_` is after smoothing, `raw_` before it.
 

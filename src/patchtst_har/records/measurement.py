@@ -110,6 +110,11 @@ class ClosedLoop(Record):
     real_time_factor: float
     blocks: tuple[Block, ...]
 
+    def parts(self) -> dict[str, Percentiles]:
+        """Return the times of each stage, of what lies between them, and of the whole."""
+        stages = {stage.name: stage for stage in self.stages}
+        return {**stages, OVERHEAD: self.overhead, END_TO_END: self.end_to_end}
+
 
 class RestedTimes(Record):
     """One stream whose windows come after a rest, in which caches forget and the processor sleeps."""

@@ -1,22 +1,46 @@
-"""What a run folder holds, checked: every number in a report comes through these classes."""
+"""What a run folder holds: producers build these records, `Record.to_json` is written, readers check it."""
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-MIN_PEOPLE_FOR_DECILE = 10
-"""With fewer people, nobody is the worst tenth: the 10th percentile would lie between the worst two."""
+MIN_PARTICIPANTS_FOR_DECILE = 10
+"""With fewer, nobody is the worst tenth: the 10th percentile would lie between the worst two."""
 
 
 class Record(BaseModel):
-    """Base of the records: finite numbers only, further keys allowed."""
+    """Base of the records: finite numbers only, further keys of a file ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, protected_namespaces=())
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what is written to a file: JSON values under the names of the file."""
+        return self.model_dump(mode="json", by_alias=True)
 
-class Interval(Record):
+
+class StrictRecord(Record):
+    """A record without further keys."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ByMetric(Record):
+    """A record with one value for each metric, under the metric's name.
+
+    The names are those of `patchtst_har.evaluation.metrics` when the record was made; a file of another
+    version may hold others. Metrics on which headlines rest are fields, so they are always there.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    def __getitem__(self, metric: str) -> Any:
+        """Return the value of a metric, None if the record does not have it."""
+        return getattr(self, metric, None)
+
+
+class Interval(StrictRecord):
     """A score with its bounds; None where it is undefined."""
 
     estimate: float | None
@@ -24,18 +48,20 @@ class Interval(Record):
     high: float | None
 
 
-class Intervals(Record):
-    """Result of `patchtst_har.evaluation.bootstrap.bootstrap_intervals`."""
+class Intervals(ByMetric):
+    """Bootstrap intervals of pooled scores, or of the difference between two sets of decisions."""
+
+    __pydantic_extra__: dict[str, Interval] = Field(init=False)
 
     n_resamples: int
     confidence: float
+    seed: int
     n_participants: int
     accuracy: Interval
     macro_f1: Interval
-    cohen_kappa: Interval
 
 
-class Bootstrap(Record):
+class Bootstrap(StrictRecord):
     """Intervals before and after smoothing, and of the paired difference."""
 
     raw: Intervals
@@ -43,28 +69,32 @@ class Bootstrap(Record):
     smoothed_minus_raw: Intervals
 
 
-class ClassScores(Record):
+class ClassScores(StrictRecord):
     """Scores of one class."""
 
-    name: str = Field(alias="class")
+    model_config = ConfigDict(populate_by_name=True)
+
+    name: str = Field(validation_alias="class", serialization_alias="class")
     precision: float
     recall: float
     f1: float
     support: int
 
 
-class PersonScores(Record):
-    """Scores of one person."""
+class ParticipantScores(ByMetric):
+    """Scores of one participant; None where a score is undefined."""
+
+    __pydantic_extra__: dict[str, float | None] = Field(init=False)
 
     participant: str
     n: int
+    n_classes: int
     accuracy: float | None
     macro_f1: float | None
-    cohen_kappa: float | None
 
 
-class Spread(Record):
-    """A score over people; ``worst_decile`` is None for fewer than 10 people."""
+class Spread(StrictRecord):
+    """A score over participants; `worst_decile` is None for fewer than 10."""
 
     n: int
     mean: float | None
@@ -75,27 +105,28 @@ class Spread(Record):
     @field_validator("worst_decile")
     @classmethod
     def _drop_of_few(cls, value: float | None, info: ValidationInfo) -> float | None:
-        return value if info.data.get("n", 0) >= MIN_PEOPLE_FOR_DECILE else None
+        return value if info.data.get("n", 0) >= MIN_PARTICIPANTS_FOR_DECILE else None
 
 
-class SpreadOfScores(Record):
-    """Spread of each score."""
+class SpreadOfScores(ByMetric):
+    """The spread of each score over participants."""
+
+    __pydantic_extra__: dict[str, Spread] = Field(init=False)
 
     accuracy: Spread
     macro_f1: Spread
-    cohen_kappa: Spread
 
 
-class Persons(Record):
-    """Scores person by person."""
+class PerParticipant(StrictRecord):
+    """Scores of each participant, and how they spread."""
 
     n_participants: int
-    scores: tuple[PersonScores, ...]
+    scores: tuple[ParticipantScores, ...]
     summary: SpreadOfScores
 
 
-class Bin(Record):
-    """One bin of a reliability diagram."""
+class Bin(StrictRecord):
+    """One bin of a reliability diagram; confidence and accuracy are None in an empty bin."""
 
     lower: float
     upper: float
@@ -104,44 +135,38 @@ class Bin(Record):
     accuracy: float | None
 
 
-class Calibration(Record):
-    """Result of `patchtst_har.evaluation.calibration.calibration`."""
+class CalibrationScores(ByMetric):
+    """Scores of probabilities, and the bins of a reliability diagram."""
 
-    ece: float
-    brier: float
-    nll: float
+    __pydantic_extra__: dict[str, float] = Field(init=False)
+
     n_bins: int
     bins: tuple[Bin, ...]
 
 
-class Confusion(Record):
-    """Counts; row: true class, column: predicted class."""
+class Confusion(StrictRecord):
+    """Counts, and each row divided by its sum; row: true class, column: predicted class."""
 
     counts: tuple[tuple[int, ...], ...]
+    row_normalised: tuple[tuple[float | None, ...], ...]
 
 
-class Scores(Record):
-    """Result of `patchtst_har.evaluation.metrics.evaluate`."""
+class Scores(ByMetric):
+    """All scores of one set of decisions; None where a score is undefined or its input was not given."""
+
+    __pydantic_extra__: dict[str, float | None] = Field(init=False)
 
     n_windows: int
     classes: tuple[str, ...]
     n_classes_present: int
     accuracy: float
-    balanced_accuracy: float
     macro_f1: float
-    macro_f1_present: float
-    weighted_f1: float
-    macro_precision: float
-    macro_recall: float
-    macro_f2: float
-    cohen_kappa: float | None
-    mcc: float | None
     transition_accuracy: float | None
     n_transitions: int | None
     per_class: tuple[ClassScores, ...]
     confusion: Confusion
-    per_participant: Persons | None
-    calibration: Calibration | None
+    per_participant: PerParticipant | None
+    calibration: CalibrationScores | None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -149,11 +174,32 @@ class Scores(Record):
         if len(self.confusion.counts) != size or any(len(row) != size for row in self.confusion.counts):
             raise ValueError(f"confusion.counts: needs {size} rows and columns")
         if tuple(row.name for row in self.per_class) != self.classes:
-            raise ValueError("per_class: needs one row a class, in the order of classes")
+            raise ValueError("per_class: needs one row per class, in the order of classes")
         return self
 
 
-class Split(Record):
+class CausalScores(ByMetric):
+    """Scores that a stream reaches if it waits for `lag` later windows."""
+
+    __pydantic_extra__: dict[str, float | None] = Field(init=False)
+
+    lag: int
+    accuracy: float
+    macro_f1: float
+    minus_offline: Intervals | None = None
+
+
+class HeldOutScores(StrictRecord):
+    """Scores on held-out participants: raw, smoothed offline, and causal."""
+
+    classes: tuple[str, ...]
+    raw: Scores
+    smoothed: Scores
+    causal: tuple[CausalScores, ...] = ()
+    bootstrap: Bootstrap | None = None
+
+
+class ParticipantSplit(StrictRecord):
     """Who trained, validated and tested."""
 
     train: tuple[str, ...]
@@ -162,29 +208,28 @@ class Split(Record):
     fingerprint: str
 
 
-class CausalScores(Record):
-    """Scores of what a stream can tell after waiting for `lag` later windows."""
+class Provenance(StrictRecord):
+    """`provenance.json`: what a model was trained and tested on."""
 
-    lag: int
-    accuracy: float
-    macro_f1: float
-    minus_offline: Intervals | None = None
-
-
-class Evaluation(Record):
-    """`evaluation.json`: the shipped model on people it never met."""
-
-    classes: tuple[str, ...]
-    split: Split
+    split: ParticipantSplit
     n_windows: dict[str, int]
     topology_engines: dict[str, int] = {}
-    raw: Scores
-    smoothed: Scores
-    causal: tuple[CausalScores, ...] = ()
-    bootstrap: Bootstrap | None = None
 
 
-class Fold(Record):
+class Evaluation(Provenance, HeldOutScores):
+    """`evaluation.json` of a run: the shipped model on held-out participants."""
+
+    predictions_file: str | None = None
+
+
+class FolderScores(HeldOutScores):
+    """`evaluation.json` of ``patchtst-har evaluate``: a model folder on chosen participants."""
+
+    participants: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+class Fold(StrictRecord):
     """One fold of a cross-validation."""
 
     fold: int
@@ -193,14 +238,10 @@ class Fold(Record):
     macro_f1_smoothed: float
 
 
-class CrossValidation(Record):
-    """`cross_validation.json`: every person held out once."""
+class CrossValidation(HeldOutScores):
+    """`cross_validation.json`: every participant held out once."""
 
     n_folds: int
-    raw: Scores
-    smoothed: Scores
-    causal: tuple[CausalScores, ...] = ()
-    bootstrap: Bootstrap | None = None
     folds: tuple[Fold, ...] = ()
     baselines: dict[str, Scores] = {}
 
@@ -224,8 +265,8 @@ class Complexity(Record):
     modules: tuple[ModuleSize, ...] = ()
 
 
-class TopologyExample(Record):
-    """`topology.json`, from `patchtst_har.evaluation.topology_example.topology_example`."""
+class TopologyExample(StrictRecord):
+    """`topology.json`: one window, its delay embedding (in g), persistence diagrams and features."""
 
     participant: str
     label: str
@@ -245,4 +286,5 @@ class MetricLine(Record):
 
     phase: str
     step: int
+    time: str
     metrics: dict[str, float]

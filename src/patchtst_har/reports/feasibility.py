@@ -11,9 +11,9 @@ from markupsafe import Markup
 from patchtst_har.records.feasibility import FeasibilityRecord, JudgedTarget
 from patchtst_har.records.measurement import ClosedLoop, Measured, Memory, Percentiles
 from patchtst_har.reports import plots
-from patchtst_har.reports.rendering import facts, readable, render
+from patchtst_har.reports.rendering import facts, render
 from patchtst_har.support.files import atomic_write_text
-from patchtst_har.support.formatting import duration
+from patchtst_har.support.formatting import duration, readable
 
 REPORT_FILE = "feasibility.html"
 _LEVELS = ("p50", "p95", "p99", "p99_9", "max")

@@ -15,8 +15,9 @@ from patchtst_har.records.reading import ZONE, read_table, wall_clock
 from patchtst_har.reports import plots
 from patchtst_har.reports.plots.prediction import daily_minutes
 from patchtst_har.reports.plots.timeline import Extent
-from patchtst_har.reports.rendering import facts, readable, render, words
+from patchtst_har.reports.rendering import facts, render, words
 from patchtst_har.support.files import atomic_write_text
+from patchtst_har.support.formatting import readable
 
 COLUMNS = ("start", "end", "label", "probability")
 _TIMES = ("start", "end")
@@ -28,7 +29,7 @@ _DROPPED = {
     "n_zero": "samples of exactly zero",
     "repeated_s": "seconds of repeated values",
     "n_gaps": "gaps",
-    "short_stretches": "stretches shorter than a window",
+    "short_stretches": "segments shorter than a window",
 }
 
 
@@ -120,8 +121,8 @@ def _in_words(info: Mapping[str, Any]) -> dict[str, Any]:
     """Return the facts with the mapping ``dropped`` as one text: each reason that occurs, with its count."""
     if not isinstance(info.get("dropped"), Mapping):
         return dict(info)
-    told = {_DROPPED.get(reason, words(reason)): n for reason, n in info["dropped"].items() if n}
-    text = ", ".join(f"{readable(n)} {reason}" for reason, n in told.items())
+    dropped = {_DROPPED.get(reason, words(reason)): n for reason, n in info["dropped"].items() if n}
+    text = ", ".join(f"{readable(n)} {reason}" for reason, n in dropped.items())
     return {**info, "dropped": text or "nothing"}
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from patchtst_har.reports.plots.timeline import Extent, plot_timelines
+from patchtst_har.reports.plots.timeline import plot_timelines
 from patchtst_har.reports.prediction import render_prediction_report
 from patchtst_har.support.files import atomic_path, ensure_folder
+
+if TYPE_CHECKING:
+    from patchtst_har.inference.label_file import LabelledFile
 
 
 @dataclass(frozen=True)
@@ -23,18 +23,7 @@ class PredictionFiles:
     report: Path
 
 
-def write_prediction(
-    out_dir: Path,
-    *,
-    name: str,
-    timeline: pd.DataFrame,
-    extent: Extent,
-    classes: Sequence[str],
-    recording_info: Mapping[str, Any],
-    model_info: Mapping[str, Any],
-    warnings: Sequence[str] = (),
-    notices: Sequence[str] = (),
-) -> PredictionFiles:
+def write_prediction(out_dir: Path, labelled: LabelledFile) -> PredictionFiles:
     """Write a recording as labels (CSV), timeline picture (SVG) and report (HTML), named after it.
 
     All three are written whole before the first takes its place: a failure leaves none.
@@ -43,15 +32,15 @@ def write_prediction(
     ----------
     out_dir : pathlib.Path
         Created if missing.
-    name, timeline, extent, classes, recording_info, model_info, warnings, notices
-        The fields of `inference.label_file.LabelledFile`.
+    labelled : LabelledFile
+        The recording's timeline and the facts around it.
 
     Raises
     ------
     DataError, OSError
         If the timeline is malformed or a file cannot be written.
     """
-    folder = ensure_folder(out_dir)
+    folder, name, timeline = ensure_folder(out_dir), labelled.name, labelled.timeline
     written = PredictionFiles(
         *(folder / f"{name}_{end}" for end in ("labels.csv", "timeline.svg", "report.html"))
     )
@@ -63,15 +52,16 @@ def write_prediction(
         timeline.to_csv(labels, index=False, float_format="%.6f")
         # The picture has the hours of the zone, and no zone.
         naive = {column: timeline[column].dt.tz_localize(None) for column in ("start", "end")}
-        svg = plot_timelines({name: timeline.assign(**naive)}, classes, title=name, extent=extent)
+        rows = {name: timeline.assign(**naive)}
+        svg = plot_timelines(rows, labelled.classes, title=name, extent=labelled.extent)
         picture.write_text(svg, encoding="utf-8")
         render_prediction_report(
             timeline,
             report,
-            recording_info=recording_info,
-            model_info=model_info,
-            classes=classes,
-            warnings=warnings,
-            notices=notices,
+            recording_info=labelled.recording_info,
+            model_info=labelled.model_info,
+            classes=labelled.classes,
+            warnings=labelled.warnings,
+            notices=labelled.notices,
         )
     return written

@@ -1,21 +1,33 @@
-"""Templates and the formats of numbers in reports."""
+"""Templates, and what they show of records."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
 
+from patchtst_har.evaluation.metrics import BY_PARTICIPANT, METRICS, PROBABILITY_METRICS
+from patchtst_har.records.measurement import Percentiles
 from patchtst_har.records.run import Bootstrap, Interval, Spread
-from patchtst_har.support.formatting import duration
+from patchtst_har.support import formatting
+from patchtst_har.support.formatting import NONE, readable
 
-_DASH = "\u2013"
-_NONE = "n/a"
+_FORMATS = (
+    formatting.score,
+    formatting.percent,
+    formatting.duration,
+    formatting.size,
+    formatting.count,
+    formatting.counted,
+)
+_POOLED_ROWS = [
+    *((name, metric.title) for name, metric in METRICS.items() if metric.shown != "record"),
+    ("transition_accuracy", "transition accuracy"),
+]
 _UNITS = {"hz": "Hz", "g": "g", "s": "s", "ms": "ms", "us": "µs"}
-# The name of a package is no phrase.
+# The name of a package is shown as it is.
 _KEPT_NAMES = frozenset({"patchtst_har"})
 
 
@@ -28,79 +40,79 @@ def render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
-        score=score,
-        percent=percent,
-        interval=interval,
-        spread=spread,
-        duration=duration,
-        size=size,
-        count=count,
-        counted=counted,
-        bounded=bounded,
+    for function in (*_FORMATS, interval, signed, spread, bounded, sentence):
+        environment.filters[function.__name__] = function
+    environment.globals.update(
+        zip=zip,
+        scores_of=scores_of,
+        durations=durations,
+        pooled_rows=_POOLED_ROWS,
+        BY_PARTICIPANT=BY_PARTICIPANT,
+        PROBABILITY_METRICS=PROBABILITY_METRICS,
     )
     return environment.get_template(template).render(**values)
 
 
-def score(value: float | None) -> str:
-    """Return a score with three decimals."""
-    return _NONE if value is None else f"{value:.3f}"
+def durations(times: Percentiles, levels: Iterable[str]) -> list[str]:
+    """Return the durations at some percentiles."""
+    return [formatting.duration(times.value(level)) for level in levels]
 
 
-def percent(value: float | None) -> str:
-    """Return a fraction in percent."""
-    return _NONE if value is None else f"{100 * value:.1f} %"
+def scores_of(record: Any, metrics: Iterable[str] = BY_PARTICIPANT) -> list[str]:
+    """Return the scores of a record, one for each metric."""
+    return [formatting.score(record[name]) for name in metrics]
 
 
-def interval(value: Interval, signed: bool = False) -> str:
-    """Return the bounds of an interval; with signs for a difference."""
-    if value.low is None or value.high is None:
-        return _NONE
-    if signed:
-        return f"{value.low:+.3f} to {value.high:+.3f}"
-    return f"{value.low:.3f}{_DASH}{value.high:.3f}"
+def interval(value: Interval) -> str:
+    """Return the bounds of an interval."""
+    return NONE if value.low is None or value.high is None else f"{value.low:.3f}\u2013{value.high:.3f}"
+
+
+def signed(value: Interval) -> str:
+    """Return a difference with its bounds."""
+    bounds = NONE if value.low is None or value.high is None else f"{value.low:+.3f} to {value.high:+.3f}"
+    return f"{value.estimate:+.3f} ({bounds})"
+
+
+def sentence(text: str) -> str:
+    """Return a text that begins with a capital letter; the others stay."""
+    return text[:1].upper() + text[1:]
 
 
 def bounded(value: Bootstrap | None) -> Bootstrap | None:
-    """Return the intervals if there are any: a single person has none."""
+    """Return the intervals if there are any: a single participant has none."""
     return None if value is None or value.raw.macro_f1.low is None else value
 
 
 def spread(value: Spread) -> str:
     """Return mean and standard deviation."""
     if value.mean is None:
-        return _NONE
+        return NONE
     return f"{value.mean:.3f}" if value.sd is None else f"{value.mean:.3f} ± {value.sd:.3f}"
 
 
-def size(n_bytes: int) -> str:
-    """Return a number of bytes in the unit that suits it."""
-    for limit, unit in ((1024**2, "MiB"), (1024, "KiB")):
-        if n_bytes >= limit:
-            return f"{n_bytes / limit:,.1f} {unit}"
-    return f"{n_bytes} B"
-
-
-def count(value: int) -> str:
-    """Return a whole number with separators of thousands."""
-    return f"{value:,}"
-
-
-def counted(value: int, one: str, many: str) -> str:
-    """Return a whole number and what it counts, in the singular for 1."""
-    return f"{count(value)} {one if value == 1 else many}"
-
-
-def facts(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def facts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield names in words and values for reading of nested mappings: floats have 4 significant digits."""
-    for name, value in values.items():
-        path = f"{prefix}{words(name)}"
+    return _leaves(values, words, ": ", readable)
+
+
+def flatten(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield dotted names and exact values of nested mappings, as one would write them in a settings file."""
+    return _leaves(values, str, ".", lambda value: "(none)" if value is None else str(value))
+
+
+def _leaves(
+    values: Mapping[str, Any], name_of: Callable[[str], str], joint: str, text_of: Callable[[Any], str]
+) -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        name = name_of(key)
         if isinstance(value, Mapping):
-            yield from facts(value, f"{path}: ")
+            for inner, text in _leaves(value, name_of, joint, text_of):
+                yield f"{name}{joint}{inner}", text
         elif isinstance(value, list | tuple):
-            yield path, ", ".join(readable(item) for item in value) or "(none)"
+            yield name, ", ".join(map(text_of, value)) or "(none)"
         else:
-            yield path, readable(value)
+            yield name, text_of(value)
 
 
 def words(name: str) -> str:
@@ -113,25 +125,3 @@ def words(name: str) -> str:
     if len(parts) > 1 and parts[0] == "n":
         parts[0] = "number of"
     return " ".join(filter(None, parts))
-
-
-def readable(value: Any) -> str:
-    """Return a value for reading: a float with 4 significant digits."""
-    if value is None:
-        return "(none)"
-    if not isinstance(value, float | np.floating):
-        return str(value)
-    number = float(value)
-    return f"{number:.0f}" if 1e4 <= abs(number) < 1e15 else f"{number:.4g}"
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield dotted names and exact values of nested mappings, as one would write them in a settings file."""
-    for name, value in values.items():
-        path = f"{prefix}{name}"
-        if isinstance(value, Mapping):
-            yield from flatten(value, f"{path}.")
-        elif isinstance(value, list | tuple):
-            yield path, ", ".join(str(item) for item in value) or "(none)"
-        else:
-            yield path, "(none)" if value is None else str(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,17 @@ from patchtst_har.config import ExperimentConfig
 from patchtst_har.errors import DataError
 from patchtst_har.records import reading
 from patchtst_har.records import run as records
-from patchtst_har.records.measurement import OVERHEAD, Latency
+from patchtst_har.records.measurement import Latency
 from patchtst_har.reports import plots
 from patchtst_har.reports.rendering import facts, flatten, render
+from patchtst_har.smoothing.decide import hop_s
 from patchtst_har.support.files import atomic_write_text, ensure_folder
 
 REPORT_FILE = "report.html"
 _PREDICTION_COLUMNS = ("participant", "start", "label", "raw", "smoothed", "probability")
 _TIMELINE_COLUMNS = ("start", "end", "label", "probability")
-# That n people all get better (or all worse) has a chance of 2 / 2**n by luck alone: below 5 % from six on.
-_PEOPLE_TO_TELL = 6
+# That n participants all get better (or all worse) has a chance of 2 / 2**n: below 5 % from six on.
+_MIN_PARTICIPANTS_FOR_EFFECT = 6
 
 
 @dataclass(frozen=True)
@@ -97,24 +98,25 @@ def render_report(run_dir: str | Path) -> Path:
     """
     folder = Path(run_dir)
     run = Run.read(folder)
-    person = _typical_person(run.evaluation) if run.evaluation else None
-    figures = _figures(run, person)
+    participant = _typical_participant(run.evaluation) if run.evaluation else None
+    figures = _figures(run, participant)
     html = render(
         "report.html.j2",
         run=run,
         figures={name: Markup(svg) for name, svg in figures.items()},  # noqa: S704 - made here, text in it escaped
-        person=person,
+        participant=participant,
         headline=_headline(run.evaluation) if run.evaluation else None,
         lowered=_lowered(run),
-        hop_s=run.config.data.hop_size / run.config.data.sample_rate_hz,
+        hop_s=hop_s(run.config),
         environment=list(facts(run.environment or {})),
         host=list(facts(run.latency.host)) if run.latency else [],
-        overhead=OVERHEAD,
-        logged=[
+        levels=("p50", "p90", "p95", "p99", "p99_9", "max"),
+        stage_times=run.latency.closed_loop.parts() if run.latency else {},
+        listings=[
+            ("All settings", list(flatten(run.config.model_dump(mode="json")))),
             ("Logged parameters", list(flatten(run.params or {}))),
             ("Summary at the end of the run", list(facts(_final_metrics(run.summary)))),
         ],
-        configuration=list(flatten(run.config.model_dump(mode="json"))),
     )
     plots_dir = ensure_folder(folder / "plots")
     for name, svg in figures.items():
@@ -123,71 +125,54 @@ def render_report(run_dir: str | Path) -> Path:
     return folder / REPORT_FILE
 
 
-def _figures(run: Run, person: str | None) -> dict[str, str]:
-    makers: list[tuple[str, Any, Callable[[], str]]] = []
-    scored = run.evaluation
+def _figures(run: Run, participant: str | None) -> dict[str, str]:
+    """Draw what the run has: name of the figure to SVG."""
+    figures = {}
     if run.history:
-        history = run.history
-        makers.append(("learning", True, lambda: plots.plot_learning_curves(history)))
-    if scored:
-        makers += [
-            ("confusion", True, lambda: _plot_confusions(scored)),
-            (
-                "persons",
-                scored.raw.per_participant and scored.smoothed.per_participant,
-                lambda: _persons(scored),
-            ),
-            ("reliability", scored.raw.calibration, lambda: _plot_reliability(scored)),
-        ]
-    if run.predictions is not None and scored and person is not None:
-        makers.append(("person", True, lambda: _plot_person(run, scored.classes, str(person))))
+        figures["learning"] = plots.plot_learning_curves(run.history)
+    if run.evaluation:
+        figures |= _figures_of_scores(run.evaluation)
+    if run.predictions is not None and run.evaluation and participant is not None:
+        figures["participant"] = _plot_participant(run, run.predictions, run.evaluation.classes, participant)
     if run.timeline is not None and len(run.timeline):
-        makers.append(("timeline", True, lambda: _plot_timeline(run)))
+        figures["timeline"] = _plot_timeline(run, run.timeline)
     if run.latency:
-        loop = run.latency.closed_loop
-        makers.append(("latency", True, lambda: plots.plot_latency(loop)))
+        figures["latency"] = plots.plot_latency(run.latency.closed_loop)
     if run.topology:
-        example = run.topology.model_dump()
-        makers.append(("topology", True, lambda: plots.plot_topology(example)))
-    return {name: make() for name, wanted, make in makers if wanted}
+        figures["topology"] = plots.plot_topology(run.topology)
+    return figures
 
 
-def _plot_confusions(scored: records.Evaluation) -> str:
-    matrices = {"Raw": scored.raw.confusion.counts, "Smoothed (offline)": scored.smoothed.confusion.counts}
-    return plots.plot_confusions(matrices, scored.classes)
+def _figures_of_scores(scored: records.Evaluation) -> dict[str, str]:
+    raw, smoothed = scored.raw, scored.smoothed
+    matrices = {"Raw": raw.confusion.counts, "Smoothed (offline)": smoothed.confusion.counts}
+    figures = {"confusion": plots.plot_confusions(matrices, scored.classes)}
+    if raw.per_participant and smoothed.per_participant:
+        pair = raw.per_participant.scores, smoothed.per_participant.scores
+        figures["participants"] = plots.plot_participants(*pair)
+    if raw.calibration:
+        parts = {"raw": raw.calibration, "smoothed": smoothed.calibration}
+        bins = {label: part.bins for label, part in parts.items() if part}
+        figures["reliability"] = plots.plot_reliability(bins)
+    return figures
 
 
-def _persons(scored: records.Evaluation) -> str:
-    pair = (scored.raw.per_participant, scored.smoothed.per_participant)
-    raw, smoothed = ([row.model_dump() for row in persons.scores] for persons in pair if persons)
-    return plots.plot_persons(raw, smoothed)
-
-
-def _plot_reliability(scored: records.Evaluation) -> str:
-    parts = {"raw": scored.raw.calibration, "smoothed": scored.smoothed.calibration}
-    return plots.plot_reliability(
-        {label: [row.model_dump() for row in part.bins] for label, part in parts.items() if part}
-    )
-
-
-def _plot_person(run: Run, classes: tuple[str, ...], person: str) -> str:
-    frame = run.predictions
-    assert frame is not None  # noqa: S101 - the caller has looked
-    frame = frame[frame["participant"] == person]
+def _plot_participant(run: Run, frame: pd.DataFrame, classes: tuple[str, ...], participant: str) -> str:
+    frame = frame[frame["participant"] == participant]
     if frame.empty:
-        raise DataError(f"predictions.csv: has no window of participant {person!r} of evaluation.json")
+        raise DataError(f"predictions.csv: has no window of participant {participant!r} of evaluation.json")
     rows = {"annotated": "label", "raw": "raw", "smoothed": "smoothed"}
     _refuse_unknown("predictions.csv", frame[list(rows.values())].to_numpy().ravel(), classes)
-    length = pd.Timedelta(seconds=run.config.data.hop_size / run.config.data.sample_rate_hz)
+    length = pd.Timedelta(seconds=hop_s(run.config))
     bare = frame[["start"]].assign(end=frame["start"] + length)
     return plots.plot_timelines(
-        {title: bare.assign(label=frame[column]) for title, column in rows.items()}, classes, name="person"
+        {title: bare.assign(label=frame[column]) for title, column in rows.items()},
+        classes,
+        name="participant",
     )
 
 
-def _plot_timeline(run: Run) -> str:
-    frame = run.timeline
-    assert frame is not None  # noqa: S101 - the caller has looked
+def _plot_timeline(run: Run, frame: pd.DataFrame) -> str:
     rows = {"predicted": frame}
     if "annotation" in frame:
         known = frame[frame["annotation"] != ""]
@@ -213,14 +198,10 @@ def _refuse_unknown(file: str, labels: Iterable[str], classes: Sequence[str]) ->
         raise DataError(f"{file}: label {unknown[0]!r} is not one of the classes {', '.join(classes)}")
 
 
-def _typical_person(scored: records.Evaluation) -> str | None:
-    """Return the person whose smoothed macro F1 is nearest to the median (of two equally near, the lower)."""
-    persons = scored.smoothed.per_participant
-    known = (
-        {row.participant: row.macro_f1 for row in persons.scores if row.macro_f1 is not None}
-        if persons
-        else {}
-    )
+def _typical_participant(scored: records.Evaluation) -> str | None:
+    """Return whose smoothed macro F1 is nearest to the median (of two equally near, the lower)."""
+    each = scored.smoothed.per_participant.scores if scored.smoothed.per_participant else ()
+    known = {row.participant: row.macro_f1 for row in each if row.macro_f1 is not None}
     if not known:
         return None
     median = float(np.median(list(known.values())))
@@ -230,18 +211,18 @@ def _typical_person(scored: records.Evaluation) -> str | None:
 
 def _lowered(run: Run) -> list[tuple[str, float, float]]:
     """Return where smoothing lowers macro F1 by as much as the report shows: where, before, after."""
-    parts = {"on the held-out people": run.evaluation, "in the cross-validation": run.cross_validation}
+    parts = {"on the held-out participants": run.evaluation, "in the cross-validation": run.cross_validation}
     scores = [(where, part.raw.macro_f1, part.smoothed.macro_f1) for where, part in parts.items() if part]
     return [row for row in scores if round(row[2], 3) < round(row[1], 3)]
 
 
 def _headline(scored: records.Evaluation) -> dict[str, Any]:
-    """Return what can be said of smoothing and of the sample of people."""
+    """Return what can be said of smoothing and of the sample of participants."""
     difference = scored.bootstrap.smoothed_minus_raw.macro_f1 if scored.bootstrap else None
     clear = None
     if difference and difference.low is not None and difference.high is not None:
         clear = "better" if difference.low > 0 else "worse" if difference.high < 0 else "unclear"
-        if len(scored.split.test) < _PEOPLE_TO_TELL:
+        if len(scored.split.test) < _MIN_PARTICIPANTS_FOR_EFFECT:
             clear = "few"
     majority = max(int(np.sum(row)) for row in scored.raw.confusion.counts) / scored.raw.n_windows
     return {"difference": difference, "effect": clear, "majority": majority}

@@ -1,8 +1,9 @@
-"""Apply the smoother to the predictions of several people."""
+"""From class probabilities to decisions on windows of several participants."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,35 +11,52 @@ from numpy.typing import NDArray
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.smoothing import HMMSmoother, sequence_ids
 
-# Later windows that a stream may wait for, beside none.
 LAGS = (0, 1, 2, 5)
+"""Numbers of later windows for which an evaluation scores causal decisions."""
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """What a model says of n windows.
+    """Decisions on n windows.
 
     Attributes
     ----------
     probabilities : ndarray, shape (n, K)
         The classifier's own.
-    raw, smoothed : ndarray of int64, shape (n,)
-        Class of the largest probability; class after smoothing (equal to `raw` without a smoother).
+    smoothed : ndarray of int64, shape (n,)
+        Class after smoothing (equal to `raw` without a smoother).
     smoothed_probabilities : ndarray, shape (n, K)
         Posterior of the smoother given the whole sequence; the classifier's own without a smoother.
     sequences : ndarray of int64, shape (n,)
         Runs of windows without a gap.
-    causal : dict of int to ndarray of int64, shape (n,)
-        Classes that a stream can tell: of the largest posterior given the windows so far (0) or up to so many
-        later ones; empty without a smoother.
     """
 
     probabilities: NDArray[np.float64]
-    raw: NDArray[np.int64]
     smoothed: NDArray[np.int64]
     smoothed_probabilities: NDArray[np.float64]
     sequences: NDArray[np.int64]
-    causal: dict[int, NDArray[np.int64]] = field(default_factory=dict)
+
+    @property
+    def raw(self) -> NDArray[np.int64]:
+        """Class of the classifier's largest probability, shape (n,)."""
+        labels: NDArray[np.int64] = self.probabilities.argmax(axis=1)
+        return labels
+
+    @property
+    def probability(self) -> NDArray[np.float64]:
+        """Probability of the smoothed class, shape (n,)."""
+        return self.smoothed_probabilities[np.arange(len(self.smoothed)), self.smoothed]
+
+    @classmethod
+    def join(cls, parts: Sequence[Decisions]) -> Decisions:
+        """Put decisions one after another; no sequence goes on from one part to the next."""
+        offsets = np.cumsum([0, *(int(part.sequences.max(initial=-1)) + 1 for part in parts[:-1])])
+        return cls(
+            np.concatenate([part.probabilities for part in parts]),
+            np.concatenate([part.smoothed for part in parts]),
+            np.concatenate([part.smoothed_probabilities for part in parts]),
+            np.concatenate([part.sequences + start for part, start in zip(parts, offsets, strict=True)]),
+        )
 
 
 def hop_s(config: ExperimentConfig) -> float:
@@ -49,18 +67,31 @@ def hop_s(config: ExperimentConfig) -> float:
 def sequences_of(
     participants: NDArray[np.str_], start_ns: NDArray[np.int64], config: ExperimentConfig
 ) -> NDArray[np.int64]:
-    """Return the sequence of each window: restarted at every person and time gap."""
+    """Return the sequence of each window: restarted at every participant and time gap."""
     return sequence_ids(participants, start_ns, hop_s=hop_s(config), max_gap_s=config.smoothing.max_gap_s)
 
 
 def decide(
     probabilities: NDArray[np.float64], sequences: NDArray[np.int64], smoother: HMMSmoother | None
 ) -> Decisions:
-    """Turn probabilities (n, K) into raw, offline smoothed and causally smoothed decisions."""
-    raw = probabilities.argmax(axis=1)
-    if smoother is None or not len(raw):
-        return Decisions(probabilities, raw, raw, probabilities, sequences)
-    causal = {lag: smoother.fixed_lag_proba(probabilities, sequences, lag).argmax(axis=1) for lag in LAGS}
-    smoothed = smoother.predict(probabilities, sequences)
-    posterior = smoother.predict_proba(probabilities, sequences)
-    return Decisions(probabilities, raw, smoothed, posterior, sequences, causal)
+    """Decide on windows from their class probabilities (n, K), smoothed over whole sequences."""
+    if smoother is None or not len(probabilities):
+        return Decisions(probabilities, probabilities.argmax(axis=1), probabilities, sequences)
+    return Decisions(probabilities, *smoother.decode(probabilities, sequences), sequences)
+
+
+def decide_with_lags(
+    probabilities: NDArray[np.float64],
+    sequences: NDArray[np.int64],
+    smoother: HMMSmoother | None,
+    lags: Sequence[int] = LAGS,
+) -> dict[int, NDArray[np.int64]]:
+    """Return the classes (n,) that a stream decides after waiting for each number of later windows.
+
+    They are the classes of the largest posterior given the windows so far (lag 0: the causal filter) or up to
+    so many later ones. Empty without a smoother or without a window.
+    """
+    if smoother is None or not len(probabilities):
+        return {}
+    posteriors = smoother.fixed_lags_proba(probabilities, sequences, lags)
+    return {lag: posterior.argmax(axis=1) for lag, posterior in zip(lags, posteriors, strict=True)}

@@ -9,6 +9,7 @@ vector this is the categorical HMM of Willetts et al., Sci Rep 8:7961 (2018).
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -181,16 +182,7 @@ class HMMSmoother:
             If a row is not finite, negative or does not sum to 1 (the row is named), shapes differ, or a
             sequence is impossible under the model.
         """
-        from patchtst_har.smoothing import viterbi
-
-        observed, bounds = self._check_input(probabilities, sequences)
-        likelihoods = viterbi.observation_likelihoods(observed, self.emission_matrix)
-        path = np.zeros(len(observed), dtype=np.int64)
-        stuck = viterbi.viterbi_path(
-            _log(likelihoods), _log(self.start_probabilities), _log(self.transition_matrix), bounds, path
-        )
-        _refuse_impossible(stuck)
-        return path
+        return self._viterbi(*self._likelihoods(probabilities, sequences))
 
     def predict_proba(self, probabilities: npt.ArrayLike, sequences: npt.ArrayLike) -> FloatArray:
         """Return the posterior probability of every class given the whole sequence (forward-backward).
@@ -202,12 +194,14 @@ class HMMSmoother:
         ndarray of float64, shape (n, K)
             Rows sum to 1. The class of the largest posterior is not always the one on the Viterbi path.
         """
-        from patchtst_har.smoothing import posteriors
+        return self._smooth(*self._likelihoods(probabilities, sequences))
 
-        filtered, bounds = self._filter(probabilities, sequences)
-        posterior = np.zeros_like(filtered)
-        posteriors.smooth(filtered, self.transition_matrix, bounds, posterior)
-        return posterior
+    def decode(
+        self, probabilities: npt.ArrayLike, sequences: npt.ArrayLike
+    ) -> tuple[npt.NDArray[np.int64], FloatArray]:
+        """Return what `predict` and `predict_proba` return, bit for bit, from one pass of the emissions."""
+        likelihoods, bounds = self._likelihoods(probabilities, sequences)
+        return self._viterbi(likelihoods, bounds), self._smooth(likelihoods, bounds)
 
     def filter_proba(self, probabilities: npt.ArrayLike, sequences: npt.ArrayLike) -> FloatArray:
         """Return the posterior probability of every class given the windows so far (causal filter).
@@ -220,7 +214,7 @@ class HMMSmoother:
         ndarray of float64, shape (n, K)
             Rows sum to 1.
         """
-        return self._filter(probabilities, sequences)[0]
+        return self._filter(*self._likelihoods(probabilities, sequences))
 
     def fixed_lag_proba(self, probabilities: npt.ArrayLike, sequences: npt.ArrayLike, lag: int) -> FloatArray:
         """Return the posterior probability of every class given the windows up to `lag` later ones.
@@ -245,28 +239,61 @@ class HMMSmoother:
         DataError
             Also if `lag` is negative or no integer.
         """
-        if isinstance(lag, bool) or not isinstance(lag, int | np.integer) or lag < 0:
-            raise DataError(f"lag: needs an integer of at least 0, is {lag!r}")
+        return self.fixed_lags_proba(probabilities, sequences, [lag])[0]
+
+    def fixed_lags_proba(
+        self, probabilities: npt.ArrayLike, sequences: npt.ArrayLike, lags: Sequence[int]
+    ) -> list[FloatArray]:
+        """Return what `fixed_lag_proba` returns for each of `lags`, from one pass of the filter."""
         from patchtst_har.smoothing import posteriors
 
-        filtered, bounds = self._filter(probabilities, sequences)
-        posterior = np.zeros_like(filtered)
-        posteriors.look_ahead(filtered, self.transition_matrix, bounds, int(lag), posterior)
-        return posterior
+        for lag in lags:
+            if isinstance(lag, bool) or not isinstance(lag, int | np.integer) or lag < 0:
+                raise DataError(f"lag: needs an integer of at least 0, is {lag!r}")
+        likelihoods, bounds = self._likelihoods(probabilities, sequences)
+        filtered = self._filter(likelihoods, bounds)
+        results = [np.zeros_like(filtered) for _ in lags]
+        for lag, posterior in zip(lags, results, strict=True):
+            posteriors.look_ahead(filtered, self.transition_matrix, bounds, int(lag), posterior)
+        return results
 
-    def _filter(
+    def _likelihoods(
         self, probabilities: npt.ArrayLike, sequences: npt.ArrayLike
     ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-        from patchtst_har.smoothing import posteriors, viterbi
+        """Check the input; return the likelihoods of windows (n, K), and the bounds of sequences."""
+        from patchtst_har.smoothing import viterbi
 
-        observed, bounds = self._check_input(probabilities, sequences)
-        likelihoods = viterbi.observation_likelihoods(observed, self.emission_matrix)
-        posterior = np.zeros_like(observed)
-        stuck = posteriors.filter_posteriors(
-            likelihoods, self.start_probabilities, self.transition_matrix, bounds, posterior
+        observed = check_probabilities(probabilities, self.n_classes)
+        bounds = sequence_bounds(sequences, len(observed))
+        return viterbi.observation_likelihoods(observed, self.emission_matrix), bounds
+
+    def _viterbi(self, likelihoods: FloatArray, bounds: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        from patchtst_har.smoothing import viterbi
+
+        path = np.zeros(len(likelihoods), dtype=np.int64)
+        stuck = viterbi.viterbi_path(
+            _log(likelihoods), _log(self.start_probabilities), _log(self.transition_matrix), bounds, path
         )
         _refuse_impossible(stuck)
-        return posterior, bounds
+        return path
+
+    def _filter(self, likelihoods: FloatArray, bounds: npt.NDArray[np.int64]) -> FloatArray:
+        from patchtst_har.smoothing import posteriors
+
+        filtered = np.zeros_like(likelihoods)
+        stuck = posteriors.filter_posteriors(
+            likelihoods, self.start_probabilities, self.transition_matrix, bounds, filtered
+        )
+        _refuse_impossible(stuck)
+        return filtered
+
+    def _smooth(self, likelihoods: FloatArray, bounds: npt.NDArray[np.int64]) -> FloatArray:
+        from patchtst_har.smoothing import posteriors
+
+        filtered = self._filter(likelihoods, bounds)
+        posterior = np.zeros_like(filtered)
+        posteriors.smooth(filtered, self.transition_matrix, bounds, posterior)
+        return posterior
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model as JSON (`smoothing.json` in a model folder)."""
@@ -332,12 +359,6 @@ class HMMSmoother:
         smoothed = counts.astype(np.float64) + self.pseudo_count
         normalised: FloatArray = smoothed / smoothed.sum(axis=-1, keepdims=True)
         return normalised
-
-    def _check_input(
-        self, probabilities: npt.ArrayLike, sequences: npt.ArrayLike
-    ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-        observed = check_probabilities(probabilities, self.n_classes)
-        return observed, sequence_bounds(sequences, len(observed))
 
 
 def _fitted(value: FloatArray | None, method: str) -> FloatArray:

@@ -1,16 +1,16 @@
-"""Grouped k-fold: every person is held out once."""
+"""Grouped k-fold: every participant is held out once."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.errors import ConfigError
 from patchtst_har.evaluation.baselines import RANDOM_FOREST, LabelledFeatures, random_forest
 from patchtst_har.evaluation.held_out import HeldOut, pool
+from patchtst_har.records.run import CrossValidation, Fold
 from patchtst_har.support.files import atomic_write_json
 from patchtst_har.support.progress import OnProgress
 from patchtst_har.training.trainer import CHECKPOINT, PatchTSTTrainer
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Fold:
+class TrainedFold:
     """One trained and judged fold."""
 
     number: int
@@ -28,7 +28,7 @@ class Fold:
     held_out: HeldOut
 
     @classmethod
-    def of(cls, number: int, trainer: PatchTSTTrainer) -> Fold:
+    def of(cls, number: int, trainer: PatchTSTTrainer) -> TrainedFold:
         """Take the results out of a trainer that has trained."""
         if trainer.data is None or trainer.data.test is None or trainer.held_out is None:
             raise ValueError(f"fold {number} has not been trained and judged")
@@ -42,8 +42,8 @@ def cross_validate(
     done: PatchTSTTrainer | None = None,
     resume: bool = False,
     on_progress: OnProgress | None = None,
-) -> dict[str, Any]:
-    """Train one model a fold and score the pooled held-out people, beside a random forest on the same folds.
+) -> CrossValidation:
+    """Train one model per fold; score the pooled held-out participants, and a random forest likewise.
 
     Parameters
     ----------
@@ -58,9 +58,8 @@ def cross_validate(
 
     Returns
     -------
-    dict
-        What is written to ``run_dir/cross_validation.json``: ``raw``, ``smoothed``, ``bootstrap``, ``folds``,
-        ``baselines``.
+    CrossValidation
+        What is written to ``run_dir/cross_validation.json``.
 
     Raises
     ------
@@ -73,15 +72,15 @@ def cross_validate(
         trainer = done if done is not None and number == config.data.fold else None
         if trainer is None:
             trainer = _train_fold(config, number, resume, on_progress)
-        folds.append(Fold.of(number, trainer))
-    document = _document(folds, on_progress)
+        folds.append(TrainedFold.of(number, trainer))
+    scores = _score(folds, on_progress)
     config.run_dir.mkdir(parents=True, exist_ok=True)
-    atomic_write_json(config.run_dir / "cross_validation.json", document)
-    return document
+    atomic_write_json(config.run_dir / "cross_validation.json", scores.to_json())
+    return scores
 
 
 def require_folds(config: ExperimentConfig) -> None:
-    """Raise `ConfigError` unless the configuration splits people into folds."""
+    """Raise `ConfigError` unless the configuration splits participants into folds."""
     if config.data.split != "kfold":
         raise ConfigError([f"data.split: cross-validation needs kfold, is {config.data.split}"])
 
@@ -107,22 +106,23 @@ def _train_fold(
     return trainer
 
 
-def _document(folds: Sequence[Fold], on_progress: OnProgress | None) -> dict[str, Any]:
+def _score(folds: Sequence[TrainedFold], on_progress: OnProgress | None) -> CrossValidation:
     pooled = pool([fold.held_out for fold in folds])
     forest = random_forest([(fold.train, fold.test) for fold in folds], on_progress=on_progress)
-    return {
-        "n_folds": len(folds),
-        **pooled.scores(),
-        "folds": [_describe(fold) for fold in folds],
-        "baselines": {RANDOM_FOREST: forest},
-    }
+    return CrossValidation(
+        n_folds=len(folds),
+        **dict(pooled.scores()),
+        folds=tuple(_describe(fold) for fold in folds),
+        baselines={RANDOM_FOREST: forest},
+    )
 
 
-def _describe(fold: Fold) -> dict[str, Any]:
-    scores = fold.held_out.scores()
-    return {
-        "fold": fold.number,
-        "test": sorted(set(fold.test.participants.tolist())),
-        "macro_f1_raw": scores["raw"]["macro_f1"],
-        "macro_f1_smoothed": scores["smoothed"]["macro_f1"],
-    }
+def _describe(fold: TrainedFold) -> Fold:
+    made = fold.held_out.decisions
+    raw, smoothed = (fold.held_out.pooled(labels)["macro_f1"] for labels in (made.raw, made.smoothed))
+    return Fold(
+        fold=fold.number,
+        test=tuple(sorted(set(fold.test.participants.tolist()))),
+        macro_f1_raw=raw,
+        macro_f1_smoothed=smoothed,
+    )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.datasets.splits import Split, split_participants
 from patchtst_har.errors import DataError
 from patchtst_har.features.fallback import engine_counts
+from patchtst_har.records.run import ParticipantSplit, Provenance
 from patchtst_har.support.progress import OnProgress, under
 
 
@@ -60,21 +60,15 @@ class ExperimentData:
         test = load("test", split.test) if split.test else None
         return cls(split, load("train", split.train), load("val", split.val), test)
 
-    def describe(self) -> dict[str, Any]:
-        """Return the split, its number of windows, and what computed their topology (JSON-ready)."""
-        return {
-            "split": {**self.split.to_dict(), "fingerprint": self.split.fingerprint},
-            "n_windows": {
-                "train": len(self.train),
-                "val": len(self.val),
-                "test": 0 if self.test is None else len(self.test),
-            },
-            "topology_engines": engine_counts(
-                np.concatenate(
-                    [part.topo_engines for part in (self.train, self.val, self.test) if part is not None]
-                )
-            ),
-        }
+    def provenance(self) -> Provenance:
+        """Return the split, its number of windows, and what computed their topology."""
+        parts = {"train": self.train, "val": self.val, "test": self.test}
+        engines = [part.topo_engines for part in parts.values() if part is not None]
+        return Provenance(
+            split=ParticipantSplit(**asdict(self.split), fingerprint=self.split.fingerprint),
+            n_windows={name: 0 if part is None else len(part) for name, part in parts.items()},
+            topology_engines=engine_counts(np.concatenate(engines)),
+        )
 
     def fingerprint(self, config: ExperimentConfig) -> str:
         """Identify configuration and data: training may only resume where both are the same."""

@@ -14,6 +14,8 @@ from typing import Any
 import yaml
 
 from patchtst_har.errors import DataError
+from patchtst_har.records.reading import read_lines
+from patchtst_har.records.run import MetricLine
 from patchtst_har.support.files import atomic_write_json, atomic_write_text, ensure_folder, read_json
 
 logger = logging.getLogger(__name__)
@@ -57,11 +59,10 @@ class ExperimentTracker:
 
     def log_metrics(self, metrics: Mapping[str, float], step: int, phase: str = "train") -> None:
         """Append one line to ``metrics.jsonl``; it is on disk when this returns."""
-        values = {name: float(value) for name, value in metrics.items()}
-        line = {"phase": phase, "step": step, "time": datetime.now(UTC).isoformat(), "metrics": values}
-        text = json.dumps(line, allow_nan=False)
+        now = datetime.now(UTC).isoformat()
+        line = MetricLine(phase=phase, step=step, time=now, metrics=dict(metrics))
         with (self.output_dir / "metrics.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(text + "\n")
+            stream.write(json.dumps(line.to_json(), allow_nan=False) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
         self._remember(line)
@@ -112,12 +113,9 @@ class ExperimentTracker:
             logger.warning("%s: dropping an incomplete last line left by an interrupted run", path)
             lines.pop()
             atomic_write_text(path, "".join(lines))
-        for number, line in enumerate(lines, start=1):
-            try:
-                self._remember(json.loads(line))
-            except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-                raise DataError(f"{path}: line {number} is not a metric record") from error
+        for line in read_lines(path, MetricLine):
+            self._remember(line)
 
-    def _remember(self, line: Mapping[str, Any]) -> None:
-        for name, value in line["metrics"].items():
-            self.metrics[f"{line['phase']}_{name}"].append((line["step"], value))
+    def _remember(self, line: MetricLine) -> None:
+        for name, value in line.metrics.items():
+            self.metrics[f"{line.phase}_{name}"].append((line.step, value))

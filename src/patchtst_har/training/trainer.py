@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +13,14 @@ from patchtst_har.config import ExperimentConfig
 from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation.held_out import HeldOut
+from patchtst_har.evaluation.metrics import SUMMARY
 from patchtst_har.inference.model_card import write_model_card
 from patchtst_har.inference.probabilities import predict_probabilities
 from patchtst_har.model_folder import PROVENANCE_FILE, SMOOTHING_FILE
-from patchtst_har.models.batches import WindowTensors
+from patchtst_har.models.batches import to_tensors
 from patchtst_har.models.folder import save_model
 from patchtst_har.models.patchtst import PatchTSTClassifier
+from patchtst_har.records.run import Evaluation, HeldOutScores
 from patchtst_har.reproducibility import environment, resolve_device, seed_everything, threads
 from patchtst_har.smoothing import HMMSmoother
 from patchtst_har.smoothing.decide import decide, hop_s, sequences_of
@@ -81,8 +82,9 @@ class PatchTSTTrainer:
         model : PatchTSTClassifier
             With the weights of the best validation epoch, in evaluation mode.
         metrics : dict of str to float
-            ``final_accuracy`` and ``final_macro_f1`` (test people, smoothed; validation people if nobody is
-            left to test on), the same with ``raw_`` before smoothing, ``best_epoch``, ``best_val_macro_f1``.
+            ``final_accuracy``, ``final_macro_f1`` and the other metrics of `evaluation.metrics.SUMMARY` that
+            are defined (test participants, smoothed; validation participants if there are none to test on),
+            the same with ``raw_`` before smoothing, ``best_epoch``, ``best_val_macro_f1``.
 
         Raises
         ------
@@ -129,7 +131,7 @@ class PatchTSTTrainer:
         atomic_write_json(tracker.output_dir / "environment.json", environment())
         (tracker.output_dir / "checkpoints").mkdir(exist_ok=True)
         settings = self.config.model_dump(mode="json", include={"seed", "model", "training", "smoothing"})
-        tracker.log_params({**settings, **data.describe()})
+        tracker.log_params({**settings, **data.provenance().to_json()})
         return tracker
 
     def _fit(
@@ -138,8 +140,7 @@ class PatchTSTTrainer:
         config = self.config
         seed_everything(config.seed)
         model = PatchTSTClassifier(config.model, len(data.train.classes))
-        train, val = (WindowTensors.of(part, config.model) for part in (data.train, data.val))
-        model.fit_scaling(train.windows, train.stats, train.topo)
+        model.fit_scaling(*to_tensors((data.train.windows, data.train.stats, data.train.topo)))
         lines = TrainingLogger(logger)
 
         def record(epoch: int, trained: dict[str, float], validated: dict[str, float]) -> None:
@@ -150,7 +151,12 @@ class PatchTSTTrainer:
         fingerprint = data.fingerprint(config)
         loop = TrainingLoop(config.training, device, config.seed, self._checkpoint, fingerprint)
         progress = loop.fit(
-            model, train, val, record, on_progress=under("training", self.on_progress), resume=self.resume
+            model,
+            data.train,
+            data.val,
+            record,
+            on_progress=under("training", self.on_progress),
+            resume=self.resume,
         )
         return model, progress
 
@@ -162,7 +168,7 @@ class PatchTSTTrainer:
         smoother = HMMSmoother(len(data.train.classes), config.smoothing.pseudo_count, hop_s=hop_s(config))
         sequences = sequences_of(data.train.participants, data.train.start_ns, config)
         smoother.fit_transitions(data.train.labels, sequences)
-        probabilities = predict_probabilities(model, WindowTensors.of(data.val, config.model))
+        probabilities = predict_probabilities(model, data.val)
         smoother.fit_emissions(data.val.labels, probabilities)
         self._warn_of_harm(smoother, probabilities, data.val)
         return smoother
@@ -182,10 +188,8 @@ class PatchTSTTrainer:
             )
 
     def judge(self, model: PatchTSTClassifier, features: FeatureSet) -> HeldOut:
-        """Return the decisions of a trained model, raw and smoothed, on labelled windows."""
-        probabilities = predict_probabilities(model, WindowTensors.of(features, self.config.model))
-        sequences = sequences_of(features.participants, features.start_ns, self.config)
-        return HeldOut.of(features, decide(probabilities, sequences, self.smoother))
+        """Return the decisions of a trained model on labelled windows."""
+        return HeldOut.judge(features, predict_probabilities(model, features), self.config, self.smoother)
 
     def _evaluate(
         self, model: PatchTSTClassifier, data: ExperimentData, tracker: ExperimentTracker
@@ -195,8 +199,10 @@ class PatchTSTTrainer:
         if data.test is not None:
             self.held_out = judged
             judged.write_frame(tracker.output_dir / "predictions.csv")
-            document = {**scores, **data.describe(), "predictions_file": "predictions.csv"}
-            atomic_write_json(tracker.output_dir / "evaluation.json", document)
+            evaluation = Evaluation(
+                **dict(scores), **dict(data.provenance()), predictions_file="predictions.csv"
+            )
+            atomic_write_json(tracker.output_dir / "evaluation.json", evaluation.to_json())
         else:
             logger.warning("no test participants: the scores are those of the validation participants")
         return _headline(scores)
@@ -212,8 +218,8 @@ class PatchTSTTrainer:
         save_model(folder, model, data.train.classes, self.config)
         if self.smoother is not None:
             self.smoother.save(folder / SMOOTHING_FILE)
-        atomic_write_json(folder / PROVENANCE_FILE, data.describe())
-        write_model_card(folder, self.config, data.train.classes, data.describe(), metrics)
+        atomic_write_json(folder / PROVENANCE_FILE, data.provenance().to_json())
+        write_model_card(folder, self.config, data.train.classes, data.provenance(), metrics)
         tracker.log_artifact(folder, "trained model")
         for name in ("evaluation.json", "predictions.csv"):
             if (tracker.output_dir / name).exists():
@@ -221,9 +227,10 @@ class PatchTSTTrainer:
         tracker.save_summary(metrics)
 
 
-def _headline(scores: dict[str, Any]) -> dict[str, float]:
+def _headline(scores: HeldOutScores) -> dict[str, float]:
     return {
-        f"{prefix}_{name}": float(scores[kind][name])
-        for prefix, kind in (("final", "smoothed"), ("raw", "raw"))
-        for name in ("accuracy", "macro_f1", "balanced_accuracy")
+        f"{prefix}_{name}": part[name]
+        for prefix, part in (("final", scores.smoothed), ("raw", scores.raw))
+        for name in SUMMARY
+        if part[name] is not None
     }

@@ -9,11 +9,14 @@ import torch
 
 import patchtst_har
 from architectures import ARCHITECTURES, random_inputs, randomise
+from patchtst_har.architecture import INPUT_NAMES
 from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig
 from patchtst_har.inference import NativeClassifier
 from patchtst_har.inference.export import onnx_file
-from patchtst_har.inference.export.program import INPUT_NAMES, used_inputs
+from patchtst_har.inference.export.program import used_inputs
 from patchtst_har.models import PatchTSTClassifier
+
+pytestmark = pytest.mark.compiles
 
 # Between them: every choice of every option.
 CHOSEN = (

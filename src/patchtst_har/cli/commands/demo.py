@@ -24,12 +24,7 @@ def run(
     start_logging(verbose)
     with progress() as on_progress:
         result = run_demo(out_dir, overwrite=overwrite, on_progress=on_progress)
-    columns = {
-        "raw": result.scores["raw"],
-        "smoothed": result.scores["smoothed"],
-        **result.scores["baselines"],
-    }
-    out.print(score_table("Every person held out once", columns))
+    out.print(score_table("Every participant held out once", result.scores, result.scores.baselines))
     model = result.run_dir / "model"
     out.print(f"model:  {model}\nreport: {result.report}", soft_wrap=True)
     out.print(f"in real time on this machine: patchtst-har benchmark {model}", soft_wrap=True)

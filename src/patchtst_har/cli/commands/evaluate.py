@@ -36,9 +36,8 @@ def run(
         check_writable(out_dir)
     with progress() as on_progress:
         result = evaluate_folder(model, data, names, cache_dir=cache, on_progress=on_progress)
-    for warning in result.warnings:
+    for warning in result.scores.warnings:
         err.print(f"patchtst-har: warning: {warning}", soft_wrap=True)
-    columns = {"raw": result.scores["raw"], "smoothed": result.scores["smoothed"]}
-    out.print(score_table(f"{len(result.participants)} participants", columns))
+    out.print(score_table(f"{len(result.scores.participants)} participants", result.scores))
     if out_dir is not None:
         out.print(f"written: {result.write(out_dir)}", soft_wrap=True)

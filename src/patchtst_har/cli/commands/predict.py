@@ -42,6 +42,6 @@ def run(
     check_writable(out_dir)
     with progress() as on_progress:
         labelled = label_file(recording, model, reader=reader, timezone=timezone, on_progress=on_progress)
-    written = write_prediction(out_dir, **vars(labelled))
+    written = write_prediction(out_dir, labelled)
     for kind, path in vars(written).items():
         out.print(f"{kind + ':':10s} {path}", soft_wrap=True)

@@ -51,6 +51,5 @@ def run(
     for name, value in metrics.items():
         out.print(f"{name:24s} {value:.3f}".removesuffix(".000"))
     if scores is not None:
-        columns = {"raw": scores["raw"], "smoothed": scores["smoothed"], **scores["baselines"]}
-        out.print(score_table("Every person held out once", columns))
+        out.print(score_table("Every participant held out once", scores, scores.baselines))
     out.print(f"run:    {settings.run_dir}\nreport: {report}", soft_wrap=True)

@@ -5,7 +5,7 @@ from patchtst_har.reports.plots.confusion import plot_confusions
 from patchtst_har.reports.plots.feasibility import plot_capacity, plot_changes, plot_mean_stages
 from patchtst_har.reports.plots.latency import plot_latency
 from patchtst_har.reports.plots.learning import plot_learning_curves
-from patchtst_har.reports.plots.persons import plot_persons
+from patchtst_har.reports.plots.participants import plot_participants
 from patchtst_har.reports.plots.prediction import plot_daily_minutes, plot_days, plot_probabilities
 from patchtst_har.reports.plots.tail import plot_distributions, plot_outliers
 from patchtst_har.reports.plots.timeline import plot_timelines
@@ -22,7 +22,7 @@ __all__ = [
     "plot_learning_curves",
     "plot_mean_stages",
     "plot_outliers",
-    "plot_persons",
+    "plot_participants",
     "plot_probabilities",
     "plot_reliability",
     "plot_timelines",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from patchtst_har.records.run import Bin
 from patchtst_har.reports.plots.style import RAW, SMOOTHED, TRUTH, add_grid, new_figure, settings, to_svg
 
 MIN_WINDOWS = 10
@@ -12,13 +13,13 @@ _COLOURS = (RAW, SMOOTHED)
 _STYLES = ("o-", "s--")
 
 
-def plot_reliability(bins: Mapping[str, Sequence[Mapping[str, Any]]], *, name: str = "reliability") -> str:
+def plot_reliability(bins: Mapping[str, Sequence[Bin]], *, name: str = "reliability") -> str:
     """Draw accuracy against confidence, and how many windows have which confidence.
 
     Parameters
     ----------
-    bins : mapping of str to sequence of mapping
-        Label to the ``bins`` of `patchtst_har.evaluation.calibration.calibration`; at most two.
+    bins : mapping of str to sequence of Bin
+        Label to bins; at most two.
     name : str
         Put before every id in the SVG.
 
@@ -32,12 +33,12 @@ def plot_reliability(bins: Mapping[str, Sequence[Mapping[str, Any]]], *, name: s
         figure, (left, right) = new_figure(9, 3.4, ncols=2)
         left.plot([0, 1], [0, 1], color=TRUTH, linewidth=0.9, linestyle=":")
         for k, ((label, rows), colour) in enumerate(zip(bins.items(), _COLOURS, strict=False)):
-            filled = [row for row in rows if row["n"] >= MIN_WINDOWS]
-            x, y = [row["confidence"] for row in filled], [row["accuracy"] for row in filled]
+            filled = [row for row in rows if row.n >= MIN_WINDOWS]
+            x, y = [row.confidence for row in filled], [row.accuracy for row in filled]
             left.plot(x, y, _STYLES[k], markersize=4, linewidth=1.4, color=colour, label=label, clip_on=False)
-            total = sum(row["n"] for row in rows)
-            edges = [row["lower"] for row in rows] + [rows[-1]["upper"]]
-            shares = [100 * row["n"] / total for row in rows]
+            total = sum(row.n for row in rows)
+            edges = [row.lower for row in rows] + [rows[-1].upper]
+            shares = [100 * row.n / total for row in rows]
             # The first lies below as a surface, the second above as a line: both show where they coincide.
             look: dict[str, Any] = {"fill": True, "alpha": 0.45} if k == 0 else {"linewidth": 1.6}
             right.stairs(shares, edges, color=colour, **look)

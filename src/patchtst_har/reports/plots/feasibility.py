@@ -9,17 +9,18 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from patchtst_har.records.feasibility import Change
 from patchtst_har.records.measurement import Capacity, ClosedLoop
-from patchtst_har.reports.plots.durations import duration, log_time_axis
 from patchtst_har.reports.plots.style import (
     BESIDE,
     SMOOTHED,
     TRUTH,
     add_grid,
     class_colours,
+    log_time_axis,
     new_figure,
     settings,
     to_svg,
 )
+from patchtst_har.support.formatting import duration
 
 _BESIDE_STAGES = "between the stages"
 _SLOWER, _FASTER = "#D55E00", "#009E73"

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 
-from patchtst_har.records.measurement import END_TO_END, OVERHEAD, ClosedLoop, Percentiles
-from patchtst_har.reports.plots.durations import duration, log_time_axis
-from patchtst_har.reports.plots.style import RAW, SMOOTHED, TRUTH, new_figure, settings, to_svg
+from patchtst_har.records.measurement import ClosedLoop, Percentiles
+from patchtst_har.reports.plots.style import RAW, SMOOTHED, TRUTH, log_time_axis, new_figure, settings, to_svg
+from patchtst_har.support.formatting import duration
 
 _MARKS = (("p50", "o", SMOOTHED), ("p95", "s", RAW), ("p99", "D", "#D55E00"))
 
@@ -28,11 +28,7 @@ def plot_latency(loop: ClosedLoop, *, name: str = "latency") -> str:
     str
         An SVG element; time on logarithmic axes, percentiles without enough samples left out.
     """
-    rows = {
-        **{stage.name: stage for stage in loop.stages},
-        OVERHEAD: loop.overhead,
-        END_TO_END: loop.end_to_end,
-    }
+    rows = loop.parts()
     with settings(name):
         figure, (left, right) = new_figure(9, max(2.9, 0.36 * len(rows) + 1.3), ncols=2, width_ratios=(3, 2))
         _stages(left, rows)

@@ -6,12 +6,15 @@ import io
 import re
 from collections.abc import Sequence
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from patchtst_har.support.formatting import duration
 
 RAW, SMOOTHED, TRUTH = "#E69F00", "#0072B2", "#4D4D4D"
 MISSING = "#ECECEC"
@@ -87,6 +90,21 @@ def new_mosaic(
 def add_grid(axes: Axes, axis: Any = "both") -> None:
     """Draw a light grid along `axis`."""
     axes.grid(visible=True, axis=axis)
+
+
+def log_time_axis(axes: Axes, which: Literal["x", "y"] = "x") -> None:
+    """Make an axis in microseconds logarithmic, with durations at its ticks."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axes.set(**{f"{which}scale": "log"})
+    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+    if high / low < 10:
+        axes.set(**{f"{which}lim": (low / 1.8, high * 1.8)})
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    elif high / low < 100:
+        axis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: duration(value)))
+    axis.set_minor_formatter(NullFormatter())
+    add_grid(axes, which)
 
 
 def to_svg(figure: Figure, name: str, description: str) -> str:

@@ -9,16 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from patchtst_har.records.measurement import OVERHEAD, ClosedLoop, Curve, OpenLoop, Percentiles
-from patchtst_har.reports.plots.durations import duration, log_time_axis
 from patchtst_har.reports.plots.style import (
     BESIDE,
     TRUTH,
     add_grid,
     class_colours,
+    log_time_axis,
     new_figure,
     settings,
     to_svg,
 )
+from patchtst_har.support.formatting import duration
 
 _DASHED = (0, (4, 2))
 # The axis of the body would stretch to the very slowest decision, and show only that.

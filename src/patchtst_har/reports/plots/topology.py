@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from patchtst_har.records.run import TopologyExample
 from patchtst_har.reports.plots.style import RAW, SMOOTHED, TRUTH, add_grid, new_mosaic, settings, to_svg
 
 _LAYOUT = [["series"] * 3, ["cloud", "diagram", "features"]]
 
 
-def plot_topology(example: Mapping[str, Any], *, name: str = "topology") -> str:
+def plot_topology(example: TopologyExample, *, name: str = "topology") -> str:
     """Draw the magnitude of a window, its delay embedding, its persistence diagram and its features.
 
     Parameters
     ----------
-    example : mapping
-        As `patchtst_har.evaluation.topology_example.topology_example` gives it.
+    example : TopologyExample
+        See `patchtst_har.evaluation.topology_example`.
     name : str
         Put before every id in the SVG.
 
@@ -38,20 +39,20 @@ def plot_topology(example: Mapping[str, Any], *, name: str = "topology") -> str:
             per_subplot_kw={"cloud": {"projection": "3d"}},
         )
         _series(axes["series"], example)
-        _cloud(axes["cloud"], example["points"])
+        _cloud(axes["cloud"], example.points)
         _diagram(axes["diagram"], example)
-        _features(axes["features"], example["features"])
+        _features(axes["features"], example.features)
         return to_svg(figure, name, _description(example))
 
 
-def _series(axes: Axes, example: Mapping[str, Any]) -> None:
-    magnitude, rate_hz = example["magnitude"], example["sample_rate_hz"]
+def _series(axes: Axes, example: TopologyExample) -> None:
+    magnitude, rate_hz = example.magnitude, example.sample_rate_hz
     axes.plot(np.arange(len(magnitude)) / rate_hz, magnitude, color=TRUTH, linewidth=0.8)
-    kept = np.arange(len(example["series"])) * example["factor"] / rate_hz
+    kept = np.arange(len(example.series)) * example.factor / rate_hz
     mean = float(np.mean(magnitude))
-    axes.plot(kept, np.add(example["series"], mean), ".", color=SMOOTHED, markersize=4)
+    axes.plot(kept, np.add(example.series, mean), ".", color=SMOOTHED, markersize=4)
     axes.set(xlabel="s", ylabel="g", xlim=(0, len(magnitude) / rate_hz))
-    axes.set_title(f"Magnitude of one window of {example['label']} (dots: filtered and decimated)")
+    axes.set_title(f"Magnitude of one window of {example.label} (dots: filtered and decimated)")
     add_grid(axes, "y")
 
 
@@ -65,13 +66,13 @@ def _cloud(axes: Any, points: Sequence[Sequence[float]]) -> None:
     axes.set_anchor("N")
 
 
-def _diagram(axes: Axes, example: Mapping[str, Any]) -> None:
-    limit = 1.05 * (example["radius"] or 1.0)
+def _diagram(axes: Axes, example: TopologyExample) -> None:
+    limit = 1.05 * (example.radius or 1.0)
     axes.plot([0, limit], [0, limit], color="#8A8A8A", linewidth=0.8)
-    axes.axhline(example["radius"], color=TRUTH, linewidth=0.8, linestyle=":")
-    axes.annotate("enclosing radius", (limit, example["radius"]), ha="right", va="bottom", fontsize=8)
+    axes.axhline(example.radius, color=TRUTH, linewidth=0.8, linestyle=":")
+    axes.annotate("enclosing radius", (limit, example.radius), ha="right", va="bottom", fontsize=8)
     for key, label, marker, colour in (("h0", "H0: pieces", "o", SMOOTHED), ("h1", "H1: loops", "^", RAW)):
-        births, deaths = np.array(example[key], np.float64).reshape(-1, 2).T
+        births, deaths = np.array(getattr(example, key), np.float64).reshape(-1, 2).T
         axes.plot(births, deaths, marker, color=colour, markersize=4.5, alpha=0.7, label=label)
     axes.set(xlabel="birth (g)", ylabel="death (g)", xlim=(-0.03 * limit, limit), ylim=(0, 1.06 * limit))
     axes.set_box_aspect(1)
@@ -90,10 +91,10 @@ def _features(axes: Axes, features: Mapping[str, float]) -> None:
         axes.text(1, y, f"{value:.3g}", transform=axes.transAxes, va="center", ha="right", fontsize=8.5)
 
 
-def _description(example: Mapping[str, Any]) -> str:
+def _description(example: TopologyExample) -> str:
     return (
-        f"One window of {example['label']}: its magnitude over time; the {len(example['points'])} points of "
-        f"its delay embedding; the persistence diagram with {len(example['h0'])} bars of H0 and "
-        f"{len(example['h1'])} of H1, the longest loop living "
-        f"{example['features']['h1_life_1']:.3g} g; and its {len(example['features'])} topological features"
+        f"One window of {example.label}: its magnitude over time; the {len(example.points)} points of "
+        f"its delay embedding; the persistence diagram with {len(example.h0)} bars of H0 and "
+        f"{len(example.h1)} of H1, the longest loop living "
+        f"{example.features['h1_life_1']:.3g} g; and its {len(example.features)} topological features"
     )
