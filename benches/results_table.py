@@ -9,7 +9,7 @@ from typing import Any
 COLUMNS = ("p50_us", "p95_us", "p99_us")
 PARTS = ("statistics", "plugins", "topology", "attention", "model", "hmm", "end to end", "stream")
 _DEVICES = ("cpu", "cuda")
-_KEPT = {*COLUMNS, "device", "per_round", "machine_speed_us", "interrupted_share"}
+_KEPT = {*COLUMNS, "device", "per_round", "speed_us", "interrupted_share"}
 
 
 @dataclass
