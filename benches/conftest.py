@@ -15,7 +15,7 @@ import pytest
 from measuring import Contestant, Measure, summary, times_in_turn
 from patchtst_har import _core, synthetic
 from patchtst_har.support.host import host_facts
-from results_table import Line, render
+from results_table import Line, render, without_device
 from selection import LONG, is_chosen
 
 _LINES: pytest.StashKey[dict[tuple[str, str], Line]] = pytest.StashKey()
@@ -69,12 +69,7 @@ def _device(item: pytest.Item) -> str:
 
 def _line(item: pytest.Item) -> Line:
     """Return the line of a benchmark: the same for its CPU and its CUDA variant."""
-    part = item.path.stem.removeprefix("bench_").replace("_", " ")
-    name = item.name.removeprefix("test_")
-    if getattr(item, "callspec", None) and "device" in item.callspec.params:
-        base, _, ids = name.partition("[")
-        others = [one for one in ids.removesuffix("]").split("-") if one != _device(item)]
-        name = f"{base}[{'-'.join(others)}]" if others else base
+    part, name = without_device(item.nodeid, _device(item))
     lines = item.config.stash[_LINES]
     return lines.setdefault((part, name), Line(part, name))
 

@@ -32,7 +32,7 @@ FINGERPRINT = ("cpu", "isa", "cuda_device", "python", "numpy", "torch", "compile
 _ROUNDS = {"p50": 1, "p95": 20}
 _MAX_BLOCKS = 40
 _MIN_FOR_SCATTER = 8
-_USUAL_PAIRS = 4
+_N_USUAL = 8
 # Above such a share, the percentile is one of the interrupted rounds, or close to them.
 _MAX_INTERRUPTED = {"p50": 0.2, "p95": 0.01}
 
@@ -53,6 +53,11 @@ class Timed(Record):
     """The machine's speed before and after."""
     interrupted_share: float
     """Rounds during which other work took the processor, at most 1."""
+
+    def value(self, percentile: str) -> float | None:
+        """Return p50, p95 or p99 in µs; None of too few rounds."""
+        value: float | None = getattr(self, f"{percentile}_us")
+        return value
 
     def logs(self, percentile: Percentile) -> Logs:
         """Return the logarithms of the blocks (n,) relative to the machine's speed."""
@@ -175,7 +180,7 @@ def paired_runs(base: Run, here: Run) -> list[Paired]:
         scatter = scatter_of([logs for *_, logs in pairs])
         for name, both, logs in pairs:
             speed = float(np.hypot(*(max(one.speed_error, drift) for one in both)))
-            disturbed = any(one.interrupted_share > _MAX_INTERRUPTED[percentile] for one in both)
+            disturbed = any(is_interrupted(one, percentile) for one in both)
             found.append(
                 Paired(name, percentile, logs, max(speed, scatter), "interrupted" if disturbed else None)
             )
@@ -206,29 +211,39 @@ def paired_repeats(repeats: Sequence[tuple[Run, Run]]) -> list[Paired]:
         }
         usual = float(np.median(list(errors.values()))) if errors else 0.0
         found += [
-            Paired(name, percentile, np.concatenate(parts), _careful(errors[name], usual, len(parts)))
+            Paired(name, percentile, np.concatenate(parts), careful(errors[name], usual, len(parts)))
             for name, parts in logs.items()
         ]
     return found
 
 
-def _careful(own: float, usual: float, n: int) -> float:
-    """Return the standard error of n pairs, which may agree by chance, drawn towards what is usual.
+def careful(own: float, usual: float, n: int) -> float:
+    """Return the standard error of n runs, which may agree by chance, drawn towards what is usual.
 
-    As if four more pairs had the usual one (a moderated t statistic: Smyth, Stat. Appl. Genet. Mol. Biol. 3,
-    2004), and stretched by how much longer the tails of Student's t are than the normal ones.
+    As if eight more runs had the usual one (a moderated t statistic: Smyth, Stat. Appl. Genet. Mol. Biol. 3,
+    2004), and stretched by how much longer the tails of Student's t are than the normal ones. A `usual` of 0
+    is not known.
     """
-    freedom = n - 1 + _USUAL_PAIRS
-    error = np.sqrt((_USUAL_PAIRS * usual**2 + (n - 1) * own**2) / freedom)
+    freedom = n - 1 + _N_USUAL
+    error = np.sqrt((_N_USUAL * (usual or own) ** 2 + (n - 1) * own**2) / freedom)
     stretch = stats.t.isf(stats.norm.sf(N_DEVIATIONS), freedom) / N_DEVIATIONS
     return float(error * stretch)
 
 
 def difference(base: Logs, here: Logs) -> Logs:
-    """Return the differences of paired blocks; of more blocks, evenly spread ones are taken."""
+    """Return the differences of paired blocks, of as many as both have."""
     n = min(len(base), len(here))
-    base, here = (some[np.linspace(0, len(some) - 1, n).round().astype(int)] for some in (base, here))
-    return here - base
+    return evenly(here, n) - evenly(base, n)
+
+
+def evenly(logs: Logs, n: int) -> Logs:
+    """Return `n` evenly spread blocks."""
+    return logs[np.linspace(0, len(logs) - 1, n).round().astype(int)]
+
+
+def is_interrupted(timed: Timed, percentile: Percentile) -> bool:
+    """Return whether other work interrupted so many rounds that a percentile tells nothing."""
+    return timed.interrupted_share > _MAX_INTERRUPTED[percentile]
 
 
 def scatter_of(logs: Sequence[Logs]) -> float:

@@ -35,6 +35,26 @@ def read_record(path: Path, kind: type[Checked]) -> Checked | None:
     return _validate(read_json(path), kind, str(path))
 
 
+def read_lines(path: Path, kind: type[Checked]) -> list[Checked]:
+    """Return every line of a file of JSON lines as `kind`.
+
+    Raises
+    ------
+    DataError
+        If a line is not JSON or a field is missing or wrong; the message names file, line and field.
+    OSError
+        If the file cannot be opened.
+    """
+    lines = []
+    for number, text in enumerate(_read_text(path).splitlines(), start=1):
+        try:
+            document = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise DataError(f"{path}: line {number} is not JSON ({error.msg})") from error
+        lines.append(_validate(document, kind, f"{path}: line {number}"))
+    return lines
+
+
 def read_history(path: Path) -> dict[str, dict[str, list[tuple[int, float]]]] | None:
     """Return `metrics.jsonl` as phase -> metric -> (epoch, value) pairs, or None without the file.
 
@@ -48,12 +68,7 @@ def read_history(path: Path) -> dict[str, dict[str, list[tuple[int, float]]]] | 
     if not path.exists():
         return None
     series: dict[str, dict[str, dict[int, float]]] = {}
-    for number, text in enumerate(_read_text(path).splitlines(), start=1):
-        try:
-            document = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{path}: line {number} is not JSON ({error.msg})") from error
-        line = _validate(document, MetricLine, f"{path}: line {number}")
+    for line in read_lines(path, MetricLine):
         for name, value in line.metrics.items():
             series.setdefault(line.phase, {}).setdefault(name, {})[line.step] = value
     return {
