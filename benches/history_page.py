@@ -141,7 +141,10 @@ def _commit(run: Run) -> str:
 def _figure(identity: str, name: str, runs: Sequence[Run], series: Series, speed: float) -> str:
     with settings(identity), mpl.rc_context(_STYLE):
         figure, axes = new_figure(4.4, 2.0)
-        drawn = []
+        drawn: list[float] = []
+        judged: dict[str, list[Point | None]] = {
+            percentile: points for (own, percentile), points in series.items() if own == name
+        }
         for percentile, marker in _MARKERS.items():
             values = [_value_us(run, name, percentile, speed) for run in runs]
             drawn += [value for value in values if not np.isnan(value)]
@@ -149,9 +152,7 @@ def _figure(identity: str, name: str, runs: Sequence[Run], series: Series, speed
                 values, marker=marker, color=_COLOURS[percentile], markersize=3, linewidth=1.2
             )
             line.set_gid(f"{percentile}-line")
-            for point_number, point in enumerate(series.get((name, percentile), ())):  # type: ignore[call-overload]
-                _mark(axes, percentile, point_number, point)
-            _band(axes, percentile, series.get((name, percentile), []))  # type: ignore[call-overload]
+            _judged(axes, percentile, judged.get(percentile, []))
         _arrange(axes, runs, min(drawn), max(drawn))
         svg = to_svg(figure, identity, f"p50, p95 and p99 of {name} over {len(runs)} runs")
     for colour, variable in _VARIABLES.items():
@@ -165,17 +166,16 @@ def _value_us(run: Run, name: str, percentile: str, speed: float) -> float:
     return np.nan if timed is None or value is None else value * float(np.exp(speed - timed.log_speed))
 
 
-def _band(axes: Axes, percentile: str, points: Sequence[Point | None]) -> None:
-    """Shade where noise alone leaves the times."""
-    bounds = [
-        (np.nan, np.nan) if point is None or point.low_us is None else (point.low_us, point.high_us)
-        for point in points
-    ]
-    if bounds:
-        low, high = zip(*bounds, strict=True)
-        axes.fill_between(
-            range(len(bounds)), low, high, color=_COLOURS[percentile], alpha=0.15, linewidth=0, step="mid"
-        )
+def _judged(axes: Axes, percentile: str, points: Sequence[Point | None]) -> None:
+    """Shade where noise alone leaves the times, and mark what left it."""
+    nan = float("nan")
+    low = [nan if point is None or point.low_us is None else point.low_us for point in points]
+    high = [nan if point is None or point.high_us is None else point.high_us for point in points]
+    if points:
+        colour = _COLOURS[percentile]
+        axes.fill_between(range(len(points)), low, high, color=colour, alpha=0.15, linewidth=0, step="mid")
+    for number, point in enumerate(points):
+        _mark(axes, percentile, number, point)
 
 
 def _mark(axes: Axes, percentile: str, number: int, point: Point | None) -> None:
@@ -194,7 +194,8 @@ def _mark(axes: Axes, percentile: str, number: int, point: Point | None) -> None
     axes.annotate(
         f"{100 * (point.change.ratio - 1):+.0f} %",
         (number, point.us),
-        xytext=(0, 8 if outcome == "slower" else -15),
+        # One below, the other above, where both changed at once.
+        xytext=(0, -16 if percentile == "p50" else 8),
         textcoords="offset points",
         ha="center",
         color=_COLOURS[outcome],

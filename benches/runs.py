@@ -140,7 +140,7 @@ def _timed(row: Mapping[str, Any]) -> Timed:
 
 
 def _blocks_us(seconds: NDArray[np.float64], percentile: Percentile) -> tuple[float, ...]:
-    """Return a percentile of consecutive blocks in µs, four digits each; empty if there are too few rounds."""
+    """Return a percentile of consecutive blocks in µs, in four digits; empty of too few rounds."""
     size = _ROUNDS[percentile]
     n_groups = len(seconds) // size
     if not n_groups:

@@ -55,7 +55,7 @@ def made_run(
         **{
             "format": 1,
             "time_utc": "2026-01-01T00:00:00+00:00",
-            "commit": f"{seed:040x}",
+            "commit": f"{seed:07x}" + "0" * 33,
             "dirty": False,
             "rounds_factor": 1.0,
             "host": HOST,
