@@ -17,7 +17,7 @@ import torch
 from architectures import randomise
 from measuring import instruction_sets, percentiles_us
 from patchtst_har import _core, synthetic
-from patchtst_har.benchmark.complexity import expected_complexity
+from patchtst_har.architecture import expected_complexity
 from patchtst_har.config import ModelConfig
 from patchtst_har.errors import PrecisionError
 from patchtst_har.inference.export import onnx_file

@@ -1,43 +1,44 @@
-"""One small trained run, shared by every test that only reads it."""
+"""One small trained run, shared by every test that only reads it; one thread per worker for the libraries."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments import small_config
-from patchtst_har.config import ExperimentConfig
-from synthetic import make_prepared
+if TYPE_CHECKING:
+    from experiments import SmallRun
 
-
-@dataclass(frozen=True)
-class SmallRun:
-    config: ExperimentConfig
-    trainer: object
-    model: object
-    metrics: dict[str, float]
-
-    @property
-    def folder(self) -> Path:
-        return self.config.run_dir
+# Read when a library is loaded, so set before all imports. Workers with a thread per core hold each other up.
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
 
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory) -> Path:
     """Root folder with `prepared/`: six people, three classes, 36 windows each. Do not write into it."""
-    root = tmp_path_factory.mktemp("experiment")
-    make_prepared(root / "prepared", n_participants=6)
+    from made_once import made_once, session_folder
+    from synthetic import make_prepared
+
+    root = session_folder(tmp_path_factory) / "experiment"
+    with made_once(root) as missing:
+        if missing:
+            make_prepared(root / "prepared", n_participants=6)
     return root
 
 
 @pytest.fixture(scope="session")
-def small_run(prepared) -> SmallRun:
+def small_run(prepared, tmp_path_factory) -> SmallRun:
     """A finished training run. Do not change its files."""
-    from patchtst_har.training import PatchTSTTrainer
+    from experiments import SmallRun, small_config
+    from made_once import made_once, session_folder
 
-    config = small_config(prepared)
-    trainer = PatchTSTTrainer(config)
-    model, metrics = trainer.train()
-    return SmallRun(config, trainer, model, metrics)
+    folder = session_folder(tmp_path_factory) / "small_run"
+    with made_once(folder) as missing:
+        if not missing:
+            return SmallRun.load(folder / "objects.pickle")
+        run = SmallRun.train(small_config(prepared, output_dir=folder))
+        run.save(folder / "objects.pickle")
+        return run

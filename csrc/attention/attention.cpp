@@ -1,57 +1,34 @@
 #include "attention/attention.hpp"
 
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
-#include <new>
 
 #include "attention/kernels.hpp"
+#include "cpu/dispatch.hpp"
+#include "support/aligned.hpp"
+#include "support/rotation.hpp"
 #include "threads/pool.hpp"
 
 namespace patchtst_har::attention {
 namespace {
 
-constexpr std::size_t kAlignment = 64;
-
-struct Free {
-    void operator()(float* memory) const { std::free(memory); }
-};
-using Floats = std::unique_ptr<float, Free>;
-
-Floats allocate(std::size_t n) {
-    const std::size_t bytes = padded(n) * sizeof(float);
-    auto* memory = static_cast<float*>(std::aligned_alloc(kAlignment, bytes));
-    if (memory == nullptr) throw std::bad_alloc();
-    return Floats(memory);
-}
-
 class RotationTables {
   public:
-    explicit RotationTables(const Inputs& inputs) {
+    explicit RotationTables(const Inputs& inputs)
+        : width_(padded(inputs.shape.head_dim)),
+          cos_(inputs.shape.n_tokens * width_, 0.0F),
+          sin_(inputs.shape.n_tokens * width_, 0.0F) {
         const std::size_t n_pairs = inputs.shape.head_dim / 2;
-        const std::size_t width = padded(inputs.shape.head_dim);
-        const std::size_t size = inputs.shape.n_tokens * width;
-        memory_ = allocate(2 * size);
-        float* cos = memory_.get();
-        float* sin = cos + size;
-        std::fill_n(cos, 2 * size, 0.0F);
         for (std::size_t t = 0; t < inputs.shape.n_tokens; ++t) {
-            for (std::size_t i = 0; i < n_pairs; ++i) {
-                const std::size_t pair = t * n_pairs + i;
-                const std::size_t at = t * width + 2 * i;
-                cos[at] = cos[at + 1] = inputs.cos[pair];
-                sin[at] = -inputs.sin[pair];
-                sin[at + 1] = inputs.sin[pair];
-            }
+            support::spread_rotation(inputs.cos + t * n_pairs, inputs.sin + t * n_pairs, n_pairs,
+                                     &cos_[t * width_], &sin_[t * width_]);
         }
-        tables_ = {cos, sin};
     }
 
-    [[nodiscard]] const Tables& get() const { return tables_; }
+    [[nodiscard]] Tables get() const { return {cos_.data(), sin_.data()}; }
 
   private:
-    Floats memory_;
-    Tables tables_{};
+    std::size_t width_;
+    support::AlignedFloats cos_, sin_;
 };
 
 std::size_t n_heads_of(const Shape& shape) {
@@ -71,14 +48,18 @@ std::size_t useful_threads(const Shape& shape, std::size_t n_threads, std::size_
 template <typename Body>
 void for_each_head(const Shape& shape, std::size_t n_threads, std::size_t scratch_size, const Body& body) {
     const std::size_t size = padded(scratch_size);
-    const Floats scratch = allocate(n_threads * size);
+    support::AlignedFloats scratch(n_threads * size);
     const auto heads = [&](std::size_t thread, std::size_t begin, std::size_t end) {
-        for (std::size_t head = begin; head < end; ++head) body(head, scratch.get() + thread * size);
+        for (std::size_t head = begin; head < end; ++head) body(head, scratch.data() + thread * size);
     };
     threads::parallel_for(n_heads_of(shape), n_threads, heads);
 }
 
 }  // namespace
+
+const Kernels& active_kernels() {
+    return cpu::active_table<kBaselineKernels, kAvx2Kernels, kAvx512Kernels>();
+}
 
 void forward(const Inputs& inputs, const Outputs& outputs, std::size_t n_threads) {
     const Kernels& kernels = active_kernels();

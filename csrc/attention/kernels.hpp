@@ -37,11 +37,8 @@ struct Kernels {
                         float* result);
 };
 
-extern const Kernels kBaselineKernels;
-#if defined(PATCHTST_HAR_X86)
-extern const Kernels kAvx2Kernels;
-extern const Kernels kAvx512Kernels;
-#endif
+// One a unit; see cpu/dispatch.hpp.
+extern const Kernels kBaselineKernels, kAvx2Kernels, kAvx512Kernels;
 
 // Those of the active instruction set.
 const Kernels& active_kernels();

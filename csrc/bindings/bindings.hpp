@@ -11,6 +11,7 @@
 #include "model/engine.hpp"
 #include "persistence/rips.hpp"
 #include "statistics/statistics.hpp"
+#include "stream/window_classifier.hpp"
 #include "topology/topology.hpp"
 
 namespace patchtst_har::bindings {
@@ -45,9 +46,7 @@ inline FloatArray float_array(py::handle argument) {
 }
 
 // Memory for one window or one cloud at a time, kept as long as its thread lives.
-statistics::Workspace& window_workspace();
-persistence::Workspace& cloud_workspace();
-topology::Workspace& topology_workspace();
+stream::Workspace& workspace();
 
 // The embedding is one that the kernel takes for windows of this length.
 void require_embedding(std::size_t n_samples, const topology::Embedding& embedding);

@@ -149,7 +149,7 @@ py::array_t<double> probabilities_of(const FloatArray& logits) {
 FloatArray apply(void (*function)(float*, std::size_t), const FloatArray& values) {
     require(values.ndim() == 1, "values must be a vector");
     const auto n = static_cast<std::size_t>(values.size());
-    const model::AlignedFloats padded(n + model::kAlignment);
+    model::AlignedFloats padded(n + model::kAlignment, 0.0F);
     std::copy_n(values.data(), n, padded.data());
     function(padded.data(), (n + model::kAlignment - 1) / model::kAlignment * model::kAlignment);
     FloatArray result(values.size());

@@ -9,6 +9,15 @@ namespace bindings = patchtst_har::bindings;
 namespace cpu = patchtst_har::cpu;
 namespace py = pybind11;
 
+namespace patchtst_har::bindings {
+
+stream::Workspace& workspace() {
+    thread_local stream::Workspace instance;
+    return instance;
+}
+
+}  // namespace patchtst_har::bindings
+
 namespace {
 
 py::dict detected_features() {

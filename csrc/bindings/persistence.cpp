@@ -29,7 +29,7 @@ py::tuple diagrams_of_points(const py::array_t<Real, py::array::c_style>& points
         const py::gil_scoped_release released;
         diagrams = persistence::rips_of_points(points.data(), static_cast<std::size_t>(points.shape(0)),
                                                static_cast<std::size_t>(points.shape(1)), max_edge,
-                                               cloud_workspace());
+                                               workspace().persistence);
     }
     return arrays_of(diagrams);
 }
@@ -49,17 +49,12 @@ py::tuple rips_of_distances(const FloatArray& distances, float max_edge) {
     {
         const py::gil_scoped_release released;
         diagrams = persistence::rips_of_distances(distances.data(), extent(distances, 0), max_edge,
-                                                  cloud_workspace());
+                                                  workspace().persistence);
     }
     return arrays_of(diagrams);
 }
 
 }  // namespace
-
-persistence::Workspace& cloud_workspace() {
-    thread_local persistence::Workspace instance;
-    return instance;
-}
 
 void bind_persistence(py::module_& m) {
     py::register_exception<persistence::MemoryBoundError>(m, "MemoryBoundError", PyExc_MemoryError);

@@ -17,7 +17,7 @@ void statistical_features(const StridedFloatArray& windows, double rate_hz, Floa
     const std::size_t n_windows = extent(windows, 0);
     const std::size_t n_samples = extent(windows, 1);
     require(out.ndim() == 2 && extent(out, 0) == n_windows && extent(out, 1) == statistics::kFeatureCount,
-            "out must have shape (n, 56)");
+            "out must have shape (n, n_features)");
     require_rate(rate_hz);
     if (n_windows == 0) return;  // strides of an empty array mean nothing
     require(windows.strides(2) == kItem && (windows.shape(1) == 1 || windows.strides(1) == 3 * kItem) &&
@@ -27,7 +27,7 @@ void statistical_features(const StridedFloatArray& windows, double rate_hz, Floa
     const py::ssize_t step = windows.strides(0) / kItem;
     float* features = out.mutable_data();
     const py::gil_scoped_release released;
-    statistics::Workspace& scratch = window_workspace();
+    statistics::Workspace& scratch = workspace().statistics;
     for (std::size_t i = 0; i < n_windows; ++i) {
         statistics::compute_features(window + static_cast<py::ssize_t>(i) * step, n_samples, rate_hz, scratch,
                                      features);
@@ -44,7 +44,7 @@ FloatArray window_statistics(const FloatArray& window, double rate_hz) {
     float* features = result.mutable_data();
     {
         const py::gil_scoped_release released;
-        statistics::compute_features(samples, extent(window, 0), rate_hz, window_workspace(), features);
+        statistics::compute_features(samples, extent(window, 0), rate_hz, workspace().statistics, features);
     }
     return result;
 }
@@ -57,29 +57,31 @@ FloatArray magnitude(const FloatArray& window) {
     float* values = result.mutable_data();
     {
         const py::gil_scoped_release released;
-        statistics::compute_magnitude(samples, extent(window, 0), window_workspace(), values);
+        statistics::compute_magnitude(samples, extent(window, 0), workspace().statistics, values);
     }
     return result;
 }
 
+py::tuple feature_names() {
+    py::tuple names(statistics::kFeatureCount);
+    for (std::size_t i = 0; i < statistics::kFeatureCount; ++i) names[i] = statistics::kFeatureNames[i];
+    return names;
+}
+
 std::size_t n_plans_made() {
-    return window_workspace().n_plans_made();
+    return workspace().statistics.n_plans_made();
 }
 
 }  // namespace
 
-statistics::Workspace& window_workspace() {
-    thread_local statistics::Workspace instance;
-    return instance;
-}
-
 void bind_statistics(py::module_& m) {
+    m.attr("STATISTICAL_FEATURE_NAMES") = feature_names();
     m.def("n_plans_made", &n_plans_made, "Return how often this thread's features had to allocate.");
     m.def("statistical_features", &statistical_features, py::arg("windows").noconvert(), py::arg("sr"),
           py::arg("out").noconvert(),
-          "Write the 56 statistical features of float32 windows (n, T, 3) to out (n, 56).");
+          "Write the statistical features of float32 windows (n, T, 3) to out (n, n_features).");
     m.def("window_statistics", &window_statistics, py::arg("window").noconvert(), py::arg("sr"),
-          "Return the 56 statistical features of a float32 window (T, 3).");
+          "Return the statistical features of a float32 window (T, 3).");
     m.def("magnitude", &magnitude, py::arg("window").noconvert(),
           "Return the magnitude (T,) of a float32 window (T, 3) after repair of its non-finite samples.");
 }

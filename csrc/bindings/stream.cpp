@@ -113,11 +113,14 @@ void restore_buffer(stream::WindowBuffer& buffer, const Int64Array& numbers, con
     buffer.restore(state, sample + 2 * stream::kAxes, extent(points, 0) - 2);
 }
 
+constexpr std::size_t kMostWindowSize = std::size_t{1} << 20;
+
 stream::WindowBuffer make_buffer(double rate_hz, std::size_t window_size, std::size_t hop_size,
                                  double max_gap_s) {
     require_rate(rate_hz);
     require(window_size >= 1 && hop_size >= 1 && hop_size <= window_size,
             "1 <= hop_size <= window_size must hold");
+    require(window_size <= kMostWindowSize, "window_size must be at most 2**20");
     require(std::isfinite(max_gap_s) && max_gap_s > 0.0, "max_gap_s must be positive and finite");
     return stream::WindowBuffer({rate_hz, window_size, hop_size, max_gap_s * 1e9});
 }
@@ -173,6 +176,7 @@ void restore_smoother(stream::CausalSmoother& smoother, const DoubleArray& filte
 }  // namespace
 
 void bind_stream(py::module_& m) {
+    m.attr("MOST_STAMP_NS") = stream::kMostNs;
     const auto type = py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type));
     py::register_exception<stream::TooFastError>(m, "TooFastError", PyExc_RuntimeError);
     py::class_<stream::WindowBuffer>(m, "WindowBuffer", type, "Samples on a regular grid, cut into windows.")

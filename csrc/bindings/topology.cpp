@@ -29,8 +29,7 @@ py::tuple topological_features(const FloatArray& windows, std::size_t factor, st
     {
         const py::gil_scoped_release released;
         for (std::size_t i = 0; i < n_windows; ++i) {
-            topology::compute_features(window, n_samples, embedding, window_workspace(), cloud_workspace(),
-                                       topology_workspace(), features, seconds);
+            topology::compute_features(window, n_samples, embedding, workspace(), features, seconds);
             window += 3 * n_samples;
             features += topology::kFeatureCount;
         }
@@ -47,19 +46,13 @@ void simplified_topological_features(const FloatArray& windows, FloatArray& out)
     float* features = out.mutable_data();
     const py::gil_scoped_release released;
     for (std::size_t i = 0; i < n_windows; ++i) {
-        topology::compute_simplified_features(window, n_samples, window_workspace(), topology_workspace(),
-                                              features);
+        topology::compute_simplified_features(window, n_samples, workspace(), features);
         window += 3 * n_samples;
         features += topology::kFeatureCount;
     }
 }
 
 }  // namespace
-
-topology::Workspace& topology_workspace() {
-    thread_local topology::Workspace instance;
-    return instance;
-}
 
 void require_embedding(std::size_t n_samples, const topology::Embedding& embedding) {
     require(embedding.factor >= 1 && embedding.dimension >= 1 && embedding.delay >= 1,

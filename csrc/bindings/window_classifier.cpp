@@ -3,7 +3,6 @@
 #include <array>
 #include <cstddef>
 #include <optional>
-#include <vector>
 
 #include "bindings/bindings.hpp"
 #include "stream/window_classifier.hpp"
@@ -42,10 +41,7 @@ py::tuple classify(const WindowClassifier& classifier, const FloatArray& window,
     stream::StageNs stage_ns{};
     {
         const py::gil_scoped_release released;
-        thread_local std::vector<float> scratch;
-        stage_ns = classifier.classify(samples, features,
-                                       {window_workspace(), cloud_workspace(), topology_workspace(), scratch},
-                                       values);
+        stage_ns = classifier.classify(samples, features, workspace(), values);
     }
     return py::make_tuple(probabilities, py::make_tuple(stage_ns[0], stage_ns[1], stage_ns[2]));
 }

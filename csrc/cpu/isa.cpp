@@ -1,6 +1,7 @@
 #include "cpu/isa.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -16,15 +17,17 @@ namespace {
 
 constexpr const char* kVariable = "PATCHTST_HAR_ISA";
 
-// In order of priority.
+// In order of priority, with the names of the features that a set needs.
 struct Known {
     Isa isa;
     const char* name;
+    std::array<std::string_view, 6> needs;
 };
-constexpr Known kKnown[] = {{Isa::kAvx512, "avx512"}, {Isa::kAvx2, "avx2"}, {Isa::kBaseline, "baseline"}};
-
-constexpr int kAvx2Features = 2;  // the first ones of detect()
-constexpr int kAvx512Features = 6;
+constexpr Known kKnown[] = {
+    {Isa::kAvx512, "avx512", {"avx2", "fma", "avx512f", "avx512vl", "avx512dq", "avx512bw"}},
+    {Isa::kAvx2, "avx2", {"avx2", "fma"}},
+    {Isa::kBaseline, "baseline", {}},
+};
 
 #if defined(PATCHTST_HAR_X86)
 // The register states that the operating system saves when it switches threads.
@@ -67,13 +70,9 @@ std::vector<Feature> detect() {
 }
 #endif
 
-bool runs(Isa isa) {
-    const auto& found = features();
-    const auto present = [](const Feature& feature) { return feature.present; };
-    if (isa == Isa::kBaseline) return true;
-    if (found.empty()) return false;
-    const int n_needed = isa == Isa::kAvx2 ? kAvx2Features : kAvx512Features;
-    return std::all_of(found.begin(), found.begin() + n_needed, present);
+bool runs(const Known& known) {
+    return std::all_of(known.needs.begin(), known.needs.end(),
+                       [](std::string_view name) { return name.empty() || has_feature(name); });
 }
 
 std::string joined(const std::vector<std::string>& names) {
@@ -83,10 +82,7 @@ std::string joined(const std::vector<std::string>& names) {
 }
 
 Isa fastest() {
-    for (const auto& known : kKnown) {
-        if (runs(known.isa)) return known.isa;
-    }
-    return Isa::kBaseline;
+    return std::find_if(std::begin(kKnown), std::end(kKnown), runs)->isa;  // the baseline needs nothing
 }
 
 std::atomic<Isa>& selected() {
@@ -111,7 +107,7 @@ const std::vector<std::string>& available_isas() {
     static const std::vector<std::string> names = [] {
         std::vector<std::string> result;
         for (const auto& known : kKnown) {
-            if (runs(known.isa)) result.emplace_back(known.name);
+            if (runs(known)) result.emplace_back(known.name);
         }
         return result;
     }();
@@ -131,7 +127,7 @@ Isa active_isa() {
 void select_isa(const std::string& name) {
     for (const auto& known : kKnown) {
         if (name != known.name) continue;
-        if (!runs(known.isa)) {
+        if (!runs(known)) {
             throw std::invalid_argument("this machine has no " + name + ", choose one of " +
                                         joined(available_isas()));
         }

@@ -8,6 +8,8 @@
 #include <string>
 #include <utility>
 
+#include "support/rotation.hpp"
+
 namespace patchtst_har::model {
 namespace {
 
@@ -32,6 +34,19 @@ void require(bool condition, const char* message) {
     if (!condition) throw std::invalid_argument(message);
 }
 
+template <typename Real>
+void softmax_of(const float* rows, std::size_t n_rows, std::size_t n_values, Real* result) {
+    for (std::size_t r = 0; r < n_rows; ++r, rows += n_values, result += n_values) {
+        const Real maximum = *std::max_element(rows, rows + n_values);
+        Real total{};
+        for (std::size_t i = 0; i < n_values; ++i) {
+            result[i] = std::exp(static_cast<Real>(rows[i]) - maximum);
+            total += result[i];
+        }
+        for (std::size_t i = 0; i < n_values; ++i) result[i] /= total;
+    }
+}
+
 struct Runner {
     const Kernels& kernels;
     const Block& block;
@@ -46,16 +61,12 @@ struct Runner {
 
 }  // namespace
 
-AlignedFloats::AlignedFloats(std::size_t n) : data_(new (kBoundary) float[std::max<std::size_t>(n, 1)]) {
-    std::fill_n(data_.get(), n, 0.0F);
-}
-
 // One thread's memory: every buffer for a block of windows.
 struct Engine::Workspace {
     Workspace(const std::vector<std::size_t>& sizes, std::size_t n_windows, std::size_t scratch_size)
-        : scratch(scratch_size) {
+        : scratch(scratch_size, 0.0F) {
         for (std::size_t i = kInputs; i < sizes.size(); ++i) {
-            memory.emplace_back(sizes[i] * n_windows);
+            memory.emplace_back(sizes[i] * n_windows, 0.0F);
             block.sources[i] = block.targets[i] = memory.back().data();
         }
         block.scratch = scratch.data();
@@ -135,15 +146,15 @@ void Engine::add_attention(Place qkv, Place target, std::size_t n_tokens, std::s
     const std::size_t table_width = aligned(kAllColumns * width);
     const std::size_t last_head = width - head_dim + aligned(head_dim);
     // What fills the last vector of the tables is not rotated.
-    AlignedFloats cosines(n_tokens * table_width);
-    AlignedFloats sines(n_tokens * table_width);
-    std::fill_n(cosines.data(), n_tokens * table_width, 1.0F);
-    for (std::size_t i = 0; i < n_tokens * kAllColumns * width; ++i) {
-        const std::size_t token = i / (kAllColumns * width);
-        const std::size_t column = i % (kAllColumns * width);
-        const std::size_t angle = token * (head_dim / 2) + column % head_dim / 2;
-        cosines.data()[token * table_width + column] = cos[angle];
-        sines.data()[token * table_width + column] = column % 2 == 0 ? -sin[angle] : sin[angle];
+    AlignedFloats cosines(n_tokens * table_width, 1.0F);
+    AlignedFloats sines(n_tokens * table_width, 0.0F);
+    const std::size_t n_pairs = head_dim / 2;
+    for (std::size_t token = 0; token < n_tokens; ++token) {
+        for (std::size_t head = 0; head < kAllColumns * n_heads; ++head) {
+            const std::size_t to = token * table_width + head * head_dim;
+            support::spread_rotation(cos + token * n_pairs, sin + token * n_pairs, n_pairs, &cosines[to],
+                                     &sines[to]);
+        }
     }
     const RowCount rows{n_tokens, 1};
     static_cast<void>(write(qkv, rows, std::max(table_width, kAllColumns * width + last_head)));
@@ -190,7 +201,7 @@ void Engine::run(const std::array<const float*, kInputs>& inputs, std::size_t n_
 }
 
 const float* Engine::keep(std::size_t n_floats, const float* values, std::size_t n_values) {
-    constants_.emplace_back(n_floats);
+    constants_.emplace_back(n_floats, 0.0F);
     std::copy_n(values, n_values, constants_.back().data());
     return constants_.back().data();
 }
@@ -202,7 +213,7 @@ const float* Engine::packed(const float* weights, std::size_t n_columns, std::si
     const std::size_t n_padded = (n_columns + lanes - 1) / lanes * lanes;
     const std::size_t panel = kernels_->panel_vectors * lanes;
     const std::size_t n_rows = kernels_->pairs ? pairs_for(n_values) : n_values;
-    AlignedFloats result(n_padded * n_rows);
+    AlignedFloats result(n_padded * n_rows, 0.0F);
     for (std::size_t column = 0; column < n_columns; ++column) {
         const std::size_t first = column / panel * panel;
         const std::size_t width = std::min(panel, n_padded - first);
@@ -235,27 +246,11 @@ View Engine::write(Place place, RowCount rows, std::size_t n_floats) const {
 }
 
 void softmax(float* rows, std::size_t n_rows, std::size_t n_values) {
-    for (float* row = rows; row != rows + n_rows * n_values; row += n_values) {
-        const float maximum = *std::max_element(row, row + n_values);
-        float total = 0.0F;
-        for (std::size_t i = 0; i < n_values; ++i) {
-            row[i] = std::exp(row[i] - maximum);
-            total += row[i];
-        }
-        for (std::size_t i = 0; i < n_values; ++i) row[i] /= total;
-    }
+    softmax_of(rows, n_rows, n_values, rows);
 }
 
 void probabilities(const float* logits, std::size_t n_rows, std::size_t n_values, double* result) {
-    for (std::size_t r = 0; r < n_rows; ++r, logits += n_values, result += n_values) {
-        const double maximum = *std::max_element(logits, logits + n_values);
-        double total = 0.0;
-        for (std::size_t i = 0; i < n_values; ++i) {
-            result[i] = std::exp(static_cast<double>(logits[i]) - maximum);
-            total += result[i];
-        }
-        for (std::size_t i = 0; i < n_values; ++i) result[i] /= total;
-    }
+    softmax_of(logits, n_rows, n_values, result);
 }
 
 std::unique_ptr<Engine::Workspace> Engine::borrow() {

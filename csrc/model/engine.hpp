@@ -5,30 +5,16 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <variant>
 #include <vector>
 
 #include "model/kernels.hpp"
 #include "model/operations.hpp"
+#include "support/aligned.hpp"
 
 namespace patchtst_har::model {
 
-// Zeroed floats on a cache line's boundary.
-class AlignedFloats {
-  public:
-    explicit AlignedFloats(std::size_t n);
-
-    [[nodiscard]] float* data() const { return data_.get(); }
-
-  private:
-    static constexpr std::align_val_t kBoundary{64};
-    struct Release {
-        void operator()(float* data) const { ::operator delete[](data, kBoundary); }
-    };
-
-    std::unique_ptr<float, Release> data_;
-};
+using support::AlignedFloats;
 
 // Rows in a buffer, as seen from outside: see View.
 struct Place {

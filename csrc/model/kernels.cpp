@@ -3,22 +3,12 @@
 #include <stdexcept>
 #include <string>
 
-#include "cpu/isa.hpp"
+#include "cpu/dispatch.hpp"
 
 namespace patchtst_har::model {
 
 const Kernels& active_kernels() {
-#if defined(PATCHTST_HAR_X86)
-    switch (cpu::active_isa()) {
-        case cpu::Isa::kAvx512:
-            return kAvx512Kernels;
-        case cpu::Isa::kAvx2:
-            return kAvx2Kernels;
-        case cpu::Isa::kBaseline:
-            break;
-    }
-#endif
-    return kBaselineKernels;
+    return cpu::active_table<kBaselineKernels, kAvx2Kernels, kAvx512Kernels>();
 }
 
 const Kernels& kernels_for(Precision precision) {

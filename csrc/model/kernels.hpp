@@ -28,12 +28,8 @@ struct Kernels {
     void (*error_function)(float* values, std::size_t n);
 };
 
-extern const Kernels kBaselineKernels;
-#if defined(PATCHTST_HAR_X86)
-extern const Kernels kAvx2Kernels;
-extern const Kernels kAvx512Kernels;
-extern const Kernels kAvx512Bf16Kernels;
-#endif
+// One a unit; see cpu/dispatch.hpp.
+extern const Kernels kBaselineKernels, kAvx2Kernels, kAvx512Kernels, kAvx512Bf16Kernels;
 
 // Those of the active instruction set.
 const Kernels& active_kernels();

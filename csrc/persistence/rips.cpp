@@ -4,11 +4,16 @@
 #include <cstring>
 #include <limits>
 
+#include "cpu/dispatch.hpp"
 #include "persistence/edges.hpp"
 #include "persistence/kernels.hpp"
 #include "persistence/reduction.hpp"
 
 namespace patchtst_har::persistence {
+
+const Kernels& active_kernels() {
+    return cpu::active_table<kBaselineKernels, kAvx2Kernels, kAvx512Kernels>();
+}
 
 namespace {
 

@@ -8,7 +8,7 @@
 namespace patchtst_har::statistics {
 
 struct Kernels {
-    // Writes the features of `window` (plan.n x 3, row major) to features[0..56).
+    // Writes the features of `window` (plan.n x 3, row major) to features[0..kFeatureCount).
     void (*features)(const float* window, const Plan& plan, float* features);
     // Fills plan.channels: the repaired axes and their magnitude.
     void (*load)(const float* window, const Plan& plan);
@@ -16,11 +16,8 @@ struct Kernels {
     void (*transform)(const FftPlan& plan, double* re, double* im);
 };
 
-extern const Kernels kBaselineKernels;
-#if defined(PATCHTST_HAR_X86)
-extern const Kernels kAvx2Kernels;
-extern const Kernels kAvx512Kernels;
-#endif
+// One a unit; see cpu/dispatch.hpp.
+extern const Kernels kBaselineKernels, kAvx2Kernels, kAvx512Kernels;
 
 // Those of the active instruction set.
 const Kernels& active_kernels();

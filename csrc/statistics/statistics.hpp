@@ -1,16 +1,15 @@
-// The 56 statistical features of one window of raw tri-axial acceleration in g.
+// The statistical features of one window of raw tri-axial acceleration in g.
 #pragma once
 
 #include <cstddef>
 
+#include "statistics/columns.hpp"
 #include "statistics/workspace.hpp"
 
 namespace patchtst_har::statistics {
 
-inline constexpr std::size_t kFeatureCount = 56;
-
-// Writes the features of `window` (n_samples x 3, row major, n_samples >= 1) to features[0..56). `rate_hz` is
-// positive and finite. Allocates only when `workspace` has no plan for this length and rate.
+// Writes the features of `window` (n_samples x 3, row major, n_samples >= 1) to features[0..kFeatureCount).
+// `rate_hz` is positive and finite. Allocates only when `workspace` has no plan for this length and rate.
 void compute_features(const float* window, std::size_t n_samples, double rate_hz, Workspace& workspace,
                       float* features);
 

@@ -13,9 +13,6 @@ constexpr double kCutoffHz = 0.5;
 constexpr std::size_t kSegments = 8;
 // Values before the first peak, valley or turning point; two are needed, so many keep arrays at cache lines.
 constexpr std::size_t kRoomBefore = 16;
-constexpr std::size_t kMostPlans = 8;
-// Plans of longer windows than this in all are not kept beside a new one.
-constexpr std::size_t kMostSamples = 262144;
 
 // The kernels read and write whole blocks, of buckets the longest: 64. Some blocks begin a value late.
 std::size_t padded(std::size_t n) {
@@ -65,9 +62,9 @@ void Planned::plan_filter() {
 void Planned::lend_memory() {
     const std::size_t n = padded(plan_.n);
     const std::size_t half = padded(plan_.n / 2) + kRoomBefore;
-    floats_.resize(7 * n + 7 * half + kRoomBefore);
-    doubles_.resize(8 * n);
-    buckets_.resize(n);
+    floats_.assign(7 * n + 7 * half + kRoomBefore, 0.0F);
+    doubles_.assign(8 * n, 0.0);
+    buckets_.assign(n, 0);
     float* floats = floats_.data();
     const auto take_floats = [&floats](std::size_t size) {
         floats += size;
@@ -87,29 +84,6 @@ void Planned::lend_memory() {
     plan_.relative = plan_.filtered + 3 * n;
     plan_.power = plan_.relative + 3 * n;
     plan_.buckets = buckets_.data();
-}
-
-void Workspace::make_room(std::size_t n_samples) {
-    std::size_t total = n_samples;
-    const auto is_too_much = [&total](const auto& planned) {
-        total += planned->plan().n;
-        return total > kMostSamples;
-    };
-    recent_.erase(std::find_if(recent_.begin(), recent_.end(), is_too_much), recent_.end());
-    if (recent_.size() >= kMostPlans) recent_.pop_back();
-}
-
-const Plan& Workspace::plan(std::size_t n_samples, double rate_hz) {
-    const auto fits = [=](const auto& planned) { return planned->is_for(n_samples, rate_hz); };
-    const auto found = std::find_if(recent_.begin(), recent_.end(), fits);
-    if (found == recent_.end()) {
-        make_room(n_samples);
-        recent_.insert(recent_.begin(), std::make_unique<Planned>(n_samples, rate_hz));
-        ++n_plans_made_;
-    } else {
-        std::rotate(recent_.begin(), found, found + 1);
-    }
-    return recent_.front()->plan();
 }
 
 }  // namespace patchtst_har::statistics

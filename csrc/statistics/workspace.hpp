@@ -3,42 +3,22 @@
 
 #include <cstddef>
 #include <memory>
-#include <new>
-#include <vector>
 
 #include "statistics/plan.hpp"
+#include "support/aligned.hpp"
+#include "support/recent.hpp"
 
 namespace patchtst_har::statistics {
 
-// Registers are as long as a cache line at most; a load across two lines takes twice the time.
-template <typename Value>
-struct CacheLineAllocator {
-    using value_type = Value;
-    static constexpr std::align_val_t kAlignment{64};
-
-    CacheLineAllocator() = default;
-    template <typename Other>
-    explicit CacheLineAllocator(const CacheLineAllocator<Other>& /*other*/) {}
-
-    Value* allocate(std::size_t n) {
-        return static_cast<Value*>(::operator new(n * sizeof(Value), kAlignment));
-    }
-    void deallocate(Value* memory, std::size_t /*n*/) { ::operator delete(memory, kAlignment); }
-
-    friend bool operator==(const CacheLineAllocator& /*a*/, const CacheLineAllocator& /*b*/) { return true; }
-    friend bool operator!=(const CacheLineAllocator& /*a*/, const CacheLineAllocator& /*b*/) { return false; }
-};
-
-template <typename Value>
-using AlignedVector = std::vector<Value, CacheLineAllocator<Value>>;
+using support::AlignedVector;
 
 // Real and imaginary parts apart.
 struct ComplexVector {
     AlignedVector<double> re, im;
 
     void resize(std::size_t n) {
-        re.resize(n);
-        im.resize(n);
+        re.assign(n, 0.0);
+        im.assign(n, 0.0);
     }
 };
 
@@ -65,6 +45,7 @@ class Planned {
     Planned(std::size_t n_samples, double rate_hz);
 
     [[nodiscard]] const Plan& plan() const { return plan_; }
+    [[nodiscard]] std::size_t n_samples() const { return plan_.n; }
     [[nodiscard]] bool is_for(std::size_t n_samples, double rate_hz) const {
         return plan_.n == n_samples && rate_hz_ == rate_hz;
     }
@@ -84,19 +65,19 @@ class Planned {
     AlignedVector<std::uint8_t> buckets_;
 };
 
-// Keeps the plans that were used last, so that alternating lengths allocate nothing either.
 class Workspace {
   public:
-    const Plan& plan(std::size_t n_samples, double rate_hz);
+    const Plan& plan(std::size_t n_samples, double rate_hz) {
+        return recent_.plan(n_samples, rate_hz).plan();
+    }
 
     // How often plan() had to make one: the only occasion on which the features allocate.
-    [[nodiscard]] std::size_t n_plans_made() const { return n_plans_made_; }
+    [[nodiscard]] std::size_t n_plans_made() const { return recent_.n_made(); }
 
   private:
-    void make_room(std::size_t n_samples);
+    static constexpr std::size_t kMostSamples = 262144;
 
-    std::vector<std::unique_ptr<Planned>> recent_;  // last used first
-    std::size_t n_plans_made_ = 0;
+    support::Recent<Planned> recent_{kMostSamples};
 };
 
 }  // namespace patchtst_har::statistics

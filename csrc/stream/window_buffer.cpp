@@ -199,11 +199,32 @@ void WindowBuffer::restore(const BufferState& state, const float* kept, std::siz
                                      state.last_stamp_ns, state.last_place_ns, state.span_start_ns}) {
         require(stamp > -kMostRestoredNs && stamp < kMostRestoredNs);
     }
-    for (const std::int64_t count : {state.next_point, state.stretch, state.n_same_stamp, state.n_span,
-                                     state.n_unstamped, state.counts.n_jumps}) {
+    const BufferCounts& counts = state.counts;
+    for (const std::int64_t count :
+         {state.next_point, state.stretch, state.n_same_stamp, state.n_span, state.n_unstamped,
+          counts.n_samples, counts.n_nonfinite, counts.n_zero, counts.n_repeated_stamps, counts.n_gaps,
+          counts.n_jumps}) {
         require(count >= 0 && count < kMostRestoredNs);
     }
+    // What is multiplied by the period must stay within 64 bits.
+    for (const std::int64_t steps : {state.next_point, state.n_same_stamp, state.n_unstamped}) {
+        require(static_cast<double>(steps) * period_ns_ < static_cast<double>(kMostRestoredNs));
+    }
     require(state.previous.stamp_ns <= state.current.stamp_ns && state.start_ns <= state.current.stamp_ns);
+    require(!state.in_stretch || state.has_stamp);
+    if (state.has_stamp) {
+        require(state.last_stamp_ns <= state.last_place_ns && state.span_start_ns <= state.last_stamp_ns);
+        require(!state.in_stretch || state.current.stamp_ns <= state.last_place_ns);
+    }
+    if (state.in_stretch) {
+        // All points up to the last sample were written, and none beyond it.
+        const auto grid = [&](std::int64_t point) {
+            return state.start_ns + rounded(static_cast<double>(point) * period_ns_);
+        };
+        require(state.stretch >= 1 && state.next_point >= 1);
+        require(grid(state.next_point - 1) <= state.current.stamp_ns &&
+                grid(state.next_point) > state.current.stamp_ns);
+    }
     const auto size = static_cast<std::int64_t>(options_.window_size);
     const std::int64_t expected = state.in_stretch ? std::min(state.next_point, size) : 0;
     require(static_cast<std::int64_t>(n_kept) == expected);

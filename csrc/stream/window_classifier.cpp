@@ -38,8 +38,8 @@ WindowClassifier::WindowClassifier(model::Engine& engine, const ClassifierOption
     }
 }
 
-StageNs WindowClassifier::classify(const float* window, const float* times,
-                                   const ClassifierWorkspace& workspace, double* probabilities) const {
+StageNs WindowClassifier::classify(const float* window, const float* times, Workspace& workspace,
+                                   double* probabilities) const {
     workspace.values.resize(patches_size_ + statistics_size_ + topology_size_ + n_classes());
     float* patches = workspace.values.data();
     float* stats = patches + patches_size_;
@@ -53,8 +53,8 @@ StageNs WindowClassifier::classify(const float* window, const float* times,
     const Clock::time_point after_statistics = Clock::now();
     if (options_.embedding) {
         topology::StageSeconds seconds;
-        topology::compute_features(window, options_.window_size, *options_.embedding, workspace.statistics,
-                                   workspace.persistence, workspace.topology, topo, seconds);
+        topology::compute_features(window, options_.window_size, *options_.embedding, workspace, topo,
+                                   seconds);
     }
     const Clock::time_point after_topology = Clock::now();
     cut_patches(window, patches);

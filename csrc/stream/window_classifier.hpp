@@ -8,8 +8,6 @@
 #include <vector>
 
 #include "model/engine.hpp"
-#include "persistence/workspace.hpp"
-#include "statistics/workspace.hpp"
 #include "topology/workspace.hpp"
 
 namespace patchtst_har::stream {
@@ -21,12 +19,9 @@ struct ClassifierOptions {
     std::optional<topology::Embedding> embedding;  // none: no topological features
 };
 
-// What one thread needs while it classifies, reused from window to window.
-struct ClassifierWorkspace {
-    statistics::Workspace& statistics;
-    persistence::Workspace& persistence;
-    topology::Workspace& topology;
-    std::vector<float>& values;
+// Everything that one thread needs, from a window to its probabilities, reused from window to window.
+struct Workspace : topology::Workspace {
+    std::vector<float> values;  // inputs and outputs of the model
 };
 
 // Nanoseconds spent in the statistical features, in the topological ones, and in all the rest.
@@ -45,7 +40,7 @@ class WindowClassifier {
     // Writes the probabilities of `window` (window_size, 3); `times` are its time features. May be called
     // from several threads at once, each with its own workspace. For a workspace that was used before, only
     // the persistence of a cloud harder than any earlier one allocates.
-    StageNs classify(const float* window, const float* times, const ClassifierWorkspace& workspace,
+    StageNs classify(const float* window, const float* times, Workspace& workspace,
                      double* probabilities) const;
 
   private:

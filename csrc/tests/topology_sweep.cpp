@@ -38,7 +38,6 @@ void operator delete(void* memory, std::size_t /*size*/) noexcept {
 namespace {
 
 namespace cpu = patchtst_har::cpu;
-namespace statistics = patchtst_har::statistics;
 namespace topology = patchtst_har::topology;
 
 const char* const kKinds[] = {"walking", "grid", "noise", "constant", "invalid"};
@@ -69,33 +68,25 @@ std::vector<float> make_window(const std::string& kind, std::size_t n_samples) {
 
 using Features = std::vector<float>;
 
-// What a thread keeps.
-struct Memory {
-    statistics::Workspace statistics;
-    patchtst_har::persistence::Workspace persistence;
-    topology::Workspace topology;
-};
-
 void fail(const std::string& isa, const std::string& kind, std::size_t n_samples, const char* what) {
     std::fprintf(stderr, "%s, %s, %zu samples: %s\n", isa.c_str(), kind.c_str(), n_samples, what);
     std::exit(1);
 }
 
 // The full and the simplified features.
-Features features_of(const std::vector<float>& window, const topology::Embedding& embedding, Memory& memory,
-                     Features features) {
+Features features_of(const std::vector<float>& window, const topology::Embedding& embedding,
+                     topology::Workspace& memory, Features features) {
     const std::size_t n_samples = window.size() / 3;
     topology::StageSeconds seconds;
-    topology::compute_features(window.data(), n_samples, embedding, memory.statistics, memory.persistence,
-                               memory.topology, features.data(), seconds);
-    topology::compute_simplified_features(window.data(), n_samples, memory.statistics, memory.topology,
+    topology::compute_features(window.data(), n_samples, embedding, memory, features.data(), seconds);
+    topology::compute_simplified_features(window.data(), n_samples, memory,
                                           features.data() + topology::kFeatureCount);
     return features;
 }
 
 // All sizes of a kind with one workspace, so that it shrinks and grows.
 std::vector<Features> sweep(const std::string& isa, const std::string& kind, bool count_allocations) {
-    Memory memory;
+    topology::Workspace memory;
     std::vector<Features> all;
     for (const std::size_t n_samples : kSizes) {
         const std::vector<float> window = make_window(kind, n_samples);
@@ -121,12 +112,11 @@ std::vector<Features> sweep(const std::string& isa, const std::string& kind, boo
 void profile(const std::string& isa, const std::string& kind) {
     cpu::select_isa(isa);
     const std::vector<float> window = make_window(kind, 1000);
-    Memory memory;
+    topology::Workspace memory;
     Features features(2 * topology::kFeatureCount);
     topology::StageSeconds seconds;
     for (int i = 0; i < 200; ++i) {
-        topology::compute_features(window.data(), 1000, {8, 3, 1}, memory.statistics, memory.persistence,
-                                   memory.topology, features.data(), seconds);
+        topology::compute_features(window.data(), 1000, {8, 3, 1}, memory, features.data(), seconds);
     }
     std::printf(
         "us a window: magnitude %.1f, decimation %.1f, embedding %.1f, persistence %.1f, summary %.1f\n",

@@ -84,7 +84,13 @@ void add_split(std::vector<Case>& cases, const std::string& name, const Floats& 
 
 void add_statistics(std::vector<Case>& cases) {
     // The spectrum's table is made of sines; gravity's of exponentials; angles are arc tangents.
-    const auto is_of_the_library = [](std::size_t i) { return (i >= 39 && i <= 43) || (i >= 46 && i <= 54); };
+    constexpr std::size_t kSpectrum = statistics::column("freq_1");
+    constexpr std::size_t kSpectrumEnd = statistics::column("peak_count");
+    constexpr std::size_t kAngles = statistics::column("gravity_roll");
+    constexpr std::size_t kAnglesEnd = statistics::column("enmo");
+    const auto is_of_the_library = [](std::size_t i) {
+        return (i >= kSpectrum && i < kSpectrumEnd) || (i >= kAngles && i < kAnglesEnd);
+    };
     statistics::Workspace workspace;
     for (const std::string kind : kSignals) {
         for (const std::size_t n : {1, 2, 3, 7, 16, 33, 100, 250, 256, 257, 997, 1000, 1024, 3000}) {
@@ -129,8 +135,6 @@ void add_persistence(std::vector<Case>& cases) {
 
 void add_topology(std::vector<Case>& cases) {
     const auto is_entropy = [](std::size_t i) { return i == 8 || i == 15; };
-    statistics::Workspace magnitudes;
-    persistence::Workspace clouds;
     topology::Workspace workspace;
     topology::StageSeconds seconds;
     for (const std::string kind : kSignals) {
@@ -138,17 +142,15 @@ void add_topology(std::vector<Case>& cases) {
             const Floats window = make_window(kind, n);
             const std::string name = "topology_" + kind + "_" + std::to_string(n);
             Floats features(topology::kFeatureCount);
-            topology::compute_features(window.data(), n, {1, 3, 5}, magnitudes, clouds, workspace,
-                                       features.data(), seconds);
+            topology::compute_features(window.data(), n, {1, 3, 5}, workspace, features.data(), seconds);
             add_split(cases, name, features, is_entropy);
-            topology::compute_simplified_features(window.data(), n, magnitudes, workspace, features.data());
+            topology::compute_simplified_features(window.data(), n, workspace, features.data());
             add_split(cases, name + "_simplified", features, is_entropy);
         }
         // The filter before decimation is made of sines and cosines.
         const Floats window = make_window(kind, 1000);
         Floats features(topology::kFeatureCount);
-        topology::compute_features(window.data(), 1000, {8, 3, 1}, magnitudes, clouds, workspace,
-                                   features.data(), seconds);
+        topology::compute_features(window.data(), 1000, {8, 3, 1}, workspace, features.data(), seconds);
         cases.push_back({"topology_" + kind + "_decimated", Agreement::kRounding, features});
     }
 }

@@ -29,11 +29,10 @@ class Stopwatch {
 }  // namespace
 
 void compute_features(const float* window, std::size_t n_samples, const Embedding& embedding,
-                      statistics::Workspace& statistics, persistence::Workspace& persistence,
                       Workspace& workspace, float* features, StageSeconds& seconds) {
     Stopwatch stopwatch;
     const Plan& plan = workspace.plan(n_samples, embedding);
-    statistics::compute_magnitude(window, n_samples, statistics, workspace.magnitude.data());
+    statistics::compute_magnitude(window, n_samples, workspace.statistics, workspace.magnitude.data());
     stopwatch.lap(seconds.magnitude);
     decimate(plan, workspace.magnitude.data(), workspace.mirrored.data(), workspace.kept.data());
     stopwatch.lap(seconds.decimation);
@@ -41,17 +40,17 @@ void compute_features(const float* window, std::size_t n_samples, const Embeddin
     stopwatch.lap(seconds.embedding);
     const persistence::Diagrams diagrams =
         persistence::rips_of_points(workspace.points.data(), plan.n_points(), embedding.dimension,
-                                    std::numeric_limits<float>::infinity(), persistence);
+                                    std::numeric_limits<float>::infinity(), workspace.persistence);
     stopwatch.lap(seconds.persistence);
     summarise(diagrams, workspace.lifetimes, workspace.sorted_lifetimes, features);
     stopwatch.lap(seconds.summary);
 }
 
-void compute_simplified_features(const float* window, std::size_t n_samples,
-                                 statistics::Workspace& statistics, Workspace& workspace, float* features) {
+void compute_simplified_features(const float* window, std::size_t n_samples, Workspace& workspace,
+                                 float* features) {
     std::vector<float>& m = workspace.magnitude;
     m.resize(n_samples);
-    statistics::compute_magnitude(window, n_samples, statistics, m.data());
+    statistics::compute_magnitude(window, n_samples, workspace.statistics, m.data());
     sublevel_bars(m, workspace.order, workspace.parents, workspace.valleys);
     const auto [lowest, highest] = std::minmax_element(m.begin(), m.end());
     const float range = *highest - *lowest;

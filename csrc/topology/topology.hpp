@@ -3,8 +3,6 @@
 
 #include <cstddef>
 
-#include "persistence/workspace.hpp"
-#include "statistics/workspace.hpp"
 #include "topology/workspace.hpp"
 
 namespace patchtst_har::topology {
@@ -24,13 +22,12 @@ struct StageSeconds {
 // time of each stage to `seconds`. Of a length and embedding that were seen before, it allocates only if the
 // persistence of this cloud needs more memory than any earlier one.
 void compute_features(const float* window, std::size_t n_samples, const Embedding& embedding,
-                      statistics::Workspace& statistics, persistence::Workspace& persistence,
                       Workspace& workspace, float* features, StageSeconds& seconds);
 
 // Writes the same summaries of simpler diagrams, in O(n log n): in place of H0 the persistence of the
 // sublevel sets of the magnitude m (its valleys), in place of H1 that of max m - m (its peaks), in place of
 // the enclosing radius the range of m.
-void compute_simplified_features(const float* window, std::size_t n_samples,
-                                 statistics::Workspace& statistics, Workspace& workspace, float* features);
+void compute_simplified_features(const float* window, std::size_t n_samples, Workspace& workspace,
+                                 float* features);
 
 }  // namespace patchtst_har::topology

@@ -1,6 +1,5 @@
 #include "topology/workspace.hpp"
 
-#include <algorithm>
 #include <cmath>
 
 namespace patchtst_har::topology {
@@ -8,7 +7,6 @@ namespace {
 
 constexpr double kPi = 3.14159265358979323846;
 constexpr std::size_t kHalfTapsPerFactor = 10;
-constexpr std::size_t kMostPlans = 8;
 
 // A sinc that cuts at the new Nyquist frequency, under a Hamming window, with unit gain at 0 Hz.
 std::vector<double> low_pass(std::size_t factor) {
@@ -54,15 +52,7 @@ bool Plan::is_for(std::size_t n_samples, const Embedding& embedding) const {
 }
 
 const Plan& Workspace::plan(std::size_t n_samples, const Embedding& embedding) {
-    const auto fits = [&](const auto& plan) { return plan->is_for(n_samples, embedding); };
-    const auto found = std::find_if(recent_.begin(), recent_.end(), fits);
-    if (found == recent_.end()) {
-        if (recent_.size() >= kMostPlans) recent_.pop_back();
-        recent_.insert(recent_.begin(), std::make_unique<Plan>(n_samples, embedding));
-    } else {
-        std::rotate(recent_.begin(), found, found + 1);
-    }
-    const Plan& plan = *recent_.front();
+    const Plan& plan = recent_.plan(n_samples, embedding);
     magnitude.resize(n_samples);
     mirrored.resize(plan.taps().empty() ? 0 : n_samples + plan.taps().size() - 1);
     kept.resize(plan.n_kept());

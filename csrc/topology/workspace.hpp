@@ -2,10 +2,11 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <vector>
 
-#include "persistence/rips.hpp"
+#include "persistence/workspace.hpp"
+#include "statistics/workspace.hpp"
+#include "support/recent.hpp"
 
 namespace patchtst_har::topology {
 
@@ -38,11 +39,14 @@ class Plan {
     std::vector<double> taps_;
 };
 
+// Of a window's statistical and topological features.
 class Workspace {
   public:
     // Returns the plan, made unless it is one of those used last, with the buffers below large enough for it.
     const Plan& plan(std::size_t n_samples, const Embedding& embedding);
 
+    statistics::Workspace statistics;
+    persistence::Workspace persistence;
     std::vector<float> magnitude;
     std::vector<double> mirrored;  // the magnitude, continued at both ends
     std::vector<double> kept;      // after decimation
@@ -52,7 +56,7 @@ class Workspace {
     std::vector<std::size_t> order, parents;
 
   private:
-    std::vector<std::unique_ptr<Plan>> recent_;  // last used first
+    support::Recent<Plan> recent_;
 };
 
 }  // namespace patchtst_har::topology

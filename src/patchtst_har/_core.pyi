@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 
 __version__: str
 
+STATISTICAL_FEATURE_NAMES: tuple[str, ...]
+
 def statistical_features(windows: NDArray[float32], sr: float, out: NDArray[float32]) -> None: ...
 def window_statistics(window: NDArray[float32], sr: float) -> NDArray[float32]: ...
 def topological_features(
@@ -20,6 +22,7 @@ def cpu_features() -> dict[str, bool]: ...
 def n_plans_made() -> int: ...
 
 MOST_POINTS: int
+MOST_STAMP_NS: int
 
 class MemoryBoundError(MemoryError): ...
 

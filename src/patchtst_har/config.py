@@ -6,6 +6,7 @@ keys are errors. A configuration names values, never code.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -13,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, model_validator
 
+from patchtst_har import _core
 from patchtst_har.errors import ConfigError, FeatureError
 from patchtst_har.features.settings import TopologyConfig as TopologyConfig
 from patchtst_har.support.files import atomic_write_text
@@ -26,7 +28,7 @@ from patchtst_har.support.settings import (
     refuse,
 )
 
-N_STATISTICAL_FEATURES = 56
+N_STATISTICAL_FEATURES = len(_core.STATISTICAL_FEATURE_NAMES)
 N_TOPOLOGICAL_FEATURES = 24
 N_TIME_FEATURES = 5
 
@@ -36,17 +38,17 @@ class DataConfig(Section):
 
     proc_dir: Path = Path("processed")
     """Folder of the prepared data set (`manifest.csv`, `classes.json`, one NPZ a participant)."""
-    sample_rate_hz: PositiveFloat = 100.0
+    sample_rate_hz: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] = 100.0
     """Sampling rate of the prepared windows."""
-    window_size: Count = 1000
+    window_size: Annotated[int, Field(ge=1, le=2**20)] = 1000
     """Samples a window."""
-    hop_size: Count = 1000
+    hop_size: Annotated[int, Field(ge=1, le=2**20)] = 1000
     """Samples between the starts of consecutive windows."""
     label_policy: Literal["mode", "unanimous", "centre"] = "mode"
     """How a window gets its label from its samples' annotations."""
     min_labelled_fraction: Annotated[float, Field(ge=0, le=1)] = 0.0
     """A window with a smaller annotated part than this is dropped; 0 drops only the wholly unlabelled."""
-    max_gap_s: PositiveFloat = 1.0
+    max_gap_s: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 1.0
     """A longer pause between two samples ends a stretch; no window crosses it."""
     timezone: str | None = None
     """IANA zone in which the hour of the day is read; None: the stamps are local wall-clock time."""
@@ -62,7 +64,7 @@ class DataConfig(Section):
     """`split="lists"`: people to validate on."""
     test_participants: tuple[str, ...] = ()
     """`split="lists"` and `"counts"`: people to test on; empty with `counts`: all the others."""
-    n_folds: Annotated[int, Field(ge=2)] = 5
+    n_folds: Annotated[int, Field(ge=2, le=100_000)] = 5
     """`split="kfold"`: number of folds."""
     fold: Annotated[int, Field(ge=0)] = 0
     """`split="kfold"`: the fold held out as test."""
@@ -90,7 +92,7 @@ class DataConfig(Section):
         ]
         lists = (self.train_participants, self.val_participants, self.test_participants)
         everyone = [name for names in lists for name in names]
-        repeated = sorted({name for name in everyone if everyone.count(name) > 1})
+        repeated = sorted(name for name, count in Counter(everyone).items() if count > 1)
         problems += [f"participants: {name!r} stands in the lists more than once" for name in repeated]
         return refuse(self, problems)
 
@@ -101,10 +103,10 @@ class FeatureConfig(Section):
     topology: TopologyConfig = TopologyConfig()
     """Topological features."""
     plugins: tuple[str, ...] = ()
-    """Registered feature plug-ins whose values follow the 56 statistical features."""
+    """Registered feature plug-ins whose values follow the statistical features."""
     cache_dir: Path | None = None
     """Folder of the feature cache; None: `features_cache` inside `data.proc_dir`."""
-    n_threads: Count = 1
+    n_threads: Annotated[int, Field(ge=1, le=1024)] = 1
     """Threads of the batch kernels."""
 
     @model_validator(mode="after")
@@ -128,9 +130,9 @@ class FeatureConfig(Section):
 class StemLayer(Section):
     """One convolution of the stem: without padding or bias, then batch norm and activation."""
 
-    channels: Count
+    channels: Annotated[int, Field(ge=1, le=8192)]
     """Output channels."""
-    kernel: Count
+    kernel: Annotated[int, Field(ge=1, le=2**20)]
     """Samples that an output sees."""
     stride: Count
     """Samples between outputs; at most the kernel."""
@@ -139,7 +141,7 @@ class StemLayer(Section):
 class ModelConfig(Section):
     """Architecture of the PatchTST encoder. The defaults are the reference configuration."""
 
-    window_size: Count = 1000
+    window_size: Annotated[int, Field(ge=1, le=2**20)] = 1000
     """Samples a window."""
     patch_len: Count = 100
     """Samples a patch."""
@@ -152,13 +154,13 @@ class ModelConfig(Section):
     """
     channels: Annotated[int, Field(ge=1, le=3)] = 3
     """Acceleration axes."""
-    d_model: Count = 56
+    d_model: Annotated[int, Field(ge=1, le=8192)] = 56
     """Width of a token."""
-    n_heads: Count = 2
+    n_heads: Annotated[int, Field(ge=1, le=1024)] = 2
     """Attention heads; d_model / n_heads must be even (rotary pairs)."""
-    n_layers: Count = 2
+    n_layers: Annotated[int, Field(ge=1, le=256)] = 2
     """Encoder layers."""
-    d_ff: Count = 112
+    d_ff: Annotated[int, Field(ge=1, le=65_536)] = 112
     """Width of the feed-forward layers."""
     norm: Literal["pre", "post"] = "pre"
     """Layer norm before each residual branch (and before pooling), or after each sum."""
@@ -168,18 +170,18 @@ class ModelConfig(Section):
     """From tokens to one vector: their mean, a learned token put before them, or a learned weighting."""
     dropout: Fraction = 0.3
     """Dropout probability everywhere, attention included."""
-    n_stat_features: Annotated[int, Field(ge=0)] = N_STATISTICAL_FEATURES
+    n_stat_features: Annotated[int, Field(ge=0, le=100_000)] = N_STATISTICAL_FEATURES
     """Length of the statistical feature vector; 0 leaves its token out.
 
-    In an experiment it follows `features.plugins` if it is not set: 56 and the number of their outputs.
+    In an experiment it follows `features.plugins` if it is not set: the built-in ones and their outputs.
     """
-    n_topo_features: Annotated[int, Field(ge=0)] = N_TOPOLOGICAL_FEATURES
+    n_topo_features: Annotated[int, Field(ge=0, le=100_000)] = N_TOPOLOGICAL_FEATURES
     """Length of the topological feature vector; 0 leaves its token out."""
-    n_stat_tokens: Count = 1
+    n_stat_tokens: Annotated[int, Field(ge=1, le=1024)] = 1
     """Tokens that the statistical feature vector is projected to."""
-    n_topo_tokens: Count = 1
+    n_topo_tokens: Annotated[int, Field(ge=1, le=1024)] = 1
     """Tokens that the topological feature vector is projected to."""
-    n_time_features: Annotated[int, Field(ge=0)] = N_TIME_FEATURES
+    n_time_features: Annotated[int, Field(ge=0, le=1024)] = N_TIME_FEATURES
     """Length of the time vector, added once to the pooled tokens; 0 leaves it out.
 
     Leave it out unless the training recordings span whole days: from one session a person, a model
@@ -285,7 +287,7 @@ class TrainingConfig(Section):
 
     batch_size: Count = 32
     """Windows a step; the last batch of an epoch may be smaller, none is dropped."""
-    epochs: Count = 30
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 30
     """Most passes over the training windows."""
     lr: PositiveFloat = 1e-4
     """Peak learning rate of AdamW."""
@@ -305,7 +307,7 @@ class TrainingConfig(Section):
     """`auto` takes CUDA where it is and says in the log what it took; `cuda` without a device is an error."""
     amp: bool = True
     """Automatic mixed precision on CUDA; without effect on the CPU."""
-    n_threads: Annotated[int, Field(ge=0)] = 0
+    n_threads: Annotated[int, Field(ge=0, le=1024)] = 0
     """CPU threads of torch; 0 keeps torch's own choice."""
 
 

@@ -1,13 +1,14 @@
 """The model folder: configuration, class names, tensors, provenance. Needs no torch.
 
-``config.json`` (the experiment's configuration and the format version), ``model.safetensors`` (weights and
-scaling), ``classes.json``; from the trainer also ``smoothing.json``, ``provenance.json`` (who it was trained
-on) and ``MODEL_CARD.md``. Never a pickle.
+``config.json`` (the experiment's configuration, the format version and the names of the features that the
+model was trained on), ``model.safetensors`` (weights and scaling), ``classes.json``; from the trainer also
+``smoothing.json``, ``provenance.json`` (who it was trained on) and ``MODEL_CARD.md``. Never a pickle.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from patchtst_har.config import ExperimentConfig
-from patchtst_har.errors import ConfigError, DataError, ModelFolderError
+from patchtst_har.errors import ConfigError, DataError, FeatureError, ModelFolderError
+from patchtst_har.features import TOPOLOGICAL_FEATURE_NAMES, extended_statistics_names
 from patchtst_har.support.files import atomic_path, atomic_write_json, ensure_folder, read_json
 
 FORMAT_VERSION = 1
@@ -27,6 +29,7 @@ WEIGHTS_FILE = "model.safetensors"
 CLASSES_FILE = "classes.json"
 SMOOTHING_FILE = "smoothing.json"
 PROVENANCE_FILE = "provenance.json"
+NAMES_KEY = "feature_names"
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,11 @@ def write_model_folder(
         safetensors.numpy.save_file(ordered, temporary)
     atomic_write_json(folder / CLASSES_FILE, list(classes))
     # Paths of this machine are of no use elsewhere, and a model must not say where others write.
-    description = {"format_version": FORMAT_VERSION, **config.without_paths().model_dump(mode="json")}
+    description = {
+        "format_version": FORMAT_VERSION,
+        NAMES_KEY: _used_names(config),
+        **config.without_paths().model_dump(mode="json"),
+    }
     atomic_write_json(folder / CONFIG_FILE, description)
     return folder
 
@@ -131,12 +138,59 @@ def _read_config(path: Path) -> ExperimentConfig:
     values = _read(path)
     if not isinstance(values, dict) or values.get("format_version") != FORMAT_VERSION:
         raise ModelFolderError(f"{path}: needs format_version {FORMAT_VERSION}")
+    settings = {key: value for key, value in values.items() if key not in ("format_version", NAMES_KEY)}
+    # First: where the features differ, so do their numbers, of which the configuration would complain.
+    if NAMES_KEY in values:
+        _check_names(path, values[NAMES_KEY], settings)
     try:
-        return ExperimentConfig.from_mapping(
-            {key: value for key, value in values.items() if key != "format_version"}, source=str(path)
-        ).without_paths()
+        return ExperimentConfig.from_mapping(settings, source=str(path)).without_paths()
     except ConfigError as error:
         raise ModelFolderError(str(error)) from error
+
+
+def _used_names(config: ExperimentConfig) -> dict[str, list[str]]:
+    """Return the names of the features that a model gets; none of a kind that it does not use."""
+    n_used = {"statistical": config.model.n_stat_features, "topological": config.model.n_topo_features}
+    return {
+        kind: names if n_used[kind] else []
+        for kind, names in _computed_names(config.features.plugins).items()
+    }
+
+
+def _computed_names(plugins: Sequence[str]) -> dict[str, list[str]]:
+    """Return the names of what this installation computes, in the order of the columns."""
+    return {
+        "statistical": list(extended_statistics_names(plugins)),
+        "topological": list(TOPOLOGICAL_FEATURE_NAMES),
+    }
+
+
+def _check_names(path: Path, stored: Any, settings: Mapping[str, Any]) -> None:
+    """Refuse a model that was trained on other features than this installation computes."""
+    features = settings.get("features")
+    plugins = features.get("plugins", ()) if isinstance(features, dict) else ()
+    try:
+        computed = _computed_names(tuple(plugins))
+    except (FeatureError, TypeError):
+        return  # The configuration is refused for it, with a better message.
+    for kind, names in computed.items():
+        trained = stored.get(kind) if isinstance(stored, dict) else None
+        if not isinstance(trained, list):
+            raise ModelFolderError(f"{path}: {NAMES_KEY}: needs the lists {' and '.join(computed)}")
+        if trained and trained != names:
+            raise ModelFolderError(
+                f"{path}: the model was trained on other {kind} features than this installation computes: "
+                + _first_differences(trained, names)
+            )
+
+
+def _first_differences(trained: list[Any], computed: list[str], most: int = 3) -> str:
+    columns = itertools.zip_longest(trained, computed, fillvalue="none")
+    different = [
+        f"column {i} is {ours}, was {theirs}" for i, (theirs, ours) in enumerate(columns) if theirs != ours
+    ]
+    more = f" and {len(different) - most} more" if len(different) > most else ""
+    return ", ".join(different[:most]) + more
 
 
 def _read_classes(path: Path) -> tuple[str, ...]:

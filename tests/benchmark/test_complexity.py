@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from architectures import ARCHITECTURES, random_inputs
-from patchtst_har.benchmark.complexity import expected_complexity, model_complexity
+from patchtst_har.architecture import expected_complexity
+from patchtst_har.benchmark.complexity import model_complexity
 from patchtst_har.config import ModelConfig
 from patchtst_har.errors import DataError
 from patchtst_har.models import PatchTSTClassifier

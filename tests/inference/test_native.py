@@ -24,10 +24,10 @@ import reference_model
 from architectures import ARCHITECTURES, random_inputs, randomise
 from experiments import small_config
 from patchtst_har import Recognizer, _core
+from patchtst_har.architecture import expected_tensors
 from patchtst_har.config import ModelConfig, TrainingConfig
 from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.inference import NativeClassifier
-from patchtst_har.inference.native_weights import expected_shapes
 from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.models.batches import WindowTensors
 from patchtst_har.models.folder import load_model
@@ -428,8 +428,11 @@ def test_an_impossible_spread_is_named(name, value, message):
 @pytest.mark.parametrize("options", ARCHITECTURES.values(), ids=ARCHITECTURES)
 def test_expected_tensors_are_those_of_the_module(options):
     config = ModelConfig(**options)
-    state = PatchTSTClassifier(config, 7).state_dict()
-    assert expected_shapes(config, 7) == {name: tuple(tensor.shape) for name, tensor in state.items()}
+    model = PatchTSTClassifier(config, 7)
+    trained = dict(model.named_parameters())
+    expected = {name: (tuple(tensor.shape), name in trained) for name, tensor in model.state_dict().items()}
+    found = expected_tensors(config, 7)
+    assert {name: (tensor.shape, tensor.trained) for name, tensor in found.items()} == expected
 
 
 def test_a_folder_whose_tensors_do_not_fit_is_refused(small_run, tmp_path):

@@ -5,6 +5,7 @@ import os
 import re
 import select
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from streams import CLASSES, make_samples, small_recognizer
 pytest.importorskip("uvicorn")
 pytest.importorskip("starlette")
 
+from patchtst_har.realtime import live_page
 from patchtst_har.realtime.live_page import LivePage, parse_address, serve
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -101,6 +103,36 @@ def test_beyond_this_machine_a_token_is_asked_for(page, path, query):
         assert refused.value.code == 403
         refused.value.close()
         assert get(f"{base}?token={token}")[1]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104
+@pytest.mark.parametrize("token", ["", " ", "short", "with blank", "\t" * 9])
+def test_a_token_that_is_none_is_refused(page, host, token):
+    with pytest.raises(DataError, match="--token: needs at least 6 characters"), serve(page, host, 0, token):
+        pass
+
+
+def test_the_address_that_is_shown_works_with_any_token(page):
+    page.ended = True
+    with serve(page, "127.0.0.1", 0, "a&b=c#d%e+f/ü?") as url:
+        assert get(url)[1]
+
+
+def test_a_client_that_does_not_read_is_cut(page, monkeypatch):
+    """What it finds when it reads at last ends; a stream that waited for it would go on."""
+    monkeypatch.setattr(live_page, "_MOST_SEND_S", 0.2)
+    monkeypatch.setattr(live_page, "_PERIOD_S", 0.001)
+    monkeypatch.setattr(page, "snapshot", lambda: {"filler": "x" * 1_000_000})
+    with serve(page, "127.0.0.1", 0) as url:
+        port = int(url.rpartition(":")[2].strip("/"))
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+            client.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            time.sleep(1.5)
+            n_bytes = 0
+            while (data := client.recv(2**20)) and n_bytes < 100_000_000:
+                n_bytes += len(data)
+    assert data == b""
+    assert n_bytes < 50_000_000
 
 
 def test_addresses():

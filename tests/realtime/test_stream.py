@@ -1,6 +1,7 @@
 """Streams: the same decisions as offline, whatever the chunks, the pauses and the clock."""
 
 import threading
+import time
 import tracemalloc
 
 import numpy as np
@@ -330,9 +331,44 @@ def test_other_or_damaged_states_are_refused(recognizer):
     refuse("filters has a value that is not finite", filters=state["filters"] * np.nan)
     refuse("state: damaged", buffer_points=state["buffer_points"][:-1])
     refuse("state: damaged", held=np.array([True, True, True]))
-    refuse("state: damaged", last_window=np.zeros(3, np.int64))
+    refuse("last_window must have four numbers", last_window=np.zeros(3, np.int64))
+    refuse("counts has a negative number", counts=np.array([1, -1, 0, 0]))
+    refuse("differ in length", waiting_windows=np.zeros((1, 200, 3), np.float32))
+    refuse("waiting_places has a window that cannot be", **_waiting([0, -1, 0, 0]))
+    refuse("last_window has a window that cannot be", last_window=np.array([2**62 + 1, 1, 0, 0]))
+    refuse("do not add up to 1", filters=np.zeros_like(state["filters"]))
     refuse("stamped must be", stamped=np.array(7))
     refuse("settings must be str_", settings=np.array({}, dtype=object))
+
+
+def _waiting(place):
+    return {"waiting_windows": np.zeros((1, 200, 3), np.float32), "waiting_places": np.array([place])}
+
+
+@pytest.mark.parametrize("smoothing", ["filter", "lag:2"])
+def test_a_hostile_state_is_refused_or_goes_on_at_once(recognizer, smoothing):
+    """Every number of a state replaced by extreme ones: no push may hang, whatever it decides."""
+    samples, stamps = make_samples(12, jitter_ms=0)
+    stream = recognizer.stream(0.5, smoothing)
+    stream.push(samples[:900], stamps[:900])
+    state = stream.state()
+    n_refused = n_accepted = 0
+    for name in ("buffer_numbers", "last_window", "held_start_ns", "counts", "held_stage_ns"):
+        for place in range(state[name].size):
+            for value in (0, 1, -1, 7, 10**9, 10**18, 2**62 - 1, -(2**62) + 1, 2**63 - 1, -(2**63)):
+                changed = {**state, name: state[name].copy()}
+                changed[name].flat[place] = value
+                other = recognizer.stream(0.5, smoothing)
+                began = time.process_time()
+                try:
+                    other.restore(changed)
+                    other.push(samples[900:], stamps[900:])
+                    other.finish()
+                    n_accepted += 1
+                except DataError:
+                    n_refused += 1
+                assert time.process_time() - began < 1.0, (name, place, value)
+    assert min(n_refused, n_accepted) > 50
 
 
 def test_windows_wait_between_feed_and_decide(recognizer):

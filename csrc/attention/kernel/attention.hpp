@@ -29,8 +29,8 @@ void drop_values(const float* values, std::size_t begin, std::size_t end, const 
     for (std::size_t first = begin; first < end; first += kBlock) {
         random_block(dropout.seed, 0, first / kBlock, 0, numbers);
         for (std::size_t i = 0; i < kBlock && first + i < end; i += kLanes) {
-            const Lanes value = Lanes::first(values + first + i, end - first - i);
-            const Lanes dropped = value * factors_of(numbers + i, dropout, kept);
+            const Sixteen value = Sixteen::first(values + first + i, end - first - i);
+            const Sixteen dropped = value * factors_of(numbers + i, dropout, kept);
             dropped.first_to(result + first + i, end - first - i);
         }
     }

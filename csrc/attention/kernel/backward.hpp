@@ -30,35 +30,35 @@ struct BackwardMemory {
 };
 
 // The sum over the columns of a * b, for sixteen rows, in the lanes.
-PATCHTST_HAR_STAGE Lanes row_products(const Head& head, const QueryBlock& block, const float* padded_rows,
-                                      const float* out) {
+PATCHTST_HAR_STAGE Sixteen row_products(const Head& head, const QueryBlock& block, const float* padded_rows,
+                                        const float* out) {
     float rows[kLanes * kLanes];
     float columns[kLanes * kLanes];
     for (std::size_t i = 0; i < kLanes; ++i) {
-        Lanes sum = Lanes::all(0.0F);
+        Sixteen sum = Sixteen::all(0.0F);
         for (std::size_t c = 0; i < block.count && c < head.width; c += kLanes) {
-            const Lanes mean = Lanes::first(out + i * head.out_row + c, lanes_at(head, c));
-            sum = fused(Lanes::at(padded_rows + i * head.width + c), mean, sum);
+            const Sixteen mean = Sixteen::first(out + i * head.out_row + c, lanes_at(head, c));
+            sum = fused(Sixteen::at(padded_rows + i * head.width + c), mean, sum);
         }
         sum.to(rows + i * kLanes);
     }
     transpose(rows, kLanes, kLanes, columns);
-    Lanes total = Lanes::all(0.0F);
-    for (std::size_t c = 0; c < kLanes; ++c) total = total + Lanes::at(columns + c * kLanes);
+    Sixteen total = Sixteen::all(0.0F);
+    for (std::size_t c = 0; c < kLanes; ++c) total = total + Sixteen::at(columns + c * kLanes);
     return total;
 }
 
 // scores -> weights with dropout; gradients of the weights -> gradients of the scores.
 template <bool drops>
-PATCHTST_HAR_INLINE void weigh_back(const Lanes& lse, const Lanes& product, std::size_t first_key,
+PATCHTST_HAR_INLINE void weigh_back(const Sixteen& lse, const Sixteen& product, std::size_t first_key,
                                     std::size_t n_keys, float* weights, float* grads,
                                     DropoutFactors& dropout) {
     for (std::size_t j = 0; j < n_keys; ++j) {
-        const Lanes weight = power_of_two(Lanes::at(weights + j * kLanes) - lse);
-        Lanes grad = Lanes::at(grads + j * kLanes);
-        Lanes kept = weight;
+        const Sixteen weight = powers_of_two(Sixteen::at(weights + j * kLanes) - lse);
+        Sixteen grad = Sixteen::at(grads + j * kLanes);
+        Sixteen kept = weight;
         if constexpr (drops) {
-            const Lanes factor = dropout.at(first_key + j);
+            const Sixteen factor = dropout.at(first_key + j);
             kept = weight * factor;
             grad = grad * factor;
         }
@@ -69,7 +69,8 @@ PATCHTST_HAR_INLINE void weigh_back(const Lanes& lse, const Lanes& product, std:
 
 template <bool drops>
 PATCHTST_HAR_INLINE void attend_back(const Inputs& inputs, const Head& head, const QueryBlock& block,
-                                     const BackwardMemory& memory, const Lanes& lse, const Lanes& product) {
+                                     const BackwardMemory& memory, const Sixteen& lse,
+                                     const Sixteen& product) {
     DropoutFactors dropout(inputs.dropout, head.index, block.first);
     const std::size_t width = head.width;
     for (std::size_t key = 0; key < head.n_tokens; key += kTile) {
@@ -101,9 +102,9 @@ PATCHTST_HAR_INLINE void backward_queries(const Inputs& inputs, const Tables& ta
     copy_rows(head, gradients.grad_out + first_row, head.out_row, block.count, memory.grads);
     clear(memory.grads + block.count * width, memory.grads + kLanes * width);
     transpose(memory.grads, width, head.head_dim, memory.grad_columns);
-    const Lanes product = row_products(head, block, memory.grads, gradients.out + first_row);
+    const Sixteen product = row_products(head, block, memory.grads, gradients.out + first_row);
     const float* lse = gradients.lse + head.in_lse() + block.first;
-    const Lanes scaled_lse = Lanes::all(kLog2E) * Lanes::first(lse, block.count);
+    const Sixteen scaled_lse = Sixteen::all(kLog2E) * Sixteen::first(lse, block.count);
     if (inputs.dropout.threshold > 0) {
         attend_back<true>(inputs, head, block, memory, scaled_lse, product);
     } else {
@@ -128,7 +129,7 @@ void backward_head(const Inputs& inputs, const Tables& tables, const Gradients& 
     float* grad_values = gradients.grad_qkv + head.in_qkv(2);
     for (std::size_t t = 0; t < head.n_tokens; ++t) {
         for (std::size_t c = 0; c < head.width; c += kLanes) {
-            const Lanes grad = Lanes::at(memory.grad_values + t * head.width + c);
+            const Sixteen grad = Sixteen::at(memory.grad_values + t * head.width + c);
             grad.first_to(grad_values + t * head.qkv_row() + c, lanes_at(head, c));
         }
     }

@@ -3,7 +3,6 @@
 // (arXiv:1805.02867). Scores are in units of log2, the constant goes with the scale.
 #pragma once
 
-#include "attention/kernel/exponential.hpp"
 #include "attention/kernel/matrix.hpp"
 #include "attention/kernel/random.hpp"
 #include "attention/kernel/rows.hpp"
@@ -47,23 +46,22 @@ struct ForwardMemory {
 
 // What the online softmax keeps of sixteen queries.
 struct Softmax {
-    Lanes largest, total;
+    Sixteen largest, total;
 };
 
 // Replaces scores (n_keys, 16) by weights relative to the largest score so far; returns the factor that makes
 // earlier weights relative to it too.
 template <bool drops>
-PATCHTST_HAR_INLINE Lanes weigh(Softmax& state, std::size_t first_key, std::size_t n_keys, float* scores,
-                                DropoutFactors& dropout) {
-    Lanes largest = state.largest;
-    for (std::size_t j = 0; j < n_keys; ++j) largest = max(Lanes::at(scores + j * kLanes), largest);
+PATCHTST_HAR_INLINE Sixteen weigh(Softmax& state, std::size_t first_key, std::size_t n_keys, float* scores,
+                                  DropoutFactors& dropout) {
+    Sixteen largest = state.largest;
+    for (std::size_t j = 0; j < n_keys; ++j) largest = max(Sixteen::at(scores + j * kLanes), largest);
     // While every score is -inf, so is the largest, and -inf - -inf is no number.
-    const Lanes reference =
-        each(largest, largest, [](Register m, Register) { return m == -__builtin_inff() ? Register{} : m; });
-    const Lanes earlier = power_of_two(state.largest - reference);
-    Lanes total = state.total * earlier;
+    const Sixteen reference = each([](auto m) { return m == -__builtin_inff() ? Floats{} : m; }, largest);
+    const Sixteen earlier = powers_of_two(state.largest - reference);
+    Sixteen total = state.total * earlier;
     for (std::size_t j = 0; j < n_keys; ++j) {
-        const Lanes weight = power_of_two(Lanes::at(scores + j * kLanes) - reference);
+        const Sixteen weight = powers_of_two(Sixteen::at(scores + j * kLanes) - reference);
         total = total + weight;
         (drops ? weight * dropout.at(first_key + j) : weight).to(scores + j * kLanes);
     }
@@ -72,13 +70,13 @@ PATCHTST_HAR_INLINE Lanes weigh(Softmax& state, std::size_t first_key, std::size
     return earlier;
 }
 
-PATCHTST_HAR_INLINE void scale_rows(const Head& head, std::size_t n, const Lanes& factors, float* rows) {
+PATCHTST_HAR_INLINE void scale_rows(const Head& head, std::size_t n, const Sixteen& factors, float* rows) {
     float factor[kLanes];
     factors.to(factor);
     for (std::size_t i = 0; i < n; ++i) {
         for (std::size_t c = 0; c < head.width; c += kLanes) {
             float* at = rows + i * head.width + c;
-            (Lanes::all(factor[i]) * Lanes::at(at)).to(at);
+            (Sixteen::all(factor[i]) * Sixteen::at(at)).to(at);
         }
     }
 }
@@ -86,29 +84,30 @@ PATCHTST_HAR_INLINE void scale_rows(const Head& head, std::size_t n, const Lanes
 PATCHTST_HAR_INLINE void write_outputs(const Head& head, const QueryBlock& block, const Softmax& state,
                                        const float* sums, const Outputs& outputs) {
     float inverse[kLanes];
-    (Lanes::all(1.0F) / state.total).to(inverse);
+    (Sixteen::all(1.0F) / state.total).to(inverse);
     float* out = outputs.out + head.in_out() + block.first * head.out_row;
     for (std::size_t i = 0; i < block.count; ++i) {
         for (std::size_t c = 0; c < head.width; c += kLanes) {
-            const Lanes mean = Lanes::all(inverse[i]) * Lanes::at(sums + i * head.width + c);
+            const Sixteen mean = Sixteen::all(inverse[i]) * Sixteen::at(sums + i * head.width + c);
             mean.first_to(out + i * head.out_row + c, lanes_at(head, c));
         }
     }
-    const Lanes lse = Lanes::all(kLn2) * (state.largest + logarithm(state.total));
+    const Sixteen lse =
+        Sixteen::all(kLn2) * (state.largest + each([](const auto& part) { return log2(part); }, state.total));
     lse.first_to(outputs.lse + head.in_lse() + block.first, block.count);
 }
 
 template <bool drops>
 PATCHTST_HAR_INLINE void attend(const Inputs& inputs, const Head& head, const QueryBlock& block,
                                 const ForwardMemory& memory, const Outputs& outputs) {
-    Softmax state = {Lanes::all(-__builtin_inff()), Lanes::all(0.0F)};
+    Softmax state = {Sixteen::all(-__builtin_inff()), Sixteen::all(0.0F)};
     DropoutFactors dropout(inputs.dropout, head.index, block.first);
     for (std::size_t key = 0; key < head.n_tokens; key += kTile) {
         const std::size_t n = tile_at(head, key);
         const std::size_t offset = key * head.width;
         multiply_by_columns(memory.keys + offset, head.width, memory.columns, n, head.head_dim,
                             memory.weights);
-        const Lanes earlier = weigh<drops>(state, key, n, memory.weights, dropout);
+        const Sixteen earlier = weigh<drops>(state, key, n, memory.weights, dropout);
         if (key > 0) scale_rows(head, block.count, earlier, memory.sums);
         sum_over_keys(memory.weights, memory.values + offset, head.width, n, block.count, key > 0,
                       memory.sums);

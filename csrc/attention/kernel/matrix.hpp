@@ -1,13 +1,13 @@
 // Products of small matrices: rows of sixteen lanes of the result stay in registers over the whole sum.
 #pragma once
 
-#include "attention/kernel/lanes.hpp"
+#include "attention/kernel/sixteen.hpp"
 
 namespace patchtst_har::attention {
 namespace {
 
 // As many rows as there are registers for, beside a row of b and a broadcast.
-constexpr std::size_t kRows = PATCHTST_HAR_VECTOR_BYTES == 64 ? 12 : PATCHTST_HAR_VECTOR_BYTES == 32 ? 6 : 2;
+constexpr std::size_t kRows = kRegisterBytes == 64 ? 12 : kRegisterBytes == 32 ? 6 : 2;
 
 // The left operand: element (i, k) lies at first[i * row + k * step].
 struct Left {
@@ -25,9 +25,9 @@ struct Right {
 template <std::size_t rows, bool adds>
 PATCHTST_HAR_INLINE void multiply_rows(const Left& a, const Right& b, std::size_t n_steps, float* c,
                                        std::size_t c_row) {
-    Lanes sum[rows];
+    Sixteen sum[rows];
 #pragma GCC unroll 16
-    for (std::size_t i = 0; i < rows; ++i) sum[i] = adds ? Lanes::at(c + i * c_row) : Lanes::all(0.0F);
+    for (std::size_t i = 0; i < rows; ++i) sum[i] = adds ? Sixteen::at(c + i * c_row) : Sixteen::all(0.0F);
     // A pointer for every four rows: addresses of base + k * stride are free up to there.
     constexpr std::size_t kGroups = (rows + 3) / 4;
     const float* group[kGroups];
@@ -36,11 +36,11 @@ PATCHTST_HAR_INLINE void multiply_rows(const Left& a, const Right& b, std::size_
     const std::size_t offset[4] = {0, a.row, 2 * a.row, 3 * a.row};
     const float* factors = b.first;
     for (std::size_t k = 0; k < n_steps; ++k) {
-        const Lanes factor = Lanes::at(factors);
+        const Sixteen factor = Sixteen::at(factors);
         factors += b.row;
 #pragma GCC unroll 16
         for (std::size_t i = 0; i < rows; ++i) {
-            sum[i] = fused(Lanes::all(group[i / 4][offset[i % 4]]), factor, sum[i]);
+            sum[i] = fused(Sixteen::all(group[i / 4][offset[i % 4]]), factor, sum[i]);
         }
 #pragma GCC unroll 4
         for (std::size_t g = 0; g < kGroups; ++g) group[g] += a.step;
@@ -103,26 +103,15 @@ PATCHTST_HAR_STAGE void sum_over_keys(const float* weights, const float* rows, s
     }
 }
 
-using Four = float __attribute__((vector_size(16)));
-
 // columns[c][i] = rows[i][c] for sixteen rows, by blocks of four; `n_columns` is rounded up to such a block.
 PATCHTST_HAR_STAGE void transpose(const float* rows, std::size_t row, std::size_t n_columns, float* columns) {
+    using Four = Vector<float, 4>;
     for (std::size_t c = 0; c < n_columns; c += 4) {
         for (std::size_t i = 0; i < kLanes; i += 4) {
-            const float* from = rows + i * row + c;
-            const Four a = load<Four>(from);
-            const Four b = load<Four>(from + row);
-            const Four d = load<Four>(from + 2 * row);
-            const Four e = load<Four>(from + 3 * row);
-            const Four ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5);
-            const Four ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-            const Four de_low = __builtin_shufflevector(d, e, 0, 4, 1, 5);
-            const Four de_high = __builtin_shufflevector(d, e, 2, 6, 3, 7);
-            float* to = columns + c * kLanes + i;
-            store(to, __builtin_shufflevector(ab_low, de_low, 0, 1, 4, 5));
-            store(to + kLanes, __builtin_shufflevector(ab_low, de_low, 2, 3, 6, 7));
-            store(to + 2 * kLanes, __builtin_shufflevector(ab_high, de_high, 0, 1, 4, 5));
-            store(to + 3 * kLanes, __builtin_shufflevector(ab_high, de_high, 2, 3, 6, 7));
+            Four block[4];
+            for (std::size_t r = 0; r < 4; ++r) block[r] = load<Four>(rows + (i + r) * row + c);
+            simd::transpose(block);
+            for (std::size_t r = 0; r < 4; ++r) store(columns + (c + r) * kLanes + i, block[r]);
         }
     }
 }

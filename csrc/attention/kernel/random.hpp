@@ -6,7 +6,7 @@
 // % 4) + query % 16 of the block is the half (r % 2) of word (2 * (r / 32) + r % 4 / 2) of lane (r % 32 / 4).
 #pragma once
 
-#include "attention/kernel/lanes.hpp"
+#include "attention/kernel/sixteen.hpp"
 
 namespace patchtst_har::attention {
 namespace {
@@ -14,29 +14,11 @@ namespace {
 constexpr std::size_t kBlockKeys = 4;
 constexpr std::size_t kBlock = kBlockKeys * kLanes;
 constexpr std::size_t kCounters = 8;
-constexpr std::size_t kWordParts = kCounters * sizeof(std::uint64_t) / PATCHTST_HAR_VECTOR_BYTES;
 
 // Words in the lower halves of 64-bit lanes; what the upper halves hold does not matter.
-using Words = std::uint64_t __attribute__((vector_size(PATCHTST_HAR_VECTOR_BYTES)));
+using Words = Register<std::uint64_t>;
 
 constexpr std::uint64_t kLowerHalf = 0xFFFFFFFF;
-
-// The 64-bit products of a multiplier and the words.
-PATCHTST_HAR_INLINE Words product(std::uint64_t multiplier, Words words) {
-    const Words factor = multiplier - Words{};
-#if PATCHTST_HAR_VECTOR_BYTES == 64
-    const __m512i result = _mm512_maskz_mul_epu32(0xFF, load<__m512i>(&factor), load<__m512i>(&words));
-    return load<Words>(&result);
-#elif PATCHTST_HAR_VECTOR_BYTES == 32
-    const __m256i result = _mm256_mul_epu32(load<__m256i>(&factor), load<__m256i>(&words));
-    return load<Words>(&result);
-#elif defined(__SSE2__)
-    const __m128i result = _mm_mul_epu32(load<__m128i>(&factor), load<__m128i>(&words));
-    return load<Words>(&result);
-#else
-    return factor * (words & kLowerHalf);
-#endif
-}
 
 // The four words of eight consecutive counters, part by part.
 PATCHTST_HAR_INLINE void philox(std::uint64_t seed, const Words (&counter)[4], Words (&word)[4]) {
@@ -45,8 +27,8 @@ PATCHTST_HAR_INLINE void philox(std::uint64_t seed, const Words (&counter)[4], W
     auto key_1 = static_cast<std::uint32_t>(seed >> 32U);
 #pragma GCC unroll 10
     for (int round = 0; round < 10; ++round) {
-        const Words low = product(0xD2511F53, word[0]);
-        const Words high = product(0xCD9E8D57, word[2]);
+        const Words low = low_products(filled<Words>(0xD2511F53U), word[0]);
+        const Words high = low_products(filled<Words>(0xCD9E8D57U), word[2]);
         word[0] = (high >> 32U) ^ word[1] ^ static_cast<std::uint64_t>(key_0);
         word[2] = (low >> 32U) ^ word[3] ^ static_cast<std::uint64_t>(key_1);
         word[1] = high;
@@ -59,12 +41,11 @@ PATCHTST_HAR_INLINE void philox(std::uint64_t seed, const Words (&counter)[4], W
 // Writes the 64 numbers of a block.
 PATCHTST_HAR_INLINE void random_block(std::uint64_t seed, std::size_t head, std::size_t key_block,
                                       std::size_t query_block, std::uint16_t* numbers) {
-    constexpr std::size_t kPerPart = kCounters / kWordParts;
-    for (std::size_t part = 0; part < kWordParts; ++part) {
-        Words lane;
-        for (std::size_t i = 0; i < kPerPart; ++i) lane[i] = part * kPerPart + i;
-        const Words counter[4] = {lane + kCounters * query_block, key_block - Words{}, head - Words{},
-                                  Words{}};
+    constexpr std::size_t kPerPart = kWidth<std::uint64_t>;
+    for (std::size_t part = 0; part < kCounters / kPerPart; ++part) {
+        const Words lane = lane_numbers<Words>(LanesOf<Words>{}) + part * kPerPart;
+        const Words counter[4] = {lane + kCounters * query_block, filled<Words>(key_block),
+                                  filled<Words>(head), Words{}};
         Words word[4];
         philox(seed, counter, word);
         const Words first = (word[0] & kLowerHalf) | (word[1] << 32U);
@@ -80,12 +61,14 @@ PATCHTST_HAR_INLINE float factor_of_kept(const Dropout& dropout) {
 }
 
 // `kept` where the number reaches the threshold, otherwise 0.
-PATCHTST_HAR_INLINE Lanes factors_of(const std::uint16_t* numbers, const Dropout& dropout, float kept) {
-    Lanes result;
-    for (std::size_t i = 0; i < kParts; ++i) {
-        const Integers number = __builtin_convertvector(load<Halves>(numbers + i * kWidth), Integers);
+PATCHTST_HAR_INLINE Sixteen factors_of(const std::uint16_t* numbers, const Dropout& dropout, float kept) {
+    using Numbers = Vector<std::uint16_t, kWidth<float>>;
+    Sixteen result;
+    for (std::size_t i = 0; i < result.kParts; ++i) {
+        const auto read = load<Numbers>(numbers + i * result.kPartLanes);
+        const Integers number = __builtin_convertvector(read, Integers);
         const Integers keeps = number >= static_cast<std::int32_t>(dropout.threshold);
-        result.part[i] = keeps ? kept - Register{} : Register{};
+        result.part[i] = keeps ? filled<Floats>(kept) : Floats{};
     }
     return result;
 }
@@ -99,7 +82,7 @@ class DropoutFactors {
           query_block_(first_query / kLanes),
           kept_(factor_of_kept(dropout)) {}
 
-    PATCHTST_HAR_INLINE Lanes at(std::size_t key) {
+    PATCHTST_HAR_INLINE Sixteen at(std::size_t key) {
         if (key % kBlockKeys == 0) {
             random_block(dropout_.seed, head_, key / kBlockKeys, query_block_, numbers_);
         }

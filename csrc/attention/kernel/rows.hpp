@@ -1,7 +1,7 @@
 // Where the rows of a head lie, and their way into padded memory and back, rotated or not.
 #pragma once
 
-#include "attention/kernel/lanes.hpp"
+#include "attention/kernel/sixteen.hpp"
 
 namespace patchtst_har::attention {
 namespace {
@@ -43,7 +43,7 @@ PATCHTST_HAR_STAGE void copy_rows(const Head& head, const float* from, std::size
                                   float* to) {
     for (std::size_t t = 0; t < n; ++t) {
         for (std::size_t c = 0; c < head.width; c += kLanes) {
-            Lanes::first(from + t * row + c, lanes_at(head, c)).to(to + t * head.width + c);
+            Sixteen::first(from + t * row + c, lanes_at(head, c)).to(to + t * head.width + c);
         }
     }
 }
@@ -51,14 +51,14 @@ PATCHTST_HAR_STAGE void copy_rows(const Head& head, const float* from, std::size
 // The same, rotated by the tables of the tokens from `first` on and multiplied by `scale`.
 PATCHTST_HAR_STAGE void rotate_rows(const Head& head, const Tables& tables, std::size_t first,
                                     const float* from, std::size_t n, float scale, float* to) {
-    const Lanes factor = Lanes::all(scale);
+    const Sixteen factor = Sixteen::all(scale);
     const std::size_t row = head.qkv_row();
     for (std::size_t t = 0; t < n; ++t) {
         const std::size_t table = (first + t) * head.width;
         for (std::size_t c = 0; c < head.width; c += kLanes) {
-            const Lanes x = Lanes::first(from + (first + t) * row + c, lanes_at(head, c));
-            const Lanes sin = Lanes::at(tables.sin + table + c);
-            const Lanes rotated = fused(swapped(x), sin, x * Lanes::at(tables.cos + table + c));
+            const Sixteen x = Sixteen::first(from + (first + t) * row + c, lanes_at(head, c));
+            const Sixteen sin = Sixteen::at(tables.sin + table + c);
+            const Sixteen rotated = fused(swapped(x), sin, x * Sixteen::at(tables.cos + table + c));
             (factor * rotated).to(to + t * head.width + c);
         }
     }
@@ -67,21 +67,21 @@ PATCHTST_HAR_STAGE void rotate_rows(const Head& head, const Tables& tables, std:
 // Writes padded rows, rotated back and multiplied by `scale`, to the tokens from `first` on.
 PATCHTST_HAR_STAGE void rotate_rows_back(const Head& head, const Tables& tables, std::size_t first,
                                          const float* from, std::size_t n, float scale, float* to) {
-    const Lanes factor = Lanes::all(scale);
+    const Sixteen factor = Sixteen::all(scale);
     const std::size_t row = head.qkv_row();
     for (std::size_t t = 0; t < n; ++t) {
         const std::size_t table = (first + t) * head.width;
         for (std::size_t c = 0; c < head.width; c += kLanes) {
-            const Lanes x = factor * Lanes::at(from + t * head.width + c);
-            const Lanes sin = Lanes::at(tables.sin + table + c);
-            const Lanes rotated = x * Lanes::at(tables.cos + table + c) - swapped(x) * sin;
+            const Sixteen x = factor * Sixteen::at(from + t * head.width + c);
+            const Sixteen sin = Sixteen::at(tables.sin + table + c);
+            const Sixteen rotated = x * Sixteen::at(tables.cos + table + c) - swapped(x) * sin;
             rotated.first_to(to + (first + t) * row + c, lanes_at(head, c));
         }
     }
 }
 
 PATCHTST_HAR_INLINE void clear(float* from, const float* to) {
-    for (; from < to; from += kLanes) Lanes::all(0.0F).to(from);
+    for (; from < to; from += kLanes) Sixteen::all(0.0F).to(from);
 }
 
 // Sixteen queries from `first` on, those after the last token as zeros.

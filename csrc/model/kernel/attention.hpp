@@ -1,7 +1,6 @@
 // Rotary self-attention of the tokens of each window.
 #pragma once
 
-#include "model/kernel/functions.hpp"
 #include "model/kernel/product.hpp"
 
 namespace patchtst_har::model {
@@ -19,20 +18,6 @@ PATCHTST_HAR_STAGE void rotate(const Attention& step, float* qkv) {
         cos += step.table_width;
         sin += step.table_width;
         qkv += step.qkv.outer_stride;
-    }
-}
-
-// Exchanges rows and columns of as many vectors as one has lanes: each round riffles the two halves.
-PATCHTST_HAR_INLINE void transpose(Vector (&rows)[kLanes]) {
-    for (std::size_t round = 1; round < kLanes; round *= 2) {
-        Vector riffled[kLanes];
-#pragma GCC unroll 8
-        for (std::size_t i = 0; i < kLanes / 2; ++i) {
-            riffled[2 * i] = riffled_low(rows[i], rows[i + kLanes / 2]);
-            riffled[2 * i + 1] = riffled_high(rows[i], rows[i + kLanes / 2]);
-        }
-#pragma GCC unroll 16
-        for (std::size_t i = 0; i < kLanes; ++i) rows[i] = riffled[i];
     }
 }
 

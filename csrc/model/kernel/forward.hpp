@@ -4,7 +4,6 @@
 #pragma once
 
 #include "model/kernel/attention.hpp"
-#include "model/kernel/functions.hpp"
 #if defined(PATCHTST_HAR_BFLOAT16)
 #include "model/kernel/linear_bfloat16.hpp"
 #else

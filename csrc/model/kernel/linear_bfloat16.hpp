@@ -2,19 +2,16 @@
 #pragma once
 
 #include "model/kernel/activation.hpp"
+#include "simd/bfloat16.hpp"
 
 namespace patchtst_har::model {
 namespace {
 
 constexpr bool kPairs = true;
 
-// Two products of a pair that every lane shares.
 struct Pairs {
-    static PATCHTST_HAR_INLINE Vector add(const float* pair, Vector columns, Vector sums) {
-        int bits = 0;
-        __builtin_memcpy(&bits, pair, sizeof bits);
-        return _mm512_dpbf16_ps(sums, __builtin_bit_cast(__m512bh, _mm512_set1_epi32(bits)),
-                                __builtin_bit_cast(__m512bh, columns));
+    static PATCHTST_HAR_INLINE Vector add(const float* pair, const Vector& columns, const Vector& sums) {
+        return add_pairs(pair, columns, sums);
     }
 };
 
@@ -24,31 +21,13 @@ struct CoarseGelu {
     PATCHTST_HAR_INLINE Vector operator()(Vector value) const {
         const Vector x = limited(value, -4.0F, 4.0F);
         const Vector t = x * x;
-        Vector p = fused(t, all(-3.161752690e-09F), all(2.434394399e-07F));
-        p = fused(p, t, all(-8.202413237e-06F));
-        p = fused(p, t, all(1.613497781e-04F));
-        p = fused(p, t, all(-2.096618125e-03F));
-        p = fused(p, t, all(1.933175400e-02F));
-        p = fused(p, t, all(-1.323646960e-01F));
-        p = fused(p, t, all(7.977792585e-01F));
+        const Vector p =
+            polynomial(t, -3.161752690e-09F, 2.434394399e-07F, -8.202413237e-06F, 1.613497781e-04F,
+                       -2.096618125e-03F, 1.933175400e-02F, -1.323646960e-01F, 7.977792585e-01F);
         const Vector half = 0.5F * value;
         return fused(half, x * p, half);
     }
 };
-
-// Rounds n values, and writes zeros behind them up to the next pair at least.
-PATCHTST_HAR_INLINE void round_values(const float* values, std::size_t n, std::uint16_t* rounded) {
-    constexpr std::size_t kRounded = 2 * kLanes;
-    for (std::size_t k = 0; k < n; k += kRounded) {
-        const std::size_t left = n - k;
-        const __mmask32 present = left < kRounded ? (1U << left) - 1 : ~0U;
-        const __m512 low = _mm512_maskz_loadu_ps(static_cast<__mmask16>(present), values + k);
-        const __m512 high =
-            _mm512_maskz_loadu_ps(static_cast<__mmask16>(present >> kLanes), values + k + kLanes);
-        const auto both = __builtin_bit_cast(__m512i, _mm512_cvtne2ps_pbh(high, low));
-        _mm512_mask_storeu_epi16(rounded + k, present | present << 1U, both);
-    }
-}
 
 void linear(const Linear& step, const Block& block) {
     const float* source = block.sources[step.source.buffer];

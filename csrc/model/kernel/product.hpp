@@ -30,8 +30,8 @@ struct Tile {
 };
 
 // One product of a value that every lane shares.
-struct Singles {
-    static PATCHTST_HAR_INLINE Vector add(const float* value, Vector columns, Vector sums) {
+struct Values {
+    static PATCHTST_HAR_INLINE Vector add(const float* value, const Vector& columns, const Vector& sums) {
         return fused(all(*value), columns, sums);
     }
 };
@@ -97,7 +97,7 @@ constexpr Multiply multiply_rows(std::size_t n_rows) {
     }
 }
 
-template <typename Factors = Singles>
+template <typename Factors = Values>
 PATCHTST_HAR_INLINE void multiply(const Tile& tile, std::size_t n_rows, std::size_t n_vectors) {
     switch (n_vectors) {
         case 1:

@@ -6,10 +6,6 @@
 namespace patchtst_har::model {
 namespace {
 
-PATCHTST_HAR_INLINE float square_root(float value) {
-    return __builtin_sqrtf(value);
-}
-
 void standardise(const Standardise& step, const Block& block) {
     for (std::size_t window = 0; window < block.n_windows; ++window) {
         const float* source = source_of(block, step.source, window);
@@ -52,7 +48,7 @@ PATCHTST_HAR_INLINE void normalise_rows(const Normalise& step, const Block& bloc
         Vector sums = first_lanes(load(source + last), width - last, 0.0F);
 #pragma GCC unroll 4
         for (std::size_t j = 0; j < last; j += kLanes) sums += load(source + j);
-        const float mean = sum(sums) * scale;
+        const float mean = reduced(sums, Sum{}) * scale;
         const Vector end = first_lanes(load(source + last) - mean, width - last, 0.0F);
         Vector squares = end * end;
 #pragma GCC unroll 4
@@ -60,7 +56,7 @@ PATCHTST_HAR_INLINE void normalise_rows(const Normalise& step, const Block& bloc
             const Vector centred = load(source + j) - mean;
             squares = fused(centred, centred, squares);
         }
-        const float inverse = 1.0F / square_root(sum(squares) * scale + epsilon);
+        const float inverse = 1.0F / __builtin_sqrtf(reduced(squares, Sum{}) * scale + epsilon);
 #pragma GCC unroll 4
         for (std::size_t j = 0; j <= last; j += kLanes) {
             const Vector scaled = (load(source + j) - mean) * inverse;
@@ -93,13 +89,13 @@ PATCHTST_HAR_INLINE void softmax(float* row, std::size_t n) {
     Vector maxima = all(kLowest);
     for (std::size_t j = 0; j < n_whole; j += kLanes) {
         const Vector x = load(row + j);
-        maxima = x > maxima ? x : maxima;
+        maxima = Larger{}(x, maxima);
     }
     if (n_last > 0) {
         const Vector x = first_lanes(load(row + n_whole), n_last, kLowest);
-        maxima = x > maxima ? x : maxima;
+        maxima = Larger{}(x, maxima);
     }
-    const float maximum = largest(maxima);
+    const float maximum = reduced(maxima, Larger{});
     Vector sums = {};
     for (std::size_t j = 0; j < n_whole; j += kLanes) {
         const Vector e = exponential(load(row + j) - maximum);
@@ -111,7 +107,7 @@ PATCHTST_HAR_INLINE void softmax(float* row, std::size_t n) {
         sums += e;
         store(row + n_whole, e);
     }
-    const float scale = 1.0F / sum(sums);
+    const float scale = 1.0F / reduced(sums, Sum{});
     for (std::size_t j = 0; j < n; j += kLanes) store(row + j, load(row + j) * scale);
 }
 
@@ -127,7 +123,7 @@ PATCHTST_HAR_INLINE void weigh(const Pool& step, const float* rows, float* weigh
         for (std::size_t j = 0; j < vectors_for(step.width) * kLanes; j += kLanes) {
             products = fused(load(row + j), load(step.query + j), products);
         }
-        weights[i] = sum(products);
+        weights[i] = reduced(products, Sum{});
     }
     softmax(weights, step.n_rows);
 }

@@ -7,10 +7,6 @@
 // component of the lune is enough, and nearly all lunes have one component.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
-#include "persistence/complex.hpp"
 #include "persistence/kernel/rows.hpp"
 
 namespace patchtst_har::persistence {
@@ -84,20 +80,20 @@ template <std::size_t kWords>
 PATCHTST_HAR_INLINE bool is_star_like(const Word* neighbours, std::uint32_t a, std::uint32_t b,
                                       std::uint32_t hub) {
     if (hub == kNoVertex) return false;
-    const Row<kWords> lune =
-        Row<kWords>::at(neighbours + a * kWords).common(Row<kWords>::at(neighbours + b * kWords));
-    const Row<kWords> hub_row = Row<kWords>::at(neighbours + hub * kWords);
-    const Row<kWords> rest = lune.without(hub_row);
-    unsigned words_left = rest.nonzero();
+    const auto row_of = [=](std::size_t vertex) { return Row<kWords>::at(neighbours + vertex * kWords); };
+    const Row<kWords> lune = row_of(a) & row_of(b);
+    const Row<kWords> hub_row = row_of(hub);
+    const Row<kWords> rest = without(lune, hub_row);
+    unsigned words_left = nonzero_words(rest);
     if (words_left == 0) return true;
-    const Row<kWords> seen = lune.common(hub_row);
+    const Row<kWords> seen = lune & hub_row;
     Word words[kWords];
     rest.to(words);
     for (; words_left != 0; words_left &= words_left - 1) {
         const std::uint32_t w = lowest_bit(words_left);
         for (Word bits = words[w]; bits != 0; bits &= bits - 1) {
             const std::size_t vertex = w * kWordBits + lowest_bit(bits);
-            if (!seen.common(Row<kWords>::at(neighbours + vertex * kWords)).any()) return false;
+            if (is_empty(seen & row_of(vertex))) return false;
         }
     }
     return true;
@@ -125,8 +121,8 @@ PATCHTST_HAR_INLINE std::uint32_t first_common(const Word* rows, std::size_t n_w
                                                std::uint32_t b) {
     const Word* row_a = rows + a * n_words;
     const Word* row_b = rows + b * n_words;
-    if constexpr (kWords > 2 && PATCHTST_HAR_VECTOR_BYTES > 16) {
-        const unsigned words = Row<kWords>::at(row_a).common(Row<kWords>::at(row_b)).nonzero();
+    if constexpr (kWords > 2 && kRegisterBytes > 16) {
+        const unsigned words = nonzero_words(Row<kWords>::at(row_a) & Row<kWords>::at(row_b));
         if (words == 0) return kNoVertex;
         const std::uint32_t w = lowest_bit(words);
         return w * static_cast<std::uint32_t>(kWordBits) + lowest_bit(row_a[w] & row_b[w]);
@@ -145,8 +141,8 @@ PATCHTST_HAR_INLINE std::uint32_t hub_of(const Word* near, const Word* neighbour
 }
 
 // An edge that matters, or may.
-__attribute__((noinline)) void note(Growth& growth, std::uint32_t rank, std::uint32_t a, std::uint32_t b,
-                                    std::uint32_t hub) {
+PATCHTST_HAR_STAGE void note(Growth& growth, std::uint32_t rank, std::uint32_t a, std::uint32_t b,
+                             std::uint32_t hub) {
     if (hub == kNoVertex) {
         growth.lonely[growth.n_lonely++] = rank;
         ++growth.n_open;

@@ -1,8 +1,9 @@
-// The 56 features of a window: the body of every per-ISA unit. The unit defines PATCHTST_HAR_VECTOR_BYTES and
+// The features of a window: the body of every per-ISA unit. The unit defines PATCHTST_HAR_VECTOR_BYTES and
 // PATCHTST_HAR_KERNELS, the name of its table. Nothing else here has external linkage: the linker could
 // otherwise pick one unit's copy for all of them.
 #pragma once
 
+#include "statistics/columns.hpp"
 #include "statistics/kernel/fft.hpp"
 #include "statistics/kernel/load.hpp"
 #include "statistics/kernel/moments.hpp"
@@ -15,19 +16,11 @@
 namespace patchtst_har::statistics {
 namespace {
 
-// Where each group of features begins; the names are in features/names.py.
-constexpr std::size_t kMagMean = 24;
-constexpr std::size_t kCorrelations = 27;
-constexpr std::size_t kMagMin = 30;
-constexpr std::size_t kMagMad = 35;
-constexpr std::size_t kSpectrum = 39;
-constexpr std::size_t kPeaks = 44;
-constexpr std::size_t kGravity = 46;
-constexpr std::size_t kDynamic = 49;
-constexpr std::size_t kEnmo = 55;
-
-template <typename... Values>
-PATCHTST_HAR_INLINE void write(float* target, Values... values) {
+// Writes the values of the columns from `first` to `last`.
+template <std::size_t first, std::size_t last, typename... Values>
+PATCHTST_HAR_INLINE void write(float* features, Values... values) {
+    static_assert(last - first + 1 == sizeof...(values), "each column takes one value");
+    float* target = features + first;
     ((*target++ = static_cast<float>(values)), ...);
 }
 
@@ -40,36 +33,40 @@ void write_axes(const Plan& plan, const Summary* summaries, float* features) {
     for (std::size_t axis = 0; axis < 3; ++axis) {
         const Summary& summary = summaries[axis];
         const auto [q25, q50, q75] = quartiles_of(plan, plan.channels[axis], summary.min, summary.max);
-        write(features + 8 * axis, summary.mean, moments.std[axis], range_of(summary), summary.min,
-              summary.max, q25, q50, q75);
+        write<column("x_mean"), column("x_q75")>(features + axis * column("y_mean"), summary.mean,
+                                                 moments.std[axis], range_of(summary), summary.min,
+                                                 summary.max, q25, q50, q75);
     }
     const double* correlations = moments.correlation;
-    write(features + kCorrelations, correlations[0], correlations[1], correlations[2]);
+    write<column("corr_xy"), column("corr_yz")>(features, correlations[0], correlations[1], correlations[2]);
 }
 
 void write_magnitude(const Plan& plan, const Summary& summary, float* features) {
     const float* m = plan.channels[3];
     const MagnitudeMoments moments = magnitude_moments(plan, summary.mean);
     const auto [q25, q50, q75] = quartiles_of(plan, m, summary.min, summary.max);
-    write(features + kMagMean, summary.mean, moments.std, range_of(summary));
-    write(features + kMagMin, summary.min, summary.max, q25, q50, q75);
-    write(features + kMagMad, median_deviation(plan, q50), moments.skew, moments.kurtosis,
-          autocorrelation(plan));
+    write<column("mag_mean"), column("mag_range")>(features, summary.mean, moments.std, range_of(summary));
+    write<column("mag_min"), column("mag_q75")>(features, summary.min, summary.max, q25, q50, q75);
+    write<column("mag_mad"), column("mag_autocorr_1s")>(features, median_deviation(plan, q50), moments.skew,
+                                                        moments.kurtosis, autocorrelation(plan));
     const SpectralFeatures spectral = spectrum_of(plan, moments.std);
-    write(features + kSpectrum, spectral.freq_1, spectral.power_1, spectral.freq_2, spectral.power_2,
-          spectral.entropy);
+    write<column("freq_1"), column("spectral_entropy")>(features, spectral.freq_1, spectral.power_1,
+                                                        spectral.freq_2, spectral.power_2, spectral.entropy);
     const PeakFeatures peaks = peaks_of(plan);
-    write(features + kPeaks, peaks.count, peaks.median_prominence);
-    write(features + kEnmo, moments.mean_above_one);
+    write<column("peak_count"), column("peak_prominence_median")>(features, peaks.count,
+                                                                  peaks.median_prominence);
+    write<column("enmo"), column("enmo")>(features, moments.mean_above_one);
 }
 
 void write_orientation(const Plan& plan, float* features) {
     Orientation posture;
     Orientation motion;
     split_orientation(plan, posture, motion);
-    write(features + kGravity, posture.roll.mean, posture.pitch.mean, posture.yaw.mean);
-    write(features + kDynamic, motion.roll.mean, motion.roll.std, motion.pitch.mean, motion.pitch.std,
-          motion.yaw.mean, motion.yaw.std);
+    write<column("gravity_roll"), column("gravity_yaw")>(features, posture.roll.mean, posture.pitch.mean,
+                                                         posture.yaw.mean);
+    write<column("dynamic_roll_mean"), column("dynamic_yaw_cstd")>(
+        features, motion.roll.mean, motion.roll.std, motion.pitch.mean, motion.pitch.std, motion.yaw.mean,
+        motion.yaw.std);
 }
 
 void compute(const float* window, const Plan& plan, float* features) {

@@ -1,56 +1,56 @@
 // Complex discrete Fourier transform in float64 by a plan made beforehand.
 #pragma once
 
-#include "statistics/kernel/lanes.hpp"
+#include "statistics/kernel/blocks.hpp"
 #include "statistics/plan.hpp"
 
 namespace patchtst_har::statistics {
 namespace {
 
 // One complex number a lane.
-template <typename Vector>
+template <typename Lane>
 struct Complex {
-    Vector re, im;
+    Lane re, im;
 };
 
-template <typename Vector>
-PATCHTST_HAR_INLINE Complex<Vector> operator+(const Complex<Vector>& a, const Complex<Vector>& b) {
+template <typename Lane>
+PATCHTST_HAR_INLINE Complex<Lane> operator+(const Complex<Lane>& a, const Complex<Lane>& b) {
     return {a.re + b.re, a.im + b.im};
 }
-template <typename Vector>
-PATCHTST_HAR_INLINE Complex<Vector> operator-(const Complex<Vector>& a, const Complex<Vector>& b) {
+template <typename Lane>
+PATCHTST_HAR_INLINE Complex<Lane> operator-(const Complex<Lane>& a, const Complex<Lane>& b) {
     return {a.re - b.re, a.im - b.im};
 }
-template <typename Vector>
-PATCHTST_HAR_INLINE Complex<Vector> operator*(double scale, const Complex<Vector>& a) {
+template <typename Lane>
+PATCHTST_HAR_INLINE Complex<Lane> operator*(double scale, const Complex<Lane>& a) {
     return {scale * a.re, scale * a.im};
 }
 // -i a
-template <typename Vector>
-PATCHTST_HAR_INLINE Complex<Vector> turned(const Complex<Vector>& a) {
+template <typename Lane>
+PATCHTST_HAR_INLINE Complex<Lane> turned(const Complex<Lane>& a) {
     return {a.im, -a.re};
 }
 
 // Transforms R numbers in place; the textbook butterflies.
-template <std::size_t R, typename Vector>
-PATCHTST_HAR_INLINE void butterfly(Complex<Vector>* v) {
+template <std::size_t R, typename Lane>
+PATCHTST_HAR_INLINE void butterfly(Complex<Lane>* v) {
     if constexpr (R == 2) {
-        const Complex<Vector> first = v[0];
+        const Complex<Lane> first = v[0];
         v[0] = first + v[1];
         v[1] = first - v[1];
     } else if constexpr (R == 3) {
         constexpr double kSin = 0.86602540378443864676;  // sin(2 pi / 3)
-        const Complex<Vector> sum = v[1] + v[2];
-        const Complex<Vector> turn = kSin * turned(v[1] - v[2]);
-        const Complex<Vector> half = v[0] - 0.5 * sum;
+        const Complex<Lane> sum = v[1] + v[2];
+        const Complex<Lane> turn = kSin * turned(v[1] - v[2]);
+        const Complex<Lane> half = v[0] - 0.5 * sum;
         v[0] = v[0] + sum;
         v[1] = half + turn;
         v[2] = half - turn;
     } else if constexpr (R == 4) {
-        const Complex<Vector> even = v[0] + v[2];
-        const Complex<Vector> odd = v[1] + v[3];
-        const Complex<Vector> rest = v[0] - v[2];
-        const Complex<Vector> turn = turned(v[1] - v[3]);
+        const Complex<Lane> even = v[0] + v[2];
+        const Complex<Lane> odd = v[1] + v[3];
+        const Complex<Lane> rest = v[0] - v[2];
+        const Complex<Lane> turn = turned(v[1] - v[3]);
         v[0] = even + odd;
         v[1] = rest + turn;
         v[2] = even - odd;
@@ -60,14 +60,14 @@ PATCHTST_HAR_INLINE void butterfly(Complex<Vector>* v) {
         constexpr double kCos2 = -0.80901699437494742410;  // cos(4 pi / 5)
         constexpr double kSin1 = 0.95105651629515357212;   // sin(2 pi / 5)
         constexpr double kSin2 = 0.58778525229247312917;   // sin(4 pi / 5)
-        const Complex<Vector> outer = v[1] + v[4];
-        const Complex<Vector> inner = v[2] + v[3];
-        const Complex<Vector> outer_turn = turned(v[1] - v[4]);
-        const Complex<Vector> inner_turn = turned(v[2] - v[3]);
-        const Complex<Vector> even1 = v[0] + kCos1 * outer + kCos2 * inner;
-        const Complex<Vector> even2 = v[0] + kCos2 * outer + kCos1 * inner;
-        const Complex<Vector> odd1 = kSin1 * outer_turn + kSin2 * inner_turn;
-        const Complex<Vector> odd2 = kSin2 * outer_turn - kSin1 * inner_turn;
+        const Complex<Lane> outer = v[1] + v[4];
+        const Complex<Lane> inner = v[2] + v[3];
+        const Complex<Lane> outer_turn = turned(v[1] - v[4]);
+        const Complex<Lane> inner_turn = turned(v[2] - v[3]);
+        const Complex<Lane> even1 = v[0] + kCos1 * outer + kCos2 * inner;
+        const Complex<Lane> even2 = v[0] + kCos2 * outer + kCos1 * inner;
+        const Complex<Lane> odd1 = kSin1 * outer_turn + kSin2 * inner_turn;
+        const Complex<Lane> odd2 = kSin2 * outer_turn - kSin1 * inner_turn;
         v[0] = v[0] + outer + inner;
         v[1] = even1 + odd1;
         v[2] = even2 + odd2;
@@ -85,18 +85,18 @@ struct MutableSignal {
 };
 
 // Multiplies v[1..R) by the twiddles (p, k) of this and, if a vector spans groups, the next p.
-template <std::size_t R, typename Vector, typename Read>
-PATCHTST_HAR_INLINE void twist(Complex<Vector>* v, Read twiddle) {
+template <std::size_t R, typename Lane, typename Read>
+PATCHTST_HAR_INLINE void twist(Complex<Lane>* v, Read twiddle) {
     for (std::size_t k = 1; k < R; ++k) {
         const auto [re, im] = twiddle(k);
         v[k] = {v[k].re * re - v[k].im * im, v[k].re * im + v[k].im * re};
     }
 }
 
-template <std::size_t R, typename Vector>
-PATCHTST_HAR_INLINE void read_group(Complex<Vector>* v, Signal in, std::size_t first, std::size_t step) {
+template <std::size_t R, typename Lane>
+PATCHTST_HAR_INLINE void read_group(Complex<Lane>* v, Signal in, std::size_t first, std::size_t step) {
     for (std::size_t j = 0; j < R; ++j) {
-        v[j] = {load<Vector>(in.re + first + j * step), load<Vector>(in.im + first + j * step)};
+        v[j] = {load<Lane>(in.re + first + j * step), load<Lane>(in.im + first + j * step)};
     }
 }
 
@@ -104,11 +104,11 @@ PATCHTST_HAR_INLINE void read_group(Complex<Vector>* v, Signal in, std::size_t f
 template <std::size_t R, std::size_t width>
 PATCHTST_HAR_INLINE std::size_t run_group(Signal in, MutableSignal out, Signal twiddles, const FftPass& pass,
                                           std::size_t p, std::size_t from) {
-    using Vector = typename VectorOf<width>::Double;
+    using Lane = Vector<double, width>;
     const std::size_t stride = pass.stride;
     std::size_t q = from;
     for (; q + width <= stride; q += width) {
-        Complex<Vector> v[R];
+        Complex<Lane> v[R];
         read_group<R>(v, in, stride * p + q, stride * pass.n_groups);
         butterfly<R>(v);
         if (p > 0) {
@@ -129,15 +129,15 @@ PATCHTST_HAR_INLINE std::size_t run_group(Signal in, MutableSignal out, Signal t
 template <std::size_t R, std::size_t width>
 PATCHTST_HAR_INLINE std::size_t run_first(Signal in, MutableSignal out, Signal twiddles, std::size_t n_groups,
                                           std::size_t from) {
-    using Vector = typename VectorOf<width>::Double;
+    using Lane = Vector<double, width>;
     std::size_t p = from;
     for (; p + width <= n_groups; p += width) {
-        Complex<Vector> v[R];
+        Complex<Lane> v[R];
         read_group<R>(v, in, p, n_groups);
         butterfly<R>(v);
         twist<R>(v, [&](std::size_t k) {
-            return Complex<Vector>{load<Vector>(twiddles.re + k * n_groups + p),
-                                   load<Vector>(twiddles.im + k * n_groups + p)};
+            return Complex<Lane>{load<Lane>(twiddles.re + k * n_groups + p),
+                                 load<Lane>(twiddles.im + k * n_groups + p)};
         });
         double re[R][width];
         double im[R][width];
@@ -160,14 +160,14 @@ PATCHTST_HAR_INLINE std::size_t run_first(Signal in, MutableSignal out, Signal t
 template <std::size_t R>
 void run_pass(Signal in, MutableSignal out, Signal twiddles, const FftPass& pass) {
     if (pass.stride == 1) {
-        const std::size_t done = run_first<R, kWidth>(in, out, twiddles, pass.n_groups, 0);
+        const std::size_t done = run_first<R, kWidth<double>>(in, out, twiddles, pass.n_groups, 0);
         run_first<R, 1>(in, out, twiddles, pass.n_groups, done);
         return;
     }
     for (std::size_t p = 0; p < pass.n_groups; ++p) {
-        std::size_t q = run_group<R, kWidth>(in, out, twiddles, pass, p, 0);
-        if constexpr (kWidth > 4) q = run_group<R, 4>(in, out, twiddles, pass, p, q);
-        if constexpr (kWidth > 2) q = run_group<R, 2>(in, out, twiddles, pass, p, q);
+        std::size_t q = run_group<R, kWidth<double>>(in, out, twiddles, pass, p, 0);
+        if constexpr (kWidth<double> > 4) q = run_group<R, 4>(in, out, twiddles, pass, p, q);
+        if constexpr (kWidth<double> > 2) q = run_group<R, 2>(in, out, twiddles, pass, p, q);
         run_group<R, 1>(in, out, twiddles, pass, p, q);
     }
 }

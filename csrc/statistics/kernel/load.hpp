@@ -2,8 +2,7 @@
 // and what one pass tells of all four: mean and extremes.
 #pragma once
 
-#include "statistics/kernel/floats.hpp"
-#include "statistics/kernel/lanes.hpp"
+#include "statistics/kernel/blocks.hpp"
 #include "statistics/plan.hpp"
 
 namespace patchtst_har::statistics {
@@ -13,12 +12,8 @@ namespace {
 constexpr std::int32_t kLargestBits = 0x5F0AC723;
 
 // As integers, magnitudes are in the order of the numbers, with NaN above infinity.
-PATCHTST_HAR_INLINE std::int32_t magnitude_bits(const float* value) {
-    return static_cast<std::int32_t>(load<std::uint32_t>(value) & 0x7FFFFFFFU);
-}
-
 bool is_valid(const float* value) {
-    return magnitude_bits(value) <= kLargestBits;
+    return static_cast<std::int32_t>(load<std::uint32_t>(value) & 0x7FFFFFFFU) <= kLargestBits;
 }
 
 // Fills the invalid stretch (left, right) exclusive; both ends are valid.
@@ -52,41 +47,11 @@ void repair(float* channel, std::size_t n) {
     fill(channel + last + 1, channel + n, channel[last]);
 }
 
-#if PATCHTST_HAR_VECTOR_BYTES == 64
-// Which of two registers' 32 values come to the lanes of an axis, and then, with the third register behind
-// them.
-struct AxisLanes {
-    std::int32_t first[kFloats], last[kFloats];
-};
-
-constexpr AxisLanes lanes_of_axis(std::int32_t axis) {
-    AxisLanes lanes{};
-    for (std::int32_t i = 0; i < 16; ++i) {
-        const std::int32_t from = 3 * i + axis;
-        lanes.first[i] = from % 32;
-        lanes.last[i] = from < 32 ? i : from - 16;
-    }
-    return lanes;
-}
-
-constexpr AxisLanes kAxisLanes[] = {lanes_of_axis(0), lanes_of_axis(1), lanes_of_axis(2)};
-#endif
-
 void split_axes(const float* __restrict window, std::size_t n, float* __restrict x, float* __restrict y,
                 float* __restrict z) {
     std::size_t i = 0;
 #if PATCHTST_HAR_VECTOR_BYTES == 64
-    float* const axes[] = {x, y, z};
-    for (; i + kFloats <= n; i += kFloats) {
-        const __m512 a = _mm512_loadu_ps(window + 3 * i);
-        const __m512 b = _mm512_loadu_ps(window + 3 * i + 16);
-        const __m512 c = _mm512_loadu_ps(window + 3 * i + 32);
-        for (std::size_t axis = 0; axis < 3; ++axis) {
-            const AxisLanes& lanes = kAxisLanes[axis];
-            const __m512 most = _mm512_permutex2var_ps(a, _mm512_loadu_si512(lanes.first), b);
-            store(axes[axis] + i, _mm512_permutex2var_ps(most, _mm512_loadu_si512(lanes.last), c));
-        }
-    }
+    for (; i + kFloats <= n; i += kFloats) split_triples(window + 3 * i, {x + i, y + i, z + i});
 #endif
     for (; i < n; ++i) {
         x[i] = window[3 * i];
@@ -119,41 +84,28 @@ struct Tally {
         for_each_block(n - start, [&](auto block) { sum += block(values + start, 0.0); });
         extremes.result(result.min, result.max);
         for (std::size_t i = start; i < n; ++i) {
-            result.min = values[i] < result.min ? values[i] : result.min;
-            result.max = values[i] > result.max ? values[i] : result.max;
+            result.min = Least{}(result.min, values[i]);
+            result.max = Greatest{}(result.max, values[i]);
         }
-        result.mean = sum.total() / static_cast<double>(n);
+        result.mean = sum_of(sum) / static_cast<double>(n);
         return result;
     }
 };
 
-PATCHTST_HAR_INLINE IntRegister magnitude_bits(FloatRegister value) {
-    return load<IntRegister>(&value) & 0x7FFFFFFF;
-}
-
 // Takes the magnitude of sixteen samples; `worst` remembers the largest bits of their axes.
-PATCHTST_HAR_INLINE void take_magnitudes(const Plan& plan, std::size_t start, IntRegister* worst) {
-    for (std::size_t i = 0; i < kFloatParts; ++i) {
-        const std::size_t at = start + i * kFloatWidth;
-        const auto x = load<FloatRegister>(plan.channels[0] + at);
-        const auto y = load<FloatRegister>(plan.channels[1] + at);
-        const auto z = load<FloatRegister>(plan.channels[2] + at);
-        const IntRegister x_bits = magnitude_bits(x);
-        const IntRegister y_bits = magnitude_bits(y);
-        const IntRegister z_bits = magnitude_bits(z);
-        const IntRegister larger = x_bits > y_bits ? x_bits : y_bits;
-        const IntRegister largest = larger > z_bits ? larger : z_bits;
-        worst[i] = largest > worst[i] ? largest : worst[i];
-        store(plan.channels[3] + at, square_root_of((x * x + y * y) + z * z));
+PATCHTST_HAR_INLINE void take_magnitudes(const Plan& plan, std::size_t start, IntegerBlock& worst) {
+    for (std::size_t i = 0; i < IntegerBlock::kParts; ++i) {
+        const std::size_t at = start + i * IntegerBlock::kPartLanes;
+        const auto x = load<Floats>(plan.channels[0] + at);
+        const auto y = load<Floats>(plan.channels[1] + at);
+        const auto z = load<Floats>(plan.channels[2] + at);
+        const Integers x_bits = bits_as<Integers>(x) & 0x7FFFFFFF;
+        const Integers y_bits = bits_as<Integers>(y) & 0x7FFFFFFF;
+        const Integers z_bits = bits_as<Integers>(z) & 0x7FFFFFFF;
+        const Integers largest = Larger{}(Larger{}(x_bits, y_bits), z_bits);
+        worst.part[i] = Larger{}(largest, worst.part[i]);
+        store(plan.channels[3] + at, square_root((x * x + y * y) + z * z));
     }
-}
-
-PATCHTST_HAR_INLINE bool is_valid(const IntRegister* worst) {
-    std::int32_t lane[kFloats];
-    __builtin_memcpy(lane, worst, sizeof lane);
-    std::int32_t largest = lane[0];
-    for (const std::int32_t bits : lane) largest = bits > largest ? bits : largest;
-    return largest <= kLargestBits;
 }
 
 // Fills the magnitude and the summaries of all four channels; false if a sample is no measurement.
@@ -161,7 +113,7 @@ PATCHTST_HAR_STAGE bool summarise(const Plan& plan, Summary* summaries) {
     float* const* channels = plan.channels;
     const std::size_t n = plan.n;
     const std::size_t whole = n - n % kFloats;
-    IntRegister worst[kFloatParts] = {};
+    IntegerBlock worst{};
     // Zeros behind the last sample are valid and take part in nothing else.
     for (std::size_t axis = 0; axis < 3; ++axis) {
         __builtin_memset(channels[axis] + n, 0, sizeof(float[kFloats]));
@@ -183,7 +135,7 @@ PATCHTST_HAR_STAGE bool summarise(const Plan& plan, Summary* summaries) {
     summaries[1] = y.finish(channels[1], whole, n);
     summaries[2] = z.finish(channels[2], whole, n);
     summaries[3] = m.finish(channels[3], whole, n);
-    return is_valid(worst);
+    return reduced(worst, Larger{}) <= kLargestBits;
 }
 
 // Fills plan.channels, with samples that are no measurement repaired, and the summaries of all four.

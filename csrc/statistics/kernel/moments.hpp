@@ -1,7 +1,7 @@
 // Population moments and correlations in float64, about the means of the first pass.
 #pragma once
 
-#include "statistics/kernel/lanes.hpp"
+#include "statistics/kernel/blocks.hpp"
 #include "statistics/kernel/load.hpp"
 #include "statistics/plan.hpp"
 
@@ -42,12 +42,12 @@ PATCHTST_HAR_STAGE AxisMoments axis_moments(const Plan& plan, const Summary* sum
     const auto count = static_cast<double>(plan.n);
     AxisMoments result{};
     for (std::size_t axis = 0; axis < 3; ++axis) {
-        result.std[axis] = __builtin_sqrt(squares[axis].total() / count);
+        result.std[axis] = __builtin_sqrt(sum_of(squares[axis]) / count);
     }
     const double* std = result.std;
-    result.correlation[0] = correlation(products[0].total(), count, std[0], std[1]);
-    result.correlation[1] = correlation(products[1].total(), count, std[0], std[2]);
-    result.correlation[2] = correlation(products[2].total(), count, std[1], std[2]);
+    result.correlation[0] = correlation(sum_of(products[0]), count, std[0], std[1]);
+    result.correlation[1] = correlation(sum_of(products[1]), count, std[0], std[2]);
+    result.correlation[2] = correlation(sum_of(products[2]), count, std[1], std[2]);
     return result;
 }
 
@@ -69,11 +69,11 @@ PATCHTST_HAR_STAGE MagnitudeMoments magnitude_moments(const Plan& plan, double m
         above += max(block(plan.channels[3], 0.0) - Doubles::all(1.0), Doubles{});
     });
     const auto count = static_cast<double>(plan.n);
-    const double variance = squares.total() / count;
+    const double variance = sum_of(squares) / count;
     const double std = __builtin_sqrt(variance);
-    if (std < kConstantStd) return {std, 0.0, 0.0, above.total() / count};
-    return {std, cubes.total() / count / (variance * std),
-            fourths.total() / count / (variance * variance) - 3.0, above.total() / count};
+    if (std < kConstantStd) return {std, 0.0, 0.0, sum_of(above) / count};
+    return {std, sum_of(cubes) / count / (variance * std),
+            sum_of(fourths) / count / (variance * variance) - 3.0, sum_of(above) / count};
 }
 
 // Pearson correlation of the centred magnitude with itself one second later; 0 for fewer than two pairs.
@@ -89,8 +89,8 @@ PATCHTST_HAR_STAGE double autocorrelation(const Plan& plan) {
         early_sum += block(early, 0.0);
         late_sum += block(late, 0.0);
     });
-    const double early_mean = early_sum.total() / count;
-    const double late_mean = late_sum.total() / count;
+    const double early_mean = sum_of(early_sum) / count;
+    const double late_mean = sum_of(late_sum) / count;
     Doubles early_squares{};
     Doubles late_squares{};
     Doubles products{};
@@ -101,8 +101,8 @@ PATCHTST_HAR_STAGE double autocorrelation(const Plan& plan) {
         late_squares += b * b;
         products += a * b;
     });
-    return correlation(products.total(), count, __builtin_sqrt(early_squares.total() / count),
-                       __builtin_sqrt(late_squares.total() / count));
+    return correlation(sum_of(products), count, __builtin_sqrt(sum_of(early_squares) / count),
+                       __builtin_sqrt(sum_of(late_squares) / count));
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // Gravity filter and circular statistics of roll, pitch and yaw, from unit vectors alone.
 #pragma once
 
-#include "statistics/kernel/lanes.hpp"
+#include "statistics/kernel/blocks.hpp"
 #include "statistics/plan.hpp"
 
 namespace patchtst_har::statistics {
@@ -87,9 +87,9 @@ PATCHTST_HAR_INLINE CircularStatistics circular(double sine, double cosine) {
 
 Orientation orientation_of(const DirectionSums& sums, std::size_t n) {
     const double scale = 1.0 / static_cast<double>(n);
-    return {circular(sums.roll_sine.total() * scale, sums.roll_cosine.total() * scale),
-            circular(-sums.pitch_sine.total() * scale, sums.pitch_cosine.total() * scale),
-            circular(sums.yaw_sine.total() * scale, sums.yaw_cosine.total() * scale)};
+    return {circular(sum_of(sums.roll_sine) * scale, sum_of(sums.roll_cosine) * scale),
+            circular(-sum_of(sums.pitch_sine) * scale, sum_of(sums.pitch_cosine) * scale),
+            circular(sum_of(sums.yaw_sine) * scale, sum_of(sums.yaw_cosine) * scale)};
 }
 
 // The recursion g(t) = g(t-1) + gain (a(t) - g(t-1)) is a chain of dependent operations. It is cut in eight
@@ -104,7 +104,7 @@ PATCHTST_HAR_STAGE void filter_segments(const Plan& plan, std::size_t length, co
     Doubles state[3] = {};
     for (std::size_t k = 0; k < length; ++k) {
         for (std::size_t axis = 0; axis < 3; ++axis) {
-            const Doubles raw = spread_lanes(plan.channels[axis] + k, length);
+            const Doubles raw = Doubles::spread(plan.channels[axis] + k, length);
             const Doubles a = (raw - Doubles::all(first[axis])) * Doubles::all(kUnit);
             a.to(relative);
             state[axis] += gain * (a - state[axis]);

@@ -1,7 +1,7 @@
 // Local maxima and their prominences in linear time.
 #pragma once
 
-#include "statistics/kernel/floats.hpp"
+#include "statistics/kernel/blocks.hpp"
 #include "statistics/kernel/selection.hpp"
 #include "statistics/plan.hpp"
 
@@ -19,10 +19,6 @@ struct Range {
     std::size_t n;
 };
 
-PATCHTST_HAR_INLINE float lower(float a, float b) {
-    return b < a ? b : a;
-}
-
 PATCHTST_HAR_INLINE void wall_in(const Range& range) {
     range.peaks[-2] = range.peaks[-1] = range.peaks[range.n] = __builtin_inff();
 }
@@ -32,9 +28,9 @@ std::size_t without_plateaus(const float* __restrict signal, std::size_t n, floa
     target[-1] = __builtin_inff();
     target[0] = signal[0];
     std::size_t count = 1;
-    for (std::size_t i = 1; i < n; i += kFloatWidth) {
-        const auto value = load<FloatRegister>(signal + i);
-        const auto before = load<FloatRegister>(signal + i - 1);
+    for (std::size_t i = 1; i < n; i += kWidth<float>) {
+        const auto value = load<Floats>(signal + i);
+        const auto before = load<Floats>(signal + i - 1);
         const std::uint32_t moved = bits_of_less(value, before) | bits_of_less(before, value);
         const std::uint32_t kept = moved & bits_below(n - i);
         pack(target + count, value, kept);
@@ -49,10 +45,10 @@ std::size_t without_plateaus(const float* __restrict signal, std::size_t n, floa
 void split_turns(const float* __restrict signal, std::size_t n, Range& range) {
     std::size_t n_peaks = 0;
     std::size_t n_valleys = 0;
-    for (std::size_t i = 0; i < n; i += kFloatWidth) {
-        const auto value = load<FloatRegister>(signal + i);
-        const auto before = load<FloatRegister>(signal + i - 1);
-        const auto after = load<FloatRegister>(signal + i + 1);
+    for (std::size_t i = 0; i < n; i += kWidth<float>) {
+        const auto value = load<Floats>(signal + i);
+        const auto before = load<Floats>(signal + i - 1);
+        const auto after = load<Floats>(signal + i + 1);
         const std::uint32_t present = bits_below(n - i);
         const std::uint32_t rises = bits_of_less(before, value);
         const std::uint32_t falls = bits_of_less(after, value);
@@ -73,32 +69,32 @@ void split_turns(const float* __restrict signal, std::size_t n, Range& range) {
 void settle_lowest(const Range& range, Range& rest, float*& prominence) {
     std::size_t n_left = 0;
     std::uint32_t settled = 0;
-    for (std::size_t i = 0; i < range.n; i += kFloatWidth) {
+    for (std::size_t i = 0; i < range.n; i += kWidth<float>) {
         const float* at = range.peaks + i;
         const float* valley = range.valleys + i;
-        const auto peak = load<FloatRegister>(at);
-        const auto before = load<FloatRegister>(at - 1);
-        const auto left = load<FloatRegister>(valley);
+        const auto peak = load<Floats>(at);
+        const auto before = load<Floats>(at - 1);
+        const auto left = load<Floats>(valley);
         const std::uint32_t present = bits_below(range.n - i);
-        const auto after = load<FloatRegister>(at + 1);
-        const auto right = load<FloatRegister>(valley + 1);
+        const auto after = load<Floats>(at + 1);
+        const auto right = load<Floats>(valley + 1);
         const std::uint32_t tied = ~(bits_of_less(after, peak) | bits_of_less(left, right));
         settled = bits_of_less(peak, before) & (bits_of_less(peak, after) | tied) & present;
-        pack(prominence, peak - greatest(left, right), settled);
+        pack(prominence, peak - Greatest{}(left, right), settled);
         prominence += count_bits(settled);
         // If the peak before goes, the valley before that one is on this peak's side (if tied, it is no
         // lower).
-        const auto farther = least(left, load<FloatRegister>(valley - 1));
+        const auto farther = Least{}(left, load<Floats>(valley - 1));
         const auto joined = before < peak ? farther : left;
-        const auto lowest = before < load<FloatRegister>(at - 2) ? joined : left;
+        const auto lowest = before < load<Floats>(at - 2) ? joined : left;
         const std::uint32_t kept = ~settled & present;
         pack(rest.peaks + n_left, peak, kept);
         pack(rest.valleys + n_left, lowest, kept);
         n_left += count_bits(kept);
     }
     const float* last = range.valleys + range.n;
-    const bool last_settled = (settled >> (range.n - 1) % kFloatWidth & 1U) != 0;
-    rest.valleys[n_left] = last_settled ? lower(last[-1], last[0]) : last[0];
+    const bool last_settled = (settled >> (range.n - 1) % kWidth<float> & 1U) != 0;
+    rest.valleys[n_left] = last_settled ? Least{}(last[-1], last[0]) : last[0];
     rest.n = n_left;
     wall_in(rest);
 }
@@ -116,7 +112,7 @@ PATCHTST_HAR_INLINE void settle_top(Rivals& rivals, float& right, float*& promin
     const std::size_t top = --rivals.size;
     const float base = rivals.left[top] > right ? rivals.left[top] : right;
     *prominence++ = rivals.height[top] - base;
-    right = lower(right, rivals.gap[top]);
+    right = Least{}(right, rivals.gap[top]);
 }
 
 PATCHTST_HAR_INLINE void push_peak(Rivals& rivals, float peak, float valley, float*& prominence) {
@@ -125,7 +121,7 @@ PATCHTST_HAR_INLINE void push_peak(Rivals& rivals, float peak, float valley, flo
     const bool tied = top > 0 && rivals.height[top - 1] == peak;
     rivals.height[top] = peak;
     rivals.gap[top] = valley;
-    rivals.left[top] = tied ? lower(valley, rivals.left[top - 1]) : valley;
+    rivals.left[top] = tied ? Least{}(valley, rivals.left[top - 1]) : valley;
     ++rivals.size;
 }
 

@@ -3,8 +3,8 @@
 // again.
 #pragma once
 
+#include "statistics/kernel/blocks.hpp"
 #include "statistics/kernel/bytes.hpp"
-#include "statistics/kernel/floats.hpp"
 #include "statistics/plan.hpp"
 
 namespace patchtst_har::statistics {
@@ -23,28 +23,31 @@ struct Neighbours {
 // it, and none that is smaller does. values is padded.
 template <std::size_t n_blocks>
 PATCHTST_HAR_INLINE Neighbours neighbours_in(float* values, std::size_t size, std::size_t rank) {
-    constexpr std::size_t kBlockParts = n_blocks * kFloatParts;
-    for (std::size_t i = 0; i < kBlockParts; ++i) {
-        store(values + size + i * kFloatWidth, all_of(__builtin_inff()));
-    }
-    FloatRegister value[kBlockParts];
-    IntRegister not_above[kBlockParts] = {};
-    for (std::size_t i = 0; i < kBlockParts; ++i) value[i] = load<FloatRegister>(values + i * kFloatWidth);
+    const FloatBlock none = FloatBlock::all(__builtin_inff());
+    FloatBlock value[n_blocks];
+    IntegerBlock not_above[n_blocks] = {};
+    for (std::size_t i = 0; i < n_blocks; ++i) none.to(values + size + i * kFloats);
+    for (std::size_t i = 0; i < n_blocks; ++i) value[i] = FloatBlock::at(values + i * kFloats);
     for (std::size_t j = 0; j < size; ++j) {
-        const FloatRegister other = all_of(values[j]);
-        for (std::size_t i = 0; i < kBlockParts; ++i) not_above[i] -= other <= value[i];
+        const float other = values[j];
+        for (std::size_t i = 0; i < n_blocks; ++i) {
+            not_above[i] = each([other](auto count, auto mine) { return count - (other <= mine); },
+                                not_above[i], value[i]);
+        }
     }
-    const IntRegister wanted = static_cast<std::int32_t>(rank) - IntRegister{};
-    FloatRegister at[kFloatParts];
-    FloatRegister next[kFloatParts];
-    for (std::size_t i = 0; i < kFloatParts; ++i) at[i] = next[i] = all_of(__builtin_inff());
-    for (std::size_t i = 0; i < kBlockParts; ++i) {
-        const FloatRegister none = all_of(__builtin_inff());
-        const std::size_t lane = i % kFloatParts;
-        at[lane] = least(at[lane], not_above[i] > wanted ? value[i] : none);
-        next[lane] = least(next[lane], not_above[i] > wanted + 1 ? value[i] : none);
+    const auto wanted = static_cast<std::int32_t>(rank);
+    FloatBlock at = none;
+    FloatBlock next = none;
+    for (std::size_t i = 0; i < n_blocks; ++i) {
+        const auto least_above = [](std::int32_t limit) {
+            return [limit](auto least, auto mine, auto count) {
+                return Least{}(least, count > limit ? mine : filled<Floats>(__builtin_inff()));
+            };
+        };
+        at = each(least_above(wanted), at, value[i], not_above[i]);
+        next = each(least_above(wanted + 1), next, value[i], not_above[i]);
     }
-    return {smallest_of(at), smallest_of(next)};
+    return {folded(at, Least{}), folded(next, Least{})};
 }
 
 Neighbours neighbours_among(float* values, std::size_t size, std::size_t rank) {
@@ -80,17 +83,13 @@ float select(float* values, std::size_t n, std::size_t rank) {
 }
 
 std::size_t count_equal(const float* values, std::size_t n, float wanted) {
-    IntRegister lanes[kFloatParts] = {};
+    IntegerBlock lanes{};
     const std::size_t whole = n - n % kFloats;
     for (std::size_t start = 0; start < whole; start += kFloats) {
-        for (std::size_t i = 0; i < kFloatParts; ++i) {
-            lanes[i] -= load<FloatRegister>(values + start + i * kFloatWidth) == all_of(wanted);
-        }
+        lanes = each([wanted](auto found, auto value) { return found - (value == wanted); }, lanes,
+                     FloatBlock::at(values + start));
     }
-    std::int32_t lane[kFloats];
-    __builtin_memcpy(lane, lanes, sizeof lane);
-    std::size_t count = 0;
-    for (const std::int32_t part : lane) count += static_cast<std::size_t>(part);
+    auto count = static_cast<std::size_t>(reduced(lanes, Sum{}));
     for (std::size_t i = whole; i < n; ++i) count += values[i] == wanted;
     return count;
 }
@@ -198,17 +197,16 @@ class Quantiles {
     // The lowest value of the buckets after one.
     [[nodiscard]] PATCHTST_HAR_STAGE float lowest_above(std::size_t bucket) const {
         const auto number = static_cast<std::int32_t>(bucket);
-        FloatRegister lanes[kFloatParts];
-        for (auto& part : lanes) part = all_of(high_);
+        FloatBlock lanes = FloatBlock::all(high_);
+        const auto look = [&](auto least, auto value) {
+            const Integers found = __builtin_convertvector((value - low_) * scale_, Integers);
+            return Least{}(least, found > number ? value : filled<Floats>(high_));
+        };
         const std::size_t whole = n_ - n_ % kFloats;
         for (std::size_t start = 0; start < whole; start += kFloats) {
-            for (std::size_t i = 0; i < kFloatParts; ++i) {
-                const auto value = load<FloatRegister>(values_ + start + i * kFloatWidth);
-                const auto found = __builtin_convertvector((value - low_) * scale_, IntRegister);
-                lanes[i] = least(lanes[i], found > number ? value : all_of(high_));
-            }
+            lanes = each(look, lanes, FloatBlock::at(values_ + start));
         }
-        float lowest = smallest_of(lanes);
+        float lowest = folded(lanes, Least{});
         for (std::size_t i = whole; i < n_; ++i) {
             if (bucket_of_value(values_[i]) > number && values_[i] < lowest) lowest = values_[i];
         }

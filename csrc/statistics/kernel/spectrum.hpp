@@ -1,8 +1,8 @@
 // Power spectrum of the centred magnitude and what the features take from it.
 #pragma once
 
+#include "statistics/kernel/blocks.hpp"
 #include "statistics/kernel/fft.hpp"
-#include "statistics/kernel/lanes.hpp"
 #include "statistics/plan.hpp"
 
 namespace patchtst_har::statistics {
@@ -54,7 +54,7 @@ void power_of_odd(const Plan& plan) {
 std::size_t strongest(const double* power, std::size_t n_bins) {
     Doubles largest = Doubles::all(-1.0);
     for_each_block(n_bins, [&](auto block) { largest = max(largest, block(power, -1.0)); });
-    const double highest = largest.largest();
+    const double highest = reduced(largest, Larger{});
     if (highest < 0.0) return n_bins;
     std::size_t bin = 0;
     while (power[bin] < highest * (1.0 - kTieTolerance)) ++bin;
@@ -67,9 +67,9 @@ PATCHTST_HAR_STAGE double entropy_of(const double* power, std::size_t n_bins, do
     const Doubles share = Doubles::all(1.0 / total);
     for_each_block(n_bins, [&](auto block) {
         const Doubles p = block(power, 0.0) * share;
-        sum += p * logarithm(p);
+        sum += p * each([](const auto& part) { return logarithm(part); }, p);
     });
-    const double entropy = -sum.total() * scale;
+    const double entropy = -sum_of(sum) * scale;
     return entropy > 0.0 ? entropy : 0.0;
 }
 
@@ -85,7 +85,7 @@ PATCHTST_HAR_STAGE SpectralFeatures spectrum_of(const Plan& plan, double std) {
     double* power = plan.power;
     Doubles sum{};
     for_each_block(n_bins, [&](auto block) { sum += block(power, 0.0); });
-    const double total = sum.total();
+    const double total = sum_of(sum);
     if (!(total > 0.0)) return features;
     features.entropy = n_bins < 2 ? 0.0 : entropy_of(power, n_bins, total, plan.entropy_scale);
     const std::size_t first = strongest(power, n_bins);

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from patchtst_har.config import ModelConfig
 from patchtst_har.errors import DataError
 
 
@@ -59,49 +58,6 @@ def model_complexity(module: nn.Module, inputs: tuple[Tensor, ...]) -> dict[str,
             for name, child in module.named_modules()
         ],
     }
-
-
-def expected_complexity(config: ModelConfig, num_classes: int) -> dict[str, int]:
-    """Return ``parameters`` and ``flops`` of `PatchTSTClassifier` for one window, in closed form.
-
-    Parameters
-    ----------
-    config : ModelConfig
-        Architecture.
-    num_classes : int
-        Number of classes.
-    """
-    width, tokens, hidden = config.d_model, config.n_tokens, config.d_ff
-    sizes, products = _embedding_size(config)
-    norms = 4 * width
-    layer = 4 * width * width + 2 * width * hidden
-    sizes += config.n_layers * (layer + norms + 5 * width + hidden)
-    products += config.n_layers * (tokens * layer + 2 * tokens * tokens * width)
-    sizes += 2 * width * (config.norm == "pre") + width * (config.pooling in ("cls", "attention"))
-    products += 2 * tokens * width * (config.pooling == "attention")
-    sizes += width * num_classes + num_classes
-    products += width * num_classes
-    return {"parameters": sizes, "flops": 2 * products}
-
-
-def _embedding_size(config: ModelConfig) -> tuple[int, int]:
-    """Return parameters and products of everything before the encoder layers, and of the time embedding."""
-    width, channels = config.d_model, config.channels
-    sizes = products = 0
-    for layer, length in zip(config.stem, config.stem_lengths[1:], strict=True):
-        weights = channels * layer.kernel * layer.channels
-        sizes += weights + 2 * layer.channels
-        products += config.n_patches * length * weights
-        channels = layer.channels
-    sizes += config.patch_width * width + width
-    products += config.n_patches * config.patch_width * width
-    vectors = (config.n_stat_features, config.n_topo_features)
-    for n_features, n_tokens in zip(vectors, config.feature_tokens, strict=True):
-        weights = n_features * width + width * n_tokens * width
-        sizes += weights + (width + n_tokens * width) * (n_tokens > 0)
-        products += weights
-    sizes += (config.n_time_features + 1) * width * (config.n_time_features > 0)
-    return sizes, products + config.n_time_features * width
 
 
 def _count_flops(module: nn.Module, inputs: tuple[Tensor, ...]) -> dict[str, int]:

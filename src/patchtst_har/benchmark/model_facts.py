@@ -39,7 +39,7 @@ def fingerprint(model_dir: Path) -> str:
 
 
 def artefact_facts(model_dir: Path, recognizer: Recognizer, smoothing: str) -> Artefact:
-    """Return what identifies and sizes a model; loads torch to count operations.
+    """Return what identifies and sizes a model.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def artefact_facts(model_dir: Path, recognizer: Recognizer, smoothing: str) -> A
     smoothing : str
         What the streams did: ``none``, ``filter`` or ``lag:K``.
     """
-    from patchtst_har.benchmark.complexity import expected_complexity
+    from patchtst_har.architecture import expected_complexity
     from patchtst_har.inference.native import NativeClassifier
 
     model, features = recognizer.config.model, recognizer.config.features

@@ -187,7 +187,8 @@ class ComprehensiveProfiler:
         RuntimeError
             If a `PatchTSTClassifier` does not have the parameters and flops of its configuration.
         """
-        from patchtst_har.benchmark.complexity import expected_complexity, model_complexity
+        from patchtst_har.architecture import expected_complexity
+        from patchtst_har.benchmark.complexity import model_complexity
         from patchtst_har.models import PatchTSTClassifier
 
         if isinstance(inputs, Mapping):

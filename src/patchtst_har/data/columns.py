@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from patchtst_har.errors import DataError
 
@@ -80,3 +84,9 @@ def _match(names: Sequence[str], wanted: str, source: str) -> str | None:
     if len(fitting) > 1:
         raise DataError(f"{source}: columns {', '.join(map(repr, fitting))} could all be {wanted!r}")
     return fitting[0] if fitting else None
+
+
+def to_float32(values: Any) -> NDArray[np.float32]:
+    """Return numbers as float32; what is too large for it becomes infinite, so it counts as non-finite."""
+    with np.errstate(over="ignore"):
+        return np.asarray(values, dtype=np.float32)

@@ -16,17 +16,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from patchtst_har.data.columns import AXES
-from patchtst_har.data.formats.binary import read_npz_samples, read_parquet_samples
-from patchtst_har.data.formats.csv import read_csv_samples
+from patchtst_har.data.formats import read_file, recording_suffix
+from patchtst_har.data.frames import check_recording
 from patchtst_har.data.rate import measure_rate_hz
-from patchtst_har.data.raw_samples import RawSamples
-from patchtst_har.data.stamps import TimeUnit, check_order, index_ns
+from patchtst_har.data.stamps import TimeUnit, count_repeated
 from patchtst_har.data.units import PER_G, Unit, check_unit, rest_magnitude
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import atomic_path
-
-SUFFIXES = (".csv", ".csv.gz", ".parquet", ".npz")
-"""File name endings that `read_recording` knows."""
 
 
 def read_recording(
@@ -37,12 +33,13 @@ def read_recording(
     units: Unit = "g",
     strict: bool = False,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Read a recording from CSV (also gzipped), Parquet or NPZ.
+    """Read a recording from a file of a format in `patchtst_har.data.formats`.
 
     Parameters
     ----------
     path : path-like
-        ``.csv``, ``.csv.gz``, ``.parquet`` or ``.npz``. Tables have the columns of CAPTURE-24 (``time, x, y,
+        Its suffix gives the format: ``.csv``, ``.csv.gz``, ``.parquet``, ``.npz``, or one of an installed
+        package (entry points ``patchtst_har.formats``). Tables have the columns of CAPTURE-24 (``time, x, y,
         z, annotation``), in any case, or one of the names in `patchtst_har.data.columns.ALIASES`; NPZ files
         the arrays ``time_ns`` or ``t_ms``, ``acc`` (n, 3) or ``x, y, z``, and ``annotation`` if any.
     time_column : str
@@ -84,15 +81,15 @@ def read_recording(
     if time_unit is not None and time_unit not in get_args(TimeUnit):
         raise DataError(f"time_unit={time_unit!r} is not known (known: {', '.join(get_args(TimeUnit))})")
     _check_file(path)
-    raw = _read_samples(path, time_column, time_unit)
-    if len(raw.time_ns) == 0:
+    recording = read_file(path, time_column, time_unit)
+    if len(recording) == 0:
         raise DataError(f"{path}: has no samples")
-    n_repeated = check_order(raw.time_ns, str(path))
+    time_ns, acceleration = check_recording(recording, str(path))
     if units != "g":
-        raw.acceleration /= np.float32(PER_G[units])
-    rate = measure_rate_hz(raw.time_ns)
-    rest = rest_magnitude(raw.acceleration, rate or 100.0)
-    recording = _frame(raw)
+        acceleration = acceleration / np.float32(PER_G[units])
+        recording = _with_axes(recording, acceleration)
+    rate = measure_rate_hz(time_ns)
+    rest = rest_magnitude(acceleration, rate or 100.0)
     info = {
         "source": str(path),
         "n_samples": len(recording),
@@ -102,10 +99,16 @@ def read_recording(
         "units": units,
         "rest_magnitude_g": None if rest is None else rest.value_g,
         "rest_magnitude_basis": None if rest is None else rest.basis,
-        "n_repeated_stamps": n_repeated,
+        "n_repeated_stamps": count_repeated(time_ns),
         "warnings": [*check_unit(rest, units, str(path), strict=strict), *_relative_stamps(recording)],
     }
     return recording, info
+
+
+def _with_axes(recording: pd.DataFrame, acceleration: NDArray[np.float32]) -> pd.DataFrame:
+    """Return a recording with other values of its axes."""
+    changed = pd.DataFrame(acceleration, index=recording.index, columns=list(AXES), copy=False)
+    return changed.assign(**{name: recording[name] for name in recording.columns if name not in AXES})
 
 
 def _relative_stamps(recording: pd.DataFrame) -> list[str]:
@@ -113,12 +116,6 @@ def _relative_stamps(recording: pd.DataFrame) -> list[str]:
     if recording.index[0].year > 1970:
         return []
     return ["The stamps begin in 1970, so they count from an unknown moment: dates and hours are not real."]
-
-
-def recording_suffix(path: Path) -> str | None:
-    """Return which of `SUFFIXES` a file name ends with, in any case, or None."""
-    name = path.name.lower()
-    return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
 
 
 def write_recording(path: str | os.PathLike[str], recording: pd.DataFrame) -> None:
@@ -157,29 +154,6 @@ def write_recording(path: str | os.PathLike[str], recording: pd.DataFrame) -> No
             target.close()
 
 
-def check_recording(recording: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return a recording's stamps (n,) int64 ns and acceleration (n, 3) float32, or say what is wrong.
-
-    Raises
-    ------
-    DataError
-        If the index is not a DatetimeIndex, holds NaT or runs backwards, or `x`, `y`, `z` are not numbers.
-    """
-    if not isinstance(recording.index, pd.DatetimeIndex):
-        raise DataError(f"recording: needs a DatetimeIndex, has {type(recording.index).__name__}")
-    missing = [axis for axis in AXES if axis not in recording.columns]
-    if missing:
-        found = ", ".join(map(repr, recording.columns)) or "none"
-        raise DataError(f"recording: no column {', '.join(map(repr, missing))} (found: {found})")
-    for axis in AXES:
-        if recording[axis].dtype.kind not in "fiu":
-            raise DataError(f"recording: column {axis!r} holds {recording[axis].dtype}, numbers are needed")
-    time_ns = index_ns(recording.index)
-    check_order(time_ns)
-    acceleration = recording[list(AXES)].to_numpy(dtype=np.float32)
-    return time_ns, np.ascontiguousarray(acceleration)
-
-
 def _check_file(path: Path) -> None:
     if path.is_dir():
         raise DataError(f"{path}: is a folder, a recording is a file")
@@ -189,26 +163,3 @@ def _check_file(path: Path) -> None:
         raise DataError(f"{path}: no such file")
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty")
-
-
-def _read_samples(path: Path, time_column: str, time_unit: TimeUnit | None) -> RawSamples:
-    suffix = recording_suffix(path)
-    if suffix in (".csv", ".csv.gz"):
-        return read_csv_samples(path, time_column, time_unit)
-    if suffix == ".parquet":
-        return read_parquet_samples(path, time_column, time_unit)
-    if suffix == ".npz":
-        return read_npz_samples(path)
-    raise DataError(f"{path}: unknown kind of file (known: {', '.join(SUFFIXES)})")
-
-
-def _frame(raw: RawSamples) -> pd.DataFrame:
-    index = pd.DatetimeIndex(raw.time_ns.view("datetime64[ns]"), name="time")
-    if raw.is_utc:
-        index = index.tz_localize("UTC")
-    frame = pd.DataFrame(raw.acceleration, index=index, columns=list(AXES), copy=False)
-    if raw.annotation is not None:
-        frame["annotation"] = raw.annotation
-    for name, values in raw.extras.items():
-        frame[name] = values
-    return frame

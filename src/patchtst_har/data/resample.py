@@ -10,7 +10,7 @@ first, by a symmetric FIR filter that does not shift the signal either.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from patchtst_har.data.frames import check_recording
 from patchtst_har.data.rate import measure_rate_hz
-from patchtst_har.data.recording import check_recording
+from patchtst_har.data.stamps import count_repeated, find_gaps
 from patchtst_har.errors import DataError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _CLEARLY_FASTER = 1.1
 _HALF_TAPS_PER_FACTOR = 10
 _PASSBAND_OF_NYQUIST = 0.9
-_BLOCK_SAMPLES = 2**20
+_BLOCK_SAMPLES = 2**16
 _MIN_REPEAT_S = 60.0
 
 
@@ -50,8 +51,8 @@ class CleanSamples:
     """(n,) non-decreasing; repeated stamps are spread."""
     acceleration: NDArray[np.float32]
     """(n, 3), finite."""
-    source_rows: NDArray[np.intp]
-    """(n,) row of each sample in the recording."""
+    source_rows: NDArray[np.intp] | None
+    """(n,) row of each sample in the recording; None if every row is usable."""
     bounds: list[tuple[int, int]]
     """First and one past the last sample of each stretch."""
     sample_rate_hz: float | None
@@ -85,30 +86,33 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
     Raises
     ------
     DataError
-        See `patchtst_har.data.recording.check_recording`.
+        See `patchtst_har.data.frames.check_recording`.
     """
     time_ns, acceleration = check_recording(recording)
     rate = measure_rate_hz(time_ns, max_gap_s)
-    n_repeated_stamps = int(np.count_nonzero(np.diff(time_ns) == 0))
+    n_repeated_stamps = count_repeated(time_ns)
     if n_repeated_stamps:
         time_ns = _spread_repeated(time_ns, rate)
-    finite = np.isfinite(acceleration).all(axis=1)
-    zero = (acceleration == 0).all(axis=1)
-    rows = np.flatnonzero(finite & ~zero)
-    if len(rows) < len(time_ns):
+    finite, zero = np.ones((2, len(time_ns)), bool)
+    for axis in range(3):
+        finite &= np.isfinite(acceleration[:, axis])
+        zero &= acceleration[:, axis] == 0
+    n_nonfinite, n_zero = int(np.count_nonzero(~finite)), int(np.count_nonzero(zero))
+    rows = None
+    if n_nonfinite or n_zero:
+        rows = np.flatnonzero(finite & ~zero)
         time_ns, acceleration = time_ns[rows], acceleration[rows]
-    ends = np.flatnonzero(np.diff(time_ns) > max_gap_s * 1e9) + 1
-    edges = [0, *ends.tolist(), len(rows)]
+    gaps = find_gaps(time_ns, max_gap_s)
     info: dict[str, float | int | None] = {
         "sample_rate_hz": rate,
         "n_samples": len(recording),
-        "n_nonfinite": int(np.count_nonzero(~finite)),
-        "n_zero": int(np.count_nonzero(zero)),
+        "n_nonfinite": n_nonfinite,
+        "n_zero": n_zero,
         "n_repeated_stamps": n_repeated_stamps,
         "repeated_s": _repeated_s(time_ns, acceleration),
-        "n_gaps": len(ends),
+        "n_gaps": len(gaps),
     }
-    bounds = list(pairwise(edges)) if len(rows) else []
+    bounds = list(pairwise([0, *gaps.tolist(), len(time_ns)])) if len(time_ns) else []
     return CleanSamples(time_ns, acceleration, rows, bounds, rate, info)
 
 
@@ -177,14 +181,18 @@ def resample_block(
     """
     block = np.empty((count, 3), np.float32)
     factor = _oversampling(clean.sample_rate_hz, sample_rate_hz)
-    for begin in range(0, count, _BLOCK_SAMPLES // factor):
-        end = min(begin + _BLOCK_SAMPLES // factor, count)
+    start_ns = int(clean.time_ns[bounds[0]])
+    for rows in _blocks(count, max(_BLOCK_SAMPLES // factor, 1)):
+        begin, length = first + rows.start, rows.stop - rows.start
         if factor == 1:
-            grid = grid_ns(int(clean.time_ns[bounds[0]]), first + begin, end - begin, sample_rate_hz)
-            block[begin:end] = _interpolate(clean, bounds, grid)
+            block[rows] = _interpolate(clean, bounds, grid_ns(start_ns, begin, length, sample_rate_hz))
         else:
-            block[begin:end] = _reduce(clean, bounds, first + begin, end - begin, sample_rate_hz, factor)
+            block[rows] = _reduce(clean, bounds, begin, length, sample_rate_hz, factor)
     return block
+
+
+def _blocks(n_samples: int, size: int) -> Iterator[slice]:
+    yield from (slice(first, min(first + size, n_samples)) for first in range(0, n_samples, size))
 
 
 def _oversampling(measured_hz: float | None, target_hz: float) -> int:
@@ -225,7 +233,10 @@ def _interpolate(
     # Relative to the grid, float64 resolves far below a nanosecond.
     at = (grid - grid[0]).astype(np.float64)
     known = (stamps[low:high] - grid[0]).astype(np.float64)
-    return np.stack([np.interp(at, known, values[:, axis]) for axis in range(3)], axis=1)
+    samples = np.empty((len(grid), 3))
+    for axis in range(3):
+        samples[:, axis] = np.interp(at, known, values[:, axis])
+    return samples
 
 
 def nearest_rows(clean: CleanSamples, bounds: tuple[int, int], grid: NDArray[np.int64]) -> NDArray[np.intp]:
@@ -235,28 +246,40 @@ def nearest_rows(clean: CleanSamples, bounds: tuple[int, int], grid: NDArray[np.
     after = np.minimum(after, len(stamps) - 1)
     before = np.maximum(after - 1, 0)
     nearest = np.where(grid - stamps[before] <= stamps[after] - grid, before, after)
-    rows: NDArray[np.intp] = clean.source_rows[bounds[0] + nearest]
-    return rows
+    rows: NDArray[np.intp] = bounds[0] + nearest
+    return rows if clean.source_rows is None else clean.source_rows[rows]
 
 
 def _spread_repeated(time_ns: NDArray[np.int64], rate: float | None) -> NDArray[np.int64]:
     """Spread samples that share a stamp evenly up to the next stamp, at most a sampling period apart."""
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(time_ns) > 0) + 1])
-    counts = np.diff(np.append(starts, len(time_ns)))
     period_ns = 0.0 if rate is None else 1e9 / rate
-    until_next = np.append(np.diff(time_ns[starts]).astype(np.float64), math.inf)
-    steps = np.minimum(until_next / counts, period_ns)
-    place = np.arange(len(time_ns)) - np.repeat(starts, counts)
-    offsets: NDArray[np.int64] = (place * np.repeat(steps, counts)).astype(np.int64)
-    return time_ns + offsets
+    # Samples edges[i] to edges[i + 1] - 1 share a stamp.
+    edges = np.flatnonzero(np.concatenate([[True], time_ns[1:] != time_ns[:-1], [True]]))
+    spread = np.empty_like(time_ns)
+    for rows in _blocks(len(time_ns), _BLOCK_SAMPLES):
+        at = np.arange(rows.start, rows.stop)
+        group = np.searchsorted(edges, at, side="right") - 1
+        first, following = edges[group], edges[group + 1]
+        until_next = (time_ns[np.minimum(following, len(time_ns) - 1)] - time_ns[first]).astype(np.float64)
+        until_next[following == len(time_ns)] = math.inf
+        steps = np.minimum(until_next / (following - first), period_ns)
+        spread[rows] = time_ns[rows] + ((at - first) * steps).astype(np.int64)
+    return spread
 
 
 def _repeated_s(time_ns: NDArray[np.int64], acceleration: NDArray[np.float32]) -> float:
     """Return the seconds spent in runs of one repeated value that last a minute or more."""
     if len(time_ns) == 0:
         return 0.0
-    changes = np.flatnonzero((acceleration[1:] != acceleration[:-1]).any(axis=1)) + 1
-    starts: Sequence[int] | NDArray[np.intp] = np.concatenate([[0], changes])
-    ends = np.append(changes, len(time_ns)) - 1
-    lasted_s = (time_ns[ends] - time_ns[starts]) * 1e-9
-    return float(lasted_s[lasted_s >= _MIN_REPEAT_S].sum())
+    begin = 0
+    lasted_s = []
+    for rows in _blocks(len(time_ns) - 1, _BLOCK_SAMPLES):
+        following = slice(rows.start + 1, rows.stop + 1)
+        changed = (acceleration[following] != acceleration[rows]).any(axis=1)
+        changes = following.start + np.flatnonzero(changed)
+        if len(changes):
+            lasted_s.append((time_ns[changes - 1] - time_ns[np.append(begin, changes[:-1])]) * 1e-9)
+            lasted_s[-1] = lasted_s[-1][lasted_s[-1] >= _MIN_REPEAT_S]
+            begin = int(changes[-1])
+    last_s = (time_ns[-1:] - time_ns[begin]) * 1e-9
+    return float(np.concatenate([*lasted_s, last_s[last_s >= _MIN_REPEAT_S]]).sum())

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
+_BLOCK_SAMPLES = 2**16
 NS_PER_UNIT: dict[str, int] = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
 def index_ns(index: pd.DatetimeIndex, source: str = "recording") -> NDArray[np.int64]:
-    """Return a DatetimeIndex of any unit and zone as int64 ns since 1970, shape (n,).
+    """Return a DatetimeIndex of any unit and zone as int64 ns since 1970, shape (n,), not to be written to.
 
     Zone-aware stamps give UTC; naive ones give their wall clock read as if it were UTC.
 
@@ -32,11 +33,11 @@ def index_ns(index: pd.DatetimeIndex, source: str = "recording") -> NDArray[np.i
     """
     import pandas as pd
 
-    missing = np.flatnonzero(np.asarray(index.isna()))
-    if missing.size:
-        raise DataError(f"{source}: row {missing[0]} has no time stamp (NaT)")
+    if index.hasnans:
+        row = np.flatnonzero(np.asarray(index.isna()))[0]
+        raise DataError(f"{source}: row {row} has no time stamp (NaT)")
     try:
-        return np.asarray(index.as_unit("ns").astype("int64"), dtype=np.int64)
+        return np.asarray((index if index.unit == "ns" else index.as_unit("ns")).asi8)
     except pd.errors.OutOfBoundsDatetime as error:
         raise DataError(f"{source}: a time stamp is outside the years 1677 to 2262 ({error})") from error
 
@@ -77,12 +78,25 @@ def check_order(time_ns: NDArray[np.int64], source: str = "recording") -> int:
     DataError
         If a stamp is earlier than the one before; the message names the row (counted from 0).
     """
-    steps = np.diff(time_ns)
-    backwards = np.flatnonzero(steps < 0)
+    backwards = np.flatnonzero(time_ns[1:] < time_ns[:-1])
     if backwards.size:
         row = int(backwards[0]) + 1
         before, after = (str(np.datetime64(int(time_ns[i]), "ns")) for i in (row - 1, row))
         raise DataError(
             f"{source}: time runs backwards at row {row} ({before} -> {after}), {backwards.size} such rows"
         )
-    return int(np.count_nonzero(steps == 0))
+    return count_repeated(time_ns)
+
+
+def count_repeated(time_ns: NDArray[np.int64]) -> int:
+    """Return how many samples have the stamp of the sample before them."""
+    return int(np.count_nonzero(time_ns[1:] == time_ns[:-1]))
+
+
+def find_gaps(time_ns: NDArray[np.int64], max_gap_s: float) -> NDArray[np.intp]:
+    """Return the rows whose stamp follows the one before by more than `max_gap_s`, in bounded memory."""
+    rows = [
+        first + 1 + np.flatnonzero(np.diff(time_ns[first : first + _BLOCK_SAMPLES + 1]) > max_gap_s * 1e9)
+        for first in range(0, len(time_ns), _BLOCK_SAMPLES)
+    ]
+    return np.concatenate(rows) if rows else np.empty(0, np.intp)

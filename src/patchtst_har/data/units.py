@@ -16,6 +16,7 @@ PER_G: dict[str, float] = {"g": 1.0, "m/s2": 9.80665, "mg": 1000.0}
 
 _MAX_STILL_STD = 0.013
 _MAX_BLOCKS = 20_000
+_BLOCKS_AT_A_TIME = 500
 _MIN_STILL_BLOCKS = 10
 _PLAUSIBLE_G = {"still": (0.8, 1.25), "all": (0.6, 1.6)}
 
@@ -62,17 +63,25 @@ def rest_magnitude(acceleration_g: NDArray[np.float32], sample_rate_hz: float) -
     if n_blocks == 0:
         return None
     chosen = np.unique(np.linspace(0, n_blocks - 1, min(n_blocks, _MAX_BLOCKS)).astype(np.intp))
-    blocks = acceleration_g[: n_blocks * length].reshape(n_blocks, length, 3)[chosen].astype(np.float64)
-    is_zero = np.all(blocks == 0, axis=2)
-    usable = np.isfinite(blocks).all(axis=(1, 2)) & ~is_zero.any(axis=1)
-    if not usable.any():
+    blocks = acceleration_g[: n_blocks * length].reshape(n_blocks, length, 3)
+    parts = [
+        _magnitude_and_std(blocks[chosen[first : first + _BLOCKS_AT_A_TIME]])
+        for first in range(0, len(chosen), _BLOCKS_AT_A_TIME)
+    ]
+    magnitude, std = (np.concatenate(values) for values in zip(*parts, strict=True))
+    if not len(magnitude):
         return None
-    blocks = blocks[usable]
-    magnitude = np.median(np.linalg.norm(blocks, axis=2), axis=1)
-    still = (blocks.std(axis=1) < _MAX_STILL_STD * np.median(magnitude)).all(axis=1)
+    still = (std < _MAX_STILL_STD * np.median(magnitude)).all(axis=1)
     if np.count_nonzero(still) >= _MIN_STILL_BLOCKS:
         return RestMagnitude(float(np.median(magnitude[still])), "still")
     return RestMagnitude(float(np.median(magnitude)), "all")
+
+
+def _magnitude_and_std(blocks: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return, of the usable blocks (n, length, 3), median magnitude (n,) and std of each axis (n, 3)."""
+    is_zero = np.all(blocks == 0, axis=2)
+    usable = blocks[np.isfinite(blocks).all(axis=(1, 2)) & ~is_zero.any(axis=1)].astype(np.float64)
+    return np.median(np.linalg.norm(usable, axis=2), axis=1), usable.std(axis=1)
 
 
 def check_unit(rest: RestMagnitude | None, unit: Unit, source: str, *, strict: bool) -> list[str]:

@@ -24,7 +24,7 @@ from patchtst_har.data.times import Clock
 if TYPE_CHECKING:
     import pandas as pd
 
-_BLOCK_SAMPLES = 2**19
+_BLOCK_SAMPLES = 2**16
 _UNLABELLED = -1
 _MIXED = -2
 _SPARSE = -3
@@ -105,7 +105,7 @@ def cut_windows(recording: pd.DataFrame, config: DataConfig | None = None) -> Wi
     for block, labels in zip(blocks, chosen, strict=True):
         kept = np.flatnonzero(labels >= 0)
         target = slice(filled, filled + len(kept))
-        windows[target], start_ns[target] = _samples(clean, block, kept, config)
+        start_ns[target] = _fill(windows[target], clean, block, kept, config)
         filled += len(kept)
     every = np.concatenate(chosen) if chosen else np.empty(0, np.int64)
     reasons = {"unlabelled": _UNLABELLED, "mixed_labels": _MIXED, "too_few_labels": _SPARSE}
@@ -137,19 +137,20 @@ def _plan(clean: CleanSamples, config: DataConfig) -> tuple[list[_Block], int]:
     return blocks, n_short
 
 
-def _annotation(recording: pd.DataFrame) -> tuple[NDArray[np.str_], NDArray[np.int64] | None]:
+def _annotation(recording: pd.DataFrame) -> tuple[NDArray[np.str_], NDArray[np.integer] | None]:
     """Return the sorted annotations and each row's index into them, -1 where there is none."""
-    from patchtst_har.data.raw_samples import to_categorical
+    from patchtst_har.data.frames import to_categorical
 
     if "annotation" not in recording.columns:
         return np.empty(0, np.str_), None
     column = recording["annotation"]
     if column.dtype == "category":
         names = to_categorical(np.asarray(column.cat.categories, dtype=object))
-        lookup = np.append(np.asarray(names.codes, np.int64), -1)
-        return np.asarray(names.categories, dtype=np.str_), lookup[column.cat.codes.to_numpy()]
+        codes = column.cat.codes.to_numpy()
+        lookup = np.append(np.asarray(names.codes), -1).astype(codes.dtype)
+        return np.asarray(names.categories, dtype=np.str_), lookup[codes]
     values = to_categorical(column.to_numpy(dtype=object))
-    return np.asarray(values.categories, dtype=np.str_), np.asarray(values.codes, dtype=np.int64)
+    return np.asarray(values.categories, dtype=np.str_), np.asarray(values.codes)
 
 
 def _span(block: _Block, config: DataConfig) -> tuple[int, int]:
@@ -158,14 +159,14 @@ def _span(block: _Block, config: DataConfig) -> tuple[int, int]:
 
 
 def _vote(
-    clean: CleanSamples, block: _Block, codes: NDArray[np.int64] | None, n_classes: int, config: DataConfig
+    clean: CleanSamples, block: _Block, codes: NDArray[np.integer] | None, n_classes: int, config: DataConfig
 ) -> NDArray[np.int64]:
     """Return the label index of each window of a block, or the negative reason for which it is dropped."""
     if codes is None or n_classes == 0:
         return np.full(block.count, 0 if codes is None else _UNLABELLED, np.int64)
     first, length = _span(block, config)
     grid = grid_ns(int(clean.time_ns[block.bounds[0]]), first, length, config.sample_rate_hz)
-    samples = codes[nearest_rows(clean, block.bounds, grid)]
+    samples = codes[nearest_rows(clean, block.bounds, grid)].astype(np.int64)
     counts = _class_counts(samples, n_classes, block.count, config)
     n_labelled = counts.sum(axis=1)
     if config.label_policy == "centre":
@@ -190,21 +191,26 @@ def _class_counts(
     return counts
 
 
-def _samples(
-    clean: CleanSamples, block: _Block, kept: NDArray[np.intp], config: DataConfig
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return the kept windows of a block and their stamps."""
+def _fill(
+    windows: NDArray[np.float32],
+    clean: CleanSamples,
+    block: _Block,
+    kept: NDArray[np.intp],
+    config: DataConfig,
+) -> NDArray[np.int64]:
+    """Write the kept windows of a block into `windows` and return their stamps."""
     rate, size = config.sample_rate_hz, config.window_size
-    start_ns = int(clean.time_ns[block.bounds[0]])
-    stamps = start_ns + np.rint((block.first + kept) * config.hop_size * (1e9 / rate)).astype(np.int64)
-    windows = np.empty((len(kept), size, 3), np.float32)
     for begin, end in _runs(kept):
         first = (block.first + int(kept[begin])) * config.hop_size
         length = (end - begin - 1) * config.hop_size + size
         samples = resample_block(clean, block.bounds, first, length, rate)
         views = np.lib.stride_tricks.sliding_window_view(samples, size, axis=0)[:: config.hop_size]
         windows[begin:end] = views.transpose(0, 2, 1)
-    return windows, stamps
+    start_ns = int(clean.time_ns[block.bounds[0]])
+    stamps: NDArray[np.int64] = np.rint((block.first + kept) * config.hop_size * (1e9 / rate)).astype(
+        np.int64
+    )
+    return start_ns + stamps
 
 
 def _runs(kept: NDArray[np.intp]) -> Iterator[tuple[int, int]]:

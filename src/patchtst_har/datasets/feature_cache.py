@@ -34,7 +34,7 @@ class Features:
     """Features of some windows."""
 
     stats: NDArray[np.float32]
-    """(n, 56 + outputs of the plug-ins) statistical features, then those of the plug-ins."""
+    """(n, built-in + outputs of the plug-ins) statistical features, then those of the plug-ins."""
     topo: NDArray[np.float32]
     """(n, 24) topological features."""
     topo_engines: NDArray[np.str_]

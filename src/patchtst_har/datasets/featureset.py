@@ -28,7 +28,7 @@ class FeatureSet:
     times: NDArray[np.float32]
     """(n, 5), see `patchtst_har.data.times`."""
     stats: NDArray[np.float32]
-    """(n, 56), and then the values of the plug-ins, if any are selected."""
+    """(n, statistical features), and then the values of the plug-ins, if any are selected."""
     topo: NDArray[np.float32]
     """(n, 24)."""
     topo_engines: NDArray[np.str_]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from patchtst_har.config import DataConfig
 from patchtst_har.data.annotations import LabelMap
-from patchtst_har.data.recording import read_recording, recording_suffix
+from patchtst_har.data.formats import recording_suffix
+from patchtst_har.data.recording import read_recording
 from patchtst_har.data.times import Clock
 from patchtst_har.data.windows import cut_windows
 from patchtst_har.datasets.prepared import PreparedDataset

@@ -14,7 +14,7 @@ from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.evaluation.metrics import evaluate
 from patchtst_har.support.progress import OnProgress
 
-RANDOM_FOREST = "random forest, 56 statistical features"
+RANDOM_FOREST = f"random forest, {N_STATISTICAL_FEATURES} statistical features"
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class LabelledFeatures:
 
     Attributes
     ----------
-    stats : ndarray, shape (n, 56 or more)
+    stats : ndarray, shape (n, at least the statistical features)
         Statistical features; the values of plug-ins that follow them are not used.
     labels, participants : ndarray, shape (n,)
         True class indices; whose window each is.
@@ -49,7 +49,7 @@ def random_forest(
     seed: int = 0,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
-    """Score a random forest (Breiman 2001) on the 56 statistical features, not smoothed.
+    """Score a random forest (Breiman 2001) on the built-in statistical features, not smoothed.
 
     The values of plug-ins are left out: the baseline is the same whatever the model is given.
 

@@ -17,14 +17,14 @@ from patchtst_har.features.statistics import compute_statistical_features, compu
 
 
 def extended_statistics_names(plugins: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the columns of `compute_extended_statistics_batch`: the 56, then those of the plug-ins."""
+    """Return the columns of `compute_extended_statistics_batch`: built-in, then of the plug-ins."""
     return STATISTICAL_FEATURE_NAMES + feature_outputs(plugins)
 
 
 def compute_extended_statistics(
     window: Float32Array, sr: float = 100.0, plugins: Sequence[str] = ()
 ) -> Float32Array:
-    """Return the 56 statistical features of one window, then those of plug-ins.
+    """Return the statistical features of one window, then those of plug-ins.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def compute_extended_statistics(
 
     Returns
     -------
-    ndarray of float32, shape (56 + n_outputs,)
+    ndarray of float32, shape (n_statistical + n_outputs,)
         In the order of `extended_statistics_names`; always finite.
 
     Raises
@@ -56,7 +56,7 @@ def compute_extended_statistics(
 def compute_extended_statistics_batch(
     windows: Float32Array, sr: float = 100.0, plugins: Sequence[str] = (), *, n_threads: int = 1
 ) -> Float32Array:
-    """Return the 56 statistical features of many windows, then those of plug-ins.
+    """Return the statistical features of many windows, then those of plug-ins.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def compute_extended_statistics_batch(
 
     Returns
     -------
-    ndarray of float32, shape (n_windows, 56 + n_outputs)
+    ndarray of float32, shape (n_windows, n_statistical + n_outputs)
         Row i equals ``compute_extended_statistics(windows[i], sr, plugins)`` bit for bit.
 
     Raises

@@ -27,7 +27,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     sr : float, default 100.0
         Sampling rate in Hz.
     statistical : bool, default True
-        Compute the 56 statistical features.
+        Compute the statistical features.
     topological : bool, default True
         Compute the 24 topological features.
     plugins : tuple or list of str, default ()

@@ -4,22 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-_ANGLES = ("roll", "pitch", "yaw")
-_CHANNEL_STATISTICS = ("mean", "std", "range", "min", "max", "q25", "q50", "q75")
+from patchtst_har import _core
 
-STATISTICAL_FEATURE_NAMES: Final[tuple[str, ...]] = (
-    *(f"{axis}_{statistic}" for axis in "xyz" for statistic in _CHANNEL_STATISTICS),
-    *("mag_mean", "mag_std", "mag_range"),
-    *("corr_xy", "corr_xz", "corr_yz"),
-    *("mag_min", "mag_max", "mag_q25", "mag_q50", "mag_q75"),
-    *("mag_mad", "mag_skew", "mag_kurtosis", "mag_autocorr_1s"),
-    *("freq_1", "power_1", "freq_2", "power_2", "spectral_entropy"),
-    *("peak_count", "peak_prominence_median"),
-    *(f"gravity_{angle}" for angle in _ANGLES),
-    *(f"dynamic_{angle}_{statistic}" for angle in _ANGLES for statistic in ("mean", "cstd")),
-    "enmo",
-)
-"""The 56 columns of `compute_statistical_features_batch`."""
+STATISTICAL_FEATURE_NAMES: Final[tuple[str, ...]] = _core.STATISTICAL_FEATURE_NAMES
+"""The columns of `compute_statistical_features_batch`: the table of ``csrc/statistics/columns.hpp``."""
 
 TOPOLOGICAL_FEATURE_NAMES: Final[tuple[str, ...]] = (
     *("h0_life_1", "h0_life_2", "h0_life_3"),

@@ -1,4 +1,4 @@
-"""The 56 statistical features: moments, quantiles, spectrum, peaks and orientation."""
+"""The statistical features: moments, quantiles, spectrum, peaks and orientation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from patchtst_har.features.threads import run_in_chunks
 
 
 def compute_statistical_features(window: Float32Array, sr: float = 100.0) -> Float32Array:
-    """Return the 56 statistical features of one window.
+    """Return the statistical features of one window.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def compute_statistical_features(window: Float32Array, sr: float = 100.0) -> Flo
 
     Returns
     -------
-    ndarray of float32, shape (56,)
+    ndarray of float32, shape (n_features,)
         In the order of `STATISTICAL_FEATURE_NAMES`; always finite. Accelerations are in g, frequencies in
         Hz, angles in radians.
 
@@ -60,7 +60,7 @@ def compute_statistical_features(window: Float32Array, sr: float = 100.0) -> Flo
 def compute_statistical_features_batch(
     windows: Float32Array, sr: float = 100.0, *, n_threads: int = 1, out: Float32Array | None = None
 ) -> Float32Array:
-    """Return the 56 statistical features of many windows; see `compute_statistical_features`.
+    """Return the statistical features of many windows; see `compute_statistical_features`.
 
     Parameters
     ----------
@@ -71,12 +71,12 @@ def compute_statistical_features_batch(
         Sampling rate in Hz.
     n_threads : int, default 1
         Threads over which the windows are split; the result does not depend on it.
-    out : ndarray of float32, shape (n_windows, 56), C order, optional
+    out : ndarray of float32, shape (n_windows, n_features), C order, optional
         Written to and returned; must not share memory with `windows`.
 
     Returns
     -------
-    ndarray of float32, shape (n_windows, 56)
+    ndarray of float32, shape (n_windows, n_features)
         Row i equals ``compute_statistical_features(windows[i], sr)`` bit for bit.
 
     Raises

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from patchtst_har.architecture import check_cut
 from patchtst_har.config import ModelConfig
 
 BATCH_SIZE = 256
@@ -20,10 +21,16 @@ def cut_patches(windows: NDArray[np.float32], patch_len: int, patch_stride: int)
     Parameters
     ----------
     windows : ndarray of float32, shape (n, T, C)
-        Windows that the patches cover exactly.
+        Windows.
     patch_len, patch_stride : int
-        Samples a patch, samples between the starts of patches.
+        Samples per patch, samples between the starts of patches.
+
+    Raises
+    ------
+    ValueError
+        If `windows` is not three-dimensional or the patches do not cover T samples exactly.
     """
+    check_cut(windows.shape, patch_len, patch_stride)
     if patch_stride == patch_len:
         # The general way takes ten times as long for one window.
         n, n_samples, channels = windows.shape

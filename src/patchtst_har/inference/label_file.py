@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from patchtst_har.data.recording import read_recording, recording_suffix
+from patchtst_har.data.formats import recording_suffix
+from patchtst_har.data.recording import read_recording
 from patchtst_har.errors import DataError, FeatureError
 from patchtst_har.inference.recognizer import LabelledRecording, Recognizer
 from patchtst_har.support.progress import OnProgress

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har import _core
+from patchtst_har.architecture import input_shapes
 from patchtst_har.config import ModelConfig
 from patchtst_har.errors import DataError
 from patchtst_har.features.checks import check_threads
 from patchtst_har.features.threads import run_in_chunks
-from patchtst_har.inference.native_program import Precision, build_engine, input_shapes
+from patchtst_har.inference.native_program import Precision, build_engine
 from patchtst_har.inference.native_weights import checked_weights
 from patchtst_har.model_folder import StoredModel, read_model_folder
 
@@ -25,7 +26,6 @@ Float32Array = NDArray[np.float32]
 Inputs = tuple[Float32Array, Float32Array, Float32Array, Float32Array]
 
 _UNUSED = np.empty(0, np.float32)
-_NAMES = ("patches", "times", "stats", "topo")
 
 
 class NativeClassifier:
@@ -227,10 +227,9 @@ class NativeClassifier:
     def _check(self, inputs: Inputs, out: Any) -> None:
         """Raise a `DataError` that names what is wrong; the engine itself says only that something is."""
         n = len(inputs[0]) if isinstance(inputs[0], np.ndarray) and inputs[0].ndim else 0
-        arrays = {**dict(zip(_NAMES, inputs, strict=True)), "out": out}
-        shapes = (*self._shapes, (self.num_classes,))
-        for (name, array), shape in zip(arrays.items(), shapes, strict=True):
-            if not np.prod(shape):
+        shapes = {**self._shapes, "out": (self.num_classes,)}
+        for (name, shape), array in zip(shapes.items(), (*inputs, out), strict=True):
+            if not all(shape):
                 continue
             if not isinstance(array, np.ndarray):
                 raise DataError(f"{name} must be a numpy array, not {type(array).__name__}")

@@ -1,8 +1,16 @@
-"""The PatchTST encoder with rotary attention, and its parts."""
+"""The PatchTST encoder with rotary attention, and its parts.
 
-from patchtst_har.models.attention import precompute_freqs_cis, rope_attention
-from patchtst_har.models.components.transformer import RoPETransformerEncoderLayer
-from patchtst_har.models.patchtst import PatchTSTClassifier, cut_patches
+Its names are imported when they are first used: attention needs torch alone, the model its configuration too.
+"""
+
+from typing import TYPE_CHECKING
+
+from patchtst_har.support.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from patchtst_har.models.attention import precompute_freqs_cis, rope_attention
+    from patchtst_har.models.components.transformer import RoPETransformerEncoderLayer
+    from patchtst_har.models.patchtst import PatchTSTClassifier, cut_patches
 
 __all__ = [
     "PatchTSTClassifier",
@@ -11,3 +19,14 @@ __all__ = [
     "precompute_freqs_cis",
     "rope_attention",
 ]
+
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "PatchTSTClassifier": "patchtst_har.models.patchtst",
+        "RoPETransformerEncoderLayer": "patchtst_har.models.components.transformer",
+        "cut_patches": "patchtst_har.models.patchtst",
+        "precompute_freqs_cis": "patchtst_har.models.attention",
+        "rope_attention": "patchtst_har.models.attention",
+    },
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 import patchtst_har.models.attention_op  # noqa: F401 - registers the operators
+from patchtst_har.architecture import rotation_tables
 from patchtst_har.models.attention_plain import (
     check_shapes,
     plain_attention,
@@ -30,6 +30,8 @@ __all__ = [
 
 Backend = Literal["auto", "torch", "cpu", "triton"]
 _BACKENDS = ("auto", "torch", "cpu", "triton")
+# Looked up once, and not in a cached function: torch's compiler would trace into it, and warn.
+_HAS_TRITON = importlib.util.find_spec("triton") is not None
 _FUSED_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 TRITON_MAX_HEAD_DIM = 128
 """Above it a block of the Triton kernels does not fit in the registers."""
@@ -38,36 +40,10 @@ _override: Backend = "auto"
 
 
 def precompute_freqs_cis(head_dim: int, n_tokens: int, base: float = 10000.0) -> tuple[Tensor, Tensor]:
-    """Return the rotation tables of RoPE as real numbers.
-
-    Parameters
-    ----------
-    head_dim : int
-        Width of one attention head; even.
-    n_tokens : int
-        Number of positions.
-    base : float
-        Base of the geometric series of frequencies.
-
-    Returns
-    -------
-    cos, sin : Tensor, shape (n_tokens, head_dim / 2), float32
-        Of the angle ``position * base ** (-2 i / head_dim)`` for pair i. Real tables rather than complex
-        numbers, because exporters (ONNX, Core ML) have no complex tensors.
-
-    Raises
-    ------
-    ValueError
-        If `head_dim` is odd or below 2, or `n_tokens` is negative.
-    """
-    if head_dim < 2 or head_dim % 2:
-        raise ValueError(f"head_dim must be even and at least 2, got {head_dim}")
-    if n_tokens < 0:
-        raise ValueError(f"n_tokens must not be negative, got {n_tokens}")
-    pairs = torch.arange(0, head_dim, 2, dtype=torch.float64)
-    positions = torch.arange(n_tokens, dtype=torch.float64)
-    angles = torch.outer(positions, base ** (-pairs / head_dim))
-    return angles.cos().float(), angles.sin().float()
+    """Return the rotation tables of RoPE as tensors (n_tokens, head_dim / 2): see `rotation_tables`."""
+    cos, sin = rotation_tables(head_dim, n_tokens, base)
+    # Not from_numpy: that would ignore torch's default device.
+    return torch.tensor(cos), torch.tensor(sin)
 
 
 def rope_attention(
@@ -161,15 +137,10 @@ def use_attention_backend(backend: Backend) -> Iterator[None]:
         _override = before
 
 
-@functools.cache
-def _has_triton() -> bool:
-    return importlib.util.find_spec("triton") is not None
-
-
 def _fused_backend(device_type: str) -> Literal["cpu", "triton"] | None:
     if device_type == "cpu":
         return "cpu"
-    return "triton" if device_type == "cuda" and _has_triton() else None
+    return "triton" if device_type == "cuda" and _HAS_TRITON else None
 
 
 def _obstacle(fused: str, qkv: Tensor, cos: Tensor, sin: Tensor) -> str | None:
@@ -186,7 +157,7 @@ def _obstacle(fused: str, qkv: Tensor, cos: Tensor, sin: Tensor) -> str | None:
 def _check_backend(backend: str, qkv: Tensor, cos: Tensor, sin: Tensor) -> None:
     if backend not in _BACKENDS:
         raise ValueError(f"backend must be one of {', '.join(_BACKENDS)}, got {backend!r}")
-    if backend == "triton" and not _has_triton():
+    if backend == "triton" and not _HAS_TRITON:
         raise ValueError("backend is 'triton', but the package triton is not installed")
     if _fused_backend(qkv.device.type) != backend:
         raise ValueError(f"backend is {backend!r}, but qkv is on {qkv.device}")

@@ -52,6 +52,8 @@ def _check(qkv: Tensor, cos: Tensor, sin: Tensor, seed: Tensor | None, dropout_p
         raise ValueError(f"dropout_p is {dropout_p}: a seed is needed")
     if seed is not None and (seed.dtype is not torch.int64 or seed.numel() != 1):
         raise ValueError(f"seed must be one int64 number, got {seed.dtype} {tuple(seed.shape)}")
+    if seed is not None and seed.device != qkv.device:
+        raise ValueError(f"seed is on {seed.device}, qkv on {qkv.device}")
 
 
 def _check_backward(grad_out: Tensor, qkv: Tensor, out: Tensor, lse: Tensor) -> None:

@@ -13,6 +13,9 @@ import triton.language as tl
 
 LOG2_E = tl.constexpr(1.4426950408889634)
 LN_2 = tl.constexpr(0.6931471805599453)
+# Triton compiles the value 1 into the code as a constant, which has no methods of a tensor, and again for
+# every multiple of 16.
+UNSPECIALISED = ("threshold",)
 
 
 @triton.jit
@@ -77,7 +80,7 @@ def _head_offsets(head, n_tokens, n_heads, n_columns):
     )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=UNSPECIALISED)
 def forward_kernel(
     qkv,
     cos,
@@ -130,7 +133,7 @@ def forward_kernel(
     tl.store(lse + in_lse + queries, (largest + tl.log2(total)) * LN_2, mask=queries < n_tokens)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=UNSPECIALISED)
 def backward_queries_kernel(
     qkv,
     cos,
@@ -192,7 +195,7 @@ def backward_queries_kernel(
     )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=UNSPECIALISED)
 def backward_keys_kernel(
     qkv,
     cos,

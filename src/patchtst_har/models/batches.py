@@ -15,7 +15,7 @@ from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.models.patchtst import cut_patches
 
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor]
-"""patches (B, C, P, L), times (B, 5), stats (B, 56 + plug-ins), topo (B, 24): the arguments of the model."""
+"""patches (B, C, P, L), times (B, 5), stats (B, S), topo (B, 24): the arguments of the model."""
 
 
 @dataclass(frozen=True)

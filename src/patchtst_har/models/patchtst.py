@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from patchtst_har.architecture import check_cut, input_shapes
 from patchtst_har.config import ModelConfig
 from patchtst_har.models.attention import precompute_freqs_cis
 from patchtst_har.models.components.classifier import ClassifierHead
@@ -22,7 +23,7 @@ def cut_patches(windows: Tensor, patch_len: int, patch_stride: int | None = None
     windows : Tensor, shape (B, T, C)
         Windows.
     patch_len : int
-        Samples a patch.
+        Samples per patch.
     patch_stride : int, optional
         Samples between the starts of patches; `patch_len` (no overlap) if not given.
 
@@ -32,12 +33,7 @@ def cut_patches(windows: Tensor, patch_len: int, patch_stride: int | None = None
         If `windows` is not three-dimensional or the patches do not cover T samples exactly.
     """
     stride = patch_len if patch_stride is None else patch_stride
-    n_samples = windows.shape[1] if windows.ndim == 3 else 0
-    if n_samples < patch_len or (n_samples - patch_len) % stride:
-        raise ValueError(
-            f"windows must be (B, T, C) with T = {patch_len} + a multiple of {stride}, got "
-            f"{tuple(windows.shape)}"
-        )
+    check_cut(windows.shape, patch_len, stride)
     return windows.transpose(1, 2).unfold(2, patch_len, stride)
 
 
@@ -143,7 +139,7 @@ class PatchTSTClassifier(nn.Module):
         ValueError
             If a shape does not fit the configuration; the message names the input and both shapes.
         """
-        self._check_shapes(patches, times, stats, topo)
+        self._check_shapes((patches, times, stats, topo))
         tokens = self.dropout(self._embed(patches, stats, topo))
         tables = (self.rope_cos, self.rope_sin)
         for layer in self.layers:
@@ -166,16 +162,8 @@ class PatchTSTClassifier(nn.Module):
             tokens.append(self.topo_embedding(topo))
         return torch.cat(tokens, dim=1)
 
-    def _check_shapes(self, patches: Tensor, times: Tensor, stats: Tensor, topo: Tensor) -> None:
-        config = self.config
-        batch = patches.shape[0] if patches.ndim else 0
-        expected = {
-            "patches": (patches, (batch, config.channels, config.n_patches, config.patch_len)),
-            "times": (times, (batch, config.n_time_features)),
-            "stats": (stats, (batch, config.n_stat_features)),
-            "topo": (topo, (batch, config.n_topo_features)),
-        }
-        for name, (tensor, shape) in expected.items():
-            unused = name != "patches" and shape[1] == 0
-            if not unused and tuple(tensor.shape) != shape:
-                raise ValueError(f"{name} must have shape {shape}, got {tuple(tensor.shape)}")
+    def _check_shapes(self, inputs: tuple[Tensor, ...]) -> None:
+        batch = inputs[0].shape[0] if inputs[0].ndim else 0
+        for (name, shape), tensor in zip(input_shapes(self.config).items(), inputs, strict=True):
+            if all(shape) and tuple(tensor.shape) != (batch, *shape):
+                raise ValueError(f"{name} must have shape {(batch, *shape)}, got {tuple(tensor.shape)}")

@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -29,7 +30,6 @@ from patchtst_har.realtime.monitor import Monitor, decision_document
 from patchtst_har.realtime.stream import Stream
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -39,6 +39,9 @@ _TRACE_POINTS = 250
 _TIMELINE = 240
 _RETRY_MS = 500
 _START_POLL_S = 0.01
+_LEAST_TOKEN = 6
+_MOST_SEND_S = 10.0
+_MOST_CONNECTIONS = 64
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; "
     "frame-ancestors 'none'"
@@ -146,15 +149,17 @@ def serve(page: LivePage, host: str, port: int, token: str | None = None) -> Ite
     port : int
         0 takes a free one.
     token : str, optional
-        What a browser has to name in ``?token=``.
+        What a browser has to name in ``?token=``: at least 6 characters, none of them blank.
 
     Raises
     ------
     MissingDependencyError
         If the extra `live` is not installed.
     DataError
-        If the port cannot be bound.
+        If the token is too short, as one of a variable that is not set, or the port cannot be bound.
     """
+    if token is not None and (len(token) < _LEAST_TOKEN or token.split() != [token]):
+        raise DataError(f"--token: needs at least {_LEAST_TOKEN} characters without blanks, has {len(token)}")
     try:
         import uvicorn
     except ImportError as error:
@@ -167,7 +172,9 @@ def serve(page: LivePage, host: str, port: int, token: str | None = None) -> Ite
     stop = threading.Event()
     settings = uvicorn.Config(
         _application(page, stop, host, token),
-        log_level="warning",
+        # A client that was cut is nobody's error.
+        log_level="critical",
+        limit_concurrency=_MOST_CONNECTIONS,
         lifespan="off",
         timeout_graceful_shutdown=1,
     )
@@ -179,7 +186,7 @@ def serve(page: LivePage, host: str, port: int, token: str | None = None) -> Ite
         time.sleep(_START_POLL_S)
     try:
         shown = f"[{host}]" if ":" in host else host
-        query = "" if token is None else f"?token={token}"
+        query = "" if token is None else f"?token={quote(token, safe='')}"
         yield f"http://{shown}:{listener.getsockname()[1]}/{query}"
     finally:
         if not page.ended:
@@ -203,10 +210,11 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _application(page: LivePage, stop: threading.Event, host: str, token: str | None) -> Starlette:
+def _application(page: LivePage, stop: threading.Event, host: str, token: str | None) -> Any:
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from starlette.requests import ClientDisconnect
     from starlette.responses import HTMLResponse, PlainTextResponse, StreamingResponse
     from starlette.routing import Route
 
@@ -235,4 +243,15 @@ def _application(page: LivePage, stop: threading.Event, host: str, token: str | 
     # Without a token, a page of elsewhere must not reach this one by a name that leads here.
     hosts = ["127.0.0.1", "localhost", "[::1]", "::1"] if token is None else ["*"]
     middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=list(itertools.chain(hosts, [host])))]
-    return Starlette(routes=[Route("/", index), Route("/events", events)], middleware=middleware)
+    application = Starlette(routes=[Route("/", index), Route("/events", events)], middleware=middleware)
+
+    async def impatient(scope: Any, receive: Any, send: Any) -> None:
+        """Cut clients that do not read what they asked for: each would hold memory and a connection."""
+
+        async def send_soon(message: Any) -> None:
+            await asyncio.wait_for(send(message), _MOST_SEND_S)
+
+        with contextlib.suppress(TimeoutError, ClientDisconnect):
+            await application(scope, receive, send_soon)
+
+    return impatient

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from patchtst_har import _core
 from patchtst_har.data.stamps import NS_PER_UNIT, TimeUnit
 from patchtst_har.data.times import Clock
 from patchtst_har.data.units import PER_G, Unit
@@ -72,7 +73,10 @@ class LineParser:
         if len(fields) != 4:
             raise ValueError(f"needs t,x,y,z, has {len(fields)} fields")
         x, y, z = (self._acceleration(name, field) for name, field in zip("xyz", fields[1:], strict=True))
-        return (x, y, z), self._stamp(fields[0])
+        stamp_ns = self._stamp(fields[0])
+        if abs(stamp_ns) > _core.MOST_STAMP_NS:
+            raise ValueError(f"t is {fields[0][:40]!r}, not within 145 years of 1970")
+        return (x, y, z), stamp_ns
 
     def _acceleration(self, name: str, field: str) -> float:
         """Return a value in g; a blank one is missing, as in a recording."""
@@ -92,7 +96,7 @@ class LineParser:
             whole, part = divmod(float(field), 1.0)
             return int(whole) * self._scale_ns + round(part * self._scale_ns)
         except (ValueError, OverflowError):
-            raise ValueError(f"t is {field!r}, not a number") from None
+            raise ValueError(f"t is {field[:40]!r}, not a number") from None
 
     def _iso(self, field: str) -> int:
         try:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har._core import WindowBuffer
-from patchtst_har.data.raw_samples import to_float32
+from patchtst_har.data.columns import to_float32
 from patchtst_har.errors import DataError
 
 Take = Callable[[int], int]

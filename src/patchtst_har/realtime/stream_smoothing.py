@@ -40,6 +40,8 @@ class Judged:
     stage_ns: tuple[int, ...]
 
 
+_MOST_STEPS = 10_000
+
 Smoothed = list[tuple[Judged, FloatArray]]
 
 
@@ -170,7 +172,9 @@ class StreamSmoother:
         if last is None or last.restarts != place.restarts:
             return None
         if last.stretch == place.stretch:
-            return place.number - last.number
+            # After so many windows without evidence nothing is known of the last one any more.
+            n_steps = place.number - last.number
+            return n_steps if 1 <= n_steps <= _MOST_STEPS else None
         off_ns = place.start_ns - last.start_ns - self._hop_ns
         return None if abs(off_ns) > self._gap_ns else 1
 

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from patchtst_har.errors import DataError
 
 _VERSION = 1
+MOST_NS = 2**62
+"""No stamp is that far from 1970, in ns."""
+_SUM_TOLERANCE = 1e-6
 _UNKNOWN, _UNSTAMPED, _STAMPED = -1, 0, 1
 
 
@@ -53,7 +56,28 @@ def check_state(
         raise DataError(f"state: is of a stream with {arrays['settings']}, this one has {expected_settings}")
     if int(arrays["stamped"]) not in (_UNKNOWN, _UNSTAMPED, _STAMPED):
         raise DataError("state: stamped must be -1, 0 or 1")
+    if (arrays["counts"] < 0).any():
+        raise DataError("state: counts has a negative number")
+    if len(arrays["waiting_windows"]) != len(arrays["waiting_places"]):
+        raise DataError("state: waiting_windows and waiting_places differ in length")
+    _check_places(arrays)
+    if smoothed:
+        filters = arrays["filters"]
+        if (filters < 0).any() or (abs(filters.sum(axis=1) - 1.0) > _SUM_TOLERANCE).any():
+            raise DataError("state: filters has a row of which the probabilities do not add up to 1")
     return arrays
+
+
+def _check_places(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse windows whose place (start, stretch, number, restarts) no buffer can have counted."""
+    for name in ("waiting_places", "last_window"):
+        rows = arrays.get(name, np.empty(0, np.int64))
+        if rows.size % 4:
+            raise DataError(f"state: {name} must have four numbers for each window")
+        for place in rows.reshape(-1, 4):
+            start_ns, *counts = place.tolist()
+            if abs(start_ns) > MOST_NS or min(counts) < 0 or max(counts) > MOST_NS:
+                raise DataError(f"state: {name} has a window that cannot be ({place.tolist()})")
 
 
 def _shapes(

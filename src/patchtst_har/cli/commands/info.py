@@ -12,11 +12,13 @@ from patchtst_har.cli.console import out
 
 
 def run(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
-    """Show versions, processor, devices and feature plug-ins: what to put into a bug report."""
+    """Show versions, processor, devices, recording formats and plug-ins: what to put into a bug report."""
+    from patchtst_har.data.formats import known_suffixes
     from patchtst_har.features.plugins import feature_origins
     from patchtst_har.reproducibility import environment
 
-    facts = {**environment(), "plugins": feature_origins()}
+    formats = ", ".join(known_suffixes())
+    facts = {**environment(), "recording_formats": formats, "plugins": feature_origins()}
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return

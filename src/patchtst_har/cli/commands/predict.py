@@ -18,10 +18,11 @@ from patchtst_har.cli.console import (
     progress,
     start_logging,
 )
+from patchtst_har.data.formats import FORMATS
 
 
 def run(
-    recording: Annotated[Path, typer.Argument(help="Recording: CSV, CSV.GZ, Parquet or NPZ.")],
+    recording: Annotated[Path, typer.Argument(help=f"Recording ({', '.join(FORMATS)}).")],
     model: Annotated[Path, typer.Option("--model", "-m", help="Model folder.")],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path(),
     units: UnitsOption = "g",

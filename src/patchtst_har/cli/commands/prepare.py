@@ -21,11 +21,12 @@ from patchtst_har.cli.console import (
     progress,
     start_logging,
 )
+from patchtst_har.data.formats import FORMATS
 
 
 def run(
     recordings: Annotated[
-        Path, typer.Argument(help="Folder of recordings (CSV, CSV.GZ, Parquet or NPZ), one a participant.")
+        Path, typer.Argument(help=f"Folder of recordings ({', '.join(FORMATS)}), one per participant.")
     ],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder of the prepared data set; must be new.")],
     labels: Annotated[

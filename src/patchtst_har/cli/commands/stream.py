@@ -236,7 +236,7 @@ def _replayed(
     import pandas as pd
 
     from patchtst_har.data import read_recording
-    from patchtst_har.data.recording import check_recording
+    from patchtst_har.data.frames import check_recording
     from patchtst_har.realtime.sources import replay
 
     recording, _ = read_recording(path, units=units, time_unit=time_unit)

@@ -19,20 +19,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from patchtst_har.data.columns import ColumnNames, match_columns
-from patchtst_har.data.raw_samples import RawSamples, join, to_categorical, to_float32
+from patchtst_har.data.columns import ColumnNames, match_columns, to_float32
+from patchtst_har.data.frames import join_frames, make_frame, to_categorical
 from patchtst_har.data.stamps import TimeUnit, index_ns, numbers_ns
 from patchtst_har.errors import DataError
 
-_CHUNK_ROWS = 1_000_000
+_CHUNK_ROWS = 2**18
 
 
-def read_csv_samples(path: Path, time_column: str, time_unit: TimeUnit | None) -> RawSamples:
-    """Read a CSV recording (see `patchtst_har.data.recording.read_recording`)."""
+def read_csv(path: Path, time_column: str, time_unit: TimeUnit | None) -> pd.DataFrame:
+    """Read a CSV recording (see `patchtst_har.data.formats`)."""
     with _errors_named(path):
         header = _header(path)
         columns = match_columns(header, time_column, str(path))
-        parts: list[RawSamples] = []
+        parts: list[pd.DataFrame] = []
         row = 0
         try:
             for chunk in _chunks(path, header, columns, numbers=True):
@@ -45,17 +45,17 @@ def read_csv_samples(path: Path, time_column: str, time_unit: TimeUnit | None) -
             raise DataError(f"{path}: {error}") from error
     if not parts:
         raise DataError(f"{path}: has a header but no samples")
-    if len({part.is_utc for part in parts}) > 1:
+    if len({cast(pd.DatetimeIndex, part.index).tz for part in parts}) > 1:
         raise DataError(f"{path}: only some of the stamps in column {columns.time!r} carry a zone")
-    return join(parts)
+    return join_frames(parts)
 
 
 def _convert(
     chunk: pd.DataFrame, columns: ColumnNames, time_unit: TimeUnit | None, path: Path, first_row: int
-) -> RawSamples:
+) -> pd.DataFrame:
     time_ns, is_utc = _stamps(chunk[columns.time], time_unit, path, first_row)
-    return RawSamples(
-        time_ns=time_ns,
+    return make_frame(
+        time_ns,
         is_utc=is_utc,
         acceleration=np.stack([to_float32(chunk[axis]) for axis in columns.axes], axis=1),
         annotation=_categorical(chunk[columns.annotation]) if columns.annotation else None,

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from patchtst_har.architecture import INPUT_NAMES
 from patchtst_har.errors import ExportError
-from patchtst_har.inference.export.program import INPUT_NAMES, Run, used_inputs
+from patchtst_har.inference.export.program import Run, used_inputs
 from patchtst_har.inference.inputs import BATCH_SIZE, WindowInputs
 from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.models import PatchTSTClassifier

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from patchtst_har.architecture import input_shapes
 from patchtst_har.config import ModelConfig
 from patchtst_har.errors import MissingDependencyError
-from patchtst_har.inference.native_program import input_shapes
 from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.models.attention import Backend, use_attention_backend
 
-INPUT_NAMES = ("patches", "times", "stats", "topo")
 DESCRIPTION_NAME = "patchtst_har"
 """Under this name every file carries its description, as JSON."""
 
@@ -62,8 +61,7 @@ class NamedClassifier(nn.Module):
 
 def used_inputs(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Return the inputs that a model uses, and their shapes for one window, in the order of the graph."""
-    shapes = zip(INPUT_NAMES, input_shapes(config), strict=True)
-    return {name: shape for name, shape in shapes if all(shape)}
+    return {name: shape for name, shape in input_shapes(config).items() if all(shape)}
 
 
 def trace(

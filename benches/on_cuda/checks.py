@@ -1,0 +1,138 @@
+"""How a part runs its checks: in a process of its own, one after the other, within its time.
+
+The process writes a line before and after each check. So nothing is lost when it crashes or is stopped: a kernel
+that reads where it must not leaves a CUDA context in which nothing works any more.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from on_cuda.document import Check, Clocks, Timing
+
+TIME_IS_UP = "the time of this part was spent"
+
+
+class NotRunError(Exception):
+    """A check that cannot be made here; the message says what is missing."""
+
+
+@dataclass
+class Found:
+    """What a check that passed has to say."""
+
+    detail: str = ""
+    figures: dict[str, float] = field(default_factory=dict)
+    timings: Sequence[Timing] = ()
+    clocks: Sequence[Clocks] = ()
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A check that is still to be made: `run` returns what it found, or raises."""
+
+    name: str
+    run: Callable[[], Found | None]
+
+
+def run_planned(planned: Sequence[Planned], lines: Path, deadline: float | None, *, timed: bool) -> None:
+    """Make the checks, and write the plan, each start and each result to `lines`.
+
+    Parameters
+    ----------
+    planned : sequence of Planned
+        Names must differ.
+    lines : Path
+        File that is appended to.
+    deadline : float, optional
+        On the clock of `time.monotonic`; no check begins later.
+    timed : bool
+        Whether to say how long each took.
+    """
+    with lines.open("a", encoding="utf-8") as file:
+
+        def say(**line: object) -> None:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+
+        say(planned=[one.name for one in planned])
+        for one in planned:
+            if deadline is not None and time.monotonic() > deadline:
+                continue
+            say(started=one.name)
+            say(check=dataclasses.asdict(run_one(one, timed=timed)))
+
+
+def run_one(planned: Planned, *, timed: bool) -> Check:
+    """Make one check; whatever it raises but `NotRunError` is a failure."""
+    start = time.monotonic()
+    try:
+        found = planned.run() or Found()
+    except NotRunError as error:
+        return Check(planned.name, "not run", str(error))
+    except Exception as error:  # noqa: BLE001 - the next check still says something
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        text = f"{type(error).__name__}: {error}".strip()
+        detail = f"{text[:1500]} ({Path(where.filename).name}:{where.lineno})"
+        return Check(planned.name, "failed", detail, _seconds(start, timed))
+    return Check(
+        planned.name,
+        "passed",
+        found.detail,
+        _seconds(start, timed),
+        found.figures,
+        tuple(found.timings),
+        tuple(found.clocks),
+    )
+
+
+def _seconds(start: float, timed: bool) -> float | None:
+    return round(time.monotonic() - start, 3) if timed else None
+
+
+def collect(lines: Iterable[str], ended: str | None) -> list[Check]:
+    """Return a check for each planned one out of the lines of a process.
+
+    Parameters
+    ----------
+    lines : iterable of str
+        What `run_planned` wrote, perhaps cut off.
+    ended : str, optional
+        Why the process did not come to its end; None if it did. The check in which it ended failed, those
+        after it were not run.
+    """
+    planned: list[str] = []
+    found: dict[str, Check] = {}
+    started: list[str] = []
+    for text in lines:
+        try:
+            line = json.loads(text)
+        except json.JSONDecodeError:
+            continue
+        planned += line.get("planned", [])
+        if "started" in line:
+            started.append(line["started"])
+        if "check" in line:
+            check = _read(line["check"])
+            found[check.name] = check
+    checks = []
+    for name in planned:
+        if name in found:
+            checks.append(found[name])
+        elif name in started:
+            checks.append(Check(name, "failed", ended or "it did not end"))
+        else:
+            checks.append(Check(name, "not run", ended or TIME_IS_UP))
+    return checks
+
+
+def _read(row: dict[str, object]) -> Check:
+    timings = tuple(Timing(**timing) for timing in row.pop("timings"))
+    clocks = tuple(Clocks(**one) for one in row.pop("clocks"))
+    return Check(**row, timings=timings, clocks=clocks)

@@ -1,0 +1,272 @@
+"""Descriptions of layers: which tensors they hold, what they compute, which rows they read and write.
+
+A layer gives its tensors and multiply-adds; `inference.native_program` has one function for each kind, which
+adds its steps to the compiled engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+Activation = Literal["none", "relu", "gelu"]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A tensor by its name in `PatchTSTClassifier.state_dict`.
+
+    Attributes
+    ----------
+    name : str
+        Dotted name.
+    shape : tuple of int
+        Shape; () for a number.
+    trained : bool
+        Whether the optimiser changes it; a buffer otherwise.
+    least : {"any", "zero", "positive"}
+        What its values must be at least.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    trained: bool = True
+    least: Literal["any", "zero", "positive"] = "any"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a buffer that holds values of one window; an input is a buffer too.
+
+    Attributes
+    ----------
+    buffer : str
+        Name. Layers that use the same name use the same memory.
+    n_rows, width : int
+        Rows, and values of each.
+    first : int
+        The first of them in the buffer.
+    n_needed : int or None
+        If only the first rows influence the logits: how many. The compiled engine leaves out the others.
+    """
+
+    buffer: str
+    n_rows: int
+    width: int
+    first: int = 0
+    n_needed: int | None = None
+
+    def part(self, first: int, n_rows: int) -> Rows:
+        """Return `n_rows` of these rows, from the `first` on."""
+        return replace(self, first=self.first + first, n_rows=n_rows)
+
+    @property
+    def n_computed(self) -> int:
+        """Rows that the engine computes."""
+        return self.n_rows if self.n_needed is None else self.n_needed
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What all layers have: a name, which begins those of its tensors, and where the result goes."""
+
+    name: str
+    target: Rows
+
+    @property
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """Its tensors."""
+        return ()
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of products and convolutions for one window; element-wise work is not counted."""
+        return 0
+
+    @property
+    def rows(self) -> Iterator[Rows]:
+        """All rows that it reads or writes."""
+        values = (getattr(self, field.name) for field in fields(self))
+        return (value for value in values if isinstance(value, Rows))
+
+
+@dataclass(frozen=True)
+class Constant(Layer):
+    """A trained row, the same for every window."""
+
+    @property
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """The row."""
+        return (TensorSpec(self.name, (self.target.width,)),)
+
+
+@dataclass(frozen=True)
+class Standardise(Layer):
+    """Subtract a mean, divide by a standard deviation, clip to ± `limit`; both come from the training set."""
+
+    source: Rows
+    limit: float
+
+    @property
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """Mean and standard deviation."""
+        return _scale(self.name, self.source.width)
+
+
+@dataclass(frozen=True)
+class Linear(Layer):
+    """target = activation(source weightᵀ + bias), or this added to target.
+
+    Where there are more target than source rows, the outputs of one source row are several rows.
+    """
+
+    source: Rows
+    activation: Activation = "none"
+    adds: bool = False
+
+    @property
+    def rows_each(self) -> int:
+        """Target rows for each source row."""
+        return self.target.n_rows // self.source.n_rows
+
+    @property
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """Weight and bias."""
+        return _affine(self.name, (self.rows_each * self.target.width, self.source.width))
+
+    @property
+    def multiply_adds(self) -> int:
+        """One for each weight and source row."""
+        return self.target.n_rows * self.target.width * self.source.width
+
+
+@dataclass(frozen=True)
+class Convolution(Layer):
+    """Convolution over time inside each patch; target rows lie (patch, time).
+
+    With batch norm there is no bias. Without, it is stored as a linear layer over flattened patches.
+
+    Attributes
+    ----------
+    source : Rows
+        Rows (patch, time) of channels; the input `patches` has rows (channel, patch) of samples.
+    n_patches, kernel, stride : int
+        Patches, and samples.
+    scale : str
+        Name of the standardisation of its input, which has no step of its own; empty: none.
+    """
+
+    source: Rows
+    n_patches: int
+    kernel: int
+    stride: int
+    batch_norm: bool = False
+    scale: str = ""
+    activation: Activation = "none"
+
+    @property
+    def reads_samples(self) -> bool:
+        """Whether the source is the input."""
+        return self.source.buffer == "patches"
+
+    @property
+    def channels(self) -> int:
+        """Input channels."""
+        return self.source.n_rows // self.n_patches if self.reads_samples else self.source.width
+
+    @property
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """Scaling of the input, kernel, and batch norm or bias."""
+        width = self.target.width
+        scale = _scale(self.scale, self.channels) if self.scale else ()
+        if not self.batch_norm:
+            return scale + _affine(self.name, (width, self.channels * self.kernel))
+        kernel = TensorSpec(f"{self.name}.0.weight", (width, self.channels, self.kernel))
+        norm = f"{self.name}.1"
+        statistics = (
+            TensorSpec(f"{norm}.running_mean", (width,), trained=False),
+            TensorSpec(f"{norm}.running_var", (width,), trained=False, least="zero"),
+            TensorSpec(f"{norm}.num_batches_tracked", (), trained=False),
+        )
+        return (*scale, kernel, *_affine(norm, (width,)), *statistics)
+
+    @property
+    def multiply_adds(self) -> int:
+        """One for each weight of the kernel and target row."""
+        return self.target.n_rows * self.target.width * self.channels * self.kernel
+
+
+@dataclass(frozen=True)
+class LayerNorm(Layer):
+    """Layer norm of each row."""
+
+    source: Rows
+
+    @property
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """Gain and bias."""
+        return _affine(self.name, (self.source.width,))
+
+
+@dataclass(frozen=True)
+class Attention(Layer):
+    """Projection to queries, keys and values, and rotary attention over all rows.
+
+    Attributes
+    ----------
+    source, qkv : Rows
+        Tokens, and their projections.
+    n_heads : int
+        Heads.
+    rope_base : float
+        Of the rotation tables.
+    """
+
+    source: Rows
+    qkv: Rows
+    n_heads: int
+    rope_base: float
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one head."""
+        return self.target.width // self.n_heads
+
+    @property
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """Of the projection."""
+        return _affine(self.name, (self.qkv.width, self.source.width))
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of the projection; scores and mixing."""
+        n_rows = self.source.n_rows
+        return n_rows * self.qkv.width * self.source.width + 2 * n_rows * n_rows * self.target.width
+
+
+@dataclass(frozen=True)
+class Pool(Layer):
+    """Mean of the rows; `weighted`: by the softmax of their products with a trained query / √width."""
+
+    source: Rows
+    weighted: bool
+
+    @property
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """The query, if there is one."""
+        return (TensorSpec(f"{self.name}.query", (self.source.width,)),) if self.weighted else ()
+
+    @property
+    def multiply_adds(self) -> int:
+        """Scores and mixing, if there is a query."""
+        return 2 * self.source.n_rows * self.source.width if self.weighted else 0
+
+
+def _affine(name: str, shape: tuple[int, ...]) -> tuple[TensorSpec, ...]:
+    return TensorSpec(f"{name}.weight", shape), TensorSpec(f"{name}.bias", shape[:1])
+
+
+def _scale(name: str, width: int) -> tuple[TensorSpec, ...]:
+    mean = TensorSpec(f"{name}.mean", (width,), trained=False)
+    return mean, TensorSpec(f"{name}.std", (width,), trained=False, least="positive")

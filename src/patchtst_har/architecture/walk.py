@@ -1,0 +1,143 @@
+"""The one place that says of which layers a model consists."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+from patchtst_har.architecture.layers import (
+    Attention,
+    Constant,
+    Convolution,
+    Layer,
+    LayerNorm,
+    Linear,
+    Pool,
+    Rows,
+    Standardise,
+    TensorSpec,
+)
+from patchtst_har.config import ModelConfig
+
+FEATURE_LIMIT = 10.0
+"""Scaled features are clipped to ± this, so that one freak feature cannot swamp a token."""
+
+
+def walk_layers(config: ModelConfig, num_classes: int) -> Iterator[Layer]:
+    """Yield a `PatchTSTClassifier`'s layers in the order of computation; the last target holds the logits.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Architecture.
+    num_classes : int
+        Number of logits.
+    """
+    yield from _embedding(config)
+    for i in range(config.n_layers):
+        yield from _encoder_layer(config, i)
+    yield from _head(config, num_classes)
+
+
+def expected_tensors(config: ModelConfig, num_classes: int) -> dict[str, TensorSpec]:
+    """Return every tensor of a `PatchTSTClassifier` by its name (parameters as `walk_layers`)."""
+    return {tensor.name: tensor for layer in walk_layers(config, num_classes) for tensor in layer.tensors}
+
+
+def expected_complexity(config: ModelConfig, num_classes: int) -> dict[str, int]:
+    """Return ``parameters`` and ``flops`` of a `PatchTSTClassifier` for one window, without making it.
+
+    A multiply-add counts as two operations; only matrix products, convolutions and attention are counted, as
+    in `benchmark.complexity.model_complexity` (parameters as `walk_layers`).
+    """
+    tensors = expected_tensors(config, num_classes).values()
+    return {
+        "parameters": sum(math.prod(tensor.shape) for tensor in tensors if tensor.trained),
+        "flops": 2 * sum(layer.multiply_adds for layer in walk_layers(config, num_classes)),
+    }
+
+
+def _token_rows(config: ModelConfig, buffer: str, width: int | None = None) -> Rows:
+    return Rows(buffer, config.n_tokens, width or config.d_model)
+
+
+def _embedding(config: ModelConfig) -> Iterator[Layer]:
+    """Fill the tokens: class token, patches, statistical and topological features."""
+    tokens, first = _token_rows(config, "tokens"), 0
+    if config.pooling == "cls":
+        yield Constant("class_token", tokens.part(0, 1))
+        first = 1
+    yield from _patch_embedding(config, tokens.part(first, config.n_patches))
+    first += config.n_patches
+    vectors = (Rows("stats", 1, config.n_stat_features), Rows("topo", 1, config.n_topo_features))
+    names = ("stat_embedding", "topo_embedding")
+    for name, vector, n_tokens in zip(names, vectors, config.feature_tokens, strict=True):
+        if n_tokens:
+            scaled = replace(vector, buffer=f"{name}.scaled")
+            hidden = Rows(f"{name}.hidden", 1, config.d_model)
+            yield Standardise(f"{name}.scale", scaled, vector, FEATURE_LIMIT)
+            yield Linear(f"{name}.project.0", hidden, scaled, config.activation)
+            yield Linear(f"{name}.project.2", tokens.part(first, n_tokens), hidden)
+            first += n_tokens
+
+
+def _patch_embedding(config: ModelConfig, tokens: Rows) -> Iterator[Layer]:
+    n_patches, lengths = config.n_patches, config.stem_lengths
+    source, scale = Rows("patches", config.channels * n_patches, config.patch_len), "patch_embedding.scale"
+    for i, (layer, n_outputs) in enumerate(zip(config.stem, lengths[1:], strict=True)):
+        name = f"patch_embedding.stem.{i}"
+        yield Convolution(
+            name,
+            target := Rows(name, n_patches * n_outputs, layer.channels),
+            source,
+            n_patches,
+            layer.kernel,
+            layer.stride,
+            batch_norm=True,
+            scale=scale,
+            activation=config.activation,
+        )
+        source, scale = target, ""
+    yield Convolution(
+        "patch_embedding.project", tokens, source, n_patches, lengths[-1], lengths[-1], scale=scale
+    )
+
+
+def _encoder_layer(config: ModelConfig, i: int) -> Iterator[Layer]:
+    name, pre = f"layers.{i}.", config.norm == "pre"
+    tokens, mixed = _token_rows(config, "tokens"), _token_rows(config, "mixed")
+    branch = _token_rows(config, "normed") if pre else tokens
+    hidden, qkv = (
+        _token_rows(config, "hidden", config.d_ff),
+        _token_rows(config, "qkv", 3 * config.d_model),
+    )
+    if pre:
+        yield LayerNorm(f"{name}norm_attention", branch, tokens)
+    yield Attention(f"{name}qkv", mixed, branch, qkv, config.n_heads, config.rope_base)
+    if i == config.n_layers - 1 and config.pooling == "cls":
+        # Only the class token is read behind the last layer.
+        tokens, branch, hidden, mixed = (
+            replace(rows, n_needed=1) for rows in (tokens, branch, hidden, mixed)
+        )
+    yield Linear(f"{name}out", tokens, mixed, adds=True)
+    yield LayerNorm(f"{name}{'norm_feed_forward' if pre else 'norm_attention'}", branch, tokens)
+    yield Linear(f"{name}feed_forward.0", hidden, branch, config.activation)
+    yield Linear(f"{name}feed_forward.3", tokens, hidden, adds=True)
+    if not pre:
+        yield LayerNorm(f"{name}norm_feed_forward", tokens, tokens)
+
+
+def _head(config: ModelConfig, num_classes: int) -> Iterator[Layer]:
+    """Normalise, pool, add the time of day, project to logits."""
+    n_rows = 1 if config.pooling == "cls" else config.n_tokens
+    pooled = _token_rows(config, "tokens").part(0, n_rows)
+    if config.norm == "pre":
+        tokens, pooled = pooled, replace(pooled, buffer="normed")
+        yield LayerNorm("head.norm", pooled, tokens)
+    if config.pooling != "cls":
+        tokens, pooled = pooled, Rows("pooled", 1, config.d_model)
+        yield Pool("head.pool", pooled, tokens, weighted=config.pooling == "attention")
+    if config.n_time_features:
+        yield Linear("time_embedding.project", pooled, Rows("times", 1, config.n_time_features), adds=True)
+    yield Linear("head.project", Rows("logits", 1, num_classes), pooled)

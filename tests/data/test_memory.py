@@ -1,0 +1,66 @@
+"""How much memory a recording takes on its way to windows, as tracemalloc sees it."""
+
+import tracemalloc
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from patchtst_har.config import DataConfig
+from patchtst_har.data.resample import resample_recording
+from patchtst_har.data.windows import cut_windows
+
+N_SAMPLES = 1_000_000
+RESULT_BYTES = 12
+BLOCK_BYTES = 10 * 2**20
+
+
+def long_recording() -> pd.DataFrame:
+    samples = np.random.default_rng(0).normal(0.5, 0.05, (N_SAMPLES, 3)).astype(np.float32)
+    index = pd.DatetimeIndex((np.arange(N_SAMPLES) * 10_000_000).view("datetime64[ns]"), name="time")
+    return pd.DataFrame(samples, index=index, columns=["x", "y", "z"], copy=False)
+
+
+def peak_bytes_per_sample(function: Callable[[], object]) -> float:
+    """Return the traced peak of a call, less the blocks of constant size, per sample."""
+    tracemalloc.start()
+    try:
+        function()
+        return (tracemalloc.get_traced_memory()[1] - BLOCK_BYTES) / N_SAMPLES
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("annotated", [False, True])
+def test_cutting_windows_needs_little_more_than_the_windows(annotated: bool) -> None:
+    recording = long_recording()
+    if annotated:
+        recording["annotation"] = pd.Categorical(
+            np.where(np.arange(N_SAMPLES) < 30_000, "sitting", "walking")
+        )
+    cut_windows(recording.iloc[:2000])
+    assert peak_bytes_per_sample(lambda: cut_windows(recording)) < RESULT_BYTES + annotated + 1
+
+
+def test_overlapping_windows_are_held_once() -> None:
+    recording = long_recording()
+    config = DataConfig(hop_size=250)
+    cut_windows(recording.iloc[:2000])
+    assert peak_bytes_per_sample(lambda: cut_windows(recording, config)) < 4 * RESULT_BYTES + 1
+
+
+def test_resampling_needs_little_more_than_the_samples() -> None:
+    recording = long_recording()
+    resample_recording(recording.iloc[:2000])
+    assert peak_bytes_per_sample(lambda: resample_recording(recording)) < RESULT_BYTES + 1
+
+
+def test_unusable_samples_and_repeated_stamps_are_taken_out_in_a_copy() -> None:
+    recording = long_recording()
+    recording.iloc[1000:1010] = np.nan
+    stamps = recording.index.astype("int64").to_numpy() // 10**9 * 10**9
+    recording.index = pd.DatetimeIndex(stamps.view("datetime64[ns]"), name="time")
+    cut_windows(recording.iloc[:2000])
+    # Stamps spread, then rows, stamps and samples without the unusable ones, and the windows.
+    assert peak_bytes_per_sample(lambda: cut_windows(recording)) < 8 + 8 + 8 + 12 + RESULT_BYTES
