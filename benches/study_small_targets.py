@@ -29,6 +29,7 @@ from patchtst_har.benchmark.workloads import recorded_workload, simulated_worklo
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.support.host import host_facts
 from patchtst_har.support.percentiles import MIN_SAMPLES, describe, miss_rate_upper
+from recorded_windows import show, show_head
 from small_target_limits import limit_cpu, limit_memory
 
 CHILD = Path(__file__).with_name("small_target_child.py")
@@ -140,12 +141,12 @@ def row(run: dict[str, Any]) -> list[str]:
     ]
 
 
-def show(runs: list[dict[str, Any]]) -> None:
+def show_runs(runs: list[dict[str, Any]]) -> None:
     """Print the table."""
     heads = ["processor", "start, s", "p50, ms", "p95", "p99", "max", "later than the hop", "used"]
-    heads += ["peak resident, MB", "of no file"]
-    for cells in (heads, ["---"] * len(heads), *map(row, runs)):
-        print("|", " | ".join(cells), "|", flush=True)
+    show_head(*heads, "peak resident, MB", "of no file")
+    for run in runs:
+        show(*row(run))
 
 
 def main() -> None:
@@ -165,7 +166,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         samples, expected = write_samples(arguments, Path(folder))
         runs = [measure(arguments, samples, expected, share) for share in (None, *arguments.shares)]
-    show(runs)
+    show_runs(runs)
     settings = {name: getattr(arguments, name) for name in ("memory_mb", "hop", "speed", "core")}
     print(json.dumps({"host": host_facts(), "settings": settings, "runs": runs}, allow_nan=False))
 
