@@ -12,13 +12,20 @@ BENCH_RESULT ?= benches/results/$(shell git describe --always --dirty 2>/dev/nul
 CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DSKBUILD_PROJECT_VERSION=0.0.0
 CONFIGURE_KERNELS = $(CONFIGURE) -DPATCHTST_HAR_BINDINGS=OFF
 
-.PHONY: demo test install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare bench-history wheel-check clean
+.PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare bench-history wheel-check clean
 
 demo: install
 	$(BIN)/patchtst-har demo --overwrite
 
+# JOBS is the number of processes that share the files with tests; ARGS goes to pytest: `make test ARGS='-k stream --lf'`.
+JOBS ?= auto
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 test: install
-	$(BIN)/python -m pytest
+	$(PYTEST) $(ARGS)
+
+# Without the tests that train, compile, start processes or need a browser: numerics, readers, configuration, reports.
+test-fast: install
+	$(PYTEST) -m 'not (study or trains or compiles or spawns or browser)' $(ARGS)
 
 install: $(STAMP)
 

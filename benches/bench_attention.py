@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from measuring import instruction_sets
-from patchtst_har.config import ModelConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig
 from patchtst_har.models import PatchTSTClassifier, precompute_freqs_cis, rope_attention
 from patchtst_har.models.attention import use_attention_backend
 from patchtst_har.reproducibility import threads
@@ -73,7 +73,7 @@ def test_attention_per_instruction_set(isa, measure):
 def training_calls(batch, device):
     """Return steps of the default model, fused and plain, on models of the same weights."""
     config, generator = ModelConfig(), torch.Generator().manual_seed(0)
-    shapes = ((3, config.n_patches, config.patch_len), (5,), (56,), (24,))
+    shapes = ((3, config.n_patches, config.patch_len), (5,), (N_STATISTICAL_FEATURES,), (24,))
     data = [torch.randn(batch, *shape, generator=generator).to(device) for shape in shapes]
     labels = torch.arange(batch, device=device) % 6
 

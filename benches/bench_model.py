@@ -17,11 +17,10 @@ import torch
 from architectures import randomise
 from measuring import instruction_sets, percentiles_us
 from patchtst_har import _core, synthetic
-from patchtst_har.architecture import expected_complexity
+from patchtst_har.architecture import INPUT_NAMES, expected_complexity
 from patchtst_har.config import ModelConfig
 from patchtst_har.errors import PrecisionError
 from patchtst_har.inference.export import onnx_file
-from patchtst_har.inference.export.program import INPUT_NAMES
 from patchtst_har.inference.inputs import cut_patches
 from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.models import PatchTSTClassifier

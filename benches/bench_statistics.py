@@ -48,7 +48,7 @@ def test_one_window(windows, measure, isa):
 def test_batch_of_256_per_window(batch, measure, isa, n_threads):
     if n_threads > (os.cpu_count() or 1):
         pytest.skip(f"fewer than {n_threads} cores")
-    out = np.empty((N_BATCH, 56), np.float32)
+    out = np.empty((N_BATCH, len(STATISTICAL_FEATURE_NAMES)), np.float32)
 
     def run(windows):
         return compute_statistical_features_batch(windows, n_threads=n_threads, out=out)

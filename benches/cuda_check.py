@@ -57,7 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--budget-s", type=float, default=_BUDGET_S, help="seconds for everything")
     parser.add_argument("--only", action="append", choices=names, help="only this part; may be repeated")
     parser.add_argument("--interpreter", action="store_true", help="numerics without a device, no times")
-    parser.add_argument("--render", type=Path, metavar="JSON", help="check a document again and write its page")
+    parser.add_argument(
+        "--render", type=Path, metavar="JSON", help="check a document again and write its page"
+    )
     for name in ("--part", "--facts"):
         parser.add_argument(name, help=argparse.SUPPRESS)
     parser.add_argument("--lines", type=Path, help=argparse.SUPPRESS)
@@ -82,8 +84,12 @@ def check(out: Path, budget_s: float, *, interpreted: bool, only: Sequence[str] 
         return 1
     out.mkdir(parents=True, exist_ok=True)
     state = _extension(min(_LONGEST_BUILD_S, budget_s / 3))
-    print(f"{machine.device or 'Triton interpreter'}, torch {machine.torch}, triton {machine.triton}; extension: {state}")
-    found = _run(out, None if interpreted else start + budget_s, only, has_extension=not state.startswith("missing"))
+    print(
+        f"{machine.device or 'Triton interpreter'}, torch {machine.torch}, triton {machine.triton}; extension: {state}"
+    )
+    found = _run(
+        out, None if interpreted else start + budget_s, only, has_extension=not state.startswith("missing")
+    )
     result = Document(
         format_version=document.FORMAT_VERSION,
         mode="interpreter" if interpreted else "device",

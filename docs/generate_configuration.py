@@ -31,7 +31,7 @@ def page() -> str:
     for name, section in sections(ExperimentConfig()):
         title = f"`{name}`" if name else "Top level"
         rows = [
-            f"| `{field}` | {_shown(getattr(section, field))} | {_one_line(info.description)} |"
+            f"| `{field}` | {_shown(field, getattr(section, field))} | {_one_line(info.description)} |"
             for field, info in type(section).model_fields.items()
             if not isinstance(getattr(section, field), Section)
         ]
@@ -48,7 +48,9 @@ def _one_line(text: str | None) -> str:
     return " ".join((text or "").split())
 
 
-def _shown(value: object) -> str:
+def _shown(field: str, value: object) -> str:
+    if field == "n_stat_features":
+        return "all of them"  # A number would be stale with every new feature.
     return "" if value is None or value == () else f"`{value}`"
 
 

@@ -12,6 +12,8 @@ import pytest
 from patchtst_har import _core
 from sweeps import ROOT, arm64_build, native_sweep, run_tests
 
+pytestmark = pytest.mark.compiles
+
 COMPILER = "aarch64-linux-gnu-g++"
 PACKAGES = "g++-aarch64-linux-gnu and qemu-user (Debian, Ubuntu)"
 UNITS = sorted((ROOT / "csrc").glob("*/isa_baseline.cpp"))

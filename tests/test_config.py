@@ -7,6 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from patchtst_har.config import (
+    N_STATISTICAL_FEATURES,
     DataConfig,
     ExperimentConfig,
     FeatureConfig,
@@ -159,13 +160,14 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
         ),
         (
             ExperimentConfig,
-            {"model": {"n_stat_features": 55}},
-            "model.n_stat_features must be 0 or 56, is",
+            {"model": {"n_stat_features": N_STATISTICAL_FEATURES - 1}},
+            f"model.n_stat_features must be 0 or {N_STATISTICAL_FEATURES}, is",
         ),
         (
             ExperimentConfig,
-            {"model": {"n_stat_features": 56}, "features": {"plugins": ["hjorth"]}},
-            "model.n_stat_features must be 0 or 58, is 56 (features.plugins adds 2 to the 56",
+            {"model": {"n_stat_features": N_STATISTICAL_FEATURES}, "features": {"plugins": ["hjorth"]}},
+            f"model.n_stat_features must be 0 or {N_STATISTICAL_FEATURES + 2}, is {N_STATISTICAL_FEATURES} "
+            f"(features.plugins adds 2 to the {N_STATISTICAL_FEATURES}",
         ),
         (
             FeatureConfig,
@@ -386,21 +388,22 @@ def test_a_configuration_without_paths_travels() -> None:
 def test_the_statistical_vector_follows_the_plug_ins_and_survives_writing(tmp_path: Path) -> None:
     config = ExperimentConfig.from_mapping({}, ["features.plugins=[hjorth, jerk_rms]"])
     assert config.features.plugins == ("hjorth", "jerk_rms")
-    assert config.model.n_stat_features == 59
+    assert config.model.n_stat_features == N_STATISTICAL_FEATURES + 3
     config.save(tmp_path / "config.yaml")
     assert ExperimentConfig.load(tmp_path / "config.yaml") == config
-    assert ExperimentConfig().model.n_stat_features == 56
+    assert ExperimentConfig().model.n_stat_features == N_STATISTICAL_FEATURES
     without = ExperimentConfig.from_mapping({}, ["features.plugins=[hjorth]", "model.n_stat_features=0"])
     assert without.model.n_stat_features == 0
     changed = config.replace(features=FeatureConfig(plugins=("hjorth",)))
-    assert changed.model.n_stat_features == 58
-    assert changed.replace(features=FeatureConfig()).model.n_stat_features == 56
+    assert changed.model.n_stat_features == N_STATISTICAL_FEATURES + 2
+    assert changed.replace(features=FeatureConfig()).model.n_stat_features == N_STATISTICAL_FEATURES
 
 
 def test_a_shared_section_is_not_changed_by_the_experiment_it_is_given_to() -> None:
     model = ModelConfig()
     assert (
-        ExperimentConfig(model=model, features=FeatureConfig(plugins=("hjorth",))).model.n_stat_features == 58
+        ExperimentConfig(model=model, features=FeatureConfig(plugins=("hjorth",))).model.n_stat_features
+        == N_STATISTICAL_FEATURES + 2
     )
-    assert model.n_stat_features == 56
-    assert ExperimentConfig(model=model).model.n_stat_features == 56
+    assert model.n_stat_features == N_STATISTICAL_FEATURES
+    assert ExperimentConfig(model=model).model.n_stat_features == N_STATISTICAL_FEATURES

@@ -15,6 +15,7 @@ import pytest
 import patchtst_har
 import reference
 from patchtst_har import _core
+from patchtst_har.config import N_STATISTICAL_FEATURES
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,6 +37,7 @@ def test_the_version_is_the_same_everywhere():
     assert project["version"] == patchtst_har.__version__ == _core.__version__
 
 
+@pytest.mark.spawns
 def test_a_subnormal_survives_the_import():
     # Parsed from text at run time: a constant product would be folded when the line is compiled.
     code = (
@@ -46,10 +48,11 @@ def test_a_subnormal_survives_the_import():
 
 def test_a_subnormal_survives_the_kernels():
     windows = np.random.default_rng(0).normal(size=(2, 100, 3)).astype(np.float32)
-    _core.statistical_features(windows, 100.0, np.empty((2, 56), np.float32))
+    _core.statistical_features(windows, 100.0, np.empty((2, N_STATISTICAL_FEATURES), np.float32))
     assert np.float32(1e-40) * np.float32(0.5) > 0
 
 
+@pytest.mark.spawns
 def test_stub_and_extension_have_the_same_members(tmp_path):
     pytest.importorskip("mypy")
     # The package's other modules would make mypy read torch and pandas.
@@ -76,7 +79,7 @@ def test_magnitude_rounds_to_float32_at_every_step():
 
 
 def test_nothing_is_converted_at_the_boundary():
-    good, out = np.zeros((2, 9, 3), np.float32), np.empty((2, 56), np.float32)
+    good, out = np.zeros((2, 9, 3), np.float32), np.empty((2, N_STATISTICAL_FEATURES), np.float32)
     for windows in (good.astype(np.float64), good.tolist(), good.astype(">f4")):
         with pytest.raises(TypeError, match="incompatible function arguments"):
             _core.statistical_features(windows, 100.0, out)
@@ -85,7 +88,7 @@ def test_nothing_is_converted_at_the_boundary():
             _core.statistical_features(windows, 100.0, out)
     with pytest.raises(TypeError, match="incompatible function arguments"):
         _core.window_statistics(good[0, ::2], 100.0)
-    for target in (out.astype(np.float64), np.empty((56, 2), np.float32).T):
+    for target in (out.astype(np.float64), np.empty((N_STATISTICAL_FEATURES, 2), np.float32).T):
         with pytest.raises(TypeError, match="incompatible function arguments"):
             _core.statistical_features(good, 100.0, target)
     with pytest.raises(TypeError, match="incompatible function arguments"):
@@ -93,12 +96,16 @@ def test_nothing_is_converted_at_the_boundary():
 
 
 def test_shapes_that_would_leave_memory_are_refused():
-    out = np.empty((2, 56), np.float32)
+    out = np.empty((2, N_STATISTICAL_FEATURES), np.float32)
     for shape in ((2, 9), (2, 9, 2), (2, 0, 3)):
         with pytest.raises(ValueError, match="windows must have shape"):
             _core.statistical_features(np.zeros(shape, np.float32), 100.0, out)
     good = np.zeros((2, 9, 3), np.float32)
-    for shape in ((1, 56), (2, 55), (112,)):
+    for shape in (
+        (1, N_STATISTICAL_FEATURES),
+        (2, N_STATISTICAL_FEATURES - 1),
+        (2 * N_STATISTICAL_FEATURES,),
+    ):
         with pytest.raises(ValueError, match="out must have shape"):
             _core.statistical_features(good, 100.0, np.empty(shape, np.float32))
     for rate_hz in (0.0, -1.0, float("nan"), float("inf")):

@@ -14,6 +14,7 @@ def result(tmp_path_factory):
     return run_demo(tmp_path_factory.mktemp("runs") / "demo")
 
 
+@pytest.mark.trains
 def test_people_never_met_are_recognised(result):
     raw, smoothed = result.scores["raw"], result.scores["smoothed"]
     assert raw["macro_f1"] >= 0.80
@@ -24,6 +25,7 @@ def test_people_never_met_are_recognised(result):
     assert len(evaluation["split"]["test"]) == 2
 
 
+@pytest.mark.trains
 def test_what_is_left_behind(result):
     assert result.report == result.run_dir / "report.html"
     page = result.report.read_text()
@@ -35,6 +37,7 @@ def test_what_is_left_behind(result):
     assert (timeline["label"] == timeline["annotation"]).mean() > 0.6
 
 
+@pytest.mark.trains
 def test_a_second_run_needs_permission(result):
     with pytest.raises(DataError, match="is not empty"):
         run_demo(result.run_dir)

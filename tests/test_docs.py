@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from patchtst_har import Recognizer
 from patchtst_har.benchmark.budget import Budget, Target
-from patchtst_har.config import ExperimentConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, ExperimentConfig
 from patchtst_har.data import cut_windows, write_recording
 from patchtst_har.inference.export import export_model
 from synthetic import make_recording
@@ -43,14 +45,16 @@ def test_every_field_of_a_budget_is_described():
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) >= set(Target.model_fields)
 
 
+@pytest.mark.spawns
 def test_the_examples_of_the_page_on_features_run(tmp_path):
     """The one on real recordings holds out whole people."""
     forest, own = printed_by("features.md", tmp_path)
     score = re.fullmatch(r"macro F1 on people it never met: (\d\.\d\d)\n", forest)
     assert 0.75 < float(score[1]) < 0.97
-    assert own == "(4, 3)\n59\n"
+    assert own == f"(4, 3)\n{N_STATISTICAL_FEATURES + 3}\n"
 
 
+@pytest.mark.spawns
 def test_the_examples_of_the_page_on_topology_run(tmp_path):
     features, diagrams = printed_by("topology.md", tmp_path)
     stages = ["magnitude", "decimation", "embedding", "persistence", "summary"]
@@ -58,6 +62,8 @@ def test_the_examples_of_the_page_on_topology_run(tmp_path):
     assert diagrams == "1 loop that is no artefact of the choice; bars are right to 0.05\n"
 
 
+@pytest.mark.compiles
+@pytest.mark.spawns
 def test_the_example_of_the_page_on_export_runs_without_torch(small_run, tmp_path):
     model = small_run.folder / "model"
     export_model(model, tmp_path / "model.onnx")
@@ -67,6 +73,7 @@ def test_the_example_of_the_page_on_export_runs_without_torch(small_run, tmp_pat
     assert printed_by("export.md", tmp_path, before=REFUSE_TORCH) == [" ".join(expected) + "\n"]
 
 
+@pytest.mark.spawns
 def test_the_example_of_the_page_on_streams_runs(small_run, tmp_path):
     demo = tmp_path / "runs" / "demo"
     shutil.copytree(small_run.folder / "model", demo / "model")
@@ -83,6 +90,7 @@ def windows_of(recording):
     return cut.windows, cut.start_ns
 
 
+@pytest.mark.spawns
 def test_the_example_of_the_page_on_profiling_runs(tmp_path):
     (printed,) = printed_by("profiling.md", tmp_path)
     rows = [re.split(r" *│ *", line)[1:4] for line in printed.splitlines() if line.startswith("│")]

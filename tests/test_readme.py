@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.trains
+@pytest.mark.spawns
 def test_the_python_example_runs(tmp_path):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)

@@ -75,6 +75,7 @@ def test_what_is_unknown_is_named(call):
         call("swimming", 10, np.random.default_rng(0))
 
 
+@pytest.mark.spawns
 def test_signals_need_numpy_alone():
     run_without_torch(
         "from patchtst_har import synthetic\n"

@@ -15,6 +15,7 @@ from patchtst_har.models.attention import precompute_freqs_cis, rope_attention
 OP = torch.ops.patchtst_har.rope_attention.default
 OP_BACKWARD = torch.ops.patchtst_har.rope_attention_backward.default
 
+
 @dataclass(frozen=True)
 class Where:
     """Where the kernels run, and whether there is the compiled extension to compare them with."""
@@ -79,7 +80,9 @@ class Case:
     p: float
 
 
-def make_case(size: Size, p: float = 0.0, seed: int = 2**62 + 12345, dtype: torch.dtype = torch.float32) -> Case:
+def make_case(
+    size: Size, p: float = 0.0, seed: int = 2**62 + 12345, dtype: torch.dtype = torch.float32
+) -> Case:
     """Draw inputs of unit variance; the same for the same size."""
     n, n_tokens, n_heads, width = size
     generator = torch.Generator().manual_seed(sum(size))
@@ -90,7 +93,7 @@ def make_case(size: Size, p: float = 0.0, seed: int = 2**62 + 12345, dtype: torc
 
 def plain_in_double(case: Case) -> tuple[Tensor, Tensor, Tensor]:
     """Return out, lse and gradient of rotation and softmax in float64, in the dtype of the inputs."""
-    from patchtst_har.models.attention import rotate
+    from patchtst_har.models.attention_plain import rotate
 
     leaf = case.qkv.double().requires_grad_()
     cos, sin = (table.double() for table in case.tables)
@@ -115,7 +118,9 @@ def compare(
     figures = {}
     for name, got, wanted in zip(("out", "lse", "grad"), found, expected, strict=False):
         if got.shape != wanted.shape or got.dtype != wanted.dtype:
-            raise AssertionError(f"{name}: {got.dtype} {tuple(got.shape)}, not {wanted.dtype} {tuple(wanted.shape)}")
+            raise AssertionError(
+                f"{name}: {got.dtype} {tuple(got.shape)}, not {wanted.dtype} {tuple(wanted.shape)}"
+            )
         finite = wanted.isfinite()
         if not torch.equal(got.isfinite(), finite):
             raise AssertionError(f"{name}: finite at other places{of}")

@@ -45,7 +45,9 @@ def planned(where: Where) -> list[Planned]:
         Planned(f"{name}, {label(size)}", partial(_half, where, size, name))
         for size, name in itertools.product(half_sizes, ("float16", "bfloat16"))
     ]
-    mask_sizes: tuple[Size, ...] = ((1, 18, 1, 14),) if few else ((2, 12, 2, 28), (3, 33, 2, 34), (1, 100, 2, 64))
+    mask_sizes: tuple[Size, ...] = (
+        ((1, 18, 1, 14),) if few else ((2, 12, 2, 28), (3, 33, 2, 34), (1, 100, 2, 64))
+    )
     checks += [
         Planned(f"dropout masks, {label(size)}, seed {seed}", partial(_masks, where, size, seed))
         for size, seed in itertools.product(mask_sizes, _SEEDS[1:3] if few else _SEEDS)
@@ -193,5 +195,3 @@ def _expanded(where: Where) -> Found:
     found = where.both(case)
     case.grad = torch.ones(case.grad.shape)
     return Found(figures=compare(found, where.expected(case), "float32"))
-
-

@@ -73,7 +73,9 @@ def _validate(
     # torch rotates and rounds in half precision along the way.
     loose = 1.0 if dtype is torch.float32 else 8.0
     for got, right in zip(plain(), wanted, strict=False):
-        torch.testing.assert_close(got.detach().cpu(), right, rtol=loose * rtol, atol=max(atol, (loose - 1) * 5e-3))
+        torch.testing.assert_close(
+            got.detach().cpu(), right, rtol=loose * rtol, atol=max(atol, (loose - 1) * 5e-3)
+        )
 
 
 def _ratio(fused_us: float, plain_us: float) -> str:

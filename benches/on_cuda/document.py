@@ -125,7 +125,9 @@ class Document:
     parts: tuple[Part, ...]
 
     def __post_init__(self) -> None:
-        timed = any(check.timings or check.seconds is not None for part in self.parts for check in part.checks)
+        timed = any(
+            check.timings or check.seconds is not None for part in self.parts for check in part.checks
+        )
         if self.mode == "interpreter" and (timed or self.took_s is not None):
             raise ValueError("a document of Triton's interpreter has no times")
 

@@ -27,7 +27,12 @@ def why_missing() -> str | None:
 def environment(**more: str) -> dict[str, str]:
     """Return this process's environment, in which the package of this checkout is found."""
     paths = [str(PROJECT / "src"), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "PYTHONUNBUFFERED": "1", **more}
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
+        "PYTHONUNBUFFERED": "1",
+        **more,
+    }
 
 
 def what_building_lacks() -> list[str]:

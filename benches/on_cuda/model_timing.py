@@ -103,7 +103,9 @@ def _compiled_training() -> Found:
     with compiled(make_model(0.3).train()) as fast:
         for batch in _compiling_order():
             step = training_step(fast, make_inputs(batch), "triton")
-            timings += time_in_turn("training step, float32", batch, {"fused, torch.compile": step}, _ROUNDS_S / 2)
+            timings += time_in_turn(
+                "training step, float32", batch, {"fused, torch.compile": step}, _ROUNDS_S / 2
+            )
     return Found(timings=timings, clocks=(before, clocks()))
 
 

@@ -53,7 +53,9 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence
         marked = "".join(f"<{tag}{kind[i]}>{cell}</{tag}>" for i, cell in enumerate(cells))
         return f"<tr>{marked}</tr>\n"
 
-    return f"<table>\n{row(head, 'th') if head else ''}{''.join(row(cells, 'td') for cells in rows)}</table>\n"
+    return (
+        f"<table>\n{row(head, 'th') if head else ''}{''.join(row(cells, 'td') for cells in rows)}</table>\n"
+    )
 
 
 def _status(status: str) -> str:
@@ -78,9 +80,8 @@ def _summary(document: Document) -> str:
         for part in document.parts
     ]
     head = ("part", "passed", "failed", "not run", "took", "was given")
-    return (
-        f"<h1>CUDA check</h1>\n<p>{escape(where)}, {escape(document.created)}. {counts}.</p>\n"
-        + _table(head, rows, range(1, 6))
+    return f"<h1>CUDA check</h1>\n<p>{escape(where)}, {escape(document.created)}. {counts}.</p>\n" + _table(
+        head, rows, range(1, 6)
     )
 
 
@@ -99,7 +100,10 @@ def _machine(document: Document) -> str:
         f"{name}: {relative:g} relative and {absolute:g} absolute"
         for name, (relative, absolute) in document.tolerances.items()
     )
-    rows = [(escape(name), escape("not readable" if value is None else str(value))) for name, value in facts.items()]
+    rows = [
+        (escape(name), escape("not readable" if value is None else str(value)))
+        for name, value in facts.items()
+    ]
     return "<h2>Machine</h2>\n" + _table((), rows)
 
 

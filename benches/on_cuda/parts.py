@@ -37,7 +37,9 @@ class PlannedPart:
 
 PARTS = (
     PlannedPart("attention", "Attention compared with the CPU", 120, "attention_checks:planned"),
-    PlannedPart("model", "The model compared with the CPU", 30, "model_checks:planned_eager", ("pydantic", "yaml")),
+    PlannedPart(
+        "model", "The model compared with the CPU", 30, "model_checks:planned_eager", ("pydantic", "yaml")
+    ),
     PlannedPart("compiler", "torch.compile", 60, "model_checks:planned_compiled", ("pydantic", "yaml")),
     PlannedPart("tests", "Tests that need a device", 40, None, needs_extension=True),
     PlannedPart("attention times", "Times of the attention", 85, "attention_timing:planned"),
@@ -50,7 +52,9 @@ def find(name: str) -> PlannedPart:
     return next(part for part in PARTS if part.name == name)
 
 
-def run_here(name: str, lines: Path, allowed_s: float | None, *, interpreted: bool, has_extension: bool) -> None:
+def run_here(
+    name: str, lines: Path, allowed_s: float | None, *, interpreted: bool, has_extension: bool
+) -> None:
     """Run a part in this process, which is its own."""
     deadline = None if allowed_s is None else time.monotonic() + allowed_s
     part = find(name)
@@ -125,7 +129,9 @@ def run_part(
         except subprocess.TimeoutExpired:
             status, stopped = 0, True
     took_s = time.monotonic() - start
-    checks = _checks_of(part, lines, log, status, f"stopped after {took_s:.0f} s" if stopped else None, took_s)
+    checks = _checks_of(
+        part, lines, log, status, f"stopped after {took_s:.0f} s" if stopped else None, took_s
+    )
     took = None if allowed_s is None else round(took_s, 1)
     return Part(part.name, part.title, tuple(checks), allowed_s and round(allowed_s, 1), took)
 
@@ -145,7 +151,8 @@ def _checks_of(
     if stopped and took_s < _HANGS_S:
         # Cut off by the budget: that says nothing about the check.
         checks = [
-            Check(check.name, "not run", check.detail) if check.detail == stopped else check for check in checks
+            Check(check.name, "not run", check.detail) if check.detail == stopped else check
+            for check in checks
         ]
     return checks
 

@@ -32,7 +32,15 @@ def run(part: str, lines: Path, deadline: float) -> None:
 
     with lines.open("a", encoding="utf-8") as file:
         recorder = Recorder(file, deadline)
-        options = ["--rootdir", str(PROJECT), "-c", str(PROJECT / "pyproject.toml"), "-q", "-p", "no:cacheprovider"]
+        options = [
+            "--rootdir",
+            str(PROJECT),
+            "-c",
+            str(PROJECT / "pyproject.toml"),
+            "-q",
+            "-p",
+            "no:cacheprovider",
+        ]
         options += ["--continue-on-collection-errors"]
         places = [str(PROJECT / part) for part in ARGUMENTS[part][:1]]
         status = pytest.main([*places, *ARGUMENTS[part][1:], *options], plugins=[recorder])

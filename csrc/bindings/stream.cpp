@@ -113,7 +113,7 @@ void restore_buffer(stream::WindowBuffer& buffer, const Int64Array& numbers, con
     buffer.restore(state, sample + 2 * stream::kAxes, extent(points, 0) - 2);
 }
 
-constexpr std::size_t kMostWindowSize = std::size_t{1} << 20;
+constexpr std::size_t kMostWindowSize = std::size_t{1} << 20U;
 
 stream::WindowBuffer make_buffer(double rate_hz, std::size_t window_size, std::size_t hop_size,
                                  double max_gap_s) {

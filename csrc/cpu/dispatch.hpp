@@ -7,6 +7,7 @@ namespace patchtst_har::cpu {
 
 // The table of the active instruction set. On other processors than x86 there is the baseline alone, and the
 // other two are only names.
+// NOLINTBEGIN(readability-redundant-parentheses): of an argument that takes a parameter's place
 template <const auto& baseline, const auto& avx2, const auto& avx512>
 const auto& active_table() {
 #if defined(PATCHTST_HAR_X86)
@@ -21,5 +22,6 @@ const auto& active_table() {
 #endif
     return baseline;
 }
+// NOLINTEND(readability-redundant-parentheses)
 
 }  // namespace patchtst_har::cpu

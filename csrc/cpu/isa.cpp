@@ -3,14 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cstddef>
-#include <cstdint>
 #include <cstdlib>
 #include <stdexcept>
-
-#if defined(PATCHTST_HAR_X86)
-#include <cpuid.h>
-#endif
 
 namespace patchtst_har::cpu {
 namespace {
@@ -29,46 +23,21 @@ constexpr Known kKnown[] = {
     {Isa::kBaseline, "baseline", {}},
 };
 
+// Each also tells whether the operating system saves the registers. The names have to be literals.
+std::vector<Feature> detect() {
 #if defined(PATCHTST_HAR_X86)
-// The register states that the operating system saves when it switches threads.
-std::uint64_t saved_states() {
-    std::uint32_t low = 0;
-    std::uint32_t high = 0;
-    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    constexpr std::uint64_t kHighPart = 0x100000000;
-    return high * kHighPart + low;
-}
-
-std::vector<Feature> detect() {
-    constexpr std::uint64_t kAvxStates = 0x6;      // XMM, YMM
-    constexpr std::uint64_t kAvx512States = 0xE6;  // and masks, ZMM
-    std::uint32_t eax = 0;
-    std::uint32_t ebx = 0;
-    std::uint32_t ecx = 0;
-    std::uint32_t edx = 0;
-    if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0) ecx = 0;
-    const bool saves = (ecx & bit_OSXSAVE) != 0;
-    const std::uint64_t states = saves ? saved_states() : 0;
-    const bool ymm = (ecx & bit_AVX) != 0 && (states & kAvxStates) == kAvxStates;
-    const bool fma = ymm && (ecx & bit_FMA) != 0;
-    const bool zmm = ymm && (states & kAvx512States) == kAvx512States;
-    if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) ebx = 0;
-    std::uint32_t more = 0;
-    const bool bf16 = __get_cpuid_count(7, 1, &more, &eax, &ecx, &edx) != 0 && (more & bit_AVX512BF16) != 0;
-    const auto has = [ebx](std::uint32_t bit) { return (ebx & bit) != 0; };
-    return {{"avx2", ymm && has(bit_AVX2)},
-            {"fma", fma},
-            {"avx512f", zmm && has(bit_AVX512F)},
-            {"avx512vl", zmm && has(bit_AVX512VL)},
-            {"avx512dq", zmm && has(bit_AVX512DQ)},
-            {"avx512bw", zmm && has(bit_AVX512BW)},
-            {"avx512_bf16", zmm && bf16}};
-}
+    __builtin_cpu_init();
+    return {{"avx2", __builtin_cpu_supports("avx2") != 0},
+            {"fma", __builtin_cpu_supports("fma") != 0},
+            {"avx512f", __builtin_cpu_supports("avx512f") != 0},
+            {"avx512vl", __builtin_cpu_supports("avx512vl") != 0},
+            {"avx512dq", __builtin_cpu_supports("avx512dq") != 0},
+            {"avx512bw", __builtin_cpu_supports("avx512bw") != 0},
+            {"avx512_bf16", __builtin_cpu_supports("avx512bf16") != 0}};
 #else
-std::vector<Feature> detect() {
     return {};
-}
 #endif
+}
 
 bool runs(const Known& known) {
     return std::all_of(known.needs.begin(), known.needs.end(),

@@ -71,7 +71,7 @@ PATCHTST_HAR_INLINE std::uint32_t bits_of_equal(const AnyVector& a, const AnyVec
 // Bit w tells whether word w is not 0.
 template <typename Words>
 PATCHTST_HAR_INLINE unsigned bits_of_nonzero(const Words& value) {
-    constexpr unsigned kCount = sizeof value / sizeof(std::uint64_t);
+    constexpr unsigned kCount = 8 * sizeof value / 64;
     // Not subscripted in place: GCC 12 loses a variable index into a vector under its sanitizers.
     std::uint64_t words[kCount];
     store(words, value);
@@ -81,7 +81,7 @@ PATCHTST_HAR_INLINE unsigned bits_of_nonzero(const Words& value) {
 }
 template <typename Words>
 PATCHTST_HAR_INLINE bool any_bit(const Words& value) {
-    std::uint64_t words[sizeof value / sizeof(std::uint64_t)];
+    std::uint64_t words[8 * sizeof value / 64];
     store(words, value);
     std::uint64_t found = 0;
     for (const std::uint64_t word : words) found |= word;

@@ -17,6 +17,10 @@ std::int64_t rounded(double value) {
     return static_cast<std::int64_t>(std::rint(value));
 }
 
+void require(bool condition) {
+    if (!condition) throw std::invalid_argument("the state contradicts itself");
+}
+
 }  // namespace
 
 WindowBuffer::WindowBuffer(const BufferOptions& options)
@@ -191,19 +195,15 @@ void WindowBuffer::copy_kept(float* points) const {
     std::copy_n(ring_.begin() + static_cast<std::ptrdiff_t>(kAxes * first), kAxes * n, points);
 }
 
-void WindowBuffer::restore(const BufferState& state, const float* kept, std::size_t n_kept) {
-    const auto require = [](bool condition) {
-        if (!condition) throw std::invalid_argument("the state contradicts itself");
-    };
+void WindowBuffer::require_consistent(const BufferState& state) const {
     for (const std::int64_t stamp : {state.previous.stamp_ns, state.current.stamp_ns, state.start_ns,
                                      state.last_stamp_ns, state.last_place_ns, state.span_start_ns}) {
         require(stamp > -kMostRestoredNs && stamp < kMostRestoredNs);
     }
     const BufferCounts& counts = state.counts;
-    for (const std::int64_t count :
-         {state.next_point, state.stretch, state.n_same_stamp, state.n_span, state.n_unstamped,
-          counts.n_samples, counts.n_nonfinite, counts.n_zero, counts.n_repeated_stamps, counts.n_gaps,
-          counts.n_jumps}) {
+    for (const std::int64_t count : {state.next_point, state.stretch, state.n_same_stamp, state.n_span,
+                                     state.n_unstamped, counts.n_samples, counts.n_nonfinite, counts.n_zero,
+                                     counts.n_repeated_stamps, counts.n_gaps, counts.n_jumps}) {
         require(count >= 0 && count < kMostRestoredNs);
     }
     // What is multiplied by the period must stay within 64 bits.
@@ -225,6 +225,10 @@ void WindowBuffer::restore(const BufferState& state, const float* kept, std::siz
         require(grid(state.next_point - 1) <= state.current.stamp_ns &&
                 grid(state.next_point) > state.current.stamp_ns);
     }
+}
+
+void WindowBuffer::restore(const BufferState& state, const float* kept, std::size_t n_kept) {
+    require_consistent(state);
     const auto size = static_cast<std::int64_t>(options_.window_size);
     const std::int64_t expected = state.in_stretch ? std::min(state.next_point, size) : 0;
     require(static_cast<std::int64_t>(n_kept) == expected);

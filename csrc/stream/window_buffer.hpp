@@ -96,6 +96,7 @@ class WindowBuffer {
     bool advance();
     void write(const std::array<float, kAxes>& value);
     [[nodiscard]] std::int64_t grid_ns(std::int64_t point) const;
+    void require_consistent(const BufferState& state) const;
     [[nodiscard]] std::array<float, kAxes> interpolate(std::int64_t at_ns) const;
 
     BufferOptions options_;

@@ -2,12 +2,10 @@
 // instruction set, and compares the bits; a second run must not allocate. `cloud_sweep threads` runs the same
 // clouds in several threads at once. `cloud_sweep profile ISA KIND N` computes 100 clouds, for an instruction
 // counter.
-#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
-#include <new>
 #include <random>
 #include <string>
 #include <thread>
@@ -15,46 +13,18 @@
 
 #include "cpu/isa.hpp"
 #include "persistence/rips.hpp"
-
-namespace {
-
-std::atomic<std::size_t> n_allocations{0};
-
-}  // namespace
-
-void* operator new(std::size_t size) {
-    ++n_allocations;
-    void* memory = std::malloc(size);
-    if (memory == nullptr) throw std::bad_alloc();
-    return memory;
-}
-void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::size_t /*size*/) noexcept {
-    std::free(memory);
-}
+#include "tests/allocations.hpp"
+#include "tests/clouds.hpp"
 
 namespace {
 
 namespace cpu = patchtst_har::cpu;
 namespace persistence = patchtst_har::persistence;
+using patchtst_har::tests::coordinate;
+using patchtst_har::tests::flat;
 
 constexpr float kNoLimit = std::numeric_limits<float>::max();
 const char* const kKinds[] = {"noise", "grid", "circle", "line", "constant", "far", "clusters"};
-
-double coordinate(const std::string& kind, std::size_t point, std::size_t axis, double noise) {
-    const auto place = static_cast<double>(point);
-    if (kind == "grid") return std::round(3.0 * noise) / 64.0;
-    if (kind == "circle") {
-        return axis == 0 ? std::cos(place) : std::sin(place) * static_cast<double>(axis == 1);
-    }
-    if (kind == "line") return std::fmod(place, 17.0);
-    if (kind == "constant") return 0.5;
-    if (kind == "far" && point == 0) return 1e6;
-    if (kind == "clusters") return std::fmod(place, 3.0) + 0.001 * noise;
-    return noise;
-}
 
 template <typename Real>
 struct Cloud {
@@ -73,16 +43,6 @@ Cloud<Real> make_cloud(const std::string& kind, std::size_t n_points, std::size_
             static_cast<Real>(coordinate(kind, i / dimension, i % dimension, normal(generator)));
     }
     return cloud;
-}
-
-std::vector<float> flat(const persistence::Diagrams& diagrams) {
-    std::vector<float> bars{diagrams.enclosing_radius};
-    for (std::size_t i = 0; i < diagrams.n_h0; ++i) bars.push_back(diagrams.h0[i].death);
-    for (std::size_t i = 0; i < diagrams.n_h1; ++i) {
-        bars.push_back(diagrams.h1[i].birth);
-        bars.push_back(diagrams.h1[i].death);
-    }
-    return bars;
 }
 
 template <typename Real>

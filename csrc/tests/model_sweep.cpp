@@ -5,32 +5,13 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
-#include <new>
 #include <string>
 #include <vector>
 
 #include "cpu/isa.hpp"
 #include "model/engine.hpp"
+#include "tests/allocations.hpp"
 #include "tests/encoder_layer.hpp"
-
-namespace {
-
-std::size_t n_allocations = 0;
-
-}  // namespace
-
-void* operator new(std::size_t size) {
-    ++n_allocations;
-    void* memory = std::malloc(size);
-    if (memory == nullptr) throw std::bad_alloc();
-    return memory;
-}
-void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::size_t /*size*/) noexcept {
-    std::free(memory);
-}
 
 namespace {
 

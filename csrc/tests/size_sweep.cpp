@@ -8,21 +8,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <limits>
-#include <new>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "cpu/isa.hpp"
 #include "statistics/kernels.hpp"
 #include "statistics/statistics.hpp"
-
-namespace {
-
-std::size_t n_allocations = 0;
-
-}  // namespace
+#include "tests/allocations.hpp"
+#include "tests/signals.hpp"
 
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
 // The C library's memory is counted too.
@@ -36,29 +29,6 @@ void* malloc(std::size_t size) {
 }
 #endif
 
-void* operator new(std::size_t size) {
-    ++n_allocations;
-    void* memory = std::malloc(size);
-    if (memory == nullptr) throw std::bad_alloc();
-    return memory;
-}
-void* operator new(std::size_t size, std::align_val_t alignment) {
-    ++n_allocations;
-    const auto line = static_cast<std::size_t>(alignment);
-    void* memory = std::aligned_alloc(line, (size + line - 1) / line * line);
-    if (memory == nullptr) throw std::bad_alloc();
-    return memory;
-}
-void operator delete(void* memory, std::align_val_t /*alignment*/) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::size_t /*size*/) noexcept {
-    std::free(memory);
-}
-
 namespace {
 
 namespace cpu = patchtst_har::cpu;
@@ -67,29 +37,7 @@ namespace statistics = patchtst_har::statistics;
 constexpr double kRateHz = 100.0;
 const char* const kKinds[] = {"walking", "grid", "noise", "constant", "invalid", "huge"};
 
-double signal_at(const std::string& kind, double seconds, std::size_t axis, double noise) {
-    const double rest = axis == 2 ? 0.9 : 0.2;
-    if (kind == "walking") {
-        return rest + 0.4 * std::sin(12.0 * seconds + static_cast<double>(axis)) + 0.05 * noise;
-    }
-    if (kind == "grid") return std::round((rest + 0.006 * noise) * 64.0) / 64.0;
-    if (kind == "constant") return rest;
-    if (kind == "invalid" && noise > 0.5) return std::numeric_limits<double>::quiet_NaN();
-    return kind == "huge" ? 1e19 * std::tanh(noise) : rest + 0.3 * noise;
-}
-
-std::vector<float> make_window(const std::string& kind, std::size_t n_samples) {
-    // The same signals in every run.
-    std::mt19937 generator(1);  // NOLINT(bugprone-random-generator-seed)
-    std::normal_distribution<double> normal;
-    std::vector<float> window(3 * n_samples);
-    for (std::size_t i = 0; i < window.size(); ++i) {
-        const std::size_t sample = i / 3;
-        const double seconds = static_cast<double>(sample) / kRateHz;
-        window[i] = static_cast<float>(signal_at(kind, seconds, i % 3, normal(generator)));
-    }
-    return window;
-}
+using patchtst_har::tests::make_window;
 
 using Features = std::vector<float>;
 

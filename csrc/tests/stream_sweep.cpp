@@ -8,32 +8,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
-#include <new>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "stream/causal_smoother.hpp"
 #include "stream/window_buffer.hpp"
-
-namespace {
-
-std::size_t n_allocations = 0;
-
-}  // namespace
-
-void* operator new(std::size_t size) {
-    ++n_allocations;
-    void* memory = std::malloc(size);
-    if (memory == nullptr) throw std::bad_alloc();
-    return memory;
-}
-void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::size_t /*size*/) noexcept {
-    std::free(memory);
-}
+#include "tests/allocations.hpp"
 
 namespace {
 

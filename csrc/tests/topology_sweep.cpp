@@ -2,38 +2,17 @@
 // threads at once, and compares the bits. Counts allocations for windows that a workspace has seen before.
 // `topology_sweep profile ISA KIND` computes 200 windows of 1000 samples, for an instruction counter.
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <limits>
-#include <new>
-#include <random>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "cpu/isa.hpp"
+#include "tests/allocations.hpp"
+#include "tests/signals.hpp"
 #include "topology/topology.hpp"
-
-namespace {
-
-std::atomic<std::size_t> n_allocations{0};
-
-}  // namespace
-
-void* operator new(std::size_t size) {
-    ++n_allocations;
-    void* memory = std::malloc(size);
-    if (memory == nullptr) throw std::bad_alloc();
-    return memory;
-}
-void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::size_t /*size*/) noexcept {
-    std::free(memory);
-}
 
 namespace {
 
@@ -44,27 +23,7 @@ const char* const kKinds[] = {"walking", "grid", "noise", "constant", "invalid"}
 const std::size_t kSizes[] = {1, 2, 3, 9, 10, 11, 20, 21, 22, 64, 100, 127, 128, 129, 250, 1000};
 const topology::Embedding kEmbeddings[] = {{8, 3, 1}, {1, 1, 1}, {2, 5, 3}, {3, 2, 100}};
 
-float sample_of(const std::string& kind, double seconds, std::size_t axis, double noise) {
-    const double rest = axis == 2 ? 0.9 : 0.2;
-    if (kind == "constant") return static_cast<float>(rest);
-    if (kind == "grid") return static_cast<float>(std::round((rest + 0.006 * noise) * 64.0) / 64.0);
-    if (kind == "noise") return static_cast<float>(rest + 0.3 * noise);
-    if (kind == "invalid" && noise > 0.5) return std::numeric_limits<float>::quiet_NaN();
-    return static_cast<float>(rest + 0.4 * std::sin(12.0 * seconds + static_cast<double>(axis)) +
-                              0.05 * noise);
-}
-
-std::vector<float> make_window(const std::string& kind, std::size_t n_samples) {
-    // The same signals in every run.
-    std::mt19937 generator(1);  // NOLINT(bugprone-random-generator-seed)
-    std::normal_distribution<double> normal;
-    std::vector<float> window(3 * n_samples);
-    for (std::size_t i = 0; i < window.size(); ++i) {
-        const std::size_t sample = i / 3;
-        window[i] = sample_of(kind, static_cast<double>(sample) / 100.0, i % 3, normal(generator));
-    }
-    return window;
-}
+using patchtst_har::tests::make_window;
 
 using Features = std::vector<float>;
 

@@ -21,6 +21,7 @@
 #include "statistics/statistics.hpp"
 #include "stream/causal_smoother.hpp"
 #include "stream/window_buffer.hpp"
+#include "tests/clouds.hpp"
 #include "tests/encoder_layer.hpp"
 #include "tests/exact_inputs.hpp"
 #include "tests/recorded_values.hpp"
@@ -37,8 +38,10 @@ namespace stream = patchtst_har::stream;
 namespace topology = patchtst_har::topology;
 using patchtst_har::tests::Agreement;
 using patchtst_har::tests::Case;
+using patchtst_har::tests::coordinate;
 using patchtst_har::tests::EncoderLayer;
 using patchtst_har::tests::ExactRandom;
+using patchtst_har::tests::flat;
 using patchtst_har::tests::Floats;
 
 constexpr double kRateHz = 100.0;
@@ -101,15 +104,6 @@ void add_statistics(std::vector<Case>& cases) {
     }
 }
 
-double coordinate(const std::string& kind, std::size_t point, double noise) {
-    const auto place = static_cast<double>(point);
-    if (kind == "grid") return std::round(3.0 * noise) / 64.0;
-    if (kind == "line") return std::fmod(place, 17.0);
-    if (kind == "far" && point == 0) return 1e6;
-    if (kind == "clusters") return std::fmod(place, 3.0) + 0.001 * noise;
-    return noise;
-}
-
 void add_persistence(std::vector<Case>& cases) {
     persistence::Workspace workspace;
     for (const std::string kind : {"noise", "grid", "line", "far", "clusters"}) {
@@ -117,18 +111,12 @@ void add_persistence(std::vector<Case>& cases) {
             ExactRandom random(1);
             std::vector<double> points(3 * n);
             for (std::size_t i = 0; i < points.size(); ++i) {
-                points[i] = coordinate(kind, i / 3, random.normal());
+                points[i] = coordinate(kind, i / 3, i % 3, random.normal());
             }
             const auto diagrams = persistence::rips_of_points(points.data(), n, 3,
                                                               std::numeric_limits<float>::max(), workspace);
-            Case bars{"persistence_" + kind + "_" + std::to_string(n), Agreement::kBits, {}};
-            bars.values.push_back(diagrams.enclosing_radius);
-            for (std::size_t i = 0; i < diagrams.n_h0; ++i) bars.values.push_back(diagrams.h0[i].death);
-            for (std::size_t i = 0; i < diagrams.n_h1; ++i) {
-                bars.values.push_back(diagrams.h1[i].birth);
-                bars.values.push_back(diagrams.h1[i].death);
-            }
-            cases.push_back(bars);
+            cases.push_back(
+                {"persistence_" + kind + "_" + std::to_string(n), Agreement::kBits, flat(diagrams)});
         }
     }
 }

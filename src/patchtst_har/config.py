@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, model_validator
 
-from patchtst_har import _core
 from patchtst_har.errors import ConfigError, FeatureError
+from patchtst_har.features.names import STATISTICAL_FEATURE_NAMES, TOPOLOGICAL_FEATURE_NAMES
 from patchtst_har.features.settings import TopologyConfig as TopologyConfig
 from patchtst_har.support.files import atomic_write_text
 from patchtst_har.support.settings import (
@@ -28,8 +28,8 @@ from patchtst_har.support.settings import (
     refuse,
 )
 
-N_STATISTICAL_FEATURES = len(_core.STATISTICAL_FEATURE_NAMES)
-N_TOPOLOGICAL_FEATURES = 24
+N_STATISTICAL_FEATURES = len(STATISTICAL_FEATURE_NAMES)
+N_TOPOLOGICAL_FEATURES = len(TOPOLOGICAL_FEATURE_NAMES)
 N_TIME_FEATURES = 5
 
 
@@ -49,7 +49,7 @@ class DataConfig(Section):
     min_labelled_fraction: Annotated[float, Field(ge=0, le=1)] = 0.0
     """A window with a smaller annotated part than this is dropped; 0 drops only the wholly unlabelled."""
     max_gap_s: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 1.0
-    """A longer pause between two samples ends a stretch; no window crosses it."""
+    """A longer gap between two samples ends a segment; no window crosses it."""
     timezone: str | None = None
     """IANA zone in which the hour of the day is read; None: the stamps are local wall-clock time."""
     split: Literal["counts", "lists", "kfold"] = "counts"
@@ -315,7 +315,7 @@ class SmoothingConfig(Section):
     """Temporal smoothing of the window probabilities."""
 
     method: Literal["viterbi", "none"] = "viterbi"
-    """`viterbi`: hidden Markov model, most probable path over each stretch (offline); `none`."""
+    """`viterbi`: hidden Markov model, most probable path over each segment (offline); `none`."""
     pseudo_count: PositiveFloat = 1.0
     """Added to every transition and emission count: no state is unreachable."""
     max_gap_s: PositiveFloat = 1.0

@@ -1,6 +1,7 @@
 """The benchmarks as a user runs them, a few quick ones."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,12 +10,18 @@ import pytest
 
 from compare import main, parsed
 
+pytestmark = pytest.mark.spawns
+
 ROOT = Path(__file__).parents[2]
 
 
 def benchmarks(*arguments):
-    command = [sys.executable, "-m", "pytest", "--benchmark-only", "-q", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    # pytest's cache would take this run for the last one of the tests.
+    options = ["-p", "no:cacheprovider", "--benchmark-only", "-q"]
+    command = [sys.executable, "-m", "pytest", *options, *arguments]
+    # pytest-benchmark measures nothing in a worker of pytest-xdist, which this process may be.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")

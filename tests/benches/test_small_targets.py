@@ -55,6 +55,7 @@ def state_of(process):
     return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
+@pytest.mark.spawns
 def test_a_duty_cycle_stops_and_continues():
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
         limit = DutyCycle(0.2)
@@ -71,6 +72,7 @@ def test_a_duty_cycle_stops_and_continues():
         process.kill()
 
 
+@pytest.mark.spawns
 def test_a_limit_of_data_refuses_memory():
     code = "input(); bytearray(300_000_000)"
     with subprocess.Popen(
@@ -83,6 +85,7 @@ def test_a_limit_of_data_refuses_memory():
     assert "MemoryError" in errors
 
 
+@pytest.mark.spawns
 def test_the_study_reports_every_share(tmp_path):
     model = small_recognizer().save_pretrained(tmp_path / "model")
     options = ["--decisions", "5", "--hop", "0.5", "--speed", "50", "--shares", "0.5"]

@@ -15,6 +15,8 @@ from patchtst_har.records.feasibility import FeasibilityRecord
 from streams import small_recognizer
 from synthetic import make_recording
 
+pytestmark = pytest.mark.spawns
+
 TINY = HarnessSettings(
     n_decisions=60,
     n_blocks=6,

@@ -4,6 +4,7 @@ import shutil
 import pytest
 
 from patchtst_har.benchmark.model_facts import artefact_facts, fingerprint, known_accuracy
+from patchtst_har.config import N_STATISTICAL_FEATURES
 from patchtst_har.errors import DataError
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.model_folder import write_model_folder
@@ -49,7 +50,8 @@ def test_facts_of_a_model(model):
     assert facts.parameters == sum(parameter.numel() for parameter in module.parameters())
     assert facts.flops > facts.parameters
     assert facts.classes == ("running", "sitting", "walking")
-    assert facts.features == {"statistical": 56, "topological": 0, "time": 0, "plugins": []}
+    expected = {"statistical": N_STATISTICAL_FEATURES, "topological": 0, "time": 0, "plugins": []}
+    assert facts.features == expected
     assert (facts.engine, facts.smoothing) == ("native", "filter")
     assert Artefact.model_validate(json.loads(facts.model_dump_json())) == facts
 

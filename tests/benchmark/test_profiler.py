@@ -360,6 +360,7 @@ def test_a_leak_is_found_and_kept_with_its_operation():
     assert f"test/grow: {leak.verdict()}" in profiler.table().caption
 
 
+@pytest.mark.spawns
 def test_it_needs_no_torch():
     run_without_torch(
         """

@@ -29,6 +29,7 @@ def quicker(monkeypatch):
         monkeypatch.setitem(feasibility._QUICK, name, value)
 
 
+@pytest.mark.spawns
 @pytest.mark.usefixtures("quicker")
 def test_standard_output_is_one_json_document(cli, files):
     common = ("benchmark", files / "model", "--quick", "--budget", files / "easy.yaml")

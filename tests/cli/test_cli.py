@@ -47,6 +47,7 @@ def test_the_console_script_is_this_function():
     assert script.load() is main
 
 
+@pytest.mark.trains
 def test_from_recordings_to_labels(cli, recordings, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(
@@ -164,7 +165,7 @@ def test_a_missing_recording_a_folder_and_too_short_a_one(cli, small_run, tmp_pa
     assert "folder.csv" in error_of(cli("predict", tmp_path / "folder.csv", "--model", model))
     write_recording(tmp_path / "short.csv", make_recording(bouts=(("walking", 5.0),)))
     error = error_of(cli("predict", tmp_path / "short.csv", "--model", model))
-    assert "short.csv: the recording has no uninterrupted stretch of 10 s" in error
+    assert "short.csv: the recording has no uninterrupted segment of 10 s" in error
 
 
 def test_a_damaged_model_folder(cli, small_run, tmp_path):

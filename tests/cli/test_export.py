@@ -16,6 +16,7 @@ def export(cli, small_run):
     return lambda *arguments, model=small_run.folder / "model": cli("export", model, *arguments)
 
 
+@pytest.mark.compiles
 def test_onnx_checked_on_a_recording(export, tmp_path):
     write_recording(tmp_path / "a.csv", make_recording(start="2023-11-14 22:20:00"))
     path = tmp_path / "model.onnx"
@@ -25,6 +26,7 @@ def test_onnx_checked_on_a_recording(export, tmp_path):
     assert [value.name for value in onnx.load(path).graph.output] == ["logits", "probabilities"]
 
 
+@pytest.mark.compiles
 def test_a_torch_program_checked_on_made_up_windows(export, tmp_path):
     path = tmp_path / "model.pt2"
     status, out, err = export("--format", "torch-export", "--out", path)

@@ -136,6 +136,7 @@ def test_lines_on_standard_input(cli, model, piped):
     assert err.startswith("standard input: ")
 
 
+@pytest.mark.spawns
 def test_lines_take_little_memory(model):
     """Below the 128 MB of a small target: tables, compilers and torch are not loaded."""
     code = """
@@ -327,6 +328,7 @@ def test_a_model_that_uses_the_hour_asks_for_the_zone(cli, piped, tmp_path):
     assert status == 0, err
 
 
+@pytest.mark.spawns
 def test_ctrl_c_ends_with_what_was_still_to_be_decided(model):
     samples, stamps, decisions = expected()
     command = [SCRIPT, "stream", model, "--json", "--time-unit", "ns", "--smoothing", "lag:1"]

@@ -9,7 +9,7 @@ import pytest
 
 from patchtst_har.config import DataConfig
 from patchtst_har.data.resample import resample_recording
-from patchtst_har.data.windows import cut_windows
+from patchtst_har.data.windows import WindowBatches, cut_windows
 
 N_SAMPLES = 1_000_000
 RESULT_BYTES = 12
@@ -48,6 +48,19 @@ def test_overlapping_windows_are_held_once() -> None:
     config = DataConfig(hop_size=250)
     cut_windows(recording.iloc[:2000])
     assert peak_bytes_per_sample(lambda: cut_windows(recording, config)) < 4 * RESULT_BYTES + 1
+
+
+def test_windows_in_batches_need_no_memory_for_the_recording() -> None:
+    recording = long_recording()
+    cut_windows(recording.iloc[:2000])
+
+    def count() -> int:
+        return sum(
+            len(windows) for _, windows in WindowBatches(recording, DataConfig(hop_size=250)).batches(64)
+        )
+
+    assert peak_bytes_per_sample(count) < 1
+    assert count() == (N_SAMPLES - 1000) // 250 + 1
 
 
 def test_resampling_needs_little_more_than_the_samples() -> None:

@@ -21,10 +21,10 @@ def slow_wave(time_s: np.ndarray) -> np.ndarray:
 
 def test_a_regular_recording_at_the_target_rate_is_unchanged() -> None:
     recording = make_recording(bouts=(("walking", 12.0),))
-    (stretch,) = resample_recording(recording, 100.0)
-    np.testing.assert_array_equal(stretch.samples, recording[["x", "y", "z"]].to_numpy())
-    assert stretch.samples.dtype == np.float32
-    assert stretch.start_ns == recording.index.astype("int64")[0]
+    (segment,) = resample_recording(recording, 100.0)
+    np.testing.assert_array_equal(segment.samples, recording[["x", "y", "z"]].to_numpy())
+    assert segment.samples.dtype == np.float32
+    assert segment.start_ns == recording.index.astype("int64")[0]
 
 
 @pytest.mark.parametrize("rate", [31.25, 50.0, 97.1, 102.75, 104.26])
@@ -32,23 +32,23 @@ def test_jittered_samples_land_where_they_belong(rate: float) -> None:
     rng = np.random.default_rng(0)
     time_s = np.arange(int(30 * rate)) / rate
     time_s = time_s + np.clip(rng.normal(0, 0.1 / rate, len(time_s)), -0.3 / rate, 0.3 / rate)
-    (stretch,) = resample_recording(recording_of(time_s, slow_wave(time_s)), 100.0)
-    grid = time_s[0] + np.arange(len(stretch.samples)) / 100.0
+    (segment,) = resample_recording(recording_of(time_s, slow_wave(time_s)), 100.0)
+    grid = time_s[0] + np.arange(len(segment.samples)) / 100.0
     # The error of linear interpolation of a wave of 0.5 Hz between samples up to 1.6 periods apart.
     bound = (1.6 * 2 * np.pi * 0.5 / rate) ** 2 / 8 + 1e-6
-    np.testing.assert_allclose(stretch.samples[:-1], slow_wave(grid)[:-1], atol=bound)
+    np.testing.assert_allclose(segment.samples[:-1], slow_wave(grid)[:-1], atol=bound)
     # The last grid point may lie up to half a step past the last sample, whose value it then has.
-    np.testing.assert_allclose(stretch.samples[-1], slow_wave(grid)[-1], atol=0.02)
-    assert len(stretch.samples) == pytest.approx((time_s[-1] - time_s[0]) * 100, abs=1.5)
+    np.testing.assert_allclose(segment.samples[-1], slow_wave(grid)[-1], atol=0.02)
+    assert len(segment.samples) == pytest.approx((time_s[-1] - time_s[0]) * 100, abs=1.5)
 
 
 def test_a_grid_does_not_drift_over_a_day() -> None:
     rate = 99.7
     time_s = np.arange(86_400 * 2) / 2.0
-    (stretch,) = resample_recording(recording_of(time_s, slow_wave(time_s / 1000)), rate / 50)
-    at_end = (len(stretch.samples) - 1) / (rate / 50)
+    (segment,) = resample_recording(recording_of(time_s, slow_wave(time_s / 1000)), rate / 50)
+    at_end = (len(segment.samples) - 1) / (rate / 50)
     assert at_end == pytest.approx(time_s[-1], abs=0.5)
-    np.testing.assert_allclose(stretch.samples[-1], slow_wave(np.array([at_end / 1000]))[0], atol=2e-3)
+    np.testing.assert_allclose(segment.samples[-1], slow_wave(np.array([at_end / 1000]))[0], atol=2e-3)
 
 
 @pytest.mark.parametrize("rate", [200.0, 250.0, 400.0])
@@ -56,12 +56,12 @@ def test_a_faster_device_is_low_passed_without_a_shift(rate: float) -> None:
     time_s = np.arange(int(20 * rate)) / rate
     kept, removed = np.sin(2 * np.pi * 3 * time_s), np.sin(2 * np.pi * 85 * time_s)
     signal = np.stack([kept, removed, np.ones_like(time_s)], axis=1)
-    (stretch,) = resample_recording(recording_of(time_s, signal), 100.0)
-    grid = np.arange(len(stretch.samples)) / 100.0
+    (segment,) = resample_recording(recording_of(time_s, signal), 100.0)
+    grid = np.arange(len(segment.samples)) / 100.0
     inner = slice(50, -50)
-    np.testing.assert_allclose(stretch.samples[inner, 0], np.sin(2 * np.pi * 3 * grid)[inner], atol=0.01)
-    assert np.abs(stretch.samples[inner, 1]).max() < 0.02, "85 Hz must not alias to 15 Hz"
-    np.testing.assert_allclose(stretch.samples[:, 2], 1.0, atol=2e-3)
+    np.testing.assert_allclose(segment.samples[inner, 0], np.sin(2 * np.pi * 3 * grid)[inner], atol=0.01)
+    assert np.abs(segment.samples[inner, 1]).max() < 0.02, "85 Hz must not alias to 15 Hz"
+    np.testing.assert_allclose(segment.samples[:, 2], 1.0, atol=2e-3)
 
 
 @pytest.mark.parametrize("rate", [100.0, 250.0])
@@ -73,7 +73,7 @@ def test_blocks_give_the_same_as_the_whole(monkeypatch: pytest.MonkeyPatch, rate
     np.testing.assert_allclose(pieces.samples, whole.samples, rtol=0, atol=1e-6)
 
 
-def test_a_pause_ends_a_stretch_and_is_not_bridged() -> None:
+def test_a_pause_ends_a_segment_and_is_not_bridged() -> None:
     time_s = np.arange(3000) / 100.0
     time_s[1000:] += 1.5
     time_s[2000:] += 0.5
@@ -95,17 +95,17 @@ def test_bad_blocks_are_gaps_and_counted(value: float) -> None:
     assert clean.info["n_gaps"] == 1
     first, second = resample_recording(recording, 100.0)
     assert (len(first.samples), len(second.samples)) == (2000, 3500)
-    for stretch in (first, second):
-        assert np.linalg.norm(stretch.samples, axis=1).min() > 0.9
+    for segment in (first, second):
+        assert np.linalg.norm(segment.samples, axis=1).min() > 0.9
 
 
 def test_a_short_hole_is_bridged_by_interpolation() -> None:
     recording = make_recording(bouts=(("sitting", 20.0),))
     recording.iloc[500:550, 0] = np.nan
-    (stretch,) = resample_recording(recording, 100.0)
-    assert len(stretch.samples) == 2000
+    (segment,) = resample_recording(recording, 100.0)
+    assert len(segment.samples) == 2000
     ends = recording[["x", "y", "z"]].to_numpy()[[499, 550]]
-    np.testing.assert_allclose(stretch.samples[524], ends[0] + (ends[1] - ends[0]) * 25 / 51, atol=1e-5)
+    np.testing.assert_allclose(segment.samples[524], ends[0] + (ends[1] - ends[0]) * 25 / 51, atol=1e-5)
 
 
 def test_a_single_zero_axis_is_a_value_not_a_fault() -> None:
@@ -117,11 +117,11 @@ def test_a_single_zero_axis_is_a_value_not_a_fault() -> None:
 def test_batched_stamps_are_spread() -> None:
     time_s = np.arange(5000) / 100.0
     batched = np.floor(time_s)
-    (stretch,) = resample_recording(recording_of(batched, slow_wave(time_s)), 100.0)
+    (segment,) = resample_recording(recording_of(batched, slow_wave(time_s)), 100.0)
     clean = clean_samples(recording_of(batched, slow_wave(time_s)), 1.0)
     assert clean.info["n_repeated_stamps"] == 4950
     assert clean.sample_rate_hz == pytest.approx(100.0, rel=0.02)
-    np.testing.assert_allclose(stretch.samples[:4900], slow_wave(time_s[:4900]), atol=2e-3)
+    np.testing.assert_allclose(segment.samples[:4900], slow_wave(time_s[:4900]), atol=2e-3)
 
 
 def test_repeated_values_are_reported_and_kept() -> None:
@@ -133,27 +133,27 @@ def test_repeated_values_are_reported_and_kept() -> None:
     assert clean_samples(make_recording(), 1.0).info["repeated_s"] == 0
 
 
-@pytest.mark.parametrize(("value", "n_stretches"), [(0.0, 0), (np.nan, 0), (1.0, 1)])
-def test_constant_signals(value: float, n_stretches: int) -> None:
+@pytest.mark.parametrize(("value", "n_segments"), [(0.0, 0), (np.nan, 0), (1.0, 1)])
+def test_constant_signals(value: float, n_segments: int) -> None:
     recording = make_recording(bouts=(("sitting", 5.0),))
     recording.iloc[:, :3] = value
-    stretches = resample_recording(recording, 100.0)
-    assert len(stretches) == n_stretches
-    for stretch in stretches:
-        np.testing.assert_array_equal(stretch.samples, np.full((500, 3), value, np.float32))
+    segments = resample_recording(recording, 100.0)
+    assert len(segments) == n_segments
+    for segment in segments:
+        np.testing.assert_array_equal(segment.samples, np.full((500, 3), value, np.float32))
 
 
 def test_a_gap_of_weeks_allocates_nothing() -> None:
     time_s = np.concatenate([np.arange(500) / 100.0, 60 * 86_400 + np.arange(700) / 100.0])
-    stretches = resample_recording(recording_of(time_s, slow_wave(time_s)), 100.0)
-    assert [len(stretch.samples) for stretch in stretches] == [500, 700]
+    segments = resample_recording(recording_of(time_s, slow_wave(time_s)), 100.0)
+    assert [len(segment.samples) for segment in segments] == [500, 700]
 
 
 @pytest.mark.parametrize("n_samples", [0, 1, 2])
 def test_tiny_recordings(n_samples: int) -> None:
     time_s = np.arange(n_samples) / 100.0
-    stretches = resample_recording(recording_of(time_s, slow_wave(time_s)), 100.0)
-    assert [len(stretch.samples) for stretch in stretches] == [n_samples] * (n_samples > 0)
+    segments = resample_recording(recording_of(time_s, slow_wave(time_s)), 100.0)
+    assert [len(segment.samples) for segment in segments] == [n_samples] * (n_samples > 0)
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
@@ -161,9 +161,9 @@ def test_tiny_recordings(n_samples: int) -> None:
 def test_stamps_of_every_unit_and_zone_give_the_same_nanoseconds(unit: str, zone: str | None) -> None:
     index = pd.date_range("2024-03-01 08:00", periods=30, freq="s", tz=zone, name="time").as_unit(unit)  # type: ignore[arg-type]
     frame = pd.DataFrame({"x": 0.0, "y": 0.0, "z": 1.0}, index=index)
-    (stretch,) = resample_recording(frame, 10.0)
-    assert stretch.start_ns == pd.Timestamp("2024-03-01 08:00", tz=zone).as_unit("ns").value
-    assert len(stretch.samples) == 291
+    (segment,) = resample_recording(frame, 10.0)
+    assert segment.start_ns == pd.Timestamp("2024-03-01 08:00", tz=zone).as_unit("ns").value
+    assert len(segment.samples) == 291
 
 
 def test_what_is_no_recording_is_refused() -> None:

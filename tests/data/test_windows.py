@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from patchtst_har.config import DataConfig
-from patchtst_har.data.windows import cut_windows
+from patchtst_har.data.windows import WindowBatches, cut_windows
 from synthetic import make_recording
 
 CONFIG = DataConfig(window_size=200, hop_size=200)
@@ -146,7 +146,7 @@ def test_no_window_crosses_a_gap_or_holds_what_is_not_finite() -> None:
     assert np.linalg.norm(cut.windows, axis=2).min() > 0.9
 
 
-def test_stretches_that_are_too_short_are_counted() -> None:
+def test_segments_that_are_too_short_are_counted() -> None:
     recording = make_recording(bouts=(("sitting", 10.0),))
     keep = np.r_[0:199, 400:600]
     cut = cut_windows(recording.iloc[keep], CONFIG)
@@ -198,6 +198,28 @@ def test_zones_give_utc_and_naive_stamps_their_wall_clock() -> None:
     assert (naive.clock, zoned.clock) == ("wall", "utc")
 
 
+@pytest.mark.parametrize(("size", "hop"), [(1, 200), (3, 77), (7, 200), (1000, 50)])
+def test_batches_are_the_windows_cut_at_once(monkeypatch: pytest.MonkeyPatch, size: int, hop: int) -> None:
+    monkeypatch.setattr("patchtst_har.data.windows._BLOCK_SAMPLES", 900)
+    recording = make_recording(bouts=(("walking", 40.0),), sample_rate_hz=97.1)
+    recording = pd.concat([recording.iloc[:1500], recording.iloc[1700:1800], recording.iloc[2100:]])
+    config = CONFIG.replace(hop_size=hop)
+    whole = cut_windows(recording.drop(columns="annotation"), config)
+    batches = WindowBatches(recording, config)
+    np.testing.assert_array_equal(batches.start_ns, whole.start_ns)
+    assert (batches.clock, batches.info) == (whole.clock, whole.info)
+    assert batches.n_short == whole.dropped["short_stretches"] == 1
+    rows, parts = zip(*batches.batches(size), strict=True)
+    assert [row.start for row in rows] == list(range(0, len(whole), size))
+    assert rows[-1].stop == len(batches) == len(whole)
+    np.testing.assert_array_equal(np.concatenate(parts), whole.windows)
+
+
+def test_of_a_recording_without_a_window_there_is_no_batch() -> None:
+    batches = WindowBatches(make_recording().iloc[:199], CONFIG)
+    assert (len(batches), batches.n_short, list(batches.batches(4))) == (0, 1, [])
+
+
 MULTI_WEEK = """
 import resource
 import numpy as np, pandas as pd
@@ -211,6 +233,7 @@ print(len(cut_windows(frame)), resource.getrusage(resource.RUSAGE_SELF).ru_maxrs
 """
 
 
+@pytest.mark.spawns
 def test_a_gap_of_four_months_needs_no_memory() -> None:
     done = subprocess.run([sys.executable, "-c", MULTI_WEEK], capture_output=True, text=True, check=True)
     n_windows, grown_kib = map(int, done.stdout.split())

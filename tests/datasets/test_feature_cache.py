@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from patchtst_har.config import FeatureConfig, TopologyConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, FeatureConfig, TopologyConfig
 from patchtst_har.datasets import feature_cache
 from patchtst_har.datasets.feature_cache import FeatureCache, Features, cache_key, compute_features
 from patchtst_har.features import topology
@@ -29,7 +29,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     def compute(windows: NDArray[np.float32], sample_rate_hz: float, config: FeatureConfig) -> Features:
         made.append(len(windows))
         mean = windows.mean(axis=(1, 2))[:, None]
-        return Features(np.tile(mean, 56), np.tile(mean * np.float32(2), 24), np.full(len(windows), "native"))
+        return Features(
+            np.tile(mean, N_STATISTICAL_FEATURES),
+            np.tile(mean * np.float32(2), 24),
+            np.full(len(windows), "native"),
+        )
 
     monkeypatch.setattr(feature_cache, "compute_features", compute)
     return made
@@ -79,7 +83,11 @@ def wrong_shape(path: Path) -> None:
 
 
 def not_finite(path: Path) -> None:
-    np.savez(path, stats=np.full((4, 56), np.nan, np.float32), topo=np.zeros((4, 24), np.float32))
+    np.savez(
+        path,
+        stats=np.full((4, N_STATISTICAL_FEATURES), np.nan, np.float32),
+        topo=np.zeros((4, 24), np.float32),
+    )
 
 
 def empty(path: Path) -> None:

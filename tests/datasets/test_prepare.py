@@ -48,7 +48,7 @@ def test_a_folder_of_recordings(recordings: Path, tmp_path: Path) -> None:
     person = dataset.load("P002")
     np.testing.assert_array_equal(person.windows, expected.windows)
     np.testing.assert_array_equal(person.start_ns, expected.start_ns)
-    assert person.labels.tolist() == [0] * 4 + [1] * 3
+    assert person.labels.tolist() == [dataset.classes[0]] * 4 + [dataset.classes[1]] * 3
     assert dataset.preparation is not None
     assert dataset.preparation["window_size"] == 200
     report = dataset.preparation["participants"]["P001"]
@@ -249,7 +249,7 @@ def test_mapped_classes_are_listed_even_if_nobody_has_them(tmp_path: Path) -> No
     label_map = LabelMap.from_csv(dictionary(tmp_path), "label:Walmsley2020")
     dataset = prepare_recordings({"P1": tmp_path / "P1.csv"}, tmp_path / "out", CONFIG, label_map=label_map)
     assert dataset.classes == ("light", "sedentary", "sleep")
-    assert set(dataset.load("P1").labels) == {0}
+    assert set(dataset.load("P1").labels) == {dataset.classes[0]}
 
 
 def test_an_annotation_that_is_not_in_the_map_is_named_with_both_files(tmp_path: Path) -> None:

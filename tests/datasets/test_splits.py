@@ -68,11 +68,14 @@ def test_no_kfold_split_overlaps_or_loses_anyone(
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (DataConfig(), "train_n=80 and val_n=20 need at least 101 people with one to test on, there are 20"),
-        (DataConfig(train_n=18, val_n=2), "need at least 21 people with one to test on, there are 20"),
+        (
+            DataConfig(),
+            "train_n=80 and val_n=20 need at least 101 participants with one to test on, there are 20",
+        ),
+        (DataConfig(train_n=18, val_n=2), "need at least 21 participants with one to test on, there are 20"),
         (
             DataConfig(train_n=17, val_n=3, test_participants=("P01",)),
-            "need at least 20 people, there are 19",
+            "need at least 20 participants, there are 19",
         ),
         (
             DataConfig(train_n=1, val_n=1, test_participants=("P99",)),
@@ -82,7 +85,7 @@ def test_no_kfold_split_overlaps_or_loses_anyone(
             DataConfig(split="lists", train_participants=("P01",), val_participants=("Q", "R")),
             "unknown participants Q, R",
         ),
-        (DataConfig(split="kfold", n_folds=21), "n_folds=21 needs as many people, there are 20"),
+        (DataConfig(split="kfold", n_folds=21), "n_folds=21 needs as many participants, there are 20"),
         (DataConfig(split="kfold", n_folds=2, val_n=10), "val_n=10 leaves nobody to train on: only 10"),
     ],
 )

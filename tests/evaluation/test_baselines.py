@@ -1,12 +1,13 @@
 import numpy as np
 
+from patchtst_har.config import N_STATISTICAL_FEATURES
 from patchtst_har.evaluation.baselines import LabelledFeatures, random_forest
 
 
 def features(people: list[str], labels: np.ndarray, signal: float, seed: int) -> LabelledFeatures:
     rng = np.random.default_rng(seed)
     n = len(labels)
-    stats = rng.normal(size=(n, 56)).astype(np.float32)
+    stats = rng.normal(size=(n, N_STATISTICAL_FEATURES)).astype(np.float32)
     stats[:, :20] += signal * labels[:, None]
     return LabelledFeatures(stats, labels, np.repeat(people, n // len(people)), ("a", "b", "c"))
 

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from patchtst_har.config import N_STATISTICAL_FEATURES
 from patchtst_har.errors import DataError
 from patchtst_har.features import (
     compute_statistical_features,
@@ -15,7 +16,10 @@ from patchtst_har.features import (
 
 SINGLE = [compute_statistical_features, compute_topological_features]
 BATCH = [compute_statistical_features_batch, compute_topological_features_batch]
-N_FEATURES = {compute_statistical_features_batch: 56, compute_topological_features_batch: 24}
+N_FEATURES = {
+    compute_statistical_features_batch: N_STATISTICAL_FEATURES,
+    compute_topological_features_batch: 24,
+}
 
 
 def zeros(*shape, dtype=np.float32):
@@ -71,7 +75,7 @@ def test_topology_takes_no_overlapping_windows_and_statistics_no_scattered_ones(
     overlapping = np.lib.stride_tricks.sliding_window_view(zeros(90, 3), 60, axis=0)[::10].transpose(0, 2, 1)
     with pytest.raises(DataError, match="C-ordered"):
         compute_topological_features_batch(overlapping)
-    assert compute_statistical_features_batch(overlapping).shape == (4, 56)
+    assert compute_statistical_features_batch(overlapping).shape == (4, N_STATISTICAL_FEATURES)
     for windows in (zeros(5, 60, 6)[:, :, ::2], zeros(5, 3, 60).transpose(0, 2, 1)):
         with pytest.raises(DataError, match="C-ordered"):
             compute_statistical_features_batch(windows)

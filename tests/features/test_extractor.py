@@ -13,7 +13,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from patchtst_har.config import TopologyConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, TopologyConfig
 from patchtst_har.errors import DataError, FeatureError
 from patchtst_har.features import (
     STATISTICAL_FEATURE_NAMES,
@@ -95,7 +95,7 @@ def test_the_columns_are_those_of_the_functions(windows):
 @pytest.mark.parametrize(
     ("parameters", "n_features"),
     [
-        ({"topological": False}, 56),
+        ({"topological": False}, N_STATISTICAL_FEATURES),
         ({"statistical": False}, 24),
         ({"statistical": False, "topological": False}, 1),
     ],

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.spawns
+
 HEAVY = {"torch", "pandas", "numba", "scipy", "sklearn", "matplotlib", "ripser", "pydantic", "hmmlearn"}
 
 

@@ -94,6 +94,7 @@ def test_nothing_is_allocated_for_lengths_that_were_seen(every_isa):
     assert _core.n_plans_made() == before + 1
 
 
+@pytest.mark.compiles
 def test_no_memory_is_allocated_after_the_first_window(tmp_path):
     """The sweep program, with counting allocators of its own, fails at an allocation."""
     program = native_sweep("size_sweep", tmp_path)

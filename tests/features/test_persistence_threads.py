@@ -100,6 +100,7 @@ print(megabytes("VmHWM") - before)
 """
 
 
+@pytest.mark.spawns
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("kind", ["uniform", "sphere", "tripartite", "lengths"])
 def test_490_points_need_less_than_64_megabytes_a_thread(kind):

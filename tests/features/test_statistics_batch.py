@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from patchtst_har.config import N_STATISTICAL_FEATURES
 from patchtst_har.features import compute_statistical_features, compute_statistical_features_batch
 from statistical_windows import feature, fixed, noisy, samples, walking
 
@@ -85,7 +86,7 @@ def test_interleaved_lengths_do_not_disturb_each_other():
 
 def test_out_is_filled_and_returned():
     windows = np.stack([walking(100, seed) for seed in range(5)])
-    out = np.full((5, 56), np.nan, np.float32)
+    out = np.full((5, N_STATISTICAL_FEATURES), np.nan, np.float32)
     assert compute_statistical_features_batch(windows, out=out, n_threads=2) is out
     np.testing.assert_array_equal(out, compute_statistical_features_batch(windows))
 
@@ -108,7 +109,7 @@ def test_overlapping_windows_of_a_ring_buffer_are_read_in_place(hop):
 
 def test_no_windows_give_no_rows():
     result = compute_statistical_features_batch(np.empty((0, 100, 3), np.float32), n_threads=4)
-    assert result.shape == (0, 56)
+    assert result.shape == (0, N_STATISTICAL_FEATURES)
     assert result.dtype == np.float32
 
 
@@ -123,9 +124,10 @@ def test_the_rate_reaches_the_batch():
 def test_read_only_windows_are_welcome():
     window = walking(100)
     window.flags.writeable = False
-    assert compute_statistical_features(window).shape == (56,)
+    assert compute_statistical_features(window).shape == (N_STATISTICAL_FEATURES,)
 
 
+@pytest.mark.spawns
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_child_processes_compute_after_the_parent_used_threads(method):
     if method not in multiprocessing.get_all_start_methods():

@@ -264,6 +264,7 @@ def test_the_profile_is_measured_and_changes_nothing(engine):
     assert all(isinstance(seconds, float) and seconds > 0 for seconds in times.values())
 
 
+@pytest.mark.spawns
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_child_processes_compute_after_the_parent_used_threads(method):
     if method not in multiprocessing.get_all_start_methods():

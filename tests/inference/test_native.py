@@ -24,12 +24,11 @@ import reference_model
 from architectures import ARCHITECTURES, random_inputs, randomise
 from experiments import small_config
 from patchtst_har import Recognizer, _core
-from patchtst_har.architecture import expected_tensors
-from patchtst_har.config import ModelConfig, TrainingConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig, TrainingConfig
 from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.inference import NativeClassifier
 from patchtst_har.models import PatchTSTClassifier
-from patchtst_har.models.batches import WindowTensors
+from patchtst_har.models.batches import to_tensors
 from patchtst_har.models.folder import load_model
 from patchtst_har.training import PatchTSTTrainer
 from without_torch import run_without_torch
@@ -217,7 +216,7 @@ def test_real_windows_get_the_logits_and_labels_of_torch(small_run, isa):
     model, classes, config = load_model(folder)
     native = NativeClassifier.from_pretrained(folder)
     assert (native.config, native.num_classes) == (config.model, len(classes))
-    inputs, _ = WindowTensors.of(small_run.trainer.data.train, config.model).select(slice(None))
+    inputs = to_tensors(small_run.trainer.data.train.select(slice(None), config.model))
     with torch.inference_mode():
         expected = model(*inputs).numpy()
     got = native.logits(*(np.ascontiguousarray(tensor) for tensor in inputs))
@@ -226,6 +225,7 @@ def test_real_windows_get_the_logits_and_labels_of_torch(small_run, isa):
     np.testing.assert_array_equal(got.argmax(axis=1), expected.argmax(axis=1))
 
 
+@pytest.mark.spawns
 def test_it_runs_where_torch_cannot_be_imported(small_run, tmp_path):
     folder = small_run.folder / "model"
     native = NativeClassifier.from_pretrained(folder)
@@ -267,7 +267,7 @@ from patchtst_har.inference import NativeClassifier
 
 count = ctypes.CDLL(None).n_allocations
 native = NativeClassifier.from_pretrained({folder!r})
-shapes = ((3, 10, 100), (5,), (56,), (24,))
+shapes = ((3, 10, 100), (5,), ({n_stats},), (24,))
 for n in (1, 20):
     inputs = [np.zeros((n, *shape), np.float32) for shape in shapes]
     out = np.empty((n, native.num_classes), np.float32)
@@ -281,6 +281,8 @@ assert count() > before
 """
 
 
+@pytest.mark.compiles
+@pytest.mark.spawns
 def test_nothing_is_asked_of_the_c_library_after_the_first_call(small_run, tmp_path):
     """Not by the engine, its binding or Python: with a `malloc` that counts in place of the C library's."""
     compiler = shutil.which("cc")
@@ -290,7 +292,11 @@ def test_nothing_is_asked_of_the_c_library_after_the_first_call(small_run, tmp_p
     source = Path(__file__).parent / "count_allocations.c"
     subprocess.run([compiler, "-shared", "-fPIC", "-O1", source, "-o", library], check=True)
     done = subprocess.run(
-        [sys.executable, "-c", COUNTED.format(folder=str(small_run.folder / "model"))],
+        [
+            sys.executable,
+            "-c",
+            COUNTED.format(folder=str(small_run.folder / "model"), n_stats=N_STATISTICAL_FEATURES),
+        ],
         env={**os.environ, "LD_PRELOAD": str(library)},
         capture_output=True,
         text=True,
@@ -349,7 +355,11 @@ def unaligned(shape):
         (0, lambda x: x.astype(np.float64), "patches must be float32, not float64"),
         (0, lambda x: x.tolist(), "patches must be a numpy array, not list"),
         (1, lambda x: x[:3], r"times must have shape \(4, 5\), not \(3, 5\)"),
-        (2, lambda x: x[:, :55], r"stats must have shape \(4, 56\), not \(4, 55\)"),
+        (
+            2,
+            lambda x: x[:, :-1],
+            rf"stats must have shape \(4, {N_STATISTICAL_FEATURES}\), not \(4, \d+\)",
+        ),
         (2, lambda x: x.astype(">f4"), "stats must be float32, not >f4"),
         (3, lambda x: None, "topo must be a numpy array, not NoneType"),
         (3, lambda x: np.zeros((24, 4), np.float32).T, "topo must be C-ordered"),
@@ -425,16 +435,6 @@ def test_an_impossible_spread_is_named(name, value, message):
         NativeClassifier.from_torch(model)
 
 
-@pytest.mark.parametrize("options", ARCHITECTURES.values(), ids=ARCHITECTURES)
-def test_expected_tensors_are_those_of_the_module(options):
-    config = ModelConfig(**options)
-    model = PatchTSTClassifier(config, 7)
-    trained = dict(model.named_parameters())
-    expected = {name: (tuple(tensor.shape), name in trained) for name, tensor in model.state_dict().items()}
-    found = expected_tensors(config, 7)
-    assert {name: (tensor.shape, tensor.trained) for name, tensor in found.items()} == expected
-
-
 def test_a_folder_whose_tensors_do_not_fit_is_refused(small_run, tmp_path):
     folder = shutil.copytree(small_run.folder / "model", tmp_path / "model")
     tensors = safetensors.numpy.load_file(folder / "model.safetensors")
@@ -497,6 +497,7 @@ def test_a_step_that_leaves_its_buffers_is_refused():
             add(**changes)
 
 
+@pytest.mark.spawns
 def test_the_refusal_of_torch_works():
     with pytest.raises(subprocess.CalledProcessError):
         run_without_torch("import torch")

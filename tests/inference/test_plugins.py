@@ -14,7 +14,7 @@ import pytest
 from experiments import small_config
 from patchtst_har import Recognizer
 from patchtst_har.benchmark.latency import measure_latency
-from patchtst_har.config import FeatureConfig, TrainingConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, FeatureConfig, TrainingConfig
 from patchtst_har.errors import ModelFolderError
 from patchtst_har.features import (
     compute_plugin_features_batch,
@@ -23,6 +23,8 @@ from patchtst_har.features import (
 )
 from patchtst_har.training import PatchTSTTrainer
 from streams import in_chunks, make_samples, offline
+
+pytestmark = pytest.mark.trains
 
 PLUGINS = ("own_spread", "jerk_rms")
 
@@ -48,14 +50,14 @@ def run(prepared, tmp_path_factory):
 
 
 def test_the_model_is_given_the_values_of_the_plug_ins(run):
-    assert run.config.model.n_stat_features == 58
+    assert run.config.model.n_stat_features == N_STATISTICAL_FEATURES + 2
     test = run.judged
     expected = compute_plugin_features_batch(test.windows, PLUGINS)
-    np.testing.assert_array_equal(test.stats[:, 56:], expected)
+    np.testing.assert_array_equal(test.stats[:, N_STATISTICAL_FEATURES:], expected)
     recognizer = Recognizer.from_pretrained(run.config.run_dir / "model")
     inputs = recognizer.inputs(test.windows, test.start_ns)
     np.testing.assert_array_equal(inputs.stats, test.stats)
-    assert recognizer.model.tensors["stat_embedding.scale.mean"].shape == (58,)
+    assert recognizer.model.tensors["stat_embedding.scale.mean"].shape == (N_STATISTICAL_FEATURES + 2,)
 
 
 def test_the_model_uses_them(run):
@@ -63,7 +65,7 @@ def test_the_model_uses_them(run):
     test = run.judged
     inputs = recognizer.inputs(test.windows[:4], test.start_ns[:4])
     changed = inputs.stats.copy()
-    changed[:, 56:] += 5
+    changed[:, N_STATISTICAL_FEATURES:] += 5
     before, after = (recognizer.probabilities(some) for some in (inputs, replace(inputs, stats=changed)))
     assert np.abs(before - after).max() > 1e-4
 
@@ -90,6 +92,7 @@ def test_the_latency_is_that_of_the_same_features(run):
     np.testing.assert_array_equal(seen[0], test.stats[:1])
 
 
+@pytest.mark.spawns
 def test_the_folder_names_plug_ins_and_a_process_without_them_cannot_load_it(run):
     folder = run.config.run_dir / "model"
     assert json.loads((folder / "config.json").read_text())["features"]["plugins"] == list(PLUGINS)
@@ -107,7 +110,15 @@ def test_a_folder_whose_numbers_do_not_fit_is_refused(run, tmp_path):
     values = json.loads((folder / "config.json").read_text())
     values["features"]["plugins"] = ["hjorth", "jerk_rms"]
     (folder / "config.json").write_text(json.dumps(values))
-    with pytest.raises(ModelFolderError, match=r"n_stat_features must be 0 or 59, is 58 \(features\.plugins"):
+    first = N_STATISTICAL_FEATURES
+    expected = f"column {first} is hjorth_mobility, was own_spread, column {first + 1} is hjorth_complexity"
+    with pytest.raises(ModelFolderError, match=expected):
+        Recognizer.from_pretrained(folder)
+    del values["feature_names"]  # as before models stored the names of their features
+    (folder / "config.json").write_text(json.dumps(values))
+    with pytest.raises(
+        ModelFolderError, match=rf"must be 0 or {first + 3}, is {first + 2} \(features\.plugins"
+    ):
         Recognizer.from_pretrained(folder)
 
 

@@ -154,7 +154,7 @@ def test_starts_of_another_number_of_windows_are_named(recognizer):
 
 
 def test_too_short_a_recording_is_an_error(recognizer):
-    with pytest.raises(DataError, match="no uninterrupted stretch of 10 s"):
+    with pytest.raises(DataError, match="no uninterrupted segment of 10 s"):
         recognizer.predict_recording(make_recording(bouts=(("walking", 5.0),), seed=1, start="2024-05-01"))
 
 
@@ -218,6 +218,7 @@ def test_a_missing_smoother_is_named(model_dir):
         Recognizer.from_pretrained(model_dir)
 
 
+@pytest.mark.spawns
 def test_neither_the_package_nor_the_recogniser_imports_torch():
     code = (
         "import sys, patchtst_har; assert 'torch' not in sys.modules; "
@@ -252,6 +253,7 @@ def test_a_native_recogniser_writes_the_folder_it_came_from(small_run, tmp_path)
         assert torch.equal(module.state_dict()[name], tensor), name
 
 
+@pytest.mark.spawns
 def test_a_recording_is_labelled_without_torch(recognizer, small_run, tmp_path):
     bouts = (("walking", 30.0), ("sitting", 30.0))
     recording = make_recording(bouts=bouts, seed=4, start="2023-11-14 22:20:00")
@@ -274,3 +276,8 @@ def test_patches_are_those_of_torch(patch_len, patch_stride):
     assert patches.flags.c_contiguous
     expected = models.cut_patches(torch.from_numpy(windows), patch_len, patch_stride)
     np.testing.assert_array_equal(patches, expected.numpy())
+
+
+def test_windows_that_patches_do_not_cover_are_refused():
+    with pytest.raises(ValueError, match=r"T = 40 \+ a multiple of 25, got \(2, 100, 3\)"):
+        cut_patches(np.zeros((2, 100, 3), np.float32), 40, 25)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from patchtst_har import Recognizer, _core
-from patchtst_har.config import FeatureConfig, TopologyConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, FeatureConfig, TopologyConfig
 from patchtst_har.inference.window_classifier import WindowClassifier
 from streams import CLASSES, make_samples, small_recognizer
 
@@ -24,7 +24,7 @@ def some_windows(n=6):
 
 @pytest.mark.parametrize("n_time_features", [0, 5])
 @pytest.mark.parametrize("n_topo_features", [0, 24])
-@pytest.mark.parametrize("n_stat_features", [0, 56])
+@pytest.mark.parametrize("n_stat_features", [0, N_STATISTICAL_FEATURES])
 def test_one_call_gives_the_bits_of_its_parts(n_stat_features, n_topo_features, n_time_features):
     recognizer = small_recognizer(
         n_stat_features=n_stat_features, n_topo_features=n_topo_features, n_time_features=n_time_features

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from patchtst_har.models import precompute_freqs_cis, rope_attention
-from patchtst_har.models.attention import rope_attention_weights, rotate
+from patchtst_har.models.attention_plain import rope_attention_weights, rotate
 
 
 def rotate_complex(x: np.ndarray, base: float = 10000.0) -> np.ndarray:

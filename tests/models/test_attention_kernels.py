@@ -255,6 +255,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.spawns
 def test_children_of_a_process_with_threads_compute(tmp_path):
     script = tmp_path / "child.py"
     here = Path(__file__).parent
@@ -277,6 +278,7 @@ def object_files():
     return files
 
 
+@pytest.mark.spawns
 def test_a_unit_defines_nothing_but_its_table_and_needs_the_c_library_only():
     for path in object_files():
         listing = subprocess.run(["nm", "--format=posix", path], capture_output=True, text=True, check=True)

@@ -10,9 +10,10 @@ import torch
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
-from patchtst_har.config import ModelConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig
 from patchtst_har.models import PatchTSTClassifier, RoPETransformerEncoderLayer, precompute_freqs_cis
 from patchtst_har.models.attention import attention_backend, rope_attention, use_attention_backend
+from patchtst_har.reproducibility import threads
 
 OP = torch.ops.patchtst_har.rope_attention.default
 OP_BACKWARD = torch.ops.patchtst_har.rope_attention_backward.default
@@ -43,6 +44,21 @@ def test_output_and_gradient_equal_plain_torch(shape):
     (out, grad), (plain_out, plain_grad) = both(rope_attention, *inputs(*shape))
     torch.testing.assert_close(out, plain_out, rtol=1e-5, atol=3e-6)
     torch.testing.assert_close(grad, plain_grad, rtol=1e-5, atol=3e-6)
+
+
+def test_the_number_of_torchs_threads_changes_no_bit():
+    qkv, cos, sin = inputs(33, 40, 3, 28)
+    results = []
+    for n in (1, 2, 3):
+        leaf = qkv.clone().requires_grad_()
+        torch.manual_seed(0)
+        with threads(n):
+            out = rope_attention(leaf, cos, sin, dropout_p=0.3, training=True, backend="cpu")
+            out.backward(torch.ones_like(out))
+        results.append((out.detach(), leaf.grad))
+    for out, grad in results[1:]:
+        assert torch.equal(out, results[0][0])
+        assert torch.equal(grad, results[0][1])
 
 
 def test_input_that_is_not_contiguous():
@@ -245,7 +261,12 @@ def test_compiled_model_equals_eager():
         graphs.append(graph)
         return graph
 
-    data = (torch.randn(5, 3, 10, 100), torch.randn(5, 5), torch.randn(5, 56), torch.randn(5, 24))
+    data = (
+        torch.randn(5, 3, 10, 100),
+        torch.randn(5, 5),
+        torch.randn(5, N_STATISTICAL_FEATURES),
+        torch.randn(5, 24),
+    )
     results = []
     for call in (model, torch.compile(model, backend=keep, fullgraph=True)):
         model.zero_grad()
@@ -339,7 +360,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
-from patchtst_har.config import ModelConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig
 from patchtst_har.models import PatchTSTClassifier
 
 def model(dropout):
@@ -352,7 +373,8 @@ def train(rank, store):
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method="file://" + store, rank=rank, world_size=2)
     make = torch.Generator().manual_seed(1)
-    data = [torch.randn(4, *shape, generator=make) for shape in ((3, 4, 10), (5,), (56,), (24,))]
+    shapes = ((3, 4, 10), (5,), (N_STATISTICAL_FEATURES,), (24,))
+    data = [torch.randn(4, *shape, generator=make) for shape in shapes]
     mine = [tensor[2 * rank : 2 * rank + 2] for tensor in data]
     shared, alone = DistributedDataParallel(model(0.0)), model(0.0)
     shared(*mine).square().mean().backward()
@@ -374,6 +396,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.spawns
 def test_distributed_data_parallel(tmp_path):
     """Two processes: gradients of the halves of a batch average to the whole's, and agree under dropout."""
     script = tmp_path / "ddp.py"

@@ -52,6 +52,7 @@ for shape, threshold in itertools.product({sizes}, (0, 21845)):
 """
 
 
+@pytest.mark.spawns
 def test_interpreted_kernels_equal_the_compiled_ones(tmp_path):
     """With dropout too: the pattern is the same. Without it they equal plain torch as well."""
     script = tmp_path / "interpret.py"
@@ -101,11 +102,13 @@ def check_code(tmp_path, monkeypatch, capability, sizes, dropouts):
         assert (stack, local) == (0, 0), what
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("capability", [80, 90])
 def test_code_for_the_default_model_keeps_everything_in_registers(tmp_path, monkeypatch, capability):
     check_code(tmp_path, monkeypatch, capability, [(12, 28)], [True])
 
 
+@pytest.mark.compiles
 @pytest.mark.study
 @pytest.mark.parametrize("capability", [80, 90])
 def test_code_for_every_kind_of_size_keeps_everything_in_registers(tmp_path, monkeypatch, capability):

@@ -4,8 +4,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from patchtst_har.config import ExperimentConfig, ModelConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, ExperimentConfig, ModelConfig
 from patchtst_har.errors import ModelFolderError
+from patchtst_har.features import STATISTICAL_FEATURE_NAMES, TOPOLOGICAL_FEATURE_NAMES
 from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.models.folder import load_model, save_model
 
@@ -22,10 +23,15 @@ def folder(tmp_path):
 def test_round_trip_keeps_weights_scaling_and_names(tmp_path):
     config = ExperimentConfig(model=ModelConfig(d_model=32, n_layers=1))
     model = PatchTSTClassifier(config.model, 3).eval()
-    model.fit_scaling(torch.randn(9, 1000, 3) + 1, torch.randn(9, 56), torch.randn(9, 24))
+    model.fit_scaling(torch.randn(9, 1000, 3) + 1, torch.randn(9, N_STATISTICAL_FEATURES), torch.randn(9, 24))
     loaded, classes, loaded_config = load_model(save_model(tmp_path / "model", model, CLASSES, config))
     assert (classes, loaded_config) == (CLASSES, config)
-    inputs = (torch.randn(2, 3, 10, 100), torch.randn(2, 5), torch.randn(2, 56), torch.randn(2, 24))
+    inputs = (
+        torch.randn(2, 3, 10, 100),
+        torch.randn(2, 5),
+        torch.randn(2, N_STATISTICAL_FEATURES),
+        torch.randn(2, 24),
+    )
     assert torch.equal(loaded(*inputs), model(*inputs))
     assert not loaded.training
 
@@ -102,6 +108,62 @@ def test_another_format_version_is_refused(folder):
     path = folder / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 99}))
     with pytest.raises(ModelFolderError, match="needs format_version 1"):
+        load_model(folder)
+
+
+def edit(folder, change):
+    path = folder / "config.json"
+    values = json.loads(path.read_text())
+    change(values)
+    path.write_text(json.dumps(values))
+
+
+def test_the_names_of_the_features_are_stored(folder, tmp_path):
+    names = json.loads((folder / "config.json").read_text())["feature_names"]
+    assert names == {
+        "statistical": list(STATISTICAL_FEATURE_NAMES),
+        "topological": list(TOPOLOGICAL_FEATURE_NAMES),
+    }
+    config = ExperimentConfig(model=ModelConfig(n_stat_features=0))
+    other = save_model(tmp_path / "other", PatchTSTClassifier(config.model, 3), CLASSES, config)
+    assert json.loads((other / "config.json").read_text())["feature_names"]["statistical"] == []
+    load_model(other)
+
+
+@pytest.mark.parametrize("kind", ["statistical", "topological"])
+def test_a_model_of_other_features_is_refused_with_the_first_differences(folder, kind):
+    names = {"statistical": STATISTICAL_FEATURE_NAMES, "topological": TOPOLOGICAL_FEATURE_NAMES}[kind]
+    edit(folder, lambda values: values["feature_names"].update({kind: ["old", *names[:-2]]}))
+    expected = (
+        rf"config\.json: the model was trained on other {kind} features than this installation computes: "
+        rf"column 0 is {names[0]}, was old, column 1 is {names[1]}, was {names[0]}, "
+        rf"column 2 is {names[2]}, was {names[1]} and {len(names) - 3} more"
+    )
+    with pytest.raises(ModelFolderError, match=expected):
+        load_model(folder)
+
+
+def test_a_model_of_fewer_features_is_refused_by_name_not_by_number(folder):
+    def change(values):
+        values["feature_names"]["statistical"].pop()
+        values["model"]["n_stat_features"] -= 1
+
+    edit(folder, change)
+    with pytest.raises(
+        ModelFolderError, match=rf"column {len(STATISTICAL_FEATURE_NAMES) - 1} is .*, was none$"
+    ):
+        load_model(folder)
+
+
+def test_a_folder_from_before_names_were_stored_is_loaded(folder):
+    edit(folder, lambda values: values.pop("feature_names"))
+    assert load_model(folder)[1] == CLASSES
+
+
+@pytest.mark.parametrize("names", [[], {}, {"statistical": []}, {"statistical": 3, "topological": []}, None])
+def test_damaged_names_are_refused(folder, names):
+    edit(folder, lambda values: values.update(feature_names=names))
+    with pytest.raises(ModelFolderError, match="feature_names: needs the lists statistical and topological"):
         load_model(folder)
 
 

@@ -6,7 +6,7 @@ import torch
 
 import reference_model
 from architectures import ARCHITECTURES, random_inputs, randomise
-from patchtst_har.config import ModelConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig
 from patchtst_har.models import (
     PatchTSTClassifier,
     RoPETransformerEncoderLayer,
@@ -48,7 +48,9 @@ def test_return_attn_reaches_every_layer():
     assert [tuple(layer.last_attn.shape) for layer in model.layers] == [(2, 2, 12, 12)] * 3
 
 
-@pytest.mark.parametrize(("stat", "topo", "time"), list(itertools.product((0, 56), (0, 24), (0, 5))))
+@pytest.mark.parametrize(
+    ("stat", "topo", "time"), list(itertools.product((0, N_STATISTICAL_FEATURES), (0, 24), (0, 5)))
+)
 def test_every_set_of_feature_tokens(stat, topo, time):
     config = ModelConfig(n_stat_features=stat, n_topo_features=topo, n_time_features=time)
     model = PatchTSTClassifier(config, 5).eval()
@@ -97,7 +99,10 @@ def test_scaling_comes_from_the_training_set_and_travels_with_the_weights():
     model = PatchTSTClassifier(config, 6).eval()
     rng = torch.Generator().manual_seed(0)
     windows = 2 * torch.randn(40, 1000, 3, generator=rng) + torch.tensor([0.0, 1.0, -1.0])
-    stats, topo = torch.randn(40, 56, generator=rng) * 5 + 3, torch.rand(40, 24, generator=rng)
+    stats, topo = (
+        torch.randn(40, N_STATISTICAL_FEATURES, generator=rng) * 5 + 3,
+        torch.rand(40, 24, generator=rng),
+    )
     model.fit_scaling(windows, stats, topo)
     scale = model.patch_embedding.scale
     torch.testing.assert_close(scale.mean, windows.mean((0, 1)), rtol=1e-4, atol=1e-4)

@@ -144,6 +144,7 @@ def test_addresses():
             parse_address(bad)
 
 
+@pytest.mark.spawns
 def test_nothing_is_left_to_import_when_the_address_is_there():
     """It would hold up decisions: imports keep other threads waiting."""
     program = f"""
@@ -240,6 +241,7 @@ def wait_for(condition, seconds=15.0):
         time.sleep(0.02)
 
 
+@pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_a_browser_shows_a_real_stream_and_comes_back_after_a_lost_connection(page, tmp_path):
     stop = threading.Event()

@@ -467,6 +467,7 @@ def test_memory_stays_flat(recognizer):
     assert stream.stats.n_decisions == 20 * 120 - 3 - 2
 
 
+@pytest.mark.spawns
 def test_a_stream_needs_no_large_library(recognizer, tmp_path):
     recognizer.save_pretrained(tmp_path / "model")
     run_without_torch(

@@ -256,6 +256,7 @@ def test_the_window_is_the_buffers_own_memory():
     np.testing.assert_array_equal(first, samples[:50])
 
 
+@pytest.mark.compiles
 def test_no_memory_is_allocated_after_construction(tmp_path):
     """The sweep program, with a counting allocator of its own, fails at an allocation."""
     compiler = shutil.which("c++")

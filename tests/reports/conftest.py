@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,6 +12,7 @@ from patchtst_har.config import ExperimentConfig, TopologyConfig
 from patchtst_har.evaluation.bootstrap import bootstrap_intervals, paired_difference
 from patchtst_har.evaluation.metrics import evaluate
 from patchtst_har.evaluation.topology_example import topology_example
+from patchtst_har.reports import plots
 from patchtst_har.smoothing import HMMSmoother, sequence_ids
 from synthetic import activity_signal
 
@@ -101,9 +103,15 @@ def write_json(path, value):
 
 
 @pytest.fixture
-def run_dir(tmp_path, cohort, scores, latency, topology):
-    """A complete run folder, as training, benchmarking and prediction leave it."""
-    run = tmp_path / "run-1"
+def run_dir(tmp_path, complete_run):
+    """A copy of the complete run."""
+    return shutil.copytree(complete_run, tmp_path / "run-1")
+
+
+@pytest.fixture(scope="session")
+def complete_run(tmp_path_factory, cohort, scores, latency, topology):
+    """A complete run folder, as training, benchmarking and prediction leave it. Do not change its files."""
+    run = tmp_path_factory.mktemp("complete") / "run-1"
     run.mkdir()
     ExperimentConfig(experiment_name="run-1").save(run / "config.yaml")
     write_json(run / "environment.json", {"python": "3.11.9", "torch": "2.13.0", "processor": "Example CPU"})
@@ -252,6 +260,8 @@ def parse_page():
 def without_drawing(monkeypatch):
     """Empty pictures, for tests that read only the text around them."""
     empty = '<svg width="1pt" height="1pt"></svg>'
+    for name in set(plots.__all__) - {"plot_capacity"}:  # That one may draw nothing.
+        monkeypatch.setattr(plots, name, lambda *arguments, **options: empty)
     monkeypatch.setattr(
         "matplotlib.figure.Figure.savefig", lambda self, buffer, **options: buffer.write(empty)
     )

@@ -176,7 +176,7 @@ def test_what_was_dropped_is_told_in_words(timeline, tmp_path, parse_page):
         ]
 
     counts = {"n_nonfinite": 12, "n_zero": 0, "short_stretches": 3, "too_noisy": 1}
-    expected = "dropped 12 samples that are not numbers, 3 stretches shorter than a window, 1 too noisy"
+    expected = "dropped 12 samples that are not numbers, 3 segments shorter than a window, 1 too noisy"
     assert expected in told(counts)
     assert "dropped nothing" in told({"n_zero": 0})
 

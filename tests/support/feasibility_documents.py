@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binom
 
+from patchtst_har.config import N_STATISTICAL_FEATURES
 from patchtst_har.records.feasibility import FeasibilityRecord
 from patchtst_har.records.measurement import Measured
 
@@ -220,7 +221,7 @@ def feasibility_document(**options: Any) -> dict[str, Any]:
             "classes": ["sitting", "walking"],
             "parameters": 118_213,
             "flops": 1_612_800,
-            "features": {"statistical": 56, "topological": 24, "time": 0, "plugins": []},
+            "features": {"statistical": N_STATISTICAL_FEATURES, "topological": 24, "time": 0, "plugins": []},
             "engine": "native",
             "smoothing": "filter",
         },

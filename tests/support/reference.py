@@ -105,7 +105,7 @@ def orientation(vectors):
 
 
 def statistical_features(window, sr=100.0):
-    """Return the 56 features as float64, in the package's order."""
+    """Return the features as float64, in the package's order."""
     acceleration = repair(window).astype(np.float64)
     m = magnitude(window).astype(np.float64)
     features = []

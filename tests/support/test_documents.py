@@ -105,6 +105,7 @@ def test_files_that_are_no_documents_are_named(tmp_path: Path):
         read_json(tmp_path / "pipe")
 
 
+@pytest.mark.spawns
 @pytest.mark.parametrize(
     "content",
     [

@@ -101,6 +101,7 @@ def test_a_new_file_has_the_permissions_that_the_umask_gives(tmp_path: Path) -> 
     assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o640
 
 
+@pytest.mark.spawns
 def test_the_orphan_of_a_killed_writer_is_cleaned_by_the_next_write(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     target.write_text("old")
@@ -111,6 +112,7 @@ def test_the_orphan_of_a_killed_writer_is_cleaned_by_the_next_write(tmp_path: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "b.txt"]
 
 
+@pytest.mark.spawns
 def test_the_temporary_of_a_living_writer_is_left_alone(tmp_path: Path) -> None:
     process = start(STUCK_WRITER, tmp_path / "a.txt")
     try:
@@ -120,6 +122,7 @@ def test_the_temporary_of_a_living_writer_is_left_alone(tmp_path: Path) -> None:
         kill(process)
 
 
+@pytest.mark.spawns
 def test_temporaries_of_other_hosts_and_strange_names_are_left_alone(tmp_path: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
@@ -168,6 +171,7 @@ def test_an_error_that_names_another_file_keeps_its_name(tmp_path: Path) -> None
     assert caught.value.filename == str(tmp_path / "elsewhere")
 
 
+@pytest.mark.spawns
 def test_a_file_is_whole_whenever_its_writer_is_killed(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     target.write_text("0\n")

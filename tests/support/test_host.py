@@ -25,6 +25,7 @@ def import_with(isa, code="import patchtst_har; print(patchtst_har.cpu_info()['a
     )
 
 
+@pytest.mark.spawns
 def test_available_sets_come_in_order_of_priority_and_the_first_is_active():
     code = "import json, patchtst_har; print(json.dumps(patchtst_har.cpu_info()))"
     info = json.loads(import_with("", code).stdout)
@@ -48,11 +49,13 @@ def test_features_agree_with_the_operating_system():
         assert present == (name in flags)
 
 
+@pytest.mark.spawns
 def test_the_environment_forces_a_set():
     for name in patchtst_har.cpu_info()["available"]:
         assert import_with(name).stdout.strip() == name
 
 
+@pytest.mark.spawns
 def test_an_unknown_set_fails_the_import_and_names_the_choices():
     result = import_with("sse9")
     assert result.returncode != 0
@@ -77,6 +80,7 @@ def test_host_facts_name_the_active_set():
     assert facts["isas_available"] == patchtst_har.cpu_info()["available"]
 
 
+@pytest.mark.spawns
 def test_cpu_info_loads_nothing_heavy():
     code = "import sys, patchtst_har; patchtst_har.cpu_info(); print({'torch', 'pandas'} & {*sys.modules})"
     assert import_with("", code).stdout.strip() == "set()"

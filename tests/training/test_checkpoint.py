@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 
-from patchtst_har.config import ModelConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig
 from patchtst_har.errors import DataError
 from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.training.checkpoint import Progress, Trainee, load_checkpoint, save_checkpoint
@@ -18,21 +18,33 @@ from patchtst_har.training.scheduler import warmup_cosine
 
 CONFIG = ModelConfig(window_size=100, patch_len=10, d_model=8, n_layers=1, d_ff=8)
 
-SAVE_FOREVER = """
+# Imports torch once, and for every line that it is sent starts a process that saves until it is killed.
+SAVERS = """
+import os
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_checkpoint import step, trainee
 from patchtst_har.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 path = Path(sys.argv[1])
-one = trainee()
-progress = load_checkpoint(path, one, "run") if path.exists() else Progress()
-while True:
-    step(one)
-    progress.epoch += 1
-    progress.best_state = {name: value.clone() for name, value in one.model.state_dict().items()}
-    save_checkpoint(path, one, progress, "run")
-    print("saved", flush=True)
+
+def save_forever():
+    print(os.getpid(), flush=True)
+    one = trainee()
+    progress = load_checkpoint(path, one, "run") if path.exists() else Progress()
+    while True:
+        step(one)
+        progress.epoch += 1
+        progress.best_state = {name: value.clone() for name, value in one.model.state_dict().items()}
+        save_checkpoint(path, one, progress, "run")
+        print("saved", flush=True)
+
+for _ in sys.stdin:
+    child = os.fork()
+    if not child:
+        save_forever()
+    os.waitpid(child, 0)
+    print("killed", flush=True)
 """
 
 
@@ -44,7 +56,12 @@ def trainee() -> Trainee:
 
 
 def step(one: Trainee) -> None:
-    inputs = (torch.randn(2, 3, 10, 10), torch.randn(2, 5), torch.randn(2, 56), torch.randn(2, 24))
+    inputs = (
+        torch.randn(2, 3, 10, 10),
+        torch.randn(2, 5),
+        torch.randn(2, N_STATISTICAL_FEATURES),
+        torch.randn(2, 24),
+    )
     one.optimizer.zero_grad()
     one.model(*inputs).square().sum().backward()
     one.optimizer.step()
@@ -87,19 +104,23 @@ def test_a_damaged_file_is_named(tmp_path, content):
         load_checkpoint(tmp_path / "last.safetensors", trainee(), "run")
 
 
+@pytest.mark.spawns
 def test_kills_at_random_moments_never_lose_or_damage_the_state(tmp_path):
     path = tmp_path / "last.safetensors"
-    command = [sys.executable, "-c", SAVE_FOREVER, str(path), os.path.dirname(__file__)]  # noqa: PTH120
+    command = [sys.executable, "-c", SAVERS, str(path), os.path.dirname(__file__)]  # noqa: PTH120
     chance = random.Random(0)  # noqa: S311
     reached = 0
-    for _ in range(4):
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-            assert child.stdout.readline() == "saved\n"
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as savers:
+        for _ in range(6):
+            print(file=savers.stdin, flush=True)
+            child = int(savers.stdout.readline())
+            assert savers.stdout.readline() == "saved\n"
             time.sleep(chance.uniform(0.0, 0.2))
-            child.send_signal(signal.SIGKILL)
-        progress = load_checkpoint(path, trainee(), "run")
-        assert progress.epoch > reached
-        reached = progress.epoch
+            os.kill(child, signal.SIGKILL)
+            assert "killed\n" in iter(savers.stdout.readline, "")
+            progress = load_checkpoint(path, trainee(), "run")
+            assert progress.epoch > reached
+            reached = progress.epoch
     # A kill may leave one temporary; the next save removes it.
     save_checkpoint(path, trainee(), Progress(), "run")
     assert [file.name for file in tmp_path.iterdir()] == ["last.safetensors"]

@@ -8,6 +8,7 @@ from patchtst_har.errors import ConfigError, DataError
 from patchtst_har.training import PatchTSTTrainer, cross_validate
 
 
+@pytest.mark.trains
 def test_every_person_is_held_out_once(prepared, tmp_path):
     data = DataConfig(proc_dir=prepared / "prepared", split="kfold", n_folds=3, fold=1, val_n=1)
     training = TrainingConfig(epochs=4, lr=3e-3, n_threads=1)
@@ -29,6 +30,7 @@ def test_every_person_is_held_out_once(prepared, tmp_path):
     assert sorted(path.name for path in (config.run_dir / "folds").iterdir()) == ["fold_0", "fold_2"]
 
 
+@pytest.mark.trains
 def test_an_interrupted_cross_validation_goes_on(prepared, tmp_path):
     data = DataConfig(proc_dir=prepared / "prepared", split="kfold", n_folds=3, val_n=1)
     training = TrainingConfig(epochs=2, lr=3e-3, n_threads=1)

@@ -4,22 +4,30 @@ import gc
 import weakref
 
 import numpy as np
+import pytest
 import torch
 
-from patchtst_har.config import ModelConfig, TrainingConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig, TrainingConfig
+from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.models import PatchTSTClassifier
-from patchtst_har.models.batches import WindowTensors
 from patchtst_har.training.loop import TrainingLoop
 
+pytestmark = pytest.mark.trains
 
-def learnable(n: int, seed: int) -> WindowTensors:
+
+def learnable(n: int, seed: int) -> FeatureSet:
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 3, n)
     windows = rng.normal(0, 0.1, (n, 100, 3)) + labels[:, None, None]
-    arrays = (windows, np.zeros((n, 5)), rng.normal(size=(n, 56)), rng.normal(size=(n, 24)))
-    return WindowTensors(
-        *(torch.from_numpy(array.astype(np.float32)) for array in arrays), torch.from_numpy(labels), 10, 10
+    arrays = (
+        windows,
+        np.zeros((n, 5)),
+        rng.normal(size=(n, N_STATISTICAL_FEATURES)),
+        rng.normal(size=(n, 24)),
     )
+    inputs = (array.astype(np.float32) for array in arrays)
+    people = np.full(n, "P01")
+    return FeatureSet(*inputs, np.full(n, "native"), labels, people, np.arange(n), ("a", "b", "c"))
 
 
 def live_tensors() -> int:

@@ -24,6 +24,7 @@ def test_learns_a_learnable_problem_on_people_it_never_met(small_run):
     assert all(math.isfinite(value) for value in small_run.metrics.values())
 
 
+@pytest.mark.trains
 def test_without_signal_the_accuracy_is_chance(prepared, tmp_path):
     """The counterpart: with the windows' content destroyed, nothing can be learned, so nothing leaks."""
     source = prepared / "prepared"
@@ -110,6 +111,7 @@ def test_the_saved_model_is_the_returned_one(small_run):
         assert torch.equal(saved, returned), name
 
 
+@pytest.mark.trains
 def test_training_repeats_bit_for_bit(prepared, tmp_path):
     states = []
     for name in ("first", "second"):
@@ -130,6 +132,7 @@ def test_a_bad_data_folder_leaves_nothing_behind(tmp_path):
     assert not config.run_dir.exists()
 
 
+@pytest.mark.trains
 def test_resuming_equals_an_uninterrupted_run(prepared, tmp_path):
     whole = small_config(prepared, output_dir=tmp_path, experiment_name="whole", training=_epochs(4))
     expected = PatchTSTTrainer(whole).train()[0].state_dict()
@@ -145,6 +148,7 @@ def test_resuming_equals_an_uninterrupted_run(prepared, tmp_path):
     assert steps == [1, 2, 3, 4]
 
 
+@pytest.mark.trains
 def test_resuming_another_configuration_is_refused(prepared, tmp_path):
     config = small_config(prepared, output_dir=tmp_path, training=_epochs(4))
     with pytest.raises(KeyboardInterrupt):
@@ -178,8 +182,10 @@ def test_one_class_is_not_enough(tmp_path):
     assert not config.run_dir.exists()
 
 
+@pytest.mark.trains
 def test_training_leaves_the_callers_torch_as_it_was(prepared, tmp_path):
     torch.use_deterministic_algorithms(True)
+    before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
         config = small_config(prepared, output_dir=tmp_path, training=_epochs(1))
@@ -188,12 +194,14 @@ def test_training_leaves_the_callers_torch_as_it_was(prepared, tmp_path):
         assert torch.get_num_threads() == 2
     finally:
         torch.use_deterministic_algorithms(False)
+        torch.set_num_threads(before)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+@pytest.mark.trains
 def test_early_stopping_keeps_the_best_epoch(prepared, tmp_path):
     # So high a rate spoils the model again and again: patience runs out long before the last epoch.
     training = TrainingConfig(epochs=50, lr=0.1, early_stop_patience=2, n_threads=1)
@@ -207,6 +215,7 @@ def test_early_stopping_keeps_the_best_epoch(prepared, tmp_path):
     assert metrics["best_val_macro_f1"] == max(ranks)[0]
 
 
+@pytest.mark.trains
 def test_no_test_people_scores_validation_and_says_so(prepared, tmp_path, caplog):
     data = DataConfig(
         proc_dir=prepared / "prepared",
@@ -233,6 +242,7 @@ def test_cuda_without_a_device_is_an_error(prepared, tmp_path):
     assert not config.run_dir.exists()
 
 
+@pytest.mark.trains
 def test_diverging_training_is_named(prepared, tmp_path):
     training = TrainingConfig(epochs=3, lr=1e30, n_threads=1)
     config = small_config(prepared, output_dir=tmp_path, training=training)

@@ -79,38 +79,17 @@ PATCHTST_HAR_STAGE void multiply(const Tile& tile) {
 
 using Multiply = void (*)(const Tile&);
 
-template <typename Factors, std::size_t vectors>
-constexpr Multiply multiply_rows(std::size_t n_rows) {
-    switch (n_rows) {
-        case 1:
-            return &multiply<Factors, 1, vectors>;
-        case 2:
-            return &multiply<Factors, 2, vectors>;
-        case 3:
-            return &multiply<Factors, 3, vectors>;
-        case 4:
-            return &multiply<Factors, 4, vectors>;
-        case 5:
-            return &multiply<Factors, 5, vectors>;
-        default:
-            return &multiply<Factors, kTileRows, vectors>;
-    }
+// The products of 1 to kTileRows rows, for one vector, then for two and so on.
+template <typename Factors, int... cell>
+constexpr Multiply product_of(std::size_t index, Lanes<cell...> /*all*/) {
+    constexpr Multiply kProducts[] = {&multiply<Factors, cell % kTileRows + 1, cell / kTileRows + 1>...};
+    return kProducts[index];
 }
 
 template <typename Factors = Values>
 PATCHTST_HAR_INLINE void multiply(const Tile& tile, std::size_t n_rows, std::size_t n_vectors) {
-    switch (n_vectors) {
-        case 1:
-            return multiply_rows<Factors, 1>(n_rows)(tile);
-#if PATCHTST_HAR_VECTOR_BYTES == 64
-        case 2:
-            return multiply_rows<Factors, 2>(n_rows)(tile);
-        case 3:
-            return multiply_rows<Factors, 3>(n_rows)(tile);
-#endif
-        default:
-            return multiply_rows<Factors, kPanelVectors>(n_rows)(tile);
-    }
+    using All = typename CountedLanes<kPanelVectors * kTileRows>::Type;
+    product_of<Factors>((n_vectors - 1) * kTileRows + n_rows - 1, All{})(tile);
 }
 
 // So many rows that the tiles left are of equal size.

@@ -31,8 +31,9 @@ PATCHTST_HAR_INLINE Row<kWords> without(const Row<kWords>& a, const Row<kWords>&
 template <std::size_t kWords>
 PATCHTST_HAR_INLINE unsigned nonzero_words(const Row<kWords>& row) {
     unsigned found = 0;
-    for (std::size_t i = 0; i < row.kParts; ++i)
+    for (std::size_t i = 0; i < row.kParts; ++i) {
         found |= bits_of_nonzero(row.part[i]) << (i * row.kPartLanes);
+    }
     return found;
 }
 

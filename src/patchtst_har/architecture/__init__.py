@@ -1,12 +1,12 @@
-"""What a `ModelConfig` means: inputs, layers, tensors, operations. Imports `config` and below, not torch."""
+"""What a `ModelConfig` means: inputs, layers, tensors, operations. Imports neither torch nor pydantic."""
 
-from patchtst_har.architecture.inputs import INPUT_NAMES, check_cut, input_shapes
+from patchtst_har.architecture.inputs import INPUT_NAMES, cut_patches, input_shapes
 from patchtst_har.architecture.rotation import rotation_tables
 from patchtst_har.architecture.walk import expected_complexity, expected_tensors, walk_layers
 
 __all__ = [
     "INPUT_NAMES",
-    "check_cut",
+    "cut_patches",
     "expected_complexity",
     "expected_tensors",
     "input_shapes",

@@ -7,7 +7,7 @@ adds its steps to the compiled engine.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from typing import Literal
 
 Activation = Literal["none", "relu", "gelu"]
@@ -122,8 +122,14 @@ class Linear(Layer):
     """
 
     source: Rows
+    _: KW_ONLY
     activation: Activation = "none"
     adds: bool = False
+
+    @property
+    def n_inputs(self) -> int:
+        """Values on which each output depends."""
+        return self.source.width
 
     @property
     def rows_each(self) -> int:
@@ -133,37 +139,37 @@ class Linear(Layer):
     @property
     def tensors(self) -> tuple[TensorSpec, ...]:
         """Weight and bias."""
-        return _affine(self.name, (self.rows_each * self.target.width, self.source.width))
+        return _affine(self.name, (self.rows_each * self.target.width, self.n_inputs))
 
     @property
     def multiply_adds(self) -> int:
-        """One for each weight and source row."""
-        return self.target.n_rows * self.target.width * self.source.width
+        """One for each weight and row."""
+        return self.target.n_rows * self.target.width * self.n_inputs
 
 
 @dataclass(frozen=True)
-class Convolution(Layer):
-    """Convolution over time inside each patch; target rows lie (patch, time).
+class Convolution(Linear):
+    """Convolution over time inside each patch; its outputs are rows (patch, time).
 
-    With batch norm there is no bias. Without, it is stored as a linear layer over flattened patches.
+    Its source has rows (patch, time) of channels, or is the input: rows (channel, patch) of samples.
+    With batch norm it has no bias. Without, it is stored as a linear layer over flattened patches.
 
     Attributes
     ----------
-    source : Rows
-        Rows (patch, time) of channels; the input `patches` has rows (channel, patch) of samples.
     n_patches, kernel, stride : int
-        Patches, and samples.
+        Patches; samples.
+    batch_norm : bool
+        Before the activation.
     scale : str
         Name of the standardisation of its input, which has no step of its own; empty: none.
     """
 
-    source: Rows
     n_patches: int
     kernel: int
     stride: int
+    _: KW_ONLY
     batch_norm: bool = False
     scale: str = ""
-    activation: Activation = "none"
 
     @property
     def reads_samples(self) -> bool:
@@ -176,25 +182,25 @@ class Convolution(Layer):
         return self.source.n_rows // self.n_patches if self.reads_samples else self.source.width
 
     @property
+    def n_inputs(self) -> int:
+        """Values on which each output depends."""
+        return self.channels * self.kernel
+
+    @property
     def tensors(self) -> tuple[TensorSpec, ...]:
         """Scaling of the input, kernel, and batch norm or bias."""
-        width = self.target.width
+        width, norm = self.target.width, f"{self.name}.1"
         scale = _scale(self.scale, self.channels) if self.scale else ()
         if not self.batch_norm:
-            return scale + _affine(self.name, (width, self.channels * self.kernel))
-        kernel = TensorSpec(f"{self.name}.0.weight", (width, self.channels, self.kernel))
-        norm = f"{self.name}.1"
-        statistics = (
+            return scale + _affine(self.name, (width, self.n_inputs))
+        return (
+            *scale,
+            TensorSpec(f"{self.name}.0.weight", (width, self.channels, self.kernel)),
+            *_affine(norm, (width,)),
             TensorSpec(f"{norm}.running_mean", (width,), trained=False),
             TensorSpec(f"{norm}.running_var", (width,), trained=False, least="zero"),
             TensorSpec(f"{norm}.num_batches_tracked", (), trained=False),
         )
-        return (*scale, kernel, *_affine(norm, (width,)), *statistics)
-
-    @property
-    def multiply_adds(self) -> int:
-        """One for each weight of the kernel and target row."""
-        return self.target.n_rows * self.target.width * self.channels * self.kernel
 
 
 @dataclass(frozen=True)
@@ -246,7 +252,7 @@ class Attention(Layer):
 
 
 @dataclass(frozen=True)
-class Pool(Layer):
+class Pooling(Layer):
     """Mean of the rows; `weighted`: by the softmax of their products with a trained query / √width."""
 
     source: Rows

@@ -5,20 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from patchtst_har.architecture.layers import (
-    Attention,
-    Constant,
-    Convolution,
-    Layer,
-    LayerNorm,
-    Linear,
-    Pool,
-    Rows,
-    Standardise,
-    TensorSpec,
-)
-from patchtst_har.config import ModelConfig
+from patchtst_har.architecture import layers
+from patchtst_har.architecture.layers import Layer, Rows, TensorSpec
+
+if TYPE_CHECKING:
+    from patchtst_har.config import ModelConfig
 
 FEATURE_LIMIT = 10.0
 """Scaled features are clipped to ± this, so that one freak feature cannot swamp a token."""
@@ -58,15 +51,15 @@ def expected_complexity(config: ModelConfig, num_classes: int) -> dict[str, int]
     }
 
 
-def _token_rows(config: ModelConfig, buffer: str, width: int | None = None) -> Rows:
-    return Rows(buffer, config.n_tokens, width or config.d_model)
+def _token_rows(config: ModelConfig, buffer: str) -> Rows:
+    return Rows(buffer, config.n_tokens, config.d_model)
 
 
 def _embedding(config: ModelConfig) -> Iterator[Layer]:
     """Fill the tokens: class token, patches, statistical and topological features."""
     tokens, first = _token_rows(config, "tokens"), 0
     if config.pooling == "cls":
-        yield Constant("class_token", tokens.part(0, 1))
+        yield layers.Constant("class_token", tokens.part(0, 1))
         first = 1
     yield from _patch_embedding(config, tokens.part(first, config.n_patches))
     first += config.n_patches
@@ -76,56 +69,44 @@ def _embedding(config: ModelConfig) -> Iterator[Layer]:
         if n_tokens:
             scaled = replace(vector, buffer=f"{name}.scaled")
             hidden = Rows(f"{name}.hidden", 1, config.d_model)
-            yield Standardise(f"{name}.scale", scaled, vector, FEATURE_LIMIT)
-            yield Linear(f"{name}.project.0", hidden, scaled, config.activation)
-            yield Linear(f"{name}.project.2", tokens.part(first, n_tokens), hidden)
+            yield layers.Standardise(f"{name}.scale", scaled, vector, FEATURE_LIMIT)
+            yield layers.Linear(f"{name}.project.0", hidden, scaled, activation=config.activation)
+            yield layers.Linear(f"{name}.project.2", tokens.part(first, n_tokens), hidden)
             first += n_tokens
 
 
 def _patch_embedding(config: ModelConfig, tokens: Rows) -> Iterator[Layer]:
-    n_patches, lengths = config.n_patches, config.stem_lengths
+    n_patches, lengths, activation = config.n_patches, config.stem_lengths, config.activation
     source, scale = Rows("patches", config.channels * n_patches, config.patch_len), "patch_embedding.scale"
     for i, (layer, n_outputs) in enumerate(zip(config.stem, lengths[1:], strict=True)):
         name = f"patch_embedding.stem.{i}"
-        yield Convolution(
-            name,
-            target := Rows(name, n_patches * n_outputs, layer.channels),
-            source,
-            n_patches,
-            layer.kernel,
-            layer.stride,
-            batch_norm=True,
-            scale=scale,
-            activation=config.activation,
+        target = Rows(name, n_patches * n_outputs, layer.channels)
+        cut = (n_patches, layer.kernel, layer.stride)
+        yield layers.Convolution(
+            name, target, source, *cut, activation=activation, batch_norm=True, scale=scale
         )
         source, scale = target, ""
-    yield Convolution(
-        "patch_embedding.project", tokens, source, n_patches, lengths[-1], lengths[-1], scale=scale
-    )
+    name, n = "patch_embedding.project", lengths[-1]
+    yield layers.Convolution(name, tokens, source, n_patches, n, n, scale=scale)
 
 
 def _encoder_layer(config: ModelConfig, i: int) -> Iterator[Layer]:
-    name, pre = f"layers.{i}.", config.norm == "pre"
+    name, pre, n_tokens = f"layers.{i}.", config.norm == "pre", config.n_tokens
     tokens, mixed = _token_rows(config, "tokens"), _token_rows(config, "mixed")
     branch = _token_rows(config, "normed") if pre else tokens
-    hidden, qkv = (
-        _token_rows(config, "hidden", config.d_ff),
-        _token_rows(config, "qkv", 3 * config.d_model),
-    )
+    qkv, hidden = Rows("qkv", n_tokens, 3 * config.d_model), Rows("hidden", n_tokens, config.d_ff)
     if pre:
-        yield LayerNorm(f"{name}norm_attention", branch, tokens)
-    yield Attention(f"{name}qkv", mixed, branch, qkv, config.n_heads, config.rope_base)
+        yield layers.LayerNorm(f"{name}norm_attention", branch, tokens)
+    yield layers.Attention(f"{name}qkv", mixed, branch, qkv, config.n_heads, config.rope_base)
     if i == config.n_layers - 1 and config.pooling == "cls":
-        # Only the class token is read behind the last layer.
-        tokens, branch, hidden, mixed = (
-            replace(rows, n_needed=1) for rows in (tokens, branch, hidden, mixed)
-        )
-    yield Linear(f"{name}out", tokens, mixed, adds=True)
-    yield LayerNorm(f"{name}{'norm_feed_forward' if pre else 'norm_attention'}", branch, tokens)
-    yield Linear(f"{name}feed_forward.0", hidden, branch, config.activation)
-    yield Linear(f"{name}feed_forward.3", tokens, hidden, adds=True)
+        # Only the class token is read after the last layer.
+        tokens, branch, mixed, hidden = (replace(r, n_needed=1) for r in (tokens, branch, mixed, hidden))
+    yield layers.Linear(f"{name}out", tokens, mixed, adds=True)
+    yield layers.LayerNorm(f"{name}{'norm_feed_forward' if pre else 'norm_attention'}", branch, tokens)
+    yield layers.Linear(f"{name}feed_forward.0", hidden, branch, activation=config.activation)
+    yield layers.Linear(f"{name}feed_forward.3", tokens, hidden, adds=True)
     if not pre:
-        yield LayerNorm(f"{name}norm_feed_forward", tokens, tokens)
+        yield layers.LayerNorm(f"{name}norm_feed_forward", tokens, tokens)
 
 
 def _head(config: ModelConfig, num_classes: int) -> Iterator[Layer]:
@@ -134,10 +115,12 @@ def _head(config: ModelConfig, num_classes: int) -> Iterator[Layer]:
     pooled = _token_rows(config, "tokens").part(0, n_rows)
     if config.norm == "pre":
         tokens, pooled = pooled, replace(pooled, buffer="normed")
-        yield LayerNorm("head.norm", pooled, tokens)
+        yield layers.LayerNorm("head.norm", pooled, tokens)
     if config.pooling != "cls":
         tokens, pooled = pooled, Rows("pooled", 1, config.d_model)
-        yield Pool("head.pool", pooled, tokens, weighted=config.pooling == "attention")
+        yield layers.Pooling("head.pool", pooled, tokens, weighted=config.pooling == "attention")
     if config.n_time_features:
-        yield Linear("time_embedding.project", pooled, Rows("times", 1, config.n_time_features), adds=True)
-    yield Linear("head.project", Rows("logits", 1, num_classes), pooled)
+        yield layers.Linear(
+            "time_embedding.project", pooled, Rows("times", 1, config.n_time_features), adds=True
+        )
+    yield layers.Linear("head.project", Rows("logits", 1, num_classes), pooled)

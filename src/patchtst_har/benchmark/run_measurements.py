@@ -11,7 +11,7 @@ from patchtst_har.benchmark.latency import measure_latency
 from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.evaluation.topology_example import topology_example, typical_window
 from patchtst_har.inference.recognizer import Recognizer
-from patchtst_har.models.batches import WindowTensors
+from patchtst_har.models.batches import to_tensors
 from patchtst_har.records.measurement import Latency
 from patchtst_har.support.files import atomic_write_json
 from patchtst_har.support.progress import OnProgress
@@ -44,8 +44,7 @@ def measure_run(
     Latency
         The content of ``latency.json``.
     """
-    data = WindowTensors.of(features, recognizer.config.model)
-    inputs, _ = data.select(slice(0, 1))
+    inputs = to_tensors(features.select(slice(0, 1), recognizer.config.model))
     with torch.inference_mode():
         atomic_write_json(run_dir / "complexity.json", model_complexity(recognizer.torch_module(), inputs))
     latency = measure_latency(recognizer, features.windows, n_windows, on_progress)

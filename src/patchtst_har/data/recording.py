@@ -1,4 +1,4 @@
-"""Read and write recordings: one person's raw wrist acceleration on a time axis.
+"""Read and write recordings: the raw wrist acceleration of one participant on a time axis.
 
 A recording is a pandas DataFrame with a DatetimeIndex named `time` and float32 columns `x`, `y`, `z` in g,
 optionally a categorical `annotation` (missing where not annotated), `temperature` and `light`.
@@ -88,14 +88,14 @@ def read_recording(
     if units != "g":
         acceleration = acceleration / np.float32(PER_G[units])
         recording = _with_axes(recording, acceleration)
-    rate = measure_rate_hz(time_ns)
-    rest = rest_magnitude(acceleration, rate or 100.0)
+    sample_rate_hz = measure_rate_hz(time_ns)
+    rest = rest_magnitude(acceleration, sample_rate_hz or 100.0)
     info = {
         "source": str(path),
         "n_samples": len(recording),
         "start": str(recording.index[0]),
         "end": str(recording.index[-1]),
-        "sample_rate_hz": rate,
+        "sample_rate_hz": sample_rate_hz,
         "units": units,
         "rest_magnitude_g": None if rest is None else rest.value_g,
         "rest_magnitude_basis": None if rest is None else rest.basis,

@@ -1,4 +1,4 @@
-"""Put irregular samples on a regular grid, stretch by stretch, without bridging pauses.
+"""Put irregular samples on a regular grid, segment by segment, without bridging gaps.
 
 Interpolation is linear between the real time stamps, so jitter and a rate that is a little off do not shift
 the signal in time. Its price is bandwidth: midway between two samples of a device at rate r, a component of
@@ -34,8 +34,8 @@ _MIN_REPEAT_S = 60.0
 
 
 @dataclass(frozen=True, eq=False)
-class Stretch:
-    """A pause-free part of a recording on a regular grid."""
+class Segment:
+    """A part of a recording without a gap, on a regular grid."""
 
     start_ns: int
     """Stamp of the first sample, ns since 1970."""
@@ -54,7 +54,7 @@ class CleanSamples:
     source_rows: NDArray[np.intp] | None
     """(n,) row of each sample in the recording; None if every row is usable."""
     bounds: list[tuple[int, int]]
-    """First and one past the last sample of each stretch."""
+    """First and one past the last sample of each segment."""
     sample_rate_hz: float | None
     """Measured rate; None if no two samples belong together."""
     info: dict[str, float | int | None] = field(default_factory=dict)
@@ -62,11 +62,11 @@ class CleanSamples:
 
 
 def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
-    """Drop unusable samples, spread repeated stamps, and find the stretches.
+    """Drop unusable samples, spread repeated stamps, and find the segments.
 
     A sample is unusable if an axis is not finite or all three are exactly 0 (which gravity rules out;
     devices write zeros for blocks that they could not read). A hole that this leaves is treated like any
-    other pause: bridged by interpolation up to `max_gap_s`, otherwise the end of a stretch. Samples that
+    other gap: bridged by interpolation up to `max_gap_s`, otherwise the end of a segment. Samples that
     repeat a value for a minute or more (ActiGraph's idle sleep does this, but so does a resting sensor of
     low resolution) are kept and counted.
 
@@ -75,7 +75,7 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
     recording : pandas.DataFrame
         See `patchtst_har.data.recording`.
     max_gap_s : float
-        Longest pause within a stretch.
+        Longest gap within a segment.
 
     Returns
     -------
@@ -89,10 +89,10 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
         See `patchtst_har.data.frames.check_recording`.
     """
     time_ns, acceleration = check_recording(recording)
-    rate = measure_rate_hz(time_ns, max_gap_s)
+    sample_rate_hz = measure_rate_hz(time_ns, max_gap_s)
     n_repeated_stamps = count_repeated(time_ns)
     if n_repeated_stamps:
-        time_ns = _spread_repeated(time_ns, rate)
+        time_ns = _spread_repeated(time_ns, sample_rate_hz)
     finite, zero = np.ones((2, len(time_ns)), bool)
     for axis in range(3):
         finite &= np.isfinite(acceleration[:, axis])
@@ -104,7 +104,7 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
         time_ns, acceleration = time_ns[rows], acceleration[rows]
     gaps = find_gaps(time_ns, max_gap_s)
     info: dict[str, float | int | None] = {
-        "sample_rate_hz": rate,
+        "sample_rate_hz": sample_rate_hz,
         "n_samples": len(recording),
         "n_nonfinite": n_nonfinite,
         "n_zero": n_zero,
@@ -113,15 +113,15 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
         "n_gaps": len(gaps),
     }
     bounds = list(pairwise([0, *gaps.tolist(), len(time_ns)])) if len(time_ns) else []
-    return CleanSamples(time_ns, acceleration, rows, bounds, rate, info)
+    return CleanSamples(time_ns, acceleration, rows, bounds, sample_rate_hz, info)
 
 
 def resample_recording(
     recording: pd.DataFrame, sample_rate_hz: float = 100.0, *, max_gap_s: float = 1.0
-) -> list[Stretch]:
-    """Return a recording as pause-free stretches on regular grids.
+) -> list[Segment]:
+    """Return a recording as segments without gaps, on regular grids.
 
-    Each stretch's grid begins at its first usable sample. Labels are not carried along; `cut_windows` gives
+    Each segment's grid begins at its first usable sample. Labels are not carried along; `cut_windows` gives
     each window one.
 
     Parameters
@@ -131,11 +131,11 @@ def resample_recording(
     sample_rate_hz : float
         Rate of the result.
     max_gap_s : float
-        A longer pause ends a stretch.
+        A longer gap ends a segment.
 
     Returns
     -------
-    list of Stretch
+    list of Segment
         In order of time; empty if no sample is usable.
 
     Raises
@@ -148,7 +148,7 @@ def resample_recording(
             raise DataError(f"{name} must be positive and finite, not {value}")
     clean = clean_samples(recording, max_gap_s)
     return [
-        Stretch(
+        Segment(
             int(clean.time_ns[first]),
             resample_block(
                 clean, (first, stop), 0, grid_length(clean, (first, stop), sample_rate_hz), sample_rate_hz
@@ -159,7 +159,7 @@ def resample_recording(
 
 
 def grid_length(clean: CleanSamples, bounds: tuple[int, int], sample_rate_hz: float) -> int:
-    """Return how many grid points a stretch has; the last may lie up to half a step past its last sample."""
+    """Return how many grid points a segment has; the last may lie up to half a step past its last sample."""
     duration_ns = int(clean.time_ns[bounds[1] - 1] - clean.time_ns[bounds[0]])
     return math.floor(duration_ns * 1e-9 * sample_rate_hz + 0.5) + 1
 
@@ -175,9 +175,9 @@ def grid_ns(start_ns: int, first: int, count: int, sample_rate_hz: float) -> NDA
 def resample_block(
     clean: CleanSamples, bounds: tuple[int, int], first: int, count: int, sample_rate_hz: float
 ) -> NDArray[np.float32]:
-    """Return grid points ``first .. first + count - 1`` of a stretch, (count, 3) float32.
+    """Return grid points ``first .. first + count - 1`` of a segment, (count, 3) float32.
 
-    Any block equals the same part of the whole stretch, so memory stays bounded however long it is.
+    Any block equals the same part of the whole segment, so memory stays bounded however long it is.
     """
     block = np.empty((count, 3), np.float32)
     factor = _oversampling(clean.sample_rate_hz, sample_rate_hz)
@@ -213,7 +213,7 @@ def _reduce(
     taps = firwin(2 * half + 1, _PASSBAND_OF_NYQUIST / factor, window=("kaiser", 5.0))
     n_fine = (count - 1) * factor + 1 + 2 * half
     start_ns = int(clean.time_ns[bounds[0]])
-    # Past its ends, the stretch is continued with its first and last sample: np.interp clamps.
+    # Past its ends, the segment is continued with its first and last sample: np.interp clamps.
     fine = _interpolate(
         clean, bounds, grid_ns(start_ns, first * factor - half, n_fine, sample_rate_hz * factor)
     )
@@ -250,9 +250,9 @@ def nearest_rows(clean: CleanSamples, bounds: tuple[int, int], grid: NDArray[np.
     return rows if clean.source_rows is None else clean.source_rows[rows]
 
 
-def _spread_repeated(time_ns: NDArray[np.int64], rate: float | None) -> NDArray[np.int64]:
+def _spread_repeated(time_ns: NDArray[np.int64], sample_rate_hz: float | None) -> NDArray[np.int64]:
     """Spread samples that share a stamp evenly up to the next stamp, at most a sampling period apart."""
-    period_ns = 0.0 if rate is None else 1e9 / rate
+    period_ns = 0.0 if sample_rate_hz is None else 1e9 / sample_rate_hz
     # Samples edges[i] to edges[i + 1] - 1 share a stamp.
     edges = np.flatnonzero(np.concatenate([[True], time_ns[1:] != time_ns[:-1], [True]]))
     spread = np.empty_like(time_ns)

@@ -32,21 +32,21 @@ _SPARSE = -3
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """Windows of one recording, in order of time."""
+    """Windows of one recording or participant, in order of time."""
 
     windows: NDArray[np.float32]
     """(n, T, 3) acceleration in g, finite, C order."""
     start_ns: NDArray[np.int64]
     """(n,) stamp of each window's first sample: ns since 1970 by `clock`."""
     labels: NDArray[np.str_] | None
-    """(n,) one label a window; None if the recording has no annotation."""
-    clock: Clock
-    """``"utc"`` if the recording has a zone, else ``"wall"``."""
+    """(n,) one label per window; None if the recording has no annotation."""
+    clock: Clock | None
+    """``"utc"`` if the recording has a zone, else ``"wall"``; None if a prepared data set does not say."""
     dropped: dict[str, int] = field(default_factory=dict)
-    """How many windows were dropped for which reason, and how many stretches were shorter than a window:
+    """How many windows were dropped for which reason, and how many segments were shorter than a window:
     ``unlabelled, mixed_labels, too_few_labels, short_stretches``."""
     info: dict[str, float | int | None] = field(default_factory=dict)
-    """What `patchtst_har.data.resample.clean_samples` reports of the recording."""
+    """What `patchtst_har.data.resample.clean_samples` reports; empty for windows of a prepared data set."""
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -54,7 +54,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class _Block:
-    """Consecutive windows of one stretch."""
+    """Consecutive windows of one segment."""
 
     bounds: tuple[int, int]
     first: int
@@ -64,8 +64,8 @@ class _Block:
 def cut_windows(recording: pd.DataFrame, config: DataConfig | None = None) -> Windows:
     """Resample a recording and cut it into windows.
 
-    Windows begin at the first usable sample of each pause-free stretch and every `hop_size` samples after
-    it; what is left at the end of a stretch is dropped. A resampled sample has the annotation of the nearest
+    Windows begin at the first usable sample of each segment and every `hop_size` samples after
+    it; what is left at the end of a segment is dropped. A resampled sample has the annotation of the nearest
     original sample. Then, by `label_policy`:
 
     - ``mode``: the most frequent annotation among the annotated samples, the alphabetically first on a tie;
@@ -105,7 +105,8 @@ def cut_windows(recording: pd.DataFrame, config: DataConfig | None = None) -> Wi
     for block, labels in zip(blocks, chosen, strict=True):
         kept = np.flatnonzero(labels >= 0)
         target = slice(filled, filled + len(kept))
-        start_ns[target] = _fill(windows[target], clean, block, kept, config)
+        _fill(windows[target], clean, block, kept, config)
+        start_ns[target] = _start_ns(clean, block, kept, config)
         filled += len(kept)
     every = np.concatenate(chosen) if chosen else np.empty(0, np.int64)
     reasons = {"unlabelled": _UNLABELLED, "mixed_labels": _MIXED, "too_few_labels": _SPARSE}
@@ -114,14 +115,76 @@ def cut_windows(recording: pd.DataFrame, config: DataConfig | None = None) -> Wi
         windows=windows,
         start_ns=start_ns,
         labels=None if codes is None else classes[every[every >= 0]],
-        clock="wall" if getattr(recording.index, "tz", None) is None else "utc",
+        clock=_clock(recording),
         dropped={**dropped, "short_stretches": n_short},
         info=clean.info,
     )
 
 
+class WindowBatches:
+    """The windows of a recording, cut when they are needed: those of `cut_windows` without annotation.
+
+    Parameters
+    ----------
+    recording : pandas.DataFrame
+        See `patchtst_har.data.recording`; must not change while windows are cut. An annotation in it has no
+        influence.
+    config : DataConfig
+        `sample_rate_hz`, `window_size`, `hop_size`, `max_gap_s`.
+
+    Attributes
+    ----------
+    start_ns : ndarray of int64, shape (n,)
+        Stamp of each window's first sample.
+    clock : {"utc", "wall"}
+        What stamps count from.
+    n_short : int
+        Segments that are shorter than a window.
+    info : dict
+        What `patchtst_har.data.resample.clean_samples` reports.
+
+    Raises
+    ------
+    DataError
+        If the recording is not valid.
+    """
+
+    def __init__(self, recording: pd.DataFrame, config: DataConfig) -> None:
+        self._config = config
+        self._clean = clean_samples(recording, config.max_gap_s)
+        self._blocks, self.n_short = _plan(self._clean, config)
+        stamps = [_start_ns(self._clean, block, np.arange(block.count), config) for block in self._blocks]
+        self.start_ns = np.concatenate([np.empty(0, np.int64), *stamps])
+        self.clock = _clock(recording)
+        self.info = self._clean.info
+
+    def __len__(self) -> int:
+        return len(self.start_ns)
+
+    def batches(self, size: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Yield rows and windows (size, T, 3), in order of time; the last batch may be smaller."""
+        ends = np.cumsum([block.count for block in self._blocks])
+        for begin in range(0, len(self), size):
+            rows = slice(begin, min(begin + size, len(self)))
+            windows = np.empty((rows.stop - begin, self._config.window_size, 3), np.float32)
+            filled = 0
+            while filled < len(windows):
+                number = int(np.searchsorted(ends, begin + filled, side="right"))
+                block, end = self._blocks[number], int(ends[number])
+                n_taken = min(end - begin, len(windows)) - filled
+                first = begin + filled - (end - block.count)
+                kept = np.arange(first, first + n_taken)
+                _fill(windows[filled : filled + n_taken], self._clean, block, kept, self._config)
+                filled += n_taken
+            yield rows, windows
+
+
+def _clock(recording: pd.DataFrame) -> Clock:
+    return "wall" if getattr(recording.index, "tz", None) is None else "utc"
+
+
 def _plan(clean: CleanSamples, config: DataConfig) -> tuple[list[_Block], int]:
-    """Return blocks of windows that bound the memory in use, and how many stretches are too short for one."""
+    """Return blocks of windows that bound the memory in use, and how many segments are too short for one."""
     per_block = max(1, (_BLOCK_SAMPLES - config.window_size) // config.hop_size)
     blocks, n_short = [], 0
     for bounds in clean.bounds:
@@ -197,20 +260,23 @@ def _fill(
     block: _Block,
     kept: NDArray[np.intp],
     config: DataConfig,
-) -> NDArray[np.int64]:
-    """Write the kept windows of a block into `windows` and return their stamps."""
-    rate, size = config.sample_rate_hz, config.window_size
+) -> None:
+    """Write the kept windows of a block into `windows`."""
     for begin, end in _runs(kept):
         first = (block.first + int(kept[begin])) * config.hop_size
-        length = (end - begin - 1) * config.hop_size + size
-        samples = resample_block(clean, block.bounds, first, length, rate)
-        views = np.lib.stride_tricks.sliding_window_view(samples, size, axis=0)[:: config.hop_size]
-        windows[begin:end] = views.transpose(0, 2, 1)
-    start_ns = int(clean.time_ns[block.bounds[0]])
-    stamps: NDArray[np.int64] = np.rint((block.first + kept) * config.hop_size * (1e9 / rate)).astype(
-        np.int64
-    )
-    return start_ns + stamps
+        length = (end - begin - 1) * config.hop_size + config.window_size
+        samples = resample_block(clean, block.bounds, first, length, config.sample_rate_hz)
+        views = np.lib.stride_tricks.sliding_window_view(samples, config.window_size, axis=0)
+        windows[begin:end] = views[:: config.hop_size].transpose(0, 2, 1)
+
+
+def _start_ns(
+    clean: CleanSamples, block: _Block, kept: NDArray[np.intp], config: DataConfig
+) -> NDArray[np.int64]:
+    """Return the stamps of the first samples of the kept windows of a block."""
+    first_samples = (block.first + kept) * config.hop_size
+    offsets: NDArray[np.int64] = np.rint(first_samples * (1e9 / config.sample_rate_hz)).astype(np.int64)
+    return int(clean.time_ns[block.bounds[0]]) + offsets
 
 
 def _runs(kept: NDArray[np.intp]) -> Iterator[tuple[int, int]]:

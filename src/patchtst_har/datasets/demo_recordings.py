@@ -36,10 +36,10 @@ WATCH_CLASSES = {
 
 
 def write_watch_recordings(folder: str | os.PathLike[str]) -> list[Path]:
-    """Write the smart-watch recordings as one CSV a person, ``P01.csv`` to ``P10.csv``.
+    """Write the smart-watch recordings as one CSV per participant, ``P01.csv`` to ``P10.csv``.
 
     The form is CAPTURE-24's (``time,x,y,z,annotation``, acceleration in g). The source has no clock, so
-    times are made up: a person's 14 series follow each other in the order shipped, the left arm's first,
+    times are made up: a participant's 14 series follow each other in the order shipped, the left arm's first,
     with pauses of 60 s, from 09:00 on 1 January 2018.
 
     Parameters
@@ -78,7 +78,7 @@ def _load_watch() -> dict[str, Any]:
 
 
 def _person(data: dict[str, Any], subject: Any) -> pd.DataFrame:
-    """Return one person's series on one artificial clock."""
+    """Return one participant's series on one artificial clock."""
     import pandas as pd
 
     series = [

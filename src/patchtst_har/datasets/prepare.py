@@ -1,4 +1,4 @@
-"""Turn many recordings into a prepared data set, one person in memory at a time."""
+"""Turn many recordings into a prepared data set, one participant in memory at a time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-_CLOCK_NAMES: dict[Clock, str] = {"utc": "UTC", "wall": "local wall-clock time"}
+_CLOCK_NAMES: dict[Clock | None, str] = {"utc": "UTC", "wall": "local wall-clock time"}
 _CONFIG_FIELDS = {
     "sample_rate_hz",
     "window_size",
@@ -106,18 +106,18 @@ def prepare_recordings(
 
 
 def count_windows(dataset: PreparedDataset) -> tuple[dict[str, int], list[str]]:
-    """Return, over all people, the windows of each class, and the annotations that label no window at all.
+    """Return, over all participants, the windows of each class, and the annotations that label no window.
 
     Parameters
     ----------
     dataset : PreparedDataset
         As `prepare_recordings` returns it.
     """
-    people = (dataset.preparation or {}).get("participants", {}).values()
+    participants = (dataset.preparation or {}).get("participants", {}).values()
     counts = Counter[str]()
-    for person in people:
-        counts.update(person["n_windows_by_class"])
-    lost = {name for person in people for name in person["annotations_without_window"]}
+    for participant in participants:
+        counts.update(participant["n_windows_by_class"])
+    lost = {name for participant in participants for name in participant["annotations_without_window"]}
     return {name: counts[name] for name in dataset.classes}, sorted(lost - set(counts))
 
 
@@ -143,7 +143,7 @@ def find_recordings(
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         suffix = recording_suffix(path)
-        # A broken link counts too: reading it says what is wrong, skipping it would lose a person unnoticed.
+        # A broken link counts too: reading it says what is wrong, skipping it would lose a participant.
         if suffix is None or path.name.startswith(".") or _is_folder(path):
             continue
         participant = path.name[: -len(suffix)]
@@ -217,7 +217,7 @@ class _Preparation:
         }
 
     def finish(self) -> PreparedDataset:
-        """Write what is common to all people."""
+        """Write what is common to all participants."""
         preparation = {
             **self.config.model_dump(mode="json", include=_CONFIG_FIELDS),
             "clock": self.clock,

@@ -1,4 +1,4 @@
-"""Read a prepared data set: windows of many people on disk, checked field by field.
+"""Read a prepared data set: windows of many participants on disk, checked field by field.
 
 The folder holds `manifest.csv` (participant, status, outfile), `classes.json` (the class names),
 `label_encoder.json` (class to index), one NPZ a participant (`windows`, `labels_str`,
@@ -11,7 +11,7 @@ import csv
 import difflib
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, get_args
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.data.times import Clock
+from patchtst_har.data.windows import Windows
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import read_json
 from patchtst_har.support.npz import MAX_EXPANDED_BYTES, read_npz
@@ -33,28 +34,17 @@ PREPARATION = "preparation.json"
 MANIFEST_COLUMNS = ("participant", "status", "outfile")
 
 
-@dataclass(frozen=True, eq=False)
-class ParticipantWindows:
-    """One person's windows, in order of time."""
-
-    windows: NDArray[np.float32]
-    """(n, T, 3) acceleration in g."""
-    labels: NDArray[np.int64]
-    """(n,) index into the data set's classes."""
-    start_ns: NDArray[np.int64]
-    """(n,) stamp of the first sample of each window, ns since 1970."""
-
-    def __len__(self) -> int:
-        return len(self.windows)
+ParticipantWindows = Windows
+"""What `PreparedDataset.load` returns: the labels are names of the data set's classes."""
 
 
 @dataclass(frozen=True)
 class PreparedDataset:
-    """A prepared data set; `open` checks what is common to it, `load` what is one person's."""
+    """A prepared data set; `open` checks what is common to it, `load` what belongs to one participant."""
 
     folder: Path
     participants: tuple[str, ...]
-    """People with status ok, in the manifest's order."""
+    """Participants with status ok, in the manifest's order."""
     classes: tuple[str, ...]
     """Class names, sorted if this package wrote them; a label is an index into them."""
     failures: dict[str, str]
@@ -115,7 +105,7 @@ class PreparedDataset:
         near = difflib.get_close_matches(participant, self.participants, 3) or self.participants[:3]
         raise DataError(f"{self.folder}: no participant {participant!r} (known: {', '.join(near)}, ...)")
 
-    def load(self, participant: str, *, max_bytes: int = MAX_EXPANDED_BYTES) -> ParticipantWindows:
+    def load(self, participant: str, *, max_bytes: int = MAX_EXPANDED_BYTES) -> Windows:
         """Read one participant's windows.
 
         Parameters
@@ -136,8 +126,8 @@ class PreparedDataset:
         windows, names, start_ns = arrays["windows"], arrays["labels_str"], arrays["first_ts_epoch_ns"]
         check_windows(windows, path)
         check_stamps(start_ns, len(windows), path)
-        labels = encode_labels(names, self.classes, len(windows), path)
-        return ParticipantWindows(np.ascontiguousarray(windows), labels, start_ns)
+        check_labels(names, self.classes, len(windows), path)
+        return Windows(np.ascontiguousarray(windows), start_ns, names, self.clock)
 
 
 def check_windows(windows: NDArray[Any], source: Path) -> None:
@@ -166,20 +156,15 @@ def check_stamps(start_ns: NDArray[Any], n_windows: int, source: Path) -> None:
         raise DataError(f"{source}: first_ts_epoch_ns does not increase at window {backwards[0] + 1}")
 
 
-def encode_labels(
-    names: NDArray[Any], classes: tuple[str, ...], n_windows: int, source: Path
-) -> NDArray[np.int64]:
-    """Return (n,) indices into `classes` of `labels_str`, refusing what is not in them."""
+def check_labels(names: NDArray[Any], classes: Collection[str], n_windows: int, source: Path) -> None:
+    """Refuse `labels_str` that is not one name in `classes` per window."""
     if names.dtype.kind != "U":
         raise DataError(f"{source}: labels_str holds {names.dtype}, strings are needed")
     if names.shape != (n_windows,):
         raise DataError(f"{source}: labels_str has shape {names.shape}, but there are {n_windows} windows")
-    present, position = np.unique(names, return_inverse=True)
-    index = {name: number for number, name in enumerate(classes)}
-    unknown = [str(name) for name in present if str(name) not in index]
+    unknown = [str(name) for name in np.unique(names) if str(name) not in classes]
     if unknown:
         raise DataError(f"{source}: labels_str holds {unknown[0]!r}, which is not in {CLASSES}")
-    return np.array([index[str(name)] for name in present], dtype=np.int64)[position]
 
 
 def _read_manifest(path: Path) -> dict[str, tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Write a prepared data set, one person at a time; it exists once its manifest does."""
+"""Write a prepared data set, one participant at a time; it exists once its manifest does."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from patchtst_har.datasets.prepared import (
     MANIFEST_COLUMNS,
     PREPARATION,
     PreparedDataset,
+    check_labels,
     check_stamps,
     check_windows,
-    encode_labels,
 )
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import atomic_write_json, atomic_write_text, ensure_folder
@@ -81,7 +81,7 @@ class PreparedWriter:
         labels: NDArray[np.str_] | Sequence[str],
         start_ns: NDArray[np.int64],
     ) -> None:
-        """Write one person's file.
+        """Write one participant's file.
 
         Parameters
         ----------
@@ -108,7 +108,7 @@ class PreparedWriter:
         present = {str(name) for name in np.unique(names)}
         if "" in present:
             raise DataError(f"{path}: labels_str holds an empty class name")
-        encode_labels(names, tuple(present), len(windows), path)
+        check_labels(names, present, len(windows), path)
         write_npz(path, {"windows": windows, "labels_str": names, "first_ts_epoch_ns": start_ns})
         self._classes |= present
         self._rows[participant] = ("ok", path.name)
@@ -129,7 +129,7 @@ class PreparedWriter:
         self._rows[participant] = (f"error: {' '.join(reason.split())}", "")
 
     def finish(self, preparation: dict[str, Any], classes: Sequence[str] = ()) -> PreparedDataset:
-        """Write what is common to all people, the manifest last, and open the data set.
+        """Write what is common to all participants, the manifest last, and open the data set.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Who trains, who validates, who tests: always whole people."""
+"""Who trains, who validates, who tests: always whole participants."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Split:
-    """Three groups of people without overlap, each sorted."""
+    """Three groups of participants without overlap, each sorted."""
 
     train: tuple[str, ...]
     val: tuple[str, ...]
@@ -37,20 +37,20 @@ class Split:
 
     def to_dict(self) -> dict[str, list[str]]:
         """Return the groups as lists, for JSON."""
-        return {name: list(people) for name, people in asdict(self).items()}
+        return {name: list(participants) for name, participants in asdict(self).items()}
 
 
 def split_participants(participants: Sequence[str], config: DataConfig) -> Split:
-    """Assign people to training, validation and test.
+    """Assign participants to training, validation and test.
 
-    The result depends on the set of people and the configuration, not on the order of `participants`.
+    The result depends on the set of participants and the configuration, not on the order of `participants`.
 
-    - ``counts``: people are shuffled by `split_seed`; the first `train_n` train, the next `val_n` validate,
-      the rest test. If `test_participants` are named, they test, and the others are drawn from; whoever is
-      left over then is in no group.
+    - ``counts``: participants are shuffled by `split_seed`; the first `train_n` train, the next `val_n`
+      validate, the rest test. If `test_participants` are named, they test, and the others are drawn from;
+      whoever is left over then is in no group.
     - ``lists``: as named; nobody need test.
-    - ``kfold``: people are shuffled and dealt to `n_folds` folds; fold `fold` tests, `val_n` of the others
-      validate, the rest train. Over all folds, everyone tests once.
+    - ``kfold``: participants are shuffled and dealt to `n_folds` folds; fold `fold` tests, `val_n` of the
+      others validate, the rest train. Over all folds, everyone tests once.
 
     Parameters
     ----------
@@ -62,43 +62,47 @@ def split_participants(participants: Sequence[str], config: DataConfig) -> Split
     Raises
     ------
     DataError
-        If a person is named twice or unknown, or there are too few people; the message has the numbers.
+        If a participant is named twice or unknown, or there are too few; the message has the numbers.
     """
-    people = sorted(participants)
-    if len(set(people)) < len(people):
-        raise DataError(f"participants: {', '.join(_duplicates(people))} given more than once")
+    everyone = sorted(participants)
+    if len(set(everyone)) < len(everyone):
+        raise DataError(f"participants: {', '.join(_duplicates(everyone))} given more than once")
     named = (*config.train_participants, *config.val_participants, *config.test_participants)
-    unknown = [name for name in named if name not in set(people)] if config.split != "kfold" else []
+    unknown = [name for name in named if name not in set(everyone)] if config.split != "kfold" else []
     if unknown:
-        raise DataError(f"split: unknown participants {', '.join(unknown)} (known: {_some(people)})")
+        raise DataError(f"split: unknown participants {', '.join(unknown)} (known: {_some(everyone)})")
     if config.split == "lists":
         return _sorted_split(config.train_participants, config.val_participants, config.test_participants)
     if config.split == "kfold":
-        return _kfold(people, config)
-    return _counts(people, config)
+        return _kfold(everyone, config)
+    return _counts(everyone, config)
 
 
-def _counts(people: list[str], config: DataConfig) -> Split:
-    others = _shuffled([name for name in people if name not in config.test_participants], config.split_seed)
+def _counts(participants: list[str], config: DataConfig) -> Split:
+    others = _shuffled(
+        [name for name in participants if name not in config.test_participants], config.split_seed
+    )
     n_drawn = config.train_n + config.val_n
     needed = n_drawn + (0 if config.test_participants else 1)
     if len(others) < needed:
         raise DataError(
-            f"split: train_n={config.train_n} and val_n={config.val_n} need at least {needed} people"
+            f"split: train_n={config.train_n} and val_n={config.val_n} need at least {needed} participants"
             f"{'' if config.test_participants else ' with one to test on'}, there are {len(others)}"
         )
     if config.test_participants and len(others) > n_drawn:
-        logger.info("%d people are in no group: %s", len(others) - n_drawn, _some(others[n_drawn:]))
+        logger.info("%d participants are in no group: %s", len(others) - n_drawn, _some(others[n_drawn:]))
     test = config.test_participants or others[n_drawn:]
     return _sorted_split(others[: config.train_n], others[config.train_n : n_drawn], test)
 
 
-def _kfold(people: list[str], config: DataConfig) -> Split:
-    if len(people) < config.n_folds:
-        raise DataError(f"split: n_folds={config.n_folds} needs as many people, there are {len(people)}")
-    shuffled = _shuffled(people, config.split_seed)
+def _kfold(participants: list[str], config: DataConfig) -> Split:
+    if len(participants) < config.n_folds:
+        raise DataError(
+            f"split: n_folds={config.n_folds} needs as many participants, there are {len(participants)}"
+        )
+    shuffled = _shuffled(participants, config.split_seed)
     folds = [shuffled[number :: config.n_folds] for number in range(config.n_folds)]
-    # Validation people come from the folds after the test fold, so they change from fold to fold as well.
+    # Who validates comes from the folds after the test fold, so it changes from fold to fold as well.
     others = [
         name for step in range(1, config.n_folds) for name in folds[(config.fold + step) % config.n_folds]
     ]
@@ -113,13 +117,13 @@ def _sorted_split(train: Sequence[str], val: Sequence[str], test: Sequence[str])
     return Split(tuple(sorted(train)), tuple(sorted(val)), tuple(sorted(test)))
 
 
-def _shuffled(people: list[str], seed: int) -> list[str]:
-    return [people[index] for index in np.random.default_rng(seed).permutation(len(people))]
+def _shuffled(participants: list[str], seed: int) -> list[str]:
+    return [participants[index] for index in np.random.default_rng(seed).permutation(len(participants))]
 
 
-def _duplicates(people: list[str]) -> list[str]:
-    return sorted({name for name in people if people.count(name) > 1})
+def _duplicates(participants: list[str]) -> list[str]:
+    return sorted({name for name in participants if participants.count(name) > 1})
 
 
-def _some(people: Sequence[str], n_most: int = 5) -> str:
-    return ", ".join(people[:n_most]) + (", ..." if len(people) > n_most else "")
+def _some(participants: Sequence[str], n_most: int = 5) -> str:
+    return ", ".join(participants[:n_most]) + (", ..." if len(participants) > n_most else "")

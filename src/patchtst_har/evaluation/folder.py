@@ -14,7 +14,6 @@ from patchtst_har.datasets.featureset import FeatureSet, load_feature_set
 from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation.held_out import HeldOut
-from patchtst_har.inference.inputs import WindowInputs
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.model_folder import PROVENANCE_FILE, read_provenance
 from patchtst_har.smoothing.decide import decide, sequences_of
@@ -102,8 +101,7 @@ def _refuse_unknown_classes(present: Sequence[str], known: Sequence[str], data_d
 def _judge(recognizer: Recognizer, features: FeatureSet, config: ExperimentConfig) -> HeldOut:
     classes = recognizer.classes
     labels = np.array([classes.index(name) for name in features.classes], dtype=np.int64)[features.labels]
-    inputs = WindowInputs(features.windows, features.times, features.stats, features.topo)
-    probabilities = recognizer.probabilities(inputs)
+    probabilities = recognizer.probabilities(features)
     sequences = sequences_of(features.participants, features.start_ns, config)
     made = decide(probabilities, sequences, recognizer.smoother)
     return HeldOut(features.participants, features.start_ns, labels, made, classes)

@@ -120,7 +120,7 @@ def _losses(labelled: LabelledRecording) -> list[str]:
     texts = {
         "n_nonfinite": "Samples that are NaN or infinite, dropped",
         "n_zero": "Samples of exactly (0, 0, 0), as devices write where they have none, dropped",
-        "short_stretches": "Stretches between gaps that are shorter than a window, not labelled",
+        "short_stretches": "Segments between gaps that are shorter than a window, not labelled",
     }
     return [f"{text}: {counts[name]:,}." for name, text in texts.items() if counts.get(name)]
 
@@ -128,5 +128,5 @@ def _losses(labelled: LabelledRecording) -> list[str]:
 def _notices(recognizer: Recognizer) -> list[str]:
     """Return what holds for every prediction: what the model cannot say."""
     closed = "The model knows only its own classes: any other movement was given one of their names."
-    offline = "Labels were smoothed over whole stretches, past and future: they are not real-time results."
+    offline = "Labels were smoothed over whole segments, past and future: they are not real-time results."
     return [closed, *([offline] if recognizer.smoother else [])]

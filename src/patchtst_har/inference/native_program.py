@@ -10,23 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har._core import Engine
-from patchtst_har.architecture import INPUT_NAMES, input_shapes, rotation_tables, walk_layers
-from patchtst_har.architecture.layers import (
-    Activation,
-    Attention,
-    Constant,
-    Convolution,
-    Layer,
-    LayerNorm,
-    Linear,
-    Pool,
-    Rows,
-    Standardise,
-)
+from patchtst_har.architecture import INPUT_NAMES, input_shapes, layers, rotation_tables, walk_layers
+from patchtst_har.architecture.layers import Layer, Rows
 from patchtst_har.config import ModelConfig
 from patchtst_har.errors import PrecisionError
 
-Weights = Mapping[str, NDArray[np.float64]]
+Float64Array = NDArray[np.float64]
+Weights = Mapping[str, Float64Array]
 Precision = Literal["float32", "bfloat16"]
 """Of the factors of all linear layers and convolutions; sums and everything else are float32."""
 
@@ -66,16 +56,16 @@ def build_engine(
     PrecisionError
         If there is no such precision, or this processor or the instruction set in use lacks it.
     """
-    layers = list(walk_layers(config, num_classes))
+    walk = list(walk_layers(config, num_classes))
     shapes = tuple(input_shapes(config).values())
     try:
         engine = Engine(shapes, max(1, ROWS_PER_BLOCK // config.n_tokens), precision)
     except ValueError as error:
         raise PrecisionError(str(error)) from error
-    builder = _Builder(engine, layers, weights)
-    for layer in layers:
+    builder = _Builder(engine, walk, weights)
+    for layer in walk:
         builder.add(layer)
-    logits = layers[-1].target
+    logits = walk[-1].target
     engine.set_outputs(builder.place(logits).buffer, logits.width)
     return engine
 
@@ -85,19 +75,19 @@ def _padded(width: int) -> int:
     return -(-width // 16) * 16
 
 
-def _single(values: NDArray[np.float64]) -> NDArray[np.float32]:
+def _single(values: Float64Array) -> NDArray[np.float32]:
     return np.ascontiguousarray(values, dtype=np.float32)
 
 
 class _Builder:
     """Adds the steps of one layer after the other; makes the buffers that they name."""
 
-    def __init__(self, engine: Engine, layers: Iterable[Layer], weights: Weights) -> None:
+    def __init__(self, engine: Engine, walk: Iterable[Layer], weights: Weights) -> None:
         self.engine, self.weights = engine, weights
         self.buffers = {name: i for i, name in enumerate(INPUT_NAMES)}
         self.row_lengths: dict[str, int] = {}
         n_rows: dict[str, int] = {}
-        for layer in layers:
+        for layer in walk:
             for rows in layer.rows:
                 length = rows.width if rows.buffer in INPUT_NAMES else _padded(_written_width(layer, rows))
                 self.row_lengths[rows.buffer] = max(self.row_lengths.get(rows.buffer, 0), length)
@@ -117,33 +107,34 @@ class _Builder:
         raise TypeError(f"the engine has no step for {type(layer).__name__}")
 
     @add.register
-    def _(self, layer: Constant) -> None:
+    def _(self, layer: layers.Constant) -> None:
         self.engine.add_constant(_single(self.weights[layer.name]), self.place(layer.target))
 
     @add.register
-    def _(self, layer: Standardise) -> None:
+    def _(self, layer: layers.Standardise) -> None:
         mean, std = self._pair(layer.name, "mean", "std")
         source, target = self.place(layer.source), self.place(layer.target)
         self.engine.add_standardise(_single(mean), _single(1 / std), layer.limit, source, target)
 
     @add.register
-    def _(self, layer: Linear) -> None:
-        n_parts = layer.rows_each
+    def _(self, layer: layers.Linear) -> None:
+        n_parts, n_inputs = layer.rows_each, layer.n_inputs
         source, target = self.place(layer.source), self.place(layer.target, n_parts)
-        weights, biases = (np.split(values, n_parts) for values in self._pair(layer.name))
-        for weight, bias in zip(weights, biases, strict=True):
-            self._product(
-                weight, bias, source, target, (layer.source.n_computed, 1), None, layer.activation, layer.adds
+        rows, segments = (layer.source.n_computed, 1), (1, n_inputs, n_inputs)
+        parts = (np.split(values, n_parts) for values in self._pair(layer.name))
+        for weight, bias in zip(*parts, strict=True):
+            self.engine.add_linear(
+                _single(weight), _single(bias), source, target, rows, segments, layer.activation, layer.adds
             )
             target = target._replace(offset=target.offset + target.inner_stride)
 
     @add.register
-    def _(self, layer: Convolution) -> None:
-        """Scaling and batch norm become part of the kernel and the bias."""
+    def _(self, layer: layers.Convolution) -> None:
         kernel, bias = self._kernel(layer)
         n_patches, length = layer.n_patches, self.row_lengths[layer.source.buffer]
+        n_outputs = layer.target.n_rows // n_patches
         if layer.reads_samples:
-            source = Place(self.buffers[layer.source.buffer], 0, length, layer.stride)
+            source = self.place(layer.source)._replace(inner_stride=layer.stride)
             segments = (layer.channels, layer.kernel, n_patches * length)
         else:
             # Channels lie side by side.
@@ -151,55 +142,42 @@ class _Builder:
             source = self.place(layer.source, layer.source.n_rows // n_patches)
             source = source._replace(inner_stride=layer.stride * length)
             segments = (layer.kernel, layer.channels, length)
-        n_outputs = layer.target.n_rows // n_patches
-        target = self.place(layer.target, n_outputs)
-        flat = kernel.reshape(len(kernel), -1)
-        self._product(flat, bias, source, target, (n_patches, n_outputs), segments, layer.activation)
+        flat, target = _single(kernel).reshape(len(kernel), -1), self.place(layer.target, n_outputs)
+        rows = (n_patches, n_outputs)
+        self.engine.add_linear(
+            flat, _single(bias), source, target, rows, segments, layer.activation, layer.adds
+        )
 
     @add.register
-    def _(self, layer: LayerNorm) -> None:
+    def _(self, layer: layers.LayerNorm) -> None:
         gain, bias = map(_single, self._pair(layer.name))
         source, target = self.place(layer.source), self.place(layer.target)
         self.engine.add_normalise(gain, bias, NORM_EPSILON, layer.source.n_computed, source, target)
 
     @add.register
-    def _(self, layer: Attention) -> None:
-        # The scores' factor is part of the queries' weights.
-        factor = np.ones(layer.qkv.width)
-        factor[: layer.target.width] = layer.head_dim**-0.5
+    def _(self, layer: layers.Attention) -> None:
         weight, bias = self._pair(layer.name)
-        n_tokens, source, qkv = layer.source.n_rows, self.place(layer.source), self.place(layer.qkv)
-        self._product(weight * factor[:, None], bias * factor, source, qkv, (n_tokens, 1))
+        # The scores' factor is part of the queries' weights.
+        factor = np.ones(len(bias))
+        factor[: layer.target.width] = layer.head_dim**-0.5
+        weight, bias = weight * factor[:, None], bias * factor
+        source, qkv, target = (self.place(rows) for rows in (layer.source, layer.qkv, layer.target))
+        n_tokens, width = layer.source.n_rows, layer.source.width
+        self.engine.add_linear(
+            _single(weight), _single(bias), source, qkv, (n_tokens, 1), (1, width, width), "none", False
+        )
         cos, sin = rotation_tables(layer.head_dim, n_tokens, layer.rope_base)
-        self.engine.add_attention(cos, sin, layer.n_heads, qkv, self.place(layer.target))
+        self.engine.add_attention(cos, sin, layer.n_heads, qkv, target)
 
     @add.register
-    def _(self, layer: Pool) -> None:
+    def _(self, layer: layers.Pooling) -> None:
         width = layer.source.width
         query = self.weights[f"{layer.name}.query"] / width**0.5 if layer.weighted else np.ones(width)
         source, target = self.place(layer.source), self.place(layer.target)
         self.engine.add_pool(_single(query), layer.weighted, layer.source.n_rows, source, target)
 
-    def _product(
-        self,
-        weight: NDArray[np.float64],
-        bias: NDArray[np.float64],
-        source: Place,
-        target: Place,
-        n_rows: tuple[int, int],
-        segments: tuple[int, int, int] | None = None,
-        activation: Activation = "none",
-        adds: bool = False,
-    ) -> None:
-        """Add a product of rows; `segments` (number, length, stride) tells where a row's values lie."""
-        segments = (1, weight.shape[1], 0) if segments is None else segments
-        self.engine.add_linear(
-            _single(weight), _single(bias), source, target, n_rows, segments, activation, adds
-        )
-
-    def _kernel(self, layer: Convolution) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return kernel (out, in, length) and bias of a convolution with its batch norm and scaling."""
-        shape = (layer.target.width, layer.channels, layer.kernel)
+    def _kernel(self, layer: layers.Convolution) -> tuple[Float64Array, Float64Array]:
+        """Return kernel (out, in, length) and bias, with batch norm and the scaling of the input in them."""
         if layer.batch_norm:
             gain, bias = self._pair(f"{layer.name}.1")
             mean, variance = self._pair(f"{layer.name}.1", "running_mean", "running_var")
@@ -207,22 +185,21 @@ class _Builder:
             kernel = self.weights[f"{layer.name}.0.weight"] * factor[:, None, None]
             bias = bias - mean * factor
         else:
-            flat, bias = self._pair(layer.name)
-            kernel = flat.reshape(shape)
+            kernel, bias = self._pair(layer.name)
+            kernel = kernel.reshape(len(kernel), layer.channels, layer.kernel)
         if layer.scale:
             mean, std = self._pair(layer.scale, "mean", "std")
             kernel = kernel / std[:, None]
             bias = bias - np.einsum("ocl,c->o", kernel, mean)
         return kernel, bias
 
-    def _pair(
-        self, name: str, first: str = "weight", second: str = "bias"
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _pair(self, name: str, *keys: str) -> tuple[Float64Array, Float64Array]:
+        first, second = keys or ("weight", "bias")
         return self.weights[f"{name}.{first}"], self.weights[f"{name}.{second}"]
 
 
 def _written_width(layer: Layer, rows: Rows) -> int:
     """Return how far a layer may write into a row: attention writes each head in whole vectors."""
-    if isinstance(layer, Attention) and rows in (layer.qkv, layer.target):
+    if isinstance(layer, layers.Attention) and rows in (layer.qkv, layer.target):
         return rows.width - layer.head_dim + _padded(layer.head_dim)
     return rows.width

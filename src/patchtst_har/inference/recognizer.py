@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.data.times import check_clock, iana_zone, time_features
+from patchtst_har.datasets.inputs import ModelInputs
 from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.features import compute_extended_statistics_batch, compute_topology
-from patchtst_har.inference.inputs import BATCH_SIZE, WindowInputs
+from patchtst_har.inference.inputs import BATCH_SIZE
 from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.inference.native_program import Precision
 from patchtst_har.inference.probabilities import predict_native, predict_probabilities
@@ -29,6 +30,7 @@ from patchtst_har.support.progress import OnProgress
 if TYPE_CHECKING:
     import pandas as pd
 
+    from patchtst_har.data.windows import WindowBatches
     from patchtst_har.models import PatchTSTClassifier
 
 Engine = Literal["native", "torch"]
@@ -61,11 +63,11 @@ class LabelledRecording:
     timeline : DataFrame
         ``start``, ``end``, ``label``, ``probability``: rows tile the time that windows cover; gaps in the
         recording are gaps between rows. Overlapping windows share time: each row is the hop around its
-        window's centre, the first and last of a stretch reach to the ends of their windows.
+        window's centre, the first and last of a segment reach to the ends of their windows.
     clock : str
         ``UTC``, the name of a zone, or ``local wall clock``.
     counts : dict of str to number
-        Samples that were not usable, and stretches too short for a window.
+        Samples that were not usable, and segments too short for a window.
     """
 
     timeline: pd.DataFrame
@@ -178,7 +180,7 @@ class Recognizer:
         config = self.config.replace(data=self.config.data.replace(timezone=timezone))
         return Recognizer(self.model, self.classes, config, self.smoother)
 
-    def inputs(self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None = None) -> WindowInputs:
+    def inputs(self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None = None) -> ModelInputs:
         """Compute the model's inputs for windows.
 
         Parameters
@@ -196,26 +198,26 @@ class Recognizer:
             If a feature plug-in fails on a window.
         """
         self._check_windows(windows)
+        return self._inputs(windows, start_ns)
+
+    def _inputs(self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None) -> ModelInputs:
         config, n = self.config, len(windows)
         stats = topo = np.empty((n, 0), np.float32)
         threads = config.features.n_threads
-        rate = config.data.sample_rate_hz
+        sample_rate_hz = config.data.sample_rate_hz
         if config.model.n_stat_features:
             plugins = config.features.plugins
-            stats = compute_extended_statistics_batch(windows, rate, plugins, n_threads=threads)
+            stats = compute_extended_statistics_batch(windows, sample_rate_hz, plugins, n_threads=threads)
         if config.model.n_topo_features:
             topology = config.features.topology
-            topo = compute_topology(windows, rate, topology, n_threads=threads).features
-        return WindowInputs(windows, self._times(n, start_ns), stats, topo)
+            topo = compute_topology(windows, sample_rate_hz, topology, n_threads=threads).features
+        return ModelInputs(windows, self._times(n, start_ns), stats, topo)
 
-    def probabilities(self, inputs: WindowInputs) -> NDArray[np.float64]:
+    def probabilities(self, inputs: ModelInputs) -> NDArray[np.float64]:
         """Return the class probabilities (n, K) of windows whose features are known."""
         if isinstance(self.model, NativeClassifier):
             return predict_native(self.model, inputs, n_threads=self.config.features.n_threads)
-        from patchtst_har.models.batches import WindowTensors
-
-        arrays = (inputs.windows, inputs.times, inputs.stats, inputs.topo)
-        return predict_probabilities(self.model, WindowTensors.unlabelled(self.config.model, *arrays))
+        return predict_probabilities(self.model, inputs)
 
     def predict(self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None = None) -> Prediction:
         """Classify windows one by one, without smoothing (parameters and errors as `inputs`)."""
@@ -225,7 +227,7 @@ class Recognizer:
     def predict_recording(
         self, recording: pd.DataFrame, on_progress: OnProgress | None = None
     ) -> pd.DataFrame:
-        """Label a whole recording: cut, classify, smooth (offline, within each stretch without a gap).
+        """Label a whole recording: cut, classify, smooth (offline, within each segment without a gap).
 
         Parameters
         ----------
@@ -243,7 +245,7 @@ class Recognizer:
         Raises
         ------
         DataError
-            If the recording is malformed or has no stretch as long as a window.
+            If the recording is malformed or has no segment as long as a window.
         """
         return self.label_recording(recording, on_progress).timeline
 
@@ -251,18 +253,16 @@ class Recognizer:
         self, recording: pd.DataFrame, on_progress: OnProgress | None = None
     ) -> LabelledRecording:
         """Do what `predict_recording` does, and tell also what could not be used."""
-        from patchtst_har.data.windows import cut_windows
+        from patchtst_har.data.windows import WindowBatches
 
         config = self.config
-        # What the file says of the activities must not decide what is predicted.
-        columns = [name for name in recording.columns if name != "annotation"]
-        cut = cut_windows(recording[columns], config.data)
+        cut = WindowBatches(recording, config.data)
         if config.model.n_time_features:
             check_clock(cut.clock, config.data.timezone, "recording")
-        if not len(cut.windows):
+        if not len(cut):
             seconds = config.data.window_size / config.data.sample_rate_hz
-            raise DataError(f"the recording has no uninterrupted stretch of {seconds:g} s: nothing to label")
-        probabilities = self._probabilities(cut.windows, cut.start_ns, on_progress)
+            raise DataError(f"the recording has no uninterrupted segment of {seconds:g} s: nothing to label")
+        probabilities = self._probabilities(cut, on_progress)
         sequences = sequences_of(np.full(len(cut.start_ns), "recording"), cut.start_ns, config)
         made = decide(probabilities, sequences, self.smoother)
         ns_per_sample = 1e9 / config.data.sample_rate_hz
@@ -274,7 +274,7 @@ class Recognizer:
         )
         shown = config.data.timezone if cut.clock == "utc" else None
         zone: Any = iana_zone(shown) if shown else getattr(recording.index, "tz", None)
-        counts = {**{name: cut.info.get(name) or 0 for name in _UNUSABLE}, **cut.dropped}
+        counts = {**{name: cut.info.get(name) or 0 for name in _UNUSABLE}, "short_stretches": cut.n_short}
         labels = np.array(self.classes)[made.smoothed]
         chosen = made.smoothed_probabilities[np.arange(len(labels)), made.smoothed]
         timeline = build_timeline(begin, end, labels, chosen, zone)
@@ -323,16 +323,13 @@ class Recognizer:
         """
         return Stream(self, hop_s, smoothing, max_pending=max_pending, drop=drop)
 
-    def _probabilities(
-        self, windows: NDArray[np.float32], start_ns: NDArray[np.int64], on_progress: OnProgress | None
-    ) -> NDArray[np.float64]:
-        """Classify in batches: features and probabilities of a long recording are made a part at a time."""
+    def _probabilities(self, cut: WindowBatches, on_progress: OnProgress | None) -> NDArray[np.float64]:
+        """Cut and classify in batches, so that a long recording needs no memory for its windows."""
         parts = []
-        for first in range(0, len(windows), BATCH_SIZE):
-            rows = slice(first, first + BATCH_SIZE)
-            parts.append(self.probabilities(self.inputs(windows[rows], start_ns[rows])))
+        for rows, windows in cut.batches(BATCH_SIZE):
+            parts.append(self.probabilities(self._inputs(windows, cut.start_ns[rows])))
             if on_progress is not None:
-                on_progress(min(first + BATCH_SIZE, len(windows)), len(windows), "windows")
+                on_progress(rows.stop, len(cut), "windows")
         return np.concatenate(parts)
 
     def _times(self, n: int, start_ns: NDArray[np.int64] | None) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ def decision_spans(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the span of time that each window's decision speaks for.
 
-    Overlapping windows share time; each gets the stretch of one hop around its centre, and the first and
+    Overlapping windows share time; each gets one hop around its centre, and the first and
     last of a sequence reach to the ends of their windows. The spans tile each sequence without overlap.
 
     Parameters

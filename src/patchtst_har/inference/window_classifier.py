@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from patchtst_har import _core
 from patchtst_har.data.times import time_features
+from patchtst_har.datasets.inputs import ModelInputs
 from patchtst_har.features import compute_extended_statistics, compute_topology
 from patchtst_har.features.topology import native_embedding
-from patchtst_har.inference.inputs import WindowInputs
 from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.realtime.stream_model import Judgement
 
@@ -42,7 +42,7 @@ class WindowClassifier:
     def __init__(self, recognizer: Recognizer) -> None:
         config = recognizer.config
         self._probabilities = recognizer.probabilities
-        self._rate_hz = config.data.sample_rate_hz
+        self._sample_rate_hz = config.data.sample_rate_hz
         self._timezone = config.data.timezone
         self._plugins = config.features.plugins
         self._topology = config.features.topology
@@ -73,12 +73,12 @@ class WindowClassifier:
         began = perf_counter_ns()
         stats = topo = _NONE
         if self._uses[0]:
-            stats = compute_extended_statistics(window, self._rate_hz, self._plugins)[np.newaxis]
+            stats = compute_extended_statistics(window, self._sample_rate_hz, self._plugins)[np.newaxis]
         after_stats = perf_counter_ns()
         if self._uses[1]:
-            topo = compute_topology(window[np.newaxis], self._rate_hz, self._topology).features
+            topo = compute_topology(window[np.newaxis], self._sample_rate_hz, self._topology).features
         after_topo = perf_counter_ns()
-        probabilities = self._probabilities(WindowInputs(window[np.newaxis], times, stats, topo))[0]
+        probabilities = self._probabilities(ModelInputs(window[np.newaxis], times, stats, topo))[0]
         done = perf_counter_ns()
         return probabilities, (after_stats - began, after_topo - after_stats, done - after_topo)
 

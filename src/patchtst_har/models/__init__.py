@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from patchtst_har.support.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from patchtst_har.architecture import cut_patches
     from patchtst_har.models.attention import precompute_freqs_cis, rope_attention
     from patchtst_har.models.components.transformer import RoPETransformerEncoderLayer
-    from patchtst_har.models.patchtst import PatchTSTClassifier, cut_patches
+    from patchtst_har.models.patchtst import PatchTSTClassifier
 
 __all__ = [
     "PatchTSTClassifier",
@@ -25,7 +26,7 @@ __getattr__, __dir__ = lazy_exports(
     {
         "PatchTSTClassifier": "patchtst_har.models.patchtst",
         "RoPETransformerEncoderLayer": "patchtst_har.models.components.transformer",
-        "cut_patches": "patchtst_har.models.patchtst",
+        "cut_patches": "patchtst_har.architecture",
         "precompute_freqs_cis": "patchtst_har.models.attention",
         "rope_attention": "patchtst_har.models.attention",
     },

@@ -12,21 +12,7 @@ from torch import Tensor
 
 import patchtst_har.models.attention_op  # noqa: F401 - registers the operators
 from patchtst_har.architecture import rotation_tables
-from patchtst_har.models.attention_plain import (
-    check_shapes,
-    plain_attention,
-    rope_attention_weights,
-    rotate,
-)
-
-__all__ = [
-    "attention_backend",
-    "precompute_freqs_cis",
-    "rope_attention",
-    "rope_attention_weights",
-    "rotate",
-    "use_attention_backend",
-]
+from patchtst_har.models.attention_plain import check_shapes, plain_attention
 
 Backend = Literal["auto", "torch", "cpu", "triton"]
 _BACKENDS = ("auto", "torch", "cpu", "triton")

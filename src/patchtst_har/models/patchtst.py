@@ -6,35 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from patchtst_har.architecture import check_cut, input_shapes
+from patchtst_har.architecture import input_shapes
 from patchtst_har.config import ModelConfig
 from patchtst_har.models.attention import precompute_freqs_cis
 from patchtst_har.models.components.classifier import ClassifierHead
 from patchtst_har.models.components.embedding import FeatureEmbedding, PatchEmbedding, TimeEmbedding
 from patchtst_har.models.components.transformer import RoPETransformerEncoderLayer
 from patchtst_har.models.dropout import Dropout
-
-
-def cut_patches(windows: Tensor, patch_len: int, patch_stride: int | None = None) -> Tensor:
-    """Cut windows (B, T, C) into patches (B, C, P, patch_len), P = (T - patch_len) / patch_stride + 1.
-
-    Parameters
-    ----------
-    windows : Tensor, shape (B, T, C)
-        Windows.
-    patch_len : int
-        Samples per patch.
-    patch_stride : int, optional
-        Samples between the starts of patches; `patch_len` (no overlap) if not given.
-
-    Raises
-    ------
-    ValueError
-        If `windows` is not three-dimensional or the patches do not cover T samples exactly.
-    """
-    stride = patch_len if patch_stride is None else patch_stride
-    check_cut(windows.shape, patch_len, stride)
-    return windows.transpose(1, 2).unfold(2, patch_len, stride)
 
 
 class PatchTSTClassifier(nn.Module):
@@ -69,15 +47,12 @@ class PatchTSTClassifier(nn.Module):
         self.num_classes = num_classes
         d_model = config.d_model
         self.patch_embedding = PatchEmbedding(config)
-        self.stat_embedding = (
-            FeatureEmbedding(config.n_stat_features, d_model, config.n_stat_tokens, config.activation)
-            if config.n_stat_features
-            else None
-        )
-        self.topo_embedding = (
-            FeatureEmbedding(config.n_topo_features, d_model, config.n_topo_tokens, config.activation)
-            if config.n_topo_features
-            else None
+        self.stat_embedding, self.topo_embedding = (
+            FeatureEmbedding(n_features, d_model, n_tokens, config.activation) if n_features else None
+            for n_features, n_tokens in (
+                (config.n_stat_features, config.n_stat_tokens),
+                (config.n_topo_features, config.n_topo_tokens),
+            )
         )
         self.time_embedding = (
             TimeEmbedding(config.n_time_features, d_model) if config.n_time_features else None
@@ -86,17 +61,7 @@ class PatchTSTClassifier(nn.Module):
             nn.Parameter(nn.init.normal_(torch.empty(d_model), std=0.02)) if config.pooling == "cls" else None
         )
         self.dropout = Dropout(config.dropout)
-        self.layers = nn.ModuleList(
-            RoPETransformerEncoderLayer(
-                d_model,
-                config.n_heads,
-                config.dropout,
-                config.d_ff,
-                norm=config.norm,
-                activation=config.activation,
-            )
-            for _ in range(config.n_layers)
-        )
+        self.layers = nn.ModuleList(RoPETransformerEncoderLayer.of(config) for _ in range(config.n_layers))
         self.head = ClassifierHead(config, num_classes)
         # Not persistent: the tables follow from the configuration.
         cos, sin = precompute_freqs_cis(config.head_dim, config.n_tokens, config.rope_base)

@@ -28,7 +28,7 @@ _DROPPED = {
     "n_zero": "samples of exactly zero",
     "repeated_s": "seconds of repeated values",
     "n_gaps": "gaps",
-    "short_stretches": "stretches shorter than a window",
+    "short_stretches": "segments shorter than a window",
 }
 
 

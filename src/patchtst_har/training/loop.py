@@ -13,9 +13,10 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 
 from patchtst_har.config import TrainingConfig
+from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation.streaming_confusion import StreamingConfusion
-from patchtst_har.models.batches import WindowTensors
+from patchtst_har.models.batches import labelled_batches
 from patchtst_har.models.patchtst import PatchTSTClassifier
 from patchtst_har.support.progress import OnProgress
 from patchtst_har.training.checkpoint import Progress, Trainee, load_checkpoint, save_checkpoint
@@ -55,8 +56,8 @@ class TrainingLoop:
     def fit(
         self,
         model: PatchTSTClassifier,
-        train: WindowTensors,
-        val: WindowTensors,
+        train: FeatureSet,
+        val: FeatureSet,
         record: OnEpoch,
         *,
         on_progress: OnProgress | None = None,
@@ -78,9 +79,9 @@ class TrainingLoop:
         if resume and self.checkpoint is not None:
             progress = load_checkpoint(self.checkpoint, trainee, self.fingerprint)
             logger.info("resuming after epoch %d", progress.epoch)
-        criterion = cross_entropy(
-            train.labels, model.num_classes, self.config.class_weights, self.config.label_smoothing
-        ).to(self.device)
+        weighting, smoothing = self.config.class_weights, self.config.label_smoothing
+        labels = torch.from_numpy(train.labels)
+        criterion = cross_entropy(labels, model.num_classes, weighting, smoothing).to(self.device)
         while not self._finished(progress):
             trained = self._train_epoch(trainee, criterion, train, progress.epoch + 1)
             validated = self._validate(model, criterion, val)
@@ -117,13 +118,14 @@ class TrainingLoop:
             progress.best_state = {name: value.detach().clone() for name, value in model.state_dict().items()}
 
     def _train_epoch(
-        self, trainee: Trainee, criterion: nn.Module, data: WindowTensors, epoch: int
+        self, trainee: Trainee, criterion: nn.Module, data: FeatureSet, epoch: int
     ) -> dict[str, float]:
         model, optimizer = trainee.model.train(), trainee.optimizer
         total = torch.zeros((), device=self.device)
         confusion = StreamingConfusion(trainee.model.num_classes)
         rate = optimizer.param_groups[0]["lr"]
-        for inputs, labels in data.batches(self.config.batch_size, trainee.shuffle):
+        batches = labelled_batches(data, trainee.model.config, self.config.batch_size, trainee.shuffle)
+        for inputs, labels in batches:
             optimizer.zero_grad(set_to_none=True)
             logits, loss = self._forward(model, criterion, inputs, labels)
             loss.backward()
@@ -139,12 +141,12 @@ class TrainingLoop:
 
     @torch.no_grad()
     def _validate(
-        self, model: PatchTSTClassifier, criterion: nn.Module, data: WindowTensors
+        self, model: PatchTSTClassifier, criterion: nn.Module, data: FeatureSet
     ) -> dict[str, float]:
         model.eval()
         total = torch.zeros((), device=self.device)
         confusion = StreamingConfusion(model.num_classes)
-        for inputs, labels in data.batches(max(self.config.batch_size, 256)):
+        for inputs, labels in labelled_batches(data, model.config, max(self.config.batch_size, 256)):
             logits, loss = self._forward(model, criterion, inputs, labels)
             total += loss * len(labels)
             confusion.update(labels.numpy(), logits.argmax(dim=1).cpu().numpy())

@@ -17,7 +17,7 @@ from patchtst_har.evaluation.held_out import HeldOut
 from patchtst_har.inference.model_card import write_model_card
 from patchtst_har.inference.probabilities import predict_probabilities
 from patchtst_har.model_folder import PROVENANCE_FILE, SMOOTHING_FILE
-from patchtst_har.models.batches import WindowTensors
+from patchtst_har.models.batches import to_tensors
 from patchtst_har.models.folder import save_model
 from patchtst_har.models.patchtst import PatchTSTClassifier
 from patchtst_har.reproducibility import environment, resolve_device, seed_everything, threads
@@ -138,8 +138,7 @@ class PatchTSTTrainer:
         config = self.config
         seed_everything(config.seed)
         model = PatchTSTClassifier(config.model, len(data.train.classes))
-        train, val = (WindowTensors.of(part, config.model) for part in (data.train, data.val))
-        model.fit_scaling(train.windows, train.stats, train.topo)
+        model.fit_scaling(*to_tensors((data.train.windows, data.train.stats, data.train.topo)))
         lines = TrainingLogger(logger)
 
         def record(epoch: int, trained: dict[str, float], validated: dict[str, float]) -> None:
@@ -150,7 +149,12 @@ class PatchTSTTrainer:
         fingerprint = data.fingerprint(config)
         loop = TrainingLoop(config.training, device, config.seed, self._checkpoint, fingerprint)
         progress = loop.fit(
-            model, train, val, record, on_progress=under("training", self.on_progress), resume=self.resume
+            model,
+            data.train,
+            data.val,
+            record,
+            on_progress=under("training", self.on_progress),
+            resume=self.resume,
         )
         return model, progress
 
@@ -162,7 +166,7 @@ class PatchTSTTrainer:
         smoother = HMMSmoother(len(data.train.classes), config.smoothing.pseudo_count, hop_s=hop_s(config))
         sequences = sequences_of(data.train.participants, data.train.start_ns, config)
         smoother.fit_transitions(data.train.labels, sequences)
-        probabilities = predict_probabilities(model, WindowTensors.of(data.val, config.model))
+        probabilities = predict_probabilities(model, data.val)
         smoother.fit_emissions(data.val.labels, probabilities)
         self._warn_of_harm(smoother, probabilities, data.val)
         return smoother
@@ -183,7 +187,7 @@ class PatchTSTTrainer:
 
     def judge(self, model: PatchTSTClassifier, features: FeatureSet) -> HeldOut:
         """Return the decisions of a trained model, raw and smoothed, on labelled windows."""
-        probabilities = predict_probabilities(model, WindowTensors.of(features, self.config.model))
+        probabilities = predict_probabilities(model, features)
         sequences = sequences_of(features.participants, features.start_ns, self.config)
         return HeldOut.of(features, decide(probabilities, sequences, self.smoother))
 

@@ -57,6 +57,7 @@ def document(model_dir):
     return measured.model_dump(mode="json")
 
 
+@pytest.mark.spawns
 def test_the_document_is_json_and_has_every_part(document):
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     assert list(document) == [
@@ -78,6 +79,7 @@ def test_the_document_is_json_and_has_every_part(document):
     assert document["capacity"] is None
 
 
+@pytest.mark.spawns
 def test_every_workload_has_its_closed_loop(document):
     assert list(document["workloads"]) == ["walking", "recorded"]
     for workload in document["workloads"].values():
@@ -92,6 +94,7 @@ def test_every_workload_has_its_closed_loop(document):
         assert all(block["calibration_us"] > 0 for block in loop["blocks"])
 
 
+@pytest.mark.spawns
 def test_the_open_loop_runs_on_the_slowest_workload(document):
     medians = {
         name: workload["closed_loop"]["end_to_end"]["p50_us"]
@@ -102,6 +105,7 @@ def test_the_open_loop_runs_on_the_slowest_workload(document):
     assert document["open_loop"]["duration_s"] == pytest.approx(0.4)
 
 
+@pytest.mark.spawns
 def test_a_cold_start_is_that_of_a_fresh_process(document):
     cold = document["cold_start"]
     assert cold["n_processes"] == 3
@@ -112,6 +116,7 @@ def test_a_cold_start_is_that_of_a_fresh_process(document):
     assert 20 < cold["peak_rss_mb"] < document["memory"]["peak_rss_mb"]
 
 
+@pytest.mark.spawns
 def test_after_a_rest_every_workload_is_decided_again(document):
     for workload in document["workloads"].values():
         rested, closed = workload["rested"], workload["closed_loop"]["end_to_end"]
@@ -131,6 +136,7 @@ def test_a_rest_is_never_longer_than_the_hop(monkeypatch):
     assert slept.count(0.2) == 3
 
 
+@pytest.mark.spawns
 def test_memory_is_that_of_a_process_with_nothing_but_streams(document):
     """This one has loaded torch and pandas, which no stream needs."""
     one, five = document["memory"]["of_streams"]
@@ -138,6 +144,7 @@ def test_memory_is_that_of_a_process_with_nothing_but_streams(document):
     assert 20 < one["peak_rss_mb"] <= five["peak_rss_mb"] < document["memory"]["rss_mb_before"]
 
 
+@pytest.mark.spawns
 def test_memory_grows_with_streams(model_dir):
     geometry = StreamGeometry.of(small_recognizer(), 0.2, None)
     feeds = [Feed(workload.samples, 100.0) for workload in WALKING.values()]
@@ -146,18 +153,21 @@ def test_memory_grows_with_streams(model_dir):
     assert many.peak_rss_mb - one.peak_rss_mb > 300 * 2 * geometry.window_size * 12 / 2**20
 
 
+@pytest.mark.spawns
 def test_memory_of_this_process_is_kept_apart(document):
     memory = document["memory"]
     assert memory["peak_rss_mb"] >= memory["rss_mb_after"] > 0
     assert document["push_one_sample"]["n"] == 7000
 
 
+@pytest.mark.spawns
 def test_a_failing_process_is_named(model_dir, tmp_path, monkeypatch):
     monkeypatch.setattr(fresh_process, "_N_COLD_STARTS", 1)
     with pytest.raises(DataError, match=r"cold start: the process ended with 1 .*ModelFolderError"):
         measure_feasibility(small_recognizer(), WALKING, SETTINGS, model_dir=tmp_path / "none")
 
 
+@pytest.mark.spawns
 def test_torchs_engine_and_a_lag_are_measured_as_well(model_dir, monkeypatch):
     monkeypatch.setattr(fresh_process, "_N_COLD_STARTS", 1)
     monkeypatch.setattr(measure, "N_PUSHES", 50)
@@ -222,6 +232,7 @@ def test_a_hop_or_a_smoothing_that_does_not_fit_is_refused_first():
         measure_feasibility(small_recognizer(), {}, SETTINGS, model_dir=None)
 
 
+@pytest.mark.spawns
 def test_the_native_engine_is_measured_without_torch(model_dir):
     run_without_torch(
         f"""

@@ -17,6 +17,8 @@ import numpy as np
 
 from patchtst_har.features import compute_plugin_features_batch, register_feature
 
+pytestmark = pytest.mark.spawns
+
 WINDOWS = np.random.default_rng(0).normal(size=(8, 100, 3)).astype(np.float32)
 
 

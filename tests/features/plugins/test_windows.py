@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import reference
+from patchtst_har.config import N_STATISTICAL_FEATURES
 from patchtst_har.errors import DataError, FeatureError
 from patchtst_har.features import (
     compute_extended_statistics,
@@ -118,7 +119,11 @@ def test_the_extended_statistics_are_the_56_and_then_the_plug_ins(windows):
     assert names[-3:] == ("enmo", "hjorth_mobility", "hjorth_complexity")
     values = compute_extended_statistics_batch(windows, 50.0, ["hjorth"], n_threads=2)
     assert values.shape == (9, len(names)) == (9, 58)
-    np.testing.assert_array_equal(values[:, :56], compute_statistical_features_batch(windows, 50.0))
-    np.testing.assert_array_equal(values[:, 56:], compute_plugin_features_batch(windows, ["hjorth"], 50.0))
+    np.testing.assert_array_equal(
+        values[:, :N_STATISTICAL_FEATURES], compute_statistical_features_batch(windows, 50.0)
+    )
+    np.testing.assert_array_equal(
+        values[:, N_STATISTICAL_FEATURES:], compute_plugin_features_batch(windows, ["hjorth"], 50.0)
+    )
     np.testing.assert_array_equal(compute_extended_statistics(windows[3], 50.0, ["hjorth"]), values[3])
-    assert compute_extended_statistics(windows[3], 50.0).shape == (56,)
+    assert compute_extended_statistics(windows[3], 50.0).shape == (N_STATISTICAL_FEATURES,)

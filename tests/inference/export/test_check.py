@@ -6,9 +6,9 @@ import torch
 
 from architectures import random_inputs, randomise
 from patchtst_har.config import ModelConfig
+from patchtst_har.datasets.inputs import ModelInputs
 from patchtst_har.errors import ExportError
 from patchtst_har.inference.export.check import check, example_windows
-from patchtst_har.inference.inputs import WindowInputs
 from patchtst_har.models import PatchTSTClassifier
 
 CONFIG = ModelConfig(n_layers=1)
@@ -22,7 +22,7 @@ def model():
 
 def window_inputs(n):
     _, times, stats, topo = (tensor.numpy() for tensor in random_inputs(CONFIG, n))
-    return WindowInputs(example_windows(n, CONFIG.window_size, 100.0), times, stats, topo)
+    return ModelInputs(example_windows(n, CONFIG.window_size, 100.0), times, stats, topo)
 
 
 def run_of(model, change=lambda outputs: outputs, seen=None):

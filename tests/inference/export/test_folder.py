@@ -46,6 +46,7 @@ def labels_of(path, folder, windows, start_ns):
     return np.array(classes)[logits.argmax(axis=1)], recognizer.predict(windows, start_ns).labels
 
 
+@pytest.mark.compiles
 def test_the_file_labels_windows_of_new_people_as_the_engine_does(small_run, folder, exported):
     test = small_run.trainer.data.test
     got, expected = labels_of(exported, folder, test.windows, test.start_ns)
@@ -53,6 +54,7 @@ def test_the_file_labels_windows_of_new_people_as_the_engine_does(small_run, fol
     assert len(set(expected)) == 3
 
 
+@pytest.mark.compiles
 def test_the_file_labels_windows_of_a_watch_as_the_engine_does(folder, exported, tmp_path):
     pytest.importorskip("seglearn")
     from patchtst_har.data import write_watch_recordings
@@ -64,6 +66,7 @@ def test_the_file_labels_windows_of_a_watch_as_the_engine_does(folder, exported,
     np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.compiles
 def test_the_file_describes_how_to_feed_it(folder, exported):
     (entry,) = onnx.load(exported).metadata_props
     described = json.loads(entry.value)
@@ -79,6 +82,7 @@ def test_the_file_describes_how_to_feed_it(folder, exported):
     assert str(folder.parent) not in entry.value
 
 
+@pytest.mark.compiles
 def test_a_file_that_computes_something_else_is_not_left(folder, tmp_path, monkeypatch):
     write = pt2_file.write
     monkeypatch.setattr(pt2_file, "write", lambda model, *rest, **more: write(altered(model), *rest, **more))

@@ -9,11 +9,14 @@ import torch
 
 import patchtst_har
 from architectures import ARCHITECTURES, random_inputs, randomise
-from patchtst_har.config import ModelConfig
+from patchtst_har.architecture import INPUT_NAMES
+from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig
 from patchtst_har.inference import NativeClassifier
 from patchtst_har.inference.export import onnx_file
-from patchtst_har.inference.export.program import INPUT_NAMES, used_inputs
+from patchtst_har.inference.export.program import used_inputs
 from patchtst_har.models import PatchTSTClassifier
+
+pytestmark = pytest.mark.compiles
 
 # Between them: every choice of every option.
 CHOSEN = (
@@ -74,7 +77,7 @@ def test_the_graph_is_plain_and_names_what_goes_in_and_out(written):
     assert shapes == {
         "patches": ["batch", 3, 10, 100],
         "times": ["batch", 5],
-        "stats": ["batch", 56],
+        "stats": ["batch", N_STATISTICAL_FEATURES],
         "topo": ["batch", 24],
         "logits": ["batch", 5],
         "probabilities": ["batch", 5],

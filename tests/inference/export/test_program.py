@@ -6,7 +6,7 @@ import warnings
 import torch
 
 from architectures import randomise
-from patchtst_har.config import ModelConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig
 from patchtst_har.inference.export.program import trace, used_inputs, without_exporter_noise
 from patchtst_har.models import PatchTSTClassifier
 
@@ -24,7 +24,12 @@ def test_the_model_is_not_changed():
 
 def test_only_used_inputs_are_asked_for():
     everything = used_inputs(ModelConfig())
-    assert everything == {"patches": (3, 10, 100), "times": (5,), "stats": (56,), "topo": (24,)}
+    assert everything == {
+        "patches": (3, 10, 100),
+        "times": (5,),
+        "stats": (N_STATISTICAL_FEATURES,),
+        "topo": (24,),
+    }
     config = ModelConfig(n_layers=1, n_time_features=0, n_topo_features=0)
     assert list(used_inputs(config)) == ["patches", "stats"]
     program = trace(PatchTSTClassifier(config, 2), batch=1)

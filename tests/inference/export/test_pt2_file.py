@@ -11,10 +11,13 @@ import pytest
 import torch
 
 from architectures import ARCHITECTURES, random_inputs, randomise
+from patchtst_har.architecture import INPUT_NAMES
 from patchtst_har.config import ModelConfig
 from patchtst_har.inference.export import pt2_file
-from patchtst_har.inference.export.program import INPUT_NAMES, trace, used_inputs
+from patchtst_har.inference.export.program import trace, used_inputs
 from patchtst_har.models import PatchTSTClassifier
+
+pytestmark = pytest.mark.compiles
 
 CONFIG = ModelConfig(**ARCHITECTURES["everything"])
 
@@ -46,6 +49,7 @@ def test_the_file_computes_what_the_model_does(model, written, n):
     np.testing.assert_allclose(got["probabilities"], expected.softmax(1).numpy(), atol=1e-6)
 
 
+@pytest.mark.spawns
 def test_it_loads_where_this_package_does_not_exist(model, written, tmp_path):
     inputs = inputs_of(CONFIG, 3)
     np.savez(tmp_path / "inputs.npz", **{name: tensor.numpy() for name, tensor in inputs.items()})

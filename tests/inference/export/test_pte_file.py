@@ -7,10 +7,13 @@ import pytest
 import torch
 
 from architectures import ARCHITECTURES, random_inputs, randomise
+from patchtst_har.architecture import INPUT_NAMES
 from patchtst_har.config import ModelConfig
 from patchtst_har.inference.export import pte_file
-from patchtst_har.inference.export.program import INPUT_NAMES, trace, used_inputs, without_exporter_noise
+from patchtst_har.inference.export.program import trace, used_inputs, without_exporter_noise
 from patchtst_har.models import PatchTSTClassifier
+
+pytestmark = pytest.mark.compiles
 
 
 def model_of(name):

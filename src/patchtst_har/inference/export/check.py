@@ -7,9 +7,10 @@ import torch
 from numpy.typing import NDArray
 
 from patchtst_har.architecture import INPUT_NAMES
+from patchtst_har.datasets.inputs import ModelInputs
 from patchtst_har.errors import ExportError
 from patchtst_har.inference.export.program import Run, used_inputs
-from patchtst_har.inference.inputs import BATCH_SIZE, WindowInputs
+from patchtst_har.inference.inputs import BATCH_SIZE
 from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.models import PatchTSTClassifier
 
@@ -17,12 +18,12 @@ TOLERANCE = 1e-4
 """Largest difference of a logit, and of a logit beyond 1 relative to the largest."""
 
 
-def example_windows(n: int, n_samples: int, rate_hz: float) -> NDArray[np.float32]:
+def example_windows(n: int, n_samples: int, sample_rate_hz: float) -> NDArray[np.float32]:
     """Return (n, n_samples, 3) made-up windows in g, always the same: rest, steps and shaking in turn."""
     rng = np.random.default_rng(0)
     gravity = rng.normal(size=(n, 1, 3))
     gravity /= np.linalg.norm(gravity, axis=2, keepdims=True)
-    time_s = np.arange(n_samples)[:, None] / rate_hz
+    time_s = np.arange(n_samples)[:, None] / sample_rate_hz
     steps = np.sin(2 * np.pi * rng.uniform(0.5, 3.0, (n, 1, 1)) * time_s + rng.uniform(0, 6, (n, 1, 3)))
     swing, noise = np.array([[0.0, 0.005], [0.4, 0.05], [0.1, 0.4]])[np.arange(n) % 3].T[:, :, None, None]
     windows = gravity + swing * steps + noise * rng.normal(size=(n, n_samples, 3))
@@ -30,7 +31,7 @@ def example_windows(n: int, n_samples: int, rate_hz: float) -> NDArray[np.float3
     return single
 
 
-def check(run: Run, model: PatchTSTClassifier, inputs: WindowInputs, what: str) -> float:
+def check(run: Run, model: PatchTSTClassifier, inputs: ModelInputs, what: str) -> float:
     """Compare a file's outputs with the torch module and the compiled engine, in batches of several sizes.
 
     Parameters
@@ -39,7 +40,7 @@ def check(run: Run, model: PatchTSTClassifier, inputs: WindowInputs, what: str) 
         The file, read back.
     model : PatchTSTClassifier
         In evaluation mode, on the CPU; the model that was written.
-    inputs : WindowInputs
+    inputs : ModelInputs
         At least one window.
     what : str
         The file's name, for messages.

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from patchtst_har.architecture.walk import FEATURE_LIMIT
 from patchtst_har.config import ModelConfig, StemLayer
 from patchtst_har.models.components.activation import ACTIVATIONS
 
@@ -125,7 +126,7 @@ class FeatureEmbedding(nn.Module):
     def __init__(self, n_features: int, d_model: int, n_tokens: int = 1, activation: str = "gelu") -> None:
         super().__init__()
         self.n_tokens = n_tokens
-        self.scale = Standardizer(n_features, limit=10.0)
+        self.scale = Standardizer(n_features, limit=FEATURE_LIMIT)
         self.project = nn.Sequential(
             nn.Linear(n_features, d_model), ACTIVATIONS[activation](), nn.Linear(d_model, n_tokens * d_model)
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from torch import Tensor, nn
 
-from patchtst_har.models.attention import rope_attention, rope_attention_weights
+from patchtst_har.config import ModelConfig
+from patchtst_har.models.attention import rope_attention
+from patchtst_har.models.attention_plain import rope_attention_weights
 from patchtst_har.models.components.activation import ACTIVATIONS
 from patchtst_har.models.dropout import Dropout
 
@@ -61,6 +63,12 @@ class RoPETransformerEncoderLayer(nn.Module):
         )
         self.dropout = Dropout(dropout)
         self.last_attn: Tensor | None = None
+
+    @classmethod
+    def of(cls, config: ModelConfig) -> Self:
+        """Return the layer that a configuration asks for."""
+        sizes = (config.d_model, config.n_heads, config.dropout, config.d_ff)
+        return cls(*sizes, norm=config.norm, activation=config.activation)
 
     def forward(self, x: Tensor, freqs_cis: tuple[Tensor, Tensor], return_attn: bool = False) -> Tensor:
         """Encode tokens.
