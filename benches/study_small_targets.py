@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from patchtst_har import Recognizer
+from patchtst_har.benchmark.loops.feed import Feed
 from patchtst_har.benchmark.workloads import recorded_workload, simulated_workloads
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.support.host import host_facts
@@ -51,10 +52,7 @@ def write_samples(arguments: argparse.Namespace, folder: Path) -> tuple[Path, st
     recognizer = Recognizer.from_pretrained(arguments.model)
     config, data = recognizer.config, recognizer.config.data
     n_samples = data.window_size + math.ceil((arguments.decisions - 1) * arguments.hop * data.sample_rate_hz)
-    samples = np.resize(samples_of(arguments, config), (n_samples, 3))
-    stamps_ns = 1_700_000_000_000_000_000 + np.rint(
-        np.arange(n_samples) * (1e9 / data.sample_rate_hz)
-    ).astype(np.int64)
+    samples, stamps_ns = Feed(samples_of(arguments, config), data.sample_rate_hz).block(0, n_samples)
     path = folder / "samples.npz"
     np.savez(path, samples=samples, stamps_ns=stamps_ns)
     digest = hashlib.sha256()
