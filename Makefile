@@ -12,7 +12,7 @@ BENCH_RESULT ?= benches/results/$(shell git describe --always --dirty 2>/dev/nul
 CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DSKBUILD_PROJECT_VERSION=0.0.0
 CONFIGURE_KERNELS = $(CONFIGURE) -DPATCHTST_HAR_BINDINGS=OFF
 
-.PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare cuda-check wheel-check clean
+.PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare bench-history cuda-check wheel-check clean
 
 demo: install
 	$(BIN)/patchtst-har demo --overwrite
@@ -101,6 +101,11 @@ format: install
 bench: install
 	mkdir -p $(dir $(BENCH_RESULT))
 	$(BIN)/python -m pytest benches --benchmark-only --benchmark-json=$(BENCH_RESULT) $(ARGS)
+	$(BIN)/python benches/history.py add $(BENCH_RESULT)
+
+# One page of all runs of `make bench` on every machine: p50, p95 and p99 over commits, changes marked.
+bench-history: install
+	$(BIN)/python benches/history.py page
 
 # Every benchmark works and checks its result; what it takes is not looked at.
 bench-check: install
