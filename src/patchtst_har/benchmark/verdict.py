@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from patchtst_har.benchmark.budget import Target
-from patchtst_har.records.feasibility import JudgedTarget, Verdict
+from patchtst_har.records.feasibility import JudgedTarget, Target, Verdict
 from patchtst_har.records.measurement import (
     Devices,
     Measured,
@@ -53,10 +52,8 @@ def judge(target: Target, devices: Devices, n_usable_cores: int | None) -> Judge
     """
     checks = list(_checks(target, devices, n_usable_cores))
     margins = [check.margin for check in checks if check.margin is not None]
-    values = target.model_dump(mode="json")
-    values["deadline_s"] = target.deadline_us / 1e6
     return JudgedTarget(
-        **values,
+        **target.replace(deadline_s=target.effective_deadline_s).model_dump(),
         verdict=max((check.outcome for check in checks), key=_SEVERITY.index),
         reasons=tuple(check.reason for check in checks),
         margin=min(margins, default=None),

@@ -19,7 +19,7 @@ from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.inference.native_program import Precision
 from patchtst_har.inference.probabilities import predict_native, predict_probabilities
 from patchtst_har.inference.timeline import build_timeline, decision_spans
-from patchtst_har.inference.window_classifier import WindowClassifier
+from patchtst_har.inference.window_classifier import SingleWindowClassifier
 from patchtst_har.model_folder import SMOOTHING_FILE, read_model_folder, write_model_folder
 from patchtst_har.realtime.backlog import DropPolicy
 from patchtst_har.realtime.stream import Stream
@@ -279,9 +279,9 @@ class Recognizer:
         timeline = build_timeline(begin, end, labels, made.probability, zone)
         return LabelledRecording(timeline, str(zone or "local wall clock"), counts)
 
-    def window_classifier(self) -> WindowClassifier:
+    def window_classifier(self) -> SingleWindowClassifier:
         """Return what classifies single windows with the bits of `probabilities`, as streams use it."""
-        return WindowClassifier(self)
+        return SingleWindowClassifier(self)
 
     def stream(
         self,

@@ -24,7 +24,7 @@ from patchtst_har.data.frames import join_frames, make_frame, to_categorical
 from patchtst_har.data.stamps import TimeUnit, index_ns, numbers_ns
 from patchtst_har.errors import DataError
 
-_CHUNK_ROWS = 2**18
+_CHUNK_ROWS = 2**16
 
 
 def read_csv(path: Path, time_column: str, time_unit: TimeUnit | None) -> pd.DataFrame:
