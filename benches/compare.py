@@ -1,10 +1,10 @@
-"""Compare the package as it lies here with a stored run of the benchmarks or with a git revision.
+"""Compare the working tree with a stored run of the benchmarks or with a git revision.
 
     python benches/compare.py benches/results/1a2b3c4.json
     python benches/compare.py main --pairs 6 -- -k statistics
 
-A file is compared with a fresh run (or with --here FILE). A revision is built beside the package as it lies
-here, and both run the benchmarks as they lie here in turn. The exit status is 0 whatever was found, 1 with
+A file is compared with a fresh run (or with --here FILE). A revision and the working tree are built side by
+side, and both run the benchmarks of the working tree in turn. The exit status is 0 whatever was found, 1 with
 --fail if a benchmark is slower beyond the noise, 2 if there is no comparison.
 """
 
@@ -48,9 +48,9 @@ def with_file(arguments: argparse.Namespace, console: Console) -> tuple[Pairs, t
 
 
 def with_revision(arguments: argparse.Namespace, console: Console) -> tuple[Pairs, tuple[Change, ...]]:
-    """Build a revision and the package as it lies here; run them in turn, base and here first by turns."""
+    """Build a revision and the working tree; run them in turn, each first in every other pair."""
     commit = commit_of(arguments.base)
-    console.print(f"Building {commit[:12]} and the package as it lies here")
+    console.print(f"Building {commit[:12]} and the working tree")
     pythons = {"base": install_commit(commit), "here": install_here()}
     options = [f"--rounds-factor={arguments.rounds_factor}", *arguments.pytest]
     pairs = []

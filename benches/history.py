@@ -35,7 +35,7 @@ PAGE = "history.html"
 _N_BASE = 5
 """Runs before one that it is compared with, at most; their median is taken."""
 _N_SCATTER = 20
-"""Runs before one that tell how its benchmark scatters, at most."""
+"""At most so many earlier runs show how a benchmark scatters."""
 _MIN_FOR_SCATTER = 3
 # The median of the absolute difference of two normal values is so much of their standard deviation, inverted.
 _DEVIATIONS_A_STEP = 1.4826 / math.sqrt(2)
@@ -152,7 +152,7 @@ def usual_speed(runs: Sequence[Run]) -> float:
 
 @dataclass
 class _Earlier:
-    """The runs of a benchmark so far: those that tell its scatter, and those since its last change."""
+    """The runs of a benchmark so far: those that show its scatter, and those since its last change."""
 
     all: list[Timed] = field(default_factory=list)
     since_change: list[Timed] = field(default_factory=list)

@@ -85,7 +85,7 @@ class Machine:
 
     @property
     def facts(self) -> str:
-        """What tells the machine from others."""
+        """What distinguishes the machine from others."""
         host = self.runs[-1].host
         return ", ".join(f"{name.replace('_', ' ')} {host.get(name) or 'none'}" for name in FINGERPRINT[3:])
 

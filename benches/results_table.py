@@ -1,4 +1,4 @@
-"""The table of all benchmarks: one line each, percentiles for CPU and CUDA beside each other."""
+"""The table of all benchmarks: one line each, percentiles for CPU and CUDA side by side."""
 
 from __future__ import annotations
 

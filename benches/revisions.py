@@ -75,7 +75,7 @@ def install_commit(commit: str) -> Path:
 
 
 def install_here() -> Path:
-    """Build the package as it lies here; return an interpreter that has it."""
+    """Build the working tree; return an interpreter that has it."""
     folder = _FOLDER / "here"
     _install(ROOT, folder)
     return folder / "venv" / "bin" / "python"

@@ -89,7 +89,7 @@ class Run(Record):
 
     @property
     def fingerprint(self) -> str:
-        """What the machine is told from others by."""
+        """What distinguishes the machine from others."""
         facts = json.dumps([self.host.get(name) for name in FINGERPRINT])
         return hashlib.sha256(facts.encode()).hexdigest()[:12]
 
@@ -196,7 +196,7 @@ def paired_repeats(repeats: Sequence[tuple[Run, Run]]) -> list[Paired]:
         If there are fewer than three pairs, or they have no benchmark in common.
     """
     if len(repeats) < 3:
-        raise DataError(f"{len(repeats)} pairs of runs tell no noise: at least 3 are needed")
+        raise DataError(f"{len(repeats)} pairs of runs show no noise: at least 3 are needed")
     names = in_common([run for pair in repeats for run in pair])
     found = []
     for percentile in COMPARED:
@@ -242,7 +242,7 @@ def evenly(logs: Logs, n: int) -> Logs:
 
 
 def is_interrupted(timed: Timed, percentile: Percentile) -> bool:
-    """Return whether other work interrupted so many rounds that a percentile tells nothing."""
+    """Return whether other work interrupted so many rounds that a percentile means nothing."""
     return timed.interrupted_share > _MAX_INTERRUPTED[percentile]
 
 

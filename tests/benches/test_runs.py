@@ -137,7 +137,7 @@ def test_only_common_benchmarks_are_compared():
 
 
 def test_two_pairs_are_too_few():
-    with pytest.raises(DataError, match="2 pairs of runs tell no noise: at least 3"):
+    with pytest.raises(DataError, match="2 pairs of runs show no noise: at least 3"):
         compared_in_turn([(made_run(0), made_run(1))] * 2)
 
 

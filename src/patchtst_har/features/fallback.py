@@ -76,7 +76,7 @@ def safe_compute_topo_features(
     Raises
     ------
     DataError, TypeError
-        If an argument is not as above: that is no failure of an engine, and nothing replaces it.
+        If an argument is not as above: that is not a failure of an engine, and nothing replaces it.
 
     Notes
     -----
