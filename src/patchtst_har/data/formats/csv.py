@@ -170,7 +170,7 @@ def _refuse_unparsed(
 
 
 def _refuse_text(path: Path, header: list[str], columns: ColumnNames) -> None:
-    """Find the first value that is no number in a file whose numbers could not be parsed, and refuse it."""
+    """Find the first value that is not a number in a file that could not be parsed, and refuse it."""
     row = 0
     for chunk in _chunks(path, header, columns, numbers=False):
         for name in [*columns.axes, *columns.extras.values()]:
