@@ -82,7 +82,8 @@ def test_a_torch_model_is_called_part_by_part():
     classify = SingleWindowClassifier(eager)
     assert not classify.is_one_call
     window = some_windows(1)[0]
-    np.testing.assert_allclose(classify(window, 0)[0], SingleWindowClassifier(native)(window, 0)[0], atol=1e-5)
+    expected = SingleWindowClassifier(native)(window, 0)[0]
+    np.testing.assert_allclose(classify(window, 0)[0], expected, atol=1e-5)
 
 
 def test_threads_share_one_classifier():
