@@ -14,9 +14,10 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, model_validator
 
-from patchtst_har.errors import ConfigError, FeatureError
+from patchtst_har.errors import ConfigError, DataError, FeatureError
 from patchtst_har.features.names import STATISTICAL_FEATURE_NAMES, TOPOLOGICAL_FEATURE_NAMES
 from patchtst_har.features.settings import TopologyConfig as TopologyConfig
+from patchtst_har.support.documents import parse_yaml
 from patchtst_har.support.files import atomic_write_text
 from patchtst_har.support.settings import (
     Count,
@@ -428,9 +429,9 @@ def _override(values: dict[str, Any], override: str) -> dict[str, Any]:
     if not equals or not all(path):
         raise ConfigError([f"--set {override!r}: needs the form section.field=value"])
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError([f"--set {override!r}: the value is not YAML"]) from error
+        value = parse_yaml(text, f"--set {override!r}")
+    except DataError as error:
+        raise ConfigError([str(error)]) from error
     return _set(values, path, value, override)
 
 

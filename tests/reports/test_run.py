@@ -396,7 +396,7 @@ def test_a_damaged_record_is_named_by_file_and_field(run_dir, name, change, mess
         ),
         ("experiment_summary.yaml", "a: [", r"experiment_summary\.yaml: not YAML"),
         ("metrics.jsonl", '{"phase": "train"}\n', r"metrics\.jsonl: line 1: step: Field required"),
-        ("metrics.jsonl", "nonsense\n", r"metrics\.jsonl: line 1 is not JSON"),
+        ("metrics.jsonl", "nonsense\n", r"metrics\.jsonl: line 1: not JSON"),
         (
             "predictions.csv",
             "participant,start\nP1,2026-01-01\n",
