@@ -12,7 +12,7 @@ BENCH_RESULT ?= benches/results/$(shell git describe --always --dirty 2>/dev/nul
 CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DSKBUILD_PROJECT_VERSION=0.0.0
 CONFIGURE_KERNELS = $(CONFIGURE) -DPATCHTST_HAR_BINDINGS=OFF
 
-.PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare wheel-check clean
+.PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare bench-history cuda-check wheel-check clean
 
 demo: install
 	$(BIN)/patchtst-har demo --overwrite
@@ -78,7 +78,7 @@ profile: install
 	  | sed -E -e 's/\(anonymous namespace\)::|patchtst_har::statistics::|\?\?\?:(void )?//g' -e 's/([a-z_0-9>])\(.*/\1/'
 
 # The kernels on 64-bit ARM, under emulation (for correctness, not for timing): their sweeps, then their results
-# beside those of this machine.
+# compared with those of this machine.
 arm64-check: install
 	@for tool in aarch64-linux-gnu-g++ qemu-aarch64; do \
 	  command -v $$tool > /dev/null || { echo "$$tool is missing; Debian and Ubuntu have it in g++-aarch64-linux-gnu and qemu-user" >&2; exit 1; }; \
@@ -101,6 +101,11 @@ format: install
 bench: install
 	mkdir -p $(dir $(BENCH_RESULT))
 	$(BIN)/python -m pytest benches --benchmark-only --benchmark-json=$(BENCH_RESULT) $(ARGS)
+	$(BIN)/python benches/history.py add $(BENCH_RESULT)
+
+# One page of all runs of `make bench` on every machine: p50, p95 and p99 over commits, changes marked.
+bench-history: install
+	$(BIN)/python benches/history.py page
 
 # Every benchmark works and checks its result; what it takes is not looked at.
 bench-check: install
@@ -110,6 +115,11 @@ bench-check: install
 bench-compare: install
 	$(if $(BASE),,$(error BASE=... must name a stored run or a git revision))
 	$(BIN)/python benches/compare.py $(BASE) $(ARGS)
+
+# On a machine with CUDA: any Python with torch and Triton will do, so nothing is installed (docs/cuda.md).
+# ARGS goes to the script: `ARGS='--out FOLDER'`, `ARGS=--interpreter`.
+cuda-check:
+	PYTHONPATH=src $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) benches/cuda_check.py $(ARGS)
 
 # Builds a wheel, installs it in an environment of its own and uses it from another folder.
 wheel-check: install

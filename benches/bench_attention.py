@@ -1,4 +1,4 @@
-"""Rotary attention and the training step around it: the fused operator beside plain torch.
+"""Rotary attention and the training step around it: the fused operator compared with plain torch.
 
 Plain torch is rotation, transposes and `scaled_dot_product_attention`. Outputs and gradients are compared
 before anything is timed. `torch_to_fused_p50` in `extra_info` is the ratio of their

@@ -1,4 +1,4 @@
-"""Smoothing a day of windows, beside hmmlearn, whose results are compared first.
+"""Smoothing a day of windows, compared with hmmlearn; the results are compared first.
 
 With certain observations (one class has probability 1) the smoother is hmmlearn's `CategoricalHMM`.
 """

@@ -89,7 +89,7 @@ def test_native(compare, model, isa):
 
 
 def test_native_bfloat16(batches, model, measure):
-    """Beside float32, the two in turn: `float32_to_bfloat16_p50`."""
+    """Compared with float32, the two in turn: `float32_to_bfloat16_p50`."""
     try:
         rounded = NativeClassifier.from_torch(model, precision="bfloat16")
     except PrecisionError as error:

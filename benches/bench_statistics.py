@@ -14,8 +14,7 @@ import pytest
 import numpy_plain
 import numpy_statistics
 import reference
-from in_turn import Contestant
-from measuring import instruction_sets
+from measuring import Contestant, instruction_sets
 from patchtst_har.features import (
     STATISTICAL_FEATURE_NAMES,
     compute_statistical_features,

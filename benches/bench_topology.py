@@ -5,15 +5,14 @@ Every result is compared with another engine before it is timed; giotto-ph is me
 
 from __future__ import annotations
 
-import importlib
 import os
 
 import numpy as np
 import pytest
-from ripser import ripser
 from scipy.spatial.distance import cdist
 
 from clouds import cloud, cross_polytope, random_lengths, tripartite
+from other_engines import OTHERS, lasting, prototype_cloud, prototype_diagrams
 from patchtst_har.config import TopologyConfig
 from patchtst_har.features import (
     compute_simplified_topological_features,
@@ -21,46 +20,34 @@ from patchtst_har.features import (
     compute_topological_features_batch,
     rips_persistence,
     rips_persistence_of_distances,
-    takens_embedding,
 )
 
 N_BATCH = 64
 LONG = pytest.mark.bench_long
 SIZES = [100, 200, 490]
 SIZES_OF_HARD = [pytest.param(100, marks=LONG), 200, pytest.param(490, marks=LONG)]
-ROUNDS = {"native": 700, "ripser": 15, "giotto-ph": 15}
+ROUNDS = {"native": 700, "ripser.py": 15, "giotto-ph": 15}
 WORST = ["uniform", "grid", "still", "circle", "far", "lattice", "near_ties", "sphere", "two_far"]
 LARGEST = 2048
 CONFIGS = {engine: TopologyConfig(engine=engine) for engine in ("native", "ripser")}
 
 
-def finite(diagrams):
-    """Return the bars of positive length, sorted."""
-    kept = []
-    for bars in diagrams:
-        lasting = bars[np.isfinite(bars[:, 1]) & (bars[:, 1] > bars[:, 0])]
-        kept.append(lasting[np.lexsort((lasting[:, 1], lasting[:, 0]))])
-    return kept
+def with_other(name):
+    """Return a function from points to the lasting bars that another engine finds."""
+
+    def compute(points):
+        return lasting(OTHERS[name](cdist(points, points).astype(np.float32)))
+
+    return compute
 
 
-def with_ripser(points):
-    distances = cdist(points, points).astype(np.float32)
-    return finite(ripser(distances, maxdim=1, distance_matrix=True)["dgms"])
+ENGINES = {"native": rips_persistence} | {name: with_other(name) for name in ("ripser.py", "giotto-ph")}
 
 
-def with_giotto(points):
-    distances = cdist(points, points).astype(np.float32)
-    parallel = importlib.import_module("gph").ripser_parallel
-    return finite(parallel(distances, maxdim=1, metric="precomputed", n_threads=1)["dgms"])
-
-
-ENGINES = {"native": rips_persistence, "ripser": with_ripser, "giotto-ph": with_giotto}
-
-
-@pytest.fixture(params=["native", *(pytest.param(name, marks=LONG) for name in ("ripser", "giotto-ph"))])
+@pytest.fixture(params=["native", *(pytest.param(name, marks=LONG) for name in ("ripser.py", "giotto-ph"))])
 def engine(request):
-    if request.param == "giotto-ph":
-        pytest.importorskip("gph", reason="giotto-ph is not installed", exc_type=ImportError)
+    if request.param not in ("native", *OTHERS):
+        pytest.skip(f"{request.param} is not installed")
     return request.param
 
 
@@ -71,19 +58,13 @@ def assert_same_bars(one, other):
 
 def compare(engine, points):
     """Check an engine against another one."""
-    other = with_ripser if engine == "native" else rips_persistence
-    assert_same_bars(ENGINES[engine](points), other(points))
-
-
-def clouds_of(windows, n_points):
-    """Return what the prototype embeds, or the first part of it: every second sample, delay 5."""
-    m = np.sqrt(np.square(windows).sum(axis=2))[:, ::2]
-    return [np.ascontiguousarray(takens_embedding(row, 3, 5)[:n_points]) for row in m]
+    other = "ripser.py" if engine == "native" else "native"
+    assert_same_bars(ENGINES[engine](points), ENGINES[other](points))
 
 
 @pytest.mark.parametrize("n_points", SIZES)
 def test_persistence_of_a_window(windows, measure, engine, n_points):
-    clouds = clouds_of(windows, n_points)
+    clouds = [prototype_cloud(window, n_points) for window in windows]
     compare(engine, clouds[0])
     measure(ENGINES[engine], clouds, rounds=ROUNDS[engine])
 
@@ -116,27 +97,20 @@ def test_persistence_of_many_long_boundaries(measure, make, n_points):
 @pytest.mark.parametrize("n_points", SIZES)
 def test_persistence_of_random_lengths(measure, n_groups, n_points):
     lengths = random_lengths(70, n_groups)
-    diagrams = ripser(lengths, maxdim=1, distance_matrix=True)["dgms"]
-    assert_same_bars(rips_persistence_of_distances(lengths), finite(diagrams))
+    assert_same_bars(rips_persistence_of_distances(lengths), lasting(OTHERS["ripser.py"](lengths)))
     measure(rips_persistence_of_distances, [random_lengths(n_points, n_groups)], rounds=5)
-
-
-def prototype(window):
-    """Return the diagrams of the method that this package began with: 490 points."""
-    m = np.sqrt(np.square(window).sum(axis=1))
-    return ripser(takens_embedding(m[::2], 3, 5), maxdim=1)["dgms"]
 
 
 @LONG
 def test_prototype_one_window(windows, measure):
-    points = clouds_of(windows[:1], 490)[0]
+    points = prototype_cloud(windows[0], 490)
     # It computes distances by a formula that cancels: ties are lost, and bars appear that last no longer.
     noise = 1e-3 * np.ptp(points)
     ours = rips_persistence(points)
-    for bars, expected in zip(finite(prototype(windows[0])), ours, strict=True):
+    for bars, expected in zip(lasting(prototype_diagrams(windows[0])), ours, strict=True):
         long, expected_long = ((some[:, 1] - some[:, 0] > 0.1 * np.ptp(points)) for some in (bars, expected))
         np.testing.assert_allclose(bars[long], expected[expected_long], atol=noise)
-    measure(prototype, windows, rounds=15)
+    measure(prototype_diagrams, windows, rounds=15)
 
 
 @pytest.mark.parametrize("name", ["native", pytest.param("ripser", marks=LONG)])

@@ -1,10 +1,10 @@
-"""Compare the package as it lies here with a stored run of the benchmarks or with a git revision.
+"""Compare the working tree with a stored run of the benchmarks or with a git revision.
 
     python benches/compare.py benches/results/1a2b3c4.json
     python benches/compare.py main --pairs 6 -- -k statistics
 
-A file is compared with a fresh run (or with --here FILE). A revision is built beside the package as it lies
-here, and both run the benchmarks as they lie here in turn. The exit status is 0 whatever was found, 1 with
+A file is compared with a fresh run (or with --here FILE). A revision and the working tree are built side by
+side, and both run the benchmarks of the working tree in turn. The exit status is 0 whatever was found, 1 with
 --fail if a benchmark is slower beyond the noise, 2 if there is no comparison.
 """
 
@@ -15,19 +15,27 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from comparison import Change, Comparison, ComparisonError, Run, compare_pairs, compare_runs, read_run
+from patchtst_har.benchmark.changes import THRESHOLD, find_changes
+from patchtst_har.errors import DataError
+from patchtst_har.records.feasibility import Change
 from revisions import ROOT, commit_of, install_commit, install_here, run_benchmarks
+from runs import COMPARED, Run, in_common, paired_repeats, paired_runs, read_run
 
 TOLD = ("slower", "faster")
 RESULTS = ROOT / "benches" / "results"
+# What runs in turn differs in less than what was stored.
+THRESHOLD_IN_TURN = 0.01
+
+Pairs = list[tuple[Run, Run]]
 
 
-def with_file(arguments: argparse.Namespace, console: Console) -> tuple[list[Comparison], list[str]]:
-    """Compare a stored run with another one, or a fresh one; return what is in only one of them, too."""
+def with_file(arguments: argparse.Namespace, console: Console) -> tuple[Pairs, tuple[Change, ...]]:
+    """Compare a stored run with another one, or a fresh one."""
     base = read_run(Path(arguments.base))
     path = arguments.here
     if path is None:
@@ -36,13 +44,13 @@ def with_file(arguments: argparse.Namespace, console: Console) -> tuple[list[Com
     here = read_run(path)
     for line in differing_facts(base, here):
         console.print(f"[yellow]{line}", highlight=False)
-    return compare_runs(base, here), only_in_one(base, here)
+    return [(base, here)], find_changes(paired_runs(base, here), THRESHOLD)
 
 
-def with_revision(arguments: argparse.Namespace, console: Console) -> tuple[list[Comparison], list[str]]:
-    """Build a revision and the package as it lies here; run them in turn, base and here first by turns."""
+def with_revision(arguments: argparse.Namespace, console: Console) -> tuple[Pairs, tuple[Change, ...]]:
+    """Build a revision and the working tree; run them in turn, each first in every other pair."""
     commit = commit_of(arguments.base)
-    console.print(f"Building {commit[:12]} and the package as it lies here")
+    console.print(f"Building {commit[:12]} and the working tree")
     pythons = {"base": install_commit(commit), "here": install_here()}
     options = [f"--rounds-factor={arguments.rounds_factor}", *arguments.pytest]
     pairs = []
@@ -54,7 +62,7 @@ def with_revision(arguments: argparse.Namespace, console: Console) -> tuple[list
             # A benchmark of something that the base does not have fails there, and is left out.
             runs[side] = read_run(run_benchmarks(pythons[side], result, options, may_fail=side == "base"))
         pairs.append((runs["base"], runs["here"]))
-    return compare_pairs(pairs), only_in_one(*pairs[0])
+    return pairs, find_changes(paired_repeats(pairs), THRESHOLD_IN_TURN)
 
 
 def differing_facts(base: Run, here: Run) -> Iterator[str]:
@@ -64,35 +72,32 @@ def differing_facts(base: Run, here: Run) -> Iterator[str]:
             yield f"{name}: {base.host.get(name)} in base, {here.host.get(name)} here"
 
 
-def only_in_one(base: Run, here: Run) -> list[str]:
-    """Return the benchmarks that only one of the runs has."""
-    return sorted(base.benchmarks.keys() ^ here.benchmarks.keys())
-
-
-def table_of(comparisons: Sequence[Comparison]) -> Table:
+def table_of(pairs: Pairs, changes: Sequence[Change]) -> Table:
     """Return a table, a benchmark a row."""
     table = Table(title="here to base; above 1 is slower")
     table.add_column("benchmark", overflow="fold")
     for name in ("base p50 µs", "here p50 µs", "p50 at equal speed", "p95 at equal speed", ""):
         table.add_column(name, justify="right")
-    for one in comparisons:
-        verdicts = {
-            f"{name} {change.verdict}" for name, change in one.changes.items() if change.verdict in TOLD
-        }
+    found = {(change.name, change.percentile): change for change in changes}
+    for name in in_common([run for pair in pairs for run in pair]):
+        medians = np.median([[run.benchmarks[name].p50_us for run in pair] for pair in pairs], axis=0)
+        own = [found.get((name, percentile)) for percentile in COMPARED]
         table.add_row(
-            Text(one.name.removeprefix("benches/bench_")),
-            f"{one.base_us:,.2f}",
-            f"{one.here_us:,.2f}",
-            *(_cell(change) for change in one.changes.values()),
-            ", ".join(sorted(verdicts)),
+            Text(name.removeprefix("benches/bench_")),
+            *(f"{median:,.2f}" for median in medians),
+            *map(_cell, own),
+            ", ".join(f"{one.percentile} {one.outcome}" for one in own if one and one.outcome in TOLD),
         )
     return table
 
 
-def _cell(change: Change) -> str:
-    if not (change.verdict in TOLD or change.verdict == ""):
-        return f"{change.ratio:.2f} ({change.verdict})"
-    return f"{change.ratio:.2f} ({change.low:.2f}-{change.high:.2f})"
+def _cell(change: Change | None) -> str:
+    if change is None:
+        return "n/a"
+    known = change.low is not None and change.high is not None
+    if known and change.outcome in (*TOLD, "no clear change"):
+        return f"{change.ratio:.2f} ({change.low:.2f}-{change.high:.2f})"
+    return f"{change.ratio:.2f} ({change.outcome})"
 
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -119,16 +124,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(width=None if sys.stdout.isatty() else 160)
     try:
         compare = with_file if Path(chosen.base).is_file() else with_revision
-        comparisons, lonely = compare(chosen, console)
-    except ComparisonError as error:
+        pairs, changes = compare(chosen, console)
+    except DataError as error:
         print(error, file=sys.stderr)
         return 2
-    console.print(table_of(comparisons))
-    if lonely:
+    console.print(table_of(pairs, changes))
+    names = [set(run.benchmarks) for run in pairs[0]]
+    if lonely := sorted(names[0] ^ names[1]):
         console.print(f"In only one of the runs: {', '.join(lonely)}", highlight=False, markup=False)
-    slower = sum(any(c.verdict == "slower" for c in one.changes.values()) for one in comparisons)
-    faster = sum(any(c.verdict == "faster" for c in one.changes.values()) for one in comparisons)
-    console.print(f"{len(comparisons)} compared: {slower} slower, {faster} faster beyond the noise")
+    slower, faster = ({one.name for one in changes if one.outcome == outcome} for outcome in TOLD)
+    compared = len({change.name for change in changes})
+    console.print(f"{compared} compared: {len(slower)} slower, {len(faster)} faster beyond the noise")
     return 1 if chosen.fail and slower else 0
 
 

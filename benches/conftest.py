@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import textwrap
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from in_turn import Contestant, summary, times_in_turn
-from measuring import Measure
+from measuring import Contestant, Measure, summary, times_in_turn
 from patchtst_har import _core, synthetic
 from patchtst_har.support.host import host_facts
-from results_table import Line, render
+from results_table import Line, render, without_device
 from selection import LONG, is_chosen
 
 _LINES: pytest.StashKey[dict[tuple[str, str], Line]] = pytest.StashKey()
 _COMPARED: pytest.StashKey[dict[str, dict[str, dict[str, float]]]] = pytest.StashKey()
+_ON_CUDA: pytest.StashKey[set[str]] = pytest.StashKey()
 _PACKAGES = ("scipy", "numba", "hmmlearn", "ripser", "torch")
 
 
@@ -36,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--rounds-factor must be positive")
     # Its table has means; ours has percentiles. --benchmark-verbose brings it back.
     config.option.benchmark_quiet = True
-    config.stash[_LINES], config.stash[_COMPARED] = {}, {}
+    config.stash[_LINES], config.stash[_COMPARED], config.stash[_ON_CUDA] = {}, {}, set()
 
 
 @pytest.hookimpl(trylast=True)
@@ -55,6 +57,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "measure" in getattr(item, "fixturenames", ()):
             _line(item).results.setdefault(_device(item), None)
+            if _device(item) == "cuda":
+                config.stash[_ON_CUDA].add(item.nodeid)
 
 
 def _device(item: pytest.Item) -> str:
@@ -65,12 +69,7 @@ def _device(item: pytest.Item) -> str:
 
 def _line(item: pytest.Item) -> Line:
     """Return the line of a benchmark: the same for its CPU and its CUDA variant."""
-    part = item.path.stem.removeprefix("bench_").replace("_", " ")
-    name = item.name.removeprefix("test_")
-    if getattr(item, "callspec", None) and "device" in item.callspec.params:
-        base, _, ids = name.partition("[")
-        others = [one for one in ids.removesuffix("]").split("-") if one != _device(item)]
-        name = f"{base}[{'-'.join(others)}]" if others else base
+    part, name = without_device(item.nodeid, _device(item))
     lines = item.config.stash[_LINES]
     return lines.setdefault((part, name), Line(part, name))
 
@@ -131,19 +130,28 @@ def compare(request: pytest.FixtureRequest, benchmark: Any) -> Callable[..., Non
 
 
 def _host() -> dict[str, Any]:
-    return host_facts() | {name: importlib.metadata.version(name) for name in _PACKAGES}
+    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return host_facts() | versions | {"compiler": _compiler(), "cuda_device": _cuda_device()}
+
+
+def _compiler() -> str | None:
+    """Return what the compiled kernels were made by, as it left its name in them; None if it did not."""
+    content = Path(_core.__file__).read_bytes()
+    found = re.search(rb"GCC: \([^)]*\) [\d.]+|clang version [\d.]+", content)
+    return found[0].decode() if found else None
+
+
+def _cuda_device() -> str | None:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
     machine_info["host"] = _host()
     machine_info["rounds_factor"] = config.option.rounds_factor
-
-
-def _has_cuda() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
+    machine_info["no_device"] = [] if _cuda_device() else sorted(config.stash[_ON_CUDA])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -154,7 +162,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         facts = {name: "not readable" if value is None else value for name, value in _host().items()}
         host = ", ".join(f"{name} {value}" for name, value in facts.items())
         terminalreporter.line(textwrap.fill(host, width=120))
-        for text in render(lines, has_cuda=_has_cuda()):
+        for text in render(lines, has_cuda=_cuda_device() is not None):
             terminalreporter.line(text)
     for name, rows in config.stash[_COMPARED].items():
         width = max(map(len, rows))

@@ -1,12 +1,13 @@
 """Check and time the CUDA kernels on this machine: one command, a JSON document and a page.
 
-Needs a Python with torch and Triton, and ``PYTHONPATH=src``; builds the compiled extension if it is missing and
-cmake, a C++ compiler and pybind11 are there. What cannot be run here, or not in time, is listed as not run.
+Needs a Python with torch and Triton, and ``PYTHONPATH=src``; builds the compiled extension if it is missing
+and cmake, a C++ compiler and pybind11 are there. What cannot run here, or not in time, is listed as not run.
 
     PYTHONPATH=src python benches/cuda_check.py --out FOLDER
-    PYTHONPATH=src python benches/cuda_check.py --interpreter     # no device: the numerics in Triton's interpreter
+    PYTHONPATH=src python benches/cuda_check.py --interpreter
 
-Exit status: 0 if every check that ran passed, 1 if one failed, 2 without a CUDA device. See docs/cuda.md.
+The second checks the numerics in Triton's interpreter and needs no device. Exit status: 0 if every check that
+ran passed, 1 if one failed, 2 without a CUDA device. See docs/cuda.md.
 """
 
 from __future__ import annotations
@@ -84,9 +85,8 @@ def check(out: Path, budget_s: float, *, interpreted: bool, only: Sequence[str] 
         return 1
     out.mkdir(parents=True, exist_ok=True)
     state = _extension(min(_LONGEST_BUILD_S, budget_s / 3))
-    print(
-        f"{machine.device or 'Triton interpreter'}, torch {machine.torch}, triton {machine.triton}; extension: {state}"
-    )
+    where = machine.device or "Triton interpreter"
+    print(f"{where}, torch {machine.torch}, triton {machine.triton}; extension: {state}")
     found = _run(
         out, None if interpreted else start + budget_s, only, has_extension=not state.startswith("missing")
     )

@@ -1,32 +1,42 @@
-"""Measuring one benchmark: every round timed alone, percentiles only where there are rounds enough."""
+"""Timing: one benchmark round by round, and several ways to compute the same in turn."""
 
 from __future__ import annotations
 
 import resource
-import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 import pytest
 
-from machine_speed import machine_speed_us
 from patchtst_har import _core
-from patchtst_har.support.percentiles import MIN_SAMPLES
+from patchtst_har.benchmark.loops.calibration import Calibration
+from patchtst_har.support.percentiles import summarise
 
-PERCENTILES = {"p50": 50, "p95": 95, "p99": 99}
+PERCENTILES = ("p50", "p95", "p99")
+CLOCKS = ("clock", "processor")
 _WARM_UP = 5
+_N_CALIBRATIONS = 15
+_CALIBRATION = Calibration()
 
 
 def percentiles_us(seconds: Sequence[float], per_round: int = 1) -> dict[str, float | None]:
     """Return p50, p95 and p99 of an item in microseconds, None where there are too few rounds."""
-    found: dict[str, float | None] = {}
-    for name, percentile in PERCENTILES.items():
-        enough = len(seconds) >= MIN_SAMPLES[name]
-        value = float(np.percentile(seconds, percentile)) * 1e6 / per_round if enough else None
-        found[f"{name}_us"] = None if value is None else round(value, 3)
-    return found
+    found = summarise(np.asarray(seconds) * (1e9 / per_round))
+    values = {f"{name}_us": found[f"{name}_us"] for name in PERCENTILES}
+    return {name: None if value is None else round(value, 3) for name, value in values.items()}
+
+
+def machine_speed_us() -> float:
+    """Return how long a fixed piece of work takes just now, in microseconds.
+
+    Every benchmark is measured between two of these, so that stored runs can be compared although the
+    machine, its clock or its other work differ. The least of several: other work interrupts the rest.
+    """
+    return min(_CALIBRATION.time_ns(time.perf_counter_ns) for _ in range(_N_CALIBRATIONS)) / 1e3
 
 
 def instruction_sets() -> list[Any]:
@@ -36,6 +46,61 @@ def instruction_sets() -> list[Any]:
         pytest.param(name, marks=() if name == active else pytest.mark.bench_long)
         for name in _core.available_isas()
     ]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One way: in its turn, `n_calls` calls with the next of `inputs`, which hold `n_items` each."""
+
+    name: str
+    function: Callable[[Any], Any]
+    inputs: Sequence[Any]
+    n_calls: int = 1
+    n_items: int = 1
+
+
+def timed(function: Callable[[Any], Any], argument: Any) -> tuple[int, int]:
+    """Call once; return the ns by the clock and in processor time of this thread.
+
+    Processor time is little disturbed by others on the same cores; reading it adds 0.2 µs to a call.
+    """
+    processor, clock = time.thread_time_ns(), time.perf_counter_ns()
+    function(argument)
+    clock = time.perf_counter_ns() - clock
+    return clock, time.thread_time_ns() - processor
+
+
+def times_in_turn(
+    contestants: Sequence[Contestant],
+    rounds: int,
+    timer: Callable[[Callable[[Any], Any], Any], tuple[int, int]] = timed,
+) -> list[np.ndarray]:
+    """Time several ways in turn: what else the machine does meets all of them alike.
+
+    Returns
+    -------
+    list of ndarray, shape (2, rounds * n_calls)
+        Microseconds of an item in every call by each of `CLOCKS`, one array of each contestant.
+    """
+    taken: list[list[tuple[int, int]]] = [[] for _ in contestants]
+    rows = [cycle(one.inputs) for one in contestants]
+    for _ in range(rounds):
+        for one, inputs, times in zip(contestants, rows, taken, strict=True):
+            times += [timer(one.function, next(inputs)) for _ in range(one.n_calls)]
+    return [np.array(times).T / (1e3 * one.n_items) for one, times in zip(contestants, taken, strict=True)]
+
+
+def summary(contestants: Sequence[Contestant], taken: Sequence[np.ndarray]) -> dict[str, dict[str, float]]:
+    """Return by contestant p50 and p95 by each clock, and how many times the first one's they are."""
+    rows: dict[str, dict[str, float]] = {}
+    for one, times in zip(contestants, taken, strict=True):
+        row = rows[one.name] = {}
+        for clock, own, first in zip(CLOCKS, times, taken[0], strict=True):
+            for percentile in (50, 95):
+                value, unit = (float(np.percentile(some, percentile)) for some in (own, first))
+                row[f"{clock}_p{percentile}_us"] = round(value, 2)
+                row[f"{clock}_p{percentile}_ratio"] = round(value / unit, 1)
+    return rows
 
 
 class Measure:
@@ -78,7 +143,7 @@ class Measure:
             Items that a call computes: percentiles are of an item.
         """
         benchmark, rounds = self._benchmark, self.rounds(rounds)
-        rows = inputs if isinstance(inputs, Iterator) else _in_turn(inputs)
+        rows = inputs if isinstance(inputs, Iterator) else cycle(inputs)
 
         def setup() -> tuple[tuple[Any], dict[str, Any]]:
             row = next(rows)
@@ -106,7 +171,7 @@ class Measure:
             percentiles_us(seconds, per_round),
             device=self._device,
             per_round=per_round,
-            machine_speed_us=speed_us,
+            speed_us=speed_us,
             interrupted_share=min(1.0, switches / rounds),
         )
         return seconds
@@ -129,21 +194,11 @@ class Measure:
         """
         if self._benchmark.disabled:
             return
-        rows = _in_turn(inputs)
-        pairs = []
-        for _ in range(self.rounds(rounds)):
-            row = next(rows)
-            pairs.append((self._seconds(slow, row), self._seconds(fast, row)))
-        slow_p50, fast_p50 = (statistics.median(column) for column in zip(*pairs, strict=True))
+        contestants = [Contestant("slow", slow, inputs), Contestant("fast", fast, inputs)]
+        timer = _timed_on_device if self._device == "cuda" else timed
+        taken = times_in_turn(contestants, self.rounds(rounds), timer)
+        slow_p50, fast_p50 = (float(np.median(times[0])) for times in taken)
         self.extra_info[name] = round(slow_p50 / fast_p50, 2)
-
-    def _seconds(self, function: Callable[[Any], Any], row: Any) -> float:
-        self._finish()
-        if self._device == "cuda":
-            return _seconds_on_device(function, row)
-        start = time.perf_counter()
-        function(row)
-        return time.perf_counter() - start
 
     def _finish(self) -> None:
         """Wait for what was started: CUDA returns before it is done."""
@@ -153,23 +208,19 @@ class Measure:
             torch.cuda.synchronize()
 
 
-def _seconds_on_device(function: Callable[[Any], Any], row: Any) -> float:
+def _timed_on_device(function: Callable[[Any], Any], row: Any) -> tuple[int, int]:
     """Time a call between two events of the device, so that the host's waiting is not counted."""
     import torch
 
+    torch.cuda.synchronize()
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     start.record()
     function(row)
     end.record()
     end.synchronize()
-    return start.elapsed_time(end) / 1e3
+    return (round(start.elapsed_time(end) * 1e6),) * 2
 
 
 def _interruptions() -> int:
     """Return how often this process had to leave the processor to others so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
-
-
-def _in_turn(rows: Sequence[Any]) -> Iterator[Any]:
-    while True:
-        yield from rows

@@ -1,15 +1,16 @@
-"""The table of all benchmarks: one line each, percentiles for CPU and CUDA beside each other."""
+"""The table of all benchmarks: one line each, percentiles for CPU and CUDA side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 COLUMNS = ("p50_us", "p95_us", "p99_us")
 PARTS = ("statistics", "plugins", "topology", "attention", "model", "hmm", "end to end", "stream")
 _DEVICES = ("cpu", "cuda")
-_KEPT = {*COLUMNS, "device", "per_round", "machine_speed_us", "interrupted_share"}
+_KEPT = {*COLUMNS, "device", "per_round", "speed_us", "interrupted_share"}
 
 
 @dataclass
@@ -44,7 +45,7 @@ class Line:
 
 def render(lines: Iterable[Line], *, has_cuda: bool) -> list[str]:
     """Return the lines of text, part by part."""
-    lines = sorted(lines, key=lambda line: _place(line.part))
+    lines = sorted(lines, key=lambda line: place_of(line.part))
     width = max([len(line.name) for line in lines], default=0) + 2
     headings = [f"{device} {column[:3]}" for device in ("CPU", "CUDA") for column in COLUMNS]
     text = [" " * width + _row(headings)]
@@ -58,7 +59,17 @@ def render(lines: Iterable[Line], *, has_cuda: bool) -> list[str]:
     return text
 
 
-def _place(part: str) -> tuple[int, str]:
+def without_device(name: str, device: str) -> tuple[str, str]:
+    """Return part and name of a benchmark's line: the same for its CPU and its CUDA variant."""
+    file, _, own = name.rpartition("::")
+    base, _, ids = own.removeprefix("test_").partition("[")
+    others = [one for one in ids.removesuffix("]").split("-") if one and one != device]
+    part = Path(file).stem.removeprefix("bench_").replace("_", " ")
+    return part, f"{base}[{'-'.join(others)}]" if others else base
+
+
+def place_of(part: str) -> tuple[int, str]:
+    """Return where a part of the package stands in tables: in the order of the pipeline."""
     return (PARTS.index(part) if part in PARTS else len(PARTS), part)
 
 

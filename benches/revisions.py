@@ -9,7 +9,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from comparison import ComparisonError
+from patchtst_har.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[1]
 _FOLDER = ROOT / "build" / "bench-compare"
@@ -22,7 +22,7 @@ def run_benchmarks(
 
     Raises
     ------
-    ComparisonError
+    DataError
         If one fails (unless `may_fail`: then it is missing in the results) or nothing was measured.
     """
     result.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def run_benchmarks(
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if (done.returncode and not may_fail) or not result.is_file() or not result.stat().st_size:
         tail = "\n".join(done.stdout.splitlines()[-30:])
-        raise ComparisonError(f"the benchmarks failed with {python}:\n{tail}\n{done.stderr}")
+        raise DataError(f"the benchmarks failed with {python}:\n{tail}\n{done.stderr}")
     return result
 
 
@@ -48,13 +48,13 @@ def commit_of(revision: str) -> str:
 
     Raises
     ------
-    ComparisonError
+    DataError
         If there is none.
     """
     command = ["git", "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ComparisonError(f"{revision!r} is neither a file nor a git revision")
+        raise DataError(f"{revision!r} is neither a file nor a git revision")
     return done.stdout.strip()
 
 
@@ -75,7 +75,7 @@ def install_commit(commit: str) -> Path:
 
 
 def install_here() -> Path:
-    """Build the package as it lies here; return an interpreter that has it."""
+    """Build the working tree; return an interpreter that has it."""
     folder = _FOLDER / "here"
     _install(ROOT, folder)
     return folder / "venv" / "bin" / "python"
@@ -101,11 +101,11 @@ def _install(source: Path, folder: Path) -> None:
     _run(*pip, "--python", python, "install", "--no-deps", "--force-reinstall", *wheels.glob("*.whl"))
     where = _run(python, "-c", "import patchtst_har; print(patchtst_har.__file__)").strip()
     if not Path(where).is_relative_to(packages):
-        raise ComparisonError(f"{python} would measure {where}, not the package built from {source}")
+        raise DataError(f"{python} would measure {where}, not the package built from {source}")
 
 
 def _run(*command: str | Path) -> str:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ComparisonError(f"{' '.join(map(str, command))}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise DataError(f"{' '.join(map(str, command))}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return done.stdout

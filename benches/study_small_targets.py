@@ -25,10 +25,12 @@ from typing import Any
 import numpy as np
 
 from patchtst_har import Recognizer
+from patchtst_har.benchmark.loops.feed import Feed
 from patchtst_har.benchmark.workloads import recorded_workload, simulated_workloads
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.support.host import host_facts
 from patchtst_har.support.percentiles import MIN_SAMPLES, describe, miss_rate_upper
+from recorded_windows import show, show_head
 from small_target_limits import limit_cpu, limit_memory
 
 CHILD = Path(__file__).with_name("small_target_child.py")
@@ -50,10 +52,7 @@ def write_samples(arguments: argparse.Namespace, folder: Path) -> tuple[Path, st
     recognizer = Recognizer.from_pretrained(arguments.model)
     config, data = recognizer.config, recognizer.config.data
     n_samples = data.window_size + math.ceil((arguments.decisions - 1) * arguments.hop * data.sample_rate_hz)
-    samples = np.resize(samples_of(arguments, config), (n_samples, 3))
-    stamps_ns = 1_700_000_000_000_000_000 + np.rint(
-        np.arange(n_samples) * (1e9 / data.sample_rate_hz)
-    ).astype(np.int64)
+    samples, stamps_ns = Feed(samples_of(arguments, config), data.sample_rate_hz).block(0, n_samples)
     path = folder / "samples.npz"
     np.savez(path, samples=samples, stamps_ns=stamps_ns)
     digest = hashlib.sha256()
@@ -140,12 +139,12 @@ def row(run: dict[str, Any]) -> list[str]:
     ]
 
 
-def show(runs: list[dict[str, Any]]) -> None:
+def show_runs(runs: list[dict[str, Any]]) -> None:
     """Print the table."""
     heads = ["processor", "start, s", "p50, ms", "p95", "p99", "max", "later than the hop", "used"]
-    heads += ["peak resident, MB", "of no file"]
-    for cells in (heads, ["---"] * len(heads), *map(row, runs)):
-        print("|", " | ".join(cells), "|", flush=True)
+    show_head(*heads, "peak resident, MB", "of no file")
+    for run in runs:
+        show(*row(run))
 
 
 def main() -> None:
@@ -165,7 +164,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         samples, expected = write_samples(arguments, Path(folder))
         runs = [measure(arguments, samples, expected, share) for share in (None, *arguments.shares)]
-    show(runs)
+    show_runs(runs)
     settings = {name: getattr(arguments, name) for name in ("memory_mb", "hop", "speed", "core")}
     print(json.dumps({"host": host_facts(), "settings": settings, "runs": runs}, allow_nan=False))
 

@@ -1,8 +1,7 @@
 """What the topological features bring to recognition, and what they cost.
 
-Run by name: `python benches/study_topology.py RECORDINGS`, where the folder holds NPZ recordings with
-`acc` (n, 3) in g at 100 Hz, `seg` and `y` (n,), and `classes`. Prints tables in Markdown. People are held
-out whole.
+Run by name: `python benches/study_topology.py RECORDINGS`, where the folder holds annotated NPZ recordings
+at 100 Hz (see `recorded_windows`). Prints tables in Markdown. People are held out whole.
 """
 
 from __future__ import annotations
@@ -36,8 +35,8 @@ from patchtst_har.features import (
     compute_topological_features,
     compute_topological_features_batch,
 )
+from recorded_windows import labelled_windows, show, show_head
 
-WINDOW = 1000
 N_TREES = 300
 MODEL_SEEDS = (0, 1)
 GROUPS = {"H0": slice(0, 9), "H1": slice(9, 22), "radius, periodicity": slice(22, 24)}
@@ -65,18 +64,9 @@ class Study:
     @classmethod
     def read(cls, folder: Path) -> Study:
         """Cut every stretch of one label into windows back to back."""
-        windows, labels, people = [], [], []
-        for path in sorted(folder.glob("*.npz")):
-            with np.load(path) as arrays:
-                acceleration, y, seg = arrays["acc"], arrays["y"], arrays["seg"]
-                classes = tuple(arrays["classes"].tolist())
-            changes = np.flatnonzero((np.diff(y) != 0) | (np.diff(seg) != 0)) + 1
-            for start, stop in zip([0, *changes], [*changes, len(y)], strict=True):
-                for first in range(start, stop - WINDOW + 1, WINDOW) if y[start] >= 0 else ():
-                    windows.append(acceleration[first : first + WINDOW])
-                    labels.append(y[start])
-                    people.append(path.stem)
-        return cls(np.stack(windows), np.array(labels, np.int64), np.array(people), classes)
+        people, activities, windows = zip(*labelled_windows(folder), strict=True)
+        classes, labels = np.unique(activities, return_inverse=True)
+        return cls(np.stack(windows), labels.astype(np.int64), np.array(people), tuple(classes.tolist()))
 
     def folds(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the rows to fit on and those to judge, five times."""
@@ -111,11 +101,6 @@ def cost_us(windows: np.ndarray, config: TopologyConfig) -> tuple[float, float]:
     return float(np.percentile(spent, 50) * 1e6), float(np.percentile(spent, 95) * 1e6)
 
 
-def show(*cells: object) -> None:
-    """Print a row of a table."""
-    print("|", " | ".join(str(cell) for cell in cells), "|", flush=True)
-
-
 def compare_settings(study: Study, stats: np.ndarray) -> None:
     """Print what each setting of the topological features adds to the statistical ones."""
     statistical = study.forest(stats)
@@ -133,8 +118,7 @@ def compare_settings(study: Study, stats: np.ndarray) -> None:
         )
 
     print("\n### Random forest: settings\n")
-    show("topological features", "alone", "with the 56", "gain")
-    show("---", "---", "---", "---")
+    show_head("topological features", "alone", "with the 56", "gain")
     show("none", "", f"{study.macro_f1(statistical):.3f}", "")
     for name, changes in SETTINGS.items():
         config = TopologyConfig(**changes)
@@ -149,8 +133,7 @@ def compare_settings(study: Study, stats: np.ndarray) -> None:
 def compare_costs(study: Study) -> None:
     """Print what a window costs in each setting, over all activities and in the most expensive one."""
     print("\n### Processor time of a window, µs, p50 / p95\n")
-    show("setting", "all activities", "the slowest activity")
-    show("---", "---", "---")
+    show_head("setting", "all activities", "the slowest activity")
     for name, changes in SETTINGS.items():
         config = TopologyConfig(**changes)
         every = {
@@ -181,8 +164,7 @@ def permutation_importance(study: Study, stats: np.ndarray, repeats: int = 2) ->
                 shuffled[:, columns] = shuffled[rng.permutation(len(judged))][:, columns]
                 predicted[name][repeat, judged] = model.predict(shuffled)
     print("\n### Random forest: permutation importance\n")
-    show("shuffled", "macro F1 lost")
-    show("---", "---")
+    show_head("shuffled", "macro F1 lost")
     for name, repeated in predicted.items():
         lost = study.macro_f1(whole) - np.mean([study.macro_f1(one) for one in repeated])
         show(name, f"{lost:+.4f}")
@@ -229,8 +211,7 @@ def train_and_judge(folder: Path, n_topo_features: int, seed: int, epochs: int) 
 def compare_models(study: Study, epochs: int) -> None:
     """Print what the topological token brings to a short training of the model."""
     print(f"\n### Model, {epochs} epochs, not smoothed\n")
-    show("seed", "without the topological token", "with it", "difference")
-    show("---", "---", "---", "---")
+    show_head("seed", "without the topological token", "with it", "difference")
     with tempfile.TemporaryDirectory() as name:
         write_prepared(study, Path(name) / "prepared")
         for seed in MODEL_SEEDS:

@@ -10,8 +10,8 @@ from patchtst_har.support.settings import Section
 
 HEAD = """# Configuration
 
-Every setting with its default. A YAML file has one mapping a section; what it leaves out takes the
-default. On the command line, `--set section.field=value` overrides one field. Unknown keys and
+Every setting with its default. A YAML file has one mapping per section; settings that it leaves out
+keep their default. On the command line, `--set section.field=value` overrides one field. Unknown keys and
 contradictions are errors, all reported at once. `docs/generate_configuration.py` writes this page.
 """
 

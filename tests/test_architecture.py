@@ -1,4 +1,4 @@
-"""The maps of the code name what is there: paths, functions, every folder, the import layers."""
+"""The maps of the code are true: paths, functions, every folder, the layers of the import contract."""
 
 import ast
 import re

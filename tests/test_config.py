@@ -279,7 +279,7 @@ def test_overrides_are_applied_in_order(tmp_path: Path) -> None:
         ("training.epochs", "needs the form section.field=value"),
         ("=5", "needs the form section.field=value"),
         ("training..epochs=5", "needs the form section.field=value"),
-        ("training.epochs=[", "the value is not YAML"),
+        ("training.epochs=[", "not YAML"),
         ("seed.more=5", "seed: Input should be a valid integer"),
         ("training.epoch=5", "training.epoch: unknown key"),
         ("training=5", "training: "),

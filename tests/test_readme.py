@@ -24,12 +24,26 @@ def test_the_python_example_runs(tmp_path):
     assert "probability" in done.stdout
 
 
-@pytest.mark.parametrize("page", ["README.md", *sorted(p.name for p in (ROOT / "docs").glob("*.md"))])
+@pytest.mark.parametrize(
+    "page",
+    [str(path.relative_to(ROOT)) for folder in (ROOT, ROOT / "docs") for path in sorted(folder.glob("*.md"))],
+)
 def test_links_inside_the_project_lead_somewhere(page):
-    path = ROOT / page if page == "README.md" else ROOT / "docs" / page
-    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text(encoding="utf-8"))
-    missing = [target for target in targets if not (path.parent / target).exists()]
-    assert not missing
+    path = ROOT / page
+    targets = re.findall(r"\]\((?!https?:)([^)]+)\)", path.read_text(encoding="utf-8"))
+    missing = []
+    for target in targets:
+        name, _, anchor = target.partition("#")
+        file = path.parent / name if name else path
+        if not file.exists() or (anchor and anchor not in anchors_of(file)):
+            missing.append(target)
+    assert missing == []
+
+
+def anchors_of(page):
+    """Return the anchors that a page's headings get where it is shown."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
 def test_the_table_of_commands_is_complete():

@@ -1,4 +1,4 @@
-"""Checks of the fused attention that only a device can answer: streams, graphs, large tensors, torch's tools."""
+"""Checks of the fused attention that take a device: streams, graphs, large tensors, torch's tools."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ _GIB = 2**30
 def planned(where: Where) -> list[Planned]:
     checks: dict[str, Callable[[Where], Found | None]] = {
         "auto takes Triton, and its gradient is the CPU's": _public_function,
-        "TF32 only where torch allows it": _tf32,
         "autocast": _autocast,
         "torch.library.opcheck": _opcheck,
         "a stream that is not the default one": _stream,
@@ -28,6 +27,8 @@ def planned(where: Where) -> list[Planned]:
         "no wait for the device": _no_synchronisation,
         "offsets beyond 2^31": _large_offsets,
         "a device that is not the current one": _other_device,
+        # Last: torch does not let its two settings be mixed, and some of its own code reads the older one.
+        "TF32 only where torch allows it": _tf32,
     }
     return [Planned(name, partial(check, where)) for name, check in checks.items()]
 
@@ -164,7 +165,7 @@ def captured(call: Callable[[], tuple[Tensor, ...]]) -> tuple[Callable[[], None]
 
 
 def _no_synchronisation(where: Where) -> Found:
-    """A training step queues its work: nothing in the call may wait for the device, dropout's seed included."""
+    """A training step queues its work: nothing in the call may wait, dropout's seed included."""
     qkv, grad, cos, sin, _ = _on_device(make_case((8, 12, 2, 28)))
     leaf = qkv.requires_grad_()
 

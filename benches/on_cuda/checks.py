@@ -1,13 +1,14 @@
 """How a part runs its checks: in a process of its own, one after the other, within its time.
 
-The process writes a line before and after each check. So nothing is lost when it crashes or is stopped: a kernel
-that reads where it must not leaves a CUDA context in which nothing works any more.
+The process writes a line before and after each check. So nothing is lost when it crashes or is stopped: a
+kernel that reads where it must not leaves a CUDA context in which nothing works any more.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -76,17 +77,20 @@ def run_one(planned: Planned, *, timed: bool) -> Check:
         found = planned.run() or Found()
     except NotRunError as error:
         return Check(planned.name, "not run", str(error))
-    except Exception as error:  # noqa: BLE001 - the next check still says something
+    except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__}: {error}".strip()
         detail = f"{text[:1500]} ({Path(where.filename).name}:{where.lineno})"
         return Check(planned.name, "failed", detail, _seconds(start, timed))
+    figures = {name: value for name, value in found.figures.items() if math.isfinite(value)}
+    # JSON has no such numbers.
+    odd = [f"{name} is {found.figures[name]}" for name in found.figures if name not in figures]
     return Check(
         planned.name,
         "passed",
-        found.detail,
+        "; ".join(filter(None, (found.detail, *odd))),
         _seconds(start, timed),
-        found.figures,
+        figures,
         tuple(found.timings),
         tuple(found.clocks),
     )

@@ -10,7 +10,6 @@ import dataclasses
 import importlib.metadata
 import importlib.util
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -159,7 +158,7 @@ def write(document: Document, path: Path) -> None:
         parse(text)
     temporary = path.with_name(f".{path.name}.part")
     temporary.write_text(text + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def parse(text: str) -> Document:

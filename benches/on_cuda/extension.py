@@ -1,4 +1,4 @@
-"""The compiled extension `patchtst_har._core`: whether it is there, how it is built, and what does without it."""
+"""The compiled extension `patchtst_har._core`: whether it is there, how it is built, what does without."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def build(timeout_s: float) -> None:
     target = PROJECT / "src" / "patchtst_har" / name
     temporary = target.with_name(f".{name}.part")
     shutil.copyfile(_BUILD / name, temporary)
-    os.replace(temporary, target)
+    temporary.replace(target)
 
 
 def _run(command: list[str], timeout_s: float) -> str:

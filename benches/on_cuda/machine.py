@@ -6,7 +6,6 @@ import importlib.metadata
 import platform
 import shutil
 import subprocess
-from typing import Any
 
 from on_cuda.document import Clocks, Machine
 
@@ -15,7 +14,7 @@ _CLOCKS = ("clocks.sm", "clocks.mem", "temperature.gpu", "power.draw", "clocks_e
 
 
 def machine(extension: str) -> Machine:
-    """Return the facts that a measured time depends on; `extension` says how the compiled kernels came about."""
+    """Return the facts that a measured time depends on; `extension` is the state of the compiled kernels."""
     import torch
 
     here = torch.cuda.is_available()
@@ -24,7 +23,7 @@ def machine(extension: str) -> Machine:
         platform=platform.platform(),
         python=platform.python_version(),
         torch=torch.__version__,
-        triton=_version("triton"),
+        triton=_version("triton") or _version("pytorch-triton"),
         cuda=torch.version.cuda,
         device=properties.name if properties else None,
         n_devices=torch.cuda.device_count() if here else 0,
@@ -79,7 +78,3 @@ def _version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def from_json(row: dict[str, Any]) -> Machine:
-    return Machine(**row)

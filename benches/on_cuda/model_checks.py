@@ -1,4 +1,4 @@
-"""The parts ``model`` and ``compiler``: logits, gradients and training on a device, eager and by torch.compile."""
+"""The parts ``model`` and ``compiler``: logits, gradients, training on a device; by torch.compile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The part ``model times``: inference and training step, with plain and fused attention and by torch.compile."""
+"""The part ``model times``: inference and training step, plain, fused and by torch.compile."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -12,7 +11,8 @@ from pathlib import Path
 from on_cuda.document import Check, Clocks, Document, Part, Timing
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem;
+  color: #1b1f24; }
 table { border-collapse: collapse; margin: .6rem 0 1.4rem; font-size: 14px; }
 th, td { padding: .2rem .7rem; border-bottom: 1px solid #d7dce2; text-align: left; vertical-align: top; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
@@ -21,6 +21,7 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; wh
 figure { display: inline-block; margin: .5rem 1.5rem .5rem 0; } figcaption { font-weight: 600; }
 summary { cursor: pointer; }
 """
+_NONE = "\u2013"
 _COLOURS = ("#0b6bcb", "#c2410c", "#15803d", "#7e22ce")
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 460, 280, 56, 40
 
@@ -29,7 +30,7 @@ def write(document: Document, path: Path) -> Path:
     """Write the page whole or not at all; return its path."""
     temporary = path.with_name(f".{path.name}.part")
     temporary.write_text(render(document), encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)
     return path
 
 
@@ -86,7 +87,7 @@ def _summary(document: Document) -> str:
 
 
 def _seconds(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1f} s"
+    return _NONE if value is None else f"{value:.1f} s"
 
 
 def _machine(document: Document) -> str:
@@ -127,9 +128,9 @@ def _times(document: Document) -> str:
     if not timings:
         return ""
     text = (
-        "<h2>Times</h2>\n<p>Microseconds per call between two events of the device, contestants in turn, each compared "
-        "with a reference before. A call contains what the host needs to launch it; one in a graph does not. "
-        "n/a: too few samples for this percentile.</p>\n"
+        "<h2>Times</h2>\n<p>Microseconds per call between two events of the device, contestants in turn, "
+        "each compared with a reference before. A call contains what the host needs to launch it; one in "
+        "a graph does not. n/a: too few samples for this percentile.</p>\n"
     )
     for what, group in _groups(timings).items():
         if len({timing.batch for timing in group}) > 1:
@@ -141,7 +142,7 @@ def _times(document: Document) -> str:
             str(timing.batch),
             str(timing.n_samples),
             *(_number(value) for value in (timing.min_us, timing.p50_us, timing.p95_us, timing.p99_us)),
-            "–" if timing.peak_bytes is None else f"{timing.peak_bytes / 2**20:.1f}",
+            _NONE if timing.peak_bytes is None else f"{timing.peak_bytes / 2**20:.1f}",
         )
         for timing in timings
     ]
@@ -180,8 +181,10 @@ def _figure(title: str, timings: Sequence[Timing]) -> str:
         at = y(10.0**power)
         parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - 10}" y1="{at:.1f}" y2="{at:.1f}" stroke="#d7dce2"/>')
         parts.append(f'<text x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{10.0**power:,.10g}</text>')
-    for batch in batches:
-        parts.append(f'<text x="{x(batch):.1f}" y="{_HEIGHT - 20}" text-anchor="middle">{batch}</text>')
+    parts += [
+        f'<text x="{x(batch):.1f}" y="{_HEIGHT - 20}" text-anchor="middle">{batch}</text>'
+        for batch in batches
+    ]
     legend = ""
     for number, variant in enumerate(dict.fromkeys(timing.variant for timing in timings)):
         colour = _COLOURS[number % len(_COLOURS)]

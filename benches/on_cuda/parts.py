@@ -162,7 +162,7 @@ def _tail(log: Path) -> str:
 
 
 def say_machine(extension_state: str) -> None:
-    """Print the facts of this machine as a line of JSON; the process of its own leaves no CUDA context behind."""
+    """Print the facts of this machine as a line of JSON."""
     from on_cuda.machine import machine
 
     print(json.dumps(asdict(machine(extension_state))))

@@ -14,9 +14,9 @@ from on_cuda.document import Check
 from on_cuda.extension import PROJECT
 
 # The rounds of a benchmark are made for an afternoon, not for minutes.
-_BENCHMARKS = ["benches", "-k", "cuda", "--benchmark-only", "--rounds-factor=0.2"]
-ARGUMENTS = {"tests": ["tests", "-m", "cuda"], "benchmarks": _BENCHMARKS}
+_CHOSEN = {"tests": ("-m", "cuda"), "benchmarks": ("-k", "cuda", "--benchmark-only", "--rounds-factor=0.2")}
 _NEEDED = {"tests": ("pytest", "pydantic", "pandas", "numba", "scipy"), "benchmarks": ("pytest_benchmark",)}
+_MARK = "@pytest.mark.cuda"
 _PYTEST_RAN = (0, 1, 5)
 
 
@@ -24,6 +24,15 @@ def missing(part: str) -> list[str]:
     """Return the packages that the part needs and that are not installed."""
     needed = dict.fromkeys((*_NEEDED["tests"], *_NEEDED[part]))
     return [name for name in needed if importlib.util.find_spec(name) is None]
+
+
+def files(part: str) -> list[str]:
+    """Return the files that have something for a device: collecting every test would take longer."""
+    if part == "benchmarks":
+        return [str(PROJECT / "benches")]
+    return sorted(
+        str(path) for path in (PROJECT / "tests").rglob("test_*.py") if _MARK in path.read_text("utf-8")
+    )
 
 
 def run(part: str, lines: Path, deadline: float) -> None:
@@ -42,8 +51,7 @@ def run(part: str, lines: Path, deadline: float) -> None:
             "no:cacheprovider",
         ]
         options += ["--continue-on-collection-errors"]
-        places = [str(PROJECT / part) for part in ARGUMENTS[part][:1]]
-        status = pytest.main([*places, *ARGUMENTS[part][1:], *options], plugins=[recorder])
+        status = pytest.main([*files(part), *_CHOSEN[part], *options], plugins=[recorder])
         if int(status) not in _PYTEST_RAN:
             recorder.say(planned=["pytest"])
             recorder.check("pytest", "failed", f"pytest ended with {int(status)}; see what it printed")

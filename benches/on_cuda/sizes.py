@@ -45,9 +45,8 @@ TOLERANCES = {
     "bfloat16": (8e-3, 2e-5),
     "tf32": (2e-2, 2e-2),
 }
-"""Relative and absolute, of inputs of unit variance. Half precision is computed in float32 and rounded once: it
-may differ by one unit in the last place. ``interpreted`` is float32 in Triton's interpreter, which rounds as numpy
-does."""
+"""Relative and absolute, of inputs of unit variance. Half precision is computed in float32 and rounded once:
+it may differ by one unit in the last place. ``interpreted`` is float32 in Triton's interpreter."""
 
 
 def label(size: Size) -> str:

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 
@@ -57,7 +58,8 @@ FloatArray magnitude(const FloatArray& window) {
     float* values = result.mutable_data();
     {
         const py::gil_scoped_release released;
-        statistics::compute_magnitude(samples, extent(window, 0), workspace().statistics, values);
+        const std::size_t n = extent(window, 0);
+        std::copy_n(statistics::compute_magnitude(samples, n, workspace().statistics), n, values);
     }
     return result;
 }

@@ -35,7 +35,7 @@ struct Segments {
 class Engine {
   public:
     // Floats a window of each input; windows that go through the steps together.
-    // std::invalid_argument where the precision is not to be had (kernels_for).
+    // std::invalid_argument where the precision is not available (kernels_for).
     Engine(const std::array<std::size_t, kInputs>& input_sizes, std::size_t n_block_windows,
            Precision precision = Precision::kFloat32);
     ~Engine();

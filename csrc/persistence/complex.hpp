@@ -1,4 +1,4 @@
-// What the host lends to the kernels: plain data, so that a per-ISA unit contains no code but its own.
+// What the host passes to the kernels: plain data, so that a per-ISA unit contains no code but its own.
 #pragma once
 
 #include <cstddef>

@@ -54,7 +54,7 @@ PATCHTST_HAR_INLINE Words low_products(const Words& a, const Words& b) {
     return (a & kLowerHalf) * (b & kLowerHalf);
 }
 
-// Bit i tells whether a[i] < b[i], and whether a[i] == b[i].
+// Bit i is set if a[i] < b[i], and if a[i] == b[i].
 template <typename AnyVector>
 PATCHTST_HAR_INLINE std::uint32_t bits_of_less(const AnyVector& a, const AnyVector& b) {
     std::uint32_t result = 0;
@@ -68,7 +68,7 @@ PATCHTST_HAR_INLINE std::uint32_t bits_of_equal(const AnyVector& a, const AnyVec
     return result;
 }
 
-// Bit w tells whether word w is not 0.
+// Bit w is set if word w is not 0.
 template <typename Words>
 PATCHTST_HAR_INLINE unsigned bits_of_nonzero(const Words& value) {
     constexpr unsigned kCount = 8 * sizeof value / 64;

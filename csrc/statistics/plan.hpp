@@ -45,7 +45,7 @@ struct Plan {
     std::uint8_t* buckets;
     double* centred;      // m - mean
     double* relative;     // 3 n, x, y, z relative to their first samples, the eight segments side by side
-    double* filtered;     // 3 n, their low-pass part as far as a segment alone tells
+    double* filtered;     // 3 n, their low-pass part, by the segment alone
     double *re, *im;      // complex signal of the transform
     double* power;        // n / 2
     float* prominences;   // of the peaks of m

@@ -1,7 +1,5 @@
 #include "statistics/statistics.hpp"
 
-#include <algorithm>
-
 #include "cpu/dispatch.hpp"
 #include "statistics/kernels.hpp"
 
@@ -16,12 +14,16 @@ void compute_features(const float* window, std::size_t n_samples, double rate_hz
     active_kernels().features(window, workspace.plan(n_samples, rate_hz), features);
 }
 
-void compute_magnitude(const float* window, std::size_t n_samples, Workspace& workspace, float* magnitude) {
+const float* compute_magnitude(const float* window, std::size_t n_samples, Workspace& workspace) {
     // The magnitude does not depend on the rate. At another rate than this one, the features of the same
     // window have a plan of their own.
     const Plan& plan = workspace.plan(n_samples, 100.0);
     active_kernels().load(window, plan);
-    std::copy_n(plan.channels[3], n_samples, magnitude);
+    return plan.channels[3];
+}
+
+const float* last_magnitude(std::size_t n_samples, double rate_hz, Workspace& workspace) {
+    return workspace.plan(n_samples, rate_hz).channels[3];
 }
 
 }  // namespace patchtst_har::statistics

@@ -13,7 +13,10 @@ namespace patchtst_har::statistics {
 void compute_features(const float* window, std::size_t n_samples, double rate_hz, Workspace& workspace,
                       float* features);
 
-// Writes the magnitude of the repaired window to magnitude[0..n_samples).
-void compute_magnitude(const float* window, std::size_t n_samples, Workspace& workspace, float* magnitude);
+// Returns the magnitude (n_samples) of the repaired window, valid until the workspace's next window.
+const float* compute_magnitude(const float* window, std::size_t n_samples, Workspace& workspace);
+
+// The same of the window whose features compute_features() wrote last, with this length and rate.
+const float* last_magnitude(std::size_t n_samples, double rate_hz, Workspace& workspace);
 
 }  // namespace patchtst_har::statistics

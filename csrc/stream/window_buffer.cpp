@@ -54,7 +54,7 @@ void WindowBuffer::finish() {
 void WindowBuffer::take(const float* sample, std::int64_t stamp_ns) {
     if (stamp_ns > kMostNs || stamp_ns < -kMostNs) {
         throw std::invalid_argument("stamp " + std::to_string(stamp_ns) +
-                                    " is no time within 145 years of 1970 in ns");
+                                    " is not within 145 years of 1970, in ns");
     }
     ++state_.counts.n_samples;
     const std::int64_t place = place_of(stamp_ns);

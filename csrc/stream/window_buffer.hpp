@@ -67,7 +67,7 @@ class WindowBuffer {
     // Without stamps (nullptr), samples follow each other at the grid's own rate.
     std::size_t feed(const float* samples, const std::int64_t* stamps_ns, std::size_t first, std::size_t n);
 
-    // Ends the stretch; ready() tells whether that completed a window.
+    // Ends the stretch; ready() is true if that completed a window.
     void finish();
 
     [[nodiscard]] bool ready() const { return ready_; }

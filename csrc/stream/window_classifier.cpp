@@ -53,8 +53,13 @@ StageNs WindowClassifier::classify(const float* window, const float* times, Work
     const Clock::time_point after_statistics = Clock::now();
     if (options_.embedding) {
         topology::StageSeconds seconds;
-        topology::compute_features(window, options_.window_size, *options_.embedding, workspace, topo,
-                                   seconds);
+        // The statistics have loaded and repaired the window already.
+        const float* magnitude =
+            options_.uses_statistics
+                ? statistics::last_magnitude(options_.window_size, options_.rate_hz, workspace.statistics)
+                : statistics::compute_magnitude(window, options_.window_size, workspace.statistics);
+        topology::compute_features_of_magnitude(magnitude, options_.window_size, *options_.embedding,
+                                                workspace, topo, seconds);
     }
     const Clock::time_point after_topology = Clock::now();
     cut_patches(window, patches);

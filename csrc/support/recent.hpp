@@ -1,4 +1,4 @@
-// Plans that were used last, so that alternating lengths of windows make none anew.
+// Plans that were used last, so that alternating lengths of windows need no new ones.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 
 namespace patchtst_har::support {
 
-// A Plan is made from its key, of which is_for(key...) tells whether it is the one, and has n_samples().
+// A Plan is made from its key, and has is_for(key...) and n_samples().
 template <typename Plan>
 class Recent {
   public:

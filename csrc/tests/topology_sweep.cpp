@@ -96,12 +96,12 @@ int main(int argc, char** argv) {
             cpu::select_isa(isa);
             const std::vector<Features> alone = sweep(isa, kind, true);
             if (expected.empty()) expected = alone;
-            std::vector<Features> beside;
-            std::thread other([&] { beside = sweep(isa, kind, false); });
+            std::vector<Features> there;
+            std::thread other([&] { there = sweep(isa, kind, false); });
             const std::vector<Features> here = sweep(isa, kind, false);
             other.join();
             if (alone != expected) fail(isa, kind, 0, "differs from the first instruction set");
-            if (beside != expected || here != expected) fail(isa, kind, 0, "differs in two threads");
+            if (there != expected || here != expected) fail(isa, kind, 0, "differs in two threads");
         }
     }
     std::printf("%zu sizes, %zu embeddings, %zu kinds of signals, %zu instruction sets: the same bits\n",

@@ -31,10 +31,16 @@ class Stopwatch {
 void compute_features(const float* window, std::size_t n_samples, const Embedding& embedding,
                       Workspace& workspace, float* features, StageSeconds& seconds) {
     Stopwatch stopwatch;
-    const Plan& plan = workspace.plan(n_samples, embedding);
-    statistics::compute_magnitude(window, n_samples, workspace.statistics, workspace.magnitude.data());
+    const float* magnitude = statistics::compute_magnitude(window, n_samples, workspace.statistics);
     stopwatch.lap(seconds.magnitude);
-    decimate(plan, workspace.magnitude.data(), workspace.mirrored.data(), workspace.kept.data());
+    compute_features_of_magnitude(magnitude, n_samples, embedding, workspace, features, seconds);
+}
+
+void compute_features_of_magnitude(const float* magnitude, std::size_t n_samples, const Embedding& embedding,
+                                   Workspace& workspace, float* features, StageSeconds& seconds) {
+    Stopwatch stopwatch;
+    const Plan& plan = workspace.plan(n_samples, embedding);
+    decimate(plan, magnitude, workspace.mirrored.data(), workspace.kept.data());
     stopwatch.lap(seconds.decimation);
     embed(plan, workspace.kept.data(), workspace.points.data());
     stopwatch.lap(seconds.embedding);
@@ -49,8 +55,8 @@ void compute_features(const float* window, std::size_t n_samples, const Embeddin
 void compute_simplified_features(const float* window, std::size_t n_samples, Workspace& workspace,
                                  float* features) {
     std::vector<float>& m = workspace.magnitude;
-    m.resize(n_samples);
-    statistics::compute_magnitude(window, n_samples, workspace.statistics, m.data());
+    const float* magnitude = statistics::compute_magnitude(window, n_samples, workspace.statistics);
+    m.assign(magnitude, magnitude + n_samples);
     sublevel_bars(m, workspace.order, workspace.parents, workspace.valleys);
     const auto [lowest, highest] = std::minmax_element(m.begin(), m.end());
     const float range = *highest - *lowest;

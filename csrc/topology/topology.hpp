@@ -24,6 +24,10 @@ struct StageSeconds {
 void compute_features(const float* window, std::size_t n_samples, const Embedding& embedding,
                       Workspace& workspace, float* features, StageSeconds& seconds);
 
+// The same of a repaired window's magnitude (n_samples): nothing is added to the stage of that name.
+void compute_features_of_magnitude(const float* magnitude, std::size_t n_samples, const Embedding& embedding,
+                                   Workspace& workspace, float* features, StageSeconds& seconds);
+
 // Writes the same summaries of simpler diagrams, in O(n log n): in place of H0 the persistence of the
 // sublevel sets of the magnitude m (its valleys), in place of H1 that of max m - m (its peaks), in place of
 // the enclosing radius the range of m.

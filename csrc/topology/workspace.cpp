@@ -53,7 +53,6 @@ bool Plan::is_for(std::size_t n_samples, const Embedding& embedding) const {
 
 const Plan& Workspace::plan(std::size_t n_samples, const Embedding& embedding) {
     const Plan& plan = recent_.plan(n_samples, embedding);
-    magnitude.resize(n_samples);
     mirrored.resize(plan.taps().empty() ? 0 : n_samples + plan.taps().size() - 1);
     kept.resize(plan.n_kept());
     points.resize(plan.n_points() * embedding.dimension);

@@ -47,7 +47,7 @@ class Workspace {
 
     statistics::Workspace statistics;
     persistence::Workspace persistence;
-    std::vector<float> magnitude;
+    std::vector<float> magnitude;  // of simplified features, which change it
     std::vector<double> mirrored;  // the magnitude, continued at both ends
     std::vector<double> kept;      // after decimation
     std::vector<float> points;

@@ -14,9 +14,10 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, model_validator
 
-from patchtst_har.errors import ConfigError, FeatureError
+from patchtst_har.errors import ConfigError, DataError, FeatureError
 from patchtst_har.features.names import STATISTICAL_FEATURE_NAMES, TOPOLOGICAL_FEATURE_NAMES
 from patchtst_har.features.settings import TopologyConfig as TopologyConfig
+from patchtst_har.support.documents import parse_yaml
 from patchtst_har.support.files import atomic_write_text
 from patchtst_har.support.settings import (
     Count,
@@ -34,20 +35,20 @@ N_TIME_FEATURES = 5
 
 
 class DataConfig(Section):
-    """Where the prepared windows are, what a window is, and who trains, validates and tests."""
+    """Folder of the prepared windows, size and labels of windows, and the split into groups of people."""
 
     proc_dir: Path = Path("processed")
-    """Folder of the prepared data set (`manifest.csv`, `classes.json`, one NPZ a participant)."""
+    """Folder of the prepared data set (`manifest.csv`, `classes.json`, one NPZ per participant)."""
     sample_rate_hz: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] = 100.0
     """Sampling rate of the prepared windows."""
     window_size: Annotated[int, Field(ge=1, le=2**20)] = 1000
-    """Samples a window."""
+    """Samples per window."""
     hop_size: Annotated[int, Field(ge=1, le=2**20)] = 1000
     """Samples between the starts of consecutive windows."""
     label_policy: Literal["mode", "unanimous", "centre"] = "mode"
     """How a window gets its label from its samples' annotations."""
     min_labelled_fraction: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """A window with a smaller annotated part than this is dropped; 0 drops only the wholly unlabelled."""
+    """A window of which less than this is annotated is dropped; 0 drops only windows without annotation."""
     max_gap_s: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 1.0
     """A longer gap between two samples ends a segment; no window crosses it."""
     timezone: str | None = None
@@ -98,7 +99,7 @@ class DataConfig(Section):
 
 
 class FeatureConfig(Section):
-    """Which features are computed, and where they are kept."""
+    """Which features are computed, and where they are cached."""
 
     topology: TopologyConfig = TopologyConfig()
     """Topological features."""
@@ -119,7 +120,7 @@ class FeatureConfig(Section):
 
     @property
     def n_plugin_outputs(self) -> int:
-        """Values a window that the plug-ins add (loads them)."""
+        """Values per window that the plug-ins add (loads them)."""
         if not self.plugins:
             return 0
         from patchtst_har.features import feature_outputs
@@ -142,11 +143,11 @@ class ModelConfig(Section):
     """Architecture of the PatchTST encoder. The defaults are the reference configuration."""
 
     window_size: Annotated[int, Field(ge=1, le=2**20)] = 1000
-    """Samples a window."""
+    """Samples per window."""
     patch_len: Count = 100
-    """Samples a patch."""
+    """Samples per patch."""
     patch_stride: Count | None = None
-    """Samples between the starts of patches; smaller than patch_len: they overlap; unset: patch_len."""
+    """Samples between the starts of patches; smaller than patch_len: they overlap; None: patch_len."""
     stem: Annotated[tuple[StemLayer, ...], Field(max_length=2)] = ()
     """Up to two strided convolutions inside each patch, before it becomes a token.
 
@@ -184,8 +185,8 @@ class ModelConfig(Section):
     n_time_features: Annotated[int, Field(ge=0, le=1024)] = N_TIME_FEATURES
     """Length of the time vector, added once to the pooled tokens; 0 leaves it out.
 
-    Leave it out unless the training recordings span whole days: from one session a person, a model
-    can only learn when the session was.
+    Leave it out unless the training recordings span whole days: from one session per person, a
+    model can only learn when the session was.
     """
     rope_base: PositiveFloat = 10000.0
     """Base of the rotary frequencies."""
@@ -199,7 +200,7 @@ class ModelConfig(Section):
 
     @property
     def n_patches(self) -> int:
-        """Patch tokens a window."""
+        """Patch tokens per window."""
         return (self.window_size - self.patch_len) // self.patch_hop + 1
 
     @property
@@ -217,7 +218,7 @@ class ModelConfig(Section):
 
     @property
     def feature_tokens(self) -> tuple[int, int]:
-        """Statistical and topological tokens a window."""
+        """Statistical and topological tokens per window."""
         return (
             self.n_stat_tokens if self.n_stat_features else 0,
             self.n_topo_tokens if self.n_topo_features else 0,
@@ -225,7 +226,7 @@ class ModelConfig(Section):
 
     @property
     def n_tokens(self) -> int:
-        """All tokens a window: the class token if there is one, patches, features."""
+        """All tokens per window: the class token if there is one, patches, features."""
         return (self.pooling == "cls") + self.n_patches + sum(self.feature_tokens)
 
     @property
@@ -286,29 +287,29 @@ class TrainingConfig(Section):
     """Optimisation."""
 
     batch_size: Count = 32
-    """Windows a step; the last batch of an epoch may be smaller, none is dropped."""
+    """Windows per step; the last batch of an epoch may be smaller, none is dropped."""
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 30
-    """Most passes over the training windows."""
+    """Passes over the training windows, at most."""
     lr: PositiveFloat = 1e-4
     """Peak learning rate of AdamW."""
     weight_decay: NonNegativeFloat = 1e-4
     """Decoupled weight decay of AdamW."""
     warmup_fraction: Fraction = 0.1
-    """Part of all steps in which the rate rises linearly; it then falls along a cosine to zero."""
+    """Fraction of all steps in which the rate rises linearly; it then falls along a cosine to zero."""
     max_grad_norm: PositiveFloat = 1.0
     """Gradients with a larger norm are scaled down to it."""
     early_stop_patience: Count = 8
     """Epochs without a better validation macro F1 (ties: loss) before training stops."""
     label_smoothing: Fraction = 0.0
-    """Part of the target that is spread over all classes."""
+    """Fraction of the target that is spread over all classes."""
     class_weights: Literal["balanced", "none"] = "balanced"
     """`balanced`: cross entropy weighted by the inverse class frequency of the training windows."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """`auto` takes CUDA where it is and says in the log what it took; `cuda` without a device is an error."""
+    """`auto` uses CUDA if there is a device and logs its choice; `cuda` without a device is an error."""
     amp: bool = True
-    """Automatic mixed precision on CUDA; without effect on the CPU."""
+    """Automatic mixed precision on CUDA; no effect on the CPU."""
     n_threads: Annotated[int, Field(ge=0, le=1024)] = 0
-    """CPU threads of torch; 0 keeps torch's own choice."""
+    """CPU threads of torch; 0 keeps torch's default."""
 
 
 class SmoothingConfig(Section):
@@ -317,9 +318,9 @@ class SmoothingConfig(Section):
     method: Literal["viterbi", "none"] = "viterbi"
     """`viterbi`: hidden Markov model, most probable path over each segment (offline); `none`."""
     pseudo_count: PositiveFloat = 1.0
-    """Added to every transition and emission count: no state is unreachable."""
+    """Added to every transition and emission count, so that no state is unreachable."""
     max_gap_s: PositiveFloat = 1.0
-    """A longer pause than the hop plus this between two windows starts a new sequence."""
+    """A gap longer than the hop plus this between two windows starts a new sequence."""
 
 
 class ExperimentConfig(Section):
@@ -372,7 +373,7 @@ class ExperimentConfig(Section):
         return self.output_dir / self.experiment_name
 
     def without_paths(self) -> Self:
-        """Return a copy whose folders are the defaults: what may travel with a model to another machine."""
+        """Return a copy whose folders are the defaults, for a model folder that others read."""
         default = type(self)()
         return self.replace(
             output_dir=default.output_dir,
@@ -428,9 +429,9 @@ def _override(values: dict[str, Any], override: str) -> dict[str, Any]:
     if not equals or not all(path):
         raise ConfigError([f"--set {override!r}: needs the form section.field=value"])
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError([f"--set {override!r}: the value is not YAML"]) from error
+        value = parse_yaml(text, f"--set {override!r}")
+    except DataError as error:
+        raise ConfigError([str(error)]) from error
     return _set(values, path, value, override)
 
 

@@ -55,10 +55,10 @@ def demo_config(run_dir: Path) -> ExperimentConfig:
         data=DataConfig(
             proc_dir=run_dir / "data" / "processed", hop_size=500, split="kfold", n_folds=5, val_n=2
         ),
-        # The recordings have no clock: the time of day would be made up.
+        # The recordings have no clock, so there is no time of day.
         model=ModelConfig(n_time_features=0),
-        # A second thread saves a seventh of the time where it has a core to itself; where others use the
-        # cores, it takes ten times as long and one thread not twice.
+        # A second thread saves a seventh of the time where it has a core to itself; where other work uses the
+        # cores, two threads take ten times as long, one thread less than twice.
         training=TrainingConfig(
             lr=1e-3, weight_decay=0.05, label_smoothing=0.1, epochs=40, early_stop_patience=40, n_threads=1
         ),

@@ -1,7 +1,7 @@
 """Errors that a user can act on.
 
 Each carries one line that names what was wrong and where. The command line prints that line and exits
-with status 2; everything else that escapes is a defect and keeps its traceback.
+with status 2; every other exception is a bug and keeps its traceback.
 """
 
 from typing import Any
@@ -44,7 +44,7 @@ class DataError(PatchTSTHARError, ValueError):
 
 
 class BacklogError(PatchTSTHARError, RuntimeError):
-    """Windows of a stream came faster than they were decided, and it was told to say so."""
+    """Windows of a stream came faster than they were decided, and its drop policy is ``error``."""
 
 
 class FeatureError(PatchTSTHARError, ValueError):
@@ -56,7 +56,7 @@ class ModelFolderError(PatchTSTHARError, ValueError):
 
 
 class PrecisionError(PatchTSTHARError, RuntimeError):
-    """There is no such precision, or the processor or the instruction set in use lacks it."""
+    """The precision is unknown, or the processor or the instruction set in use lacks it."""
 
 
 class ExportError(PatchTSTHARError, RuntimeError):

@@ -1,7 +1,7 @@
 """Simulated wrist accelerometer data: the same samples for the same seed, in g, imports numpy alone.
 
 `signal` and `windows` make kinds of movement whose processing costs differ, for measuring. `bout` and
-`recording` make activities that can be told apart and that vary from bout to bout, for trying out models.
+`recording` make activities that differ clearly and vary from bout to bout, for trying out models.
 Simulated data say nothing about accuracy on people.
 """
 

@@ -68,7 +68,7 @@ def test_a_slower_run_fails_if_asked(stored, tmp_path, capsys):
         document = json.loads(stored[1].read_text())
         for row in document["benchmarks"]:
             row["stats"]["data"] = [factor * seconds for seconds in row["stats"]["data"]]
-            row["extra_info"] |= {"interrupted_share": 0.0, "machine_speed_us": [100.0, 100.0]}
+            row["extra_info"] |= {"interrupted_share": 0.0, "speed_us": [100.0, 100.0]}
         paths.append(tmp_path / f"{name}.json")
         paths[-1].write_text(json.dumps(document))
     for extra, status in ([], 0), (["--fail"], 1):

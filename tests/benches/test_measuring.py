@@ -46,8 +46,8 @@ def test_inputs_are_taken_in_turn_and_extra_info_is_complete():
     info = measure.extra_info
     assert info["p50_us"] == pytest.approx(8500 / 4)
     assert (info["p95_us"], info["device"], info["per_round"]) == (None, "cpu", 4)
-    assert len(info["machine_speed_us"]) == 2
-    assert all(speed > 0 for speed in info["machine_speed_us"])
+    assert len(info["speed_us"]) == 2
+    assert all(speed > 0 for speed in info["speed_us"])
     assert 0 <= info["interrupted_share"] <= 1
 
 

@@ -18,7 +18,7 @@ STUDY = Path(__file__).parents[2] / "benches/study_small_targets.py"
 
 @pytest.fixture
 def proc(tmp_path):
-    """Return what writes the two files of /proc that tell of control groups; groups lie below `tmp_path`."""
+    """Return what writes the two files of /proc that describe control groups; groups lie below `tmp_path`."""
 
     def write(groups, *mounts):
         (tmp_path / "cgroup").write_text("".join(f"{line}\n" for line in groups))

@@ -97,6 +97,7 @@ def test_verdicts_follow_from_what_was_measured(result):
     assert verdicts["other hop"] == "not measured"
 
 
+@pytest.mark.cuda
 def test_cuda_has_no_number_without_a_device(result):
     import torch
 

@@ -205,8 +205,8 @@ def test_the_measuring_process_is_no_measure_of_memory(document):
 @pytest.mark.parametrize(
     ("ratio", "deadline_us", "verdict", "words"),
     [
-        (2.0, 1001.0, "feasible", "it takes 2 times as long: that fits, too."),
-        (2.0, 999.0, "undecided", "it does not fit for sure"),
+        (2.0, 1001.0, "feasible", "it takes 2 times as long: that is in time, too."),
+        (2.0, 999.0, "undecided", "then it may not be in time"),
         (0.5, 500.0, "feasible", "it takes 1 times as long"),
     ],
 )

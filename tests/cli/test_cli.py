@@ -310,7 +310,7 @@ def test_what_could_not_be_used_is_told(cli, small_run, tmp_path):
     page = (tmp_path / "a_report.html").read_text()
     assert "Samples that are NaN or infinite, dropped: 300." in page
     assert "Samples of exactly (0, 0, 0), as devices write where they have none, dropped: 300." in page
-    assert "Stretches between gaps that are shorter than a window, not labelled: 1." in page
+    assert "Segments between gaps that are shorter than a window, not labelled: 1." in page
 
 
 def test_hours_are_shown_where_the_wearer_lives(cli, small_run, tmp_path):

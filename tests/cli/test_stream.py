@@ -284,7 +284,7 @@ def test_a_udp_source(cli, model):
         (("--from", "tcp://127.0.0.1"), "needs the form tcp://HOST:PORT"),
         (("--from", "tcp://127.0.0.1:99999"), "out of range"),
         (("--from", "udp://0.0.0.0:5000"), "only taken from this machine"),
-        (("--from", "udp://example:5000"), "'example' is no address"),
+        (("--from", "udp://example:5000"), "'example' is not an address"),
         (("--from", "http://127.0.0.1:80"), "must be -, tcp://HOST:PORT"),
         (("--from", "missing.csv"), "missing.csv"),
         (("--speed", "fast"), "--speed: must be a positive number or max"),

@@ -1,4 +1,4 @@
-"""The versions in numpy that ours is timed against are right, and tell whether ours is for long windows."""
+"""The numpy versions that ours is timed against are right, and check ours for long windows."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import pytest
 
 from patchtst_har import Recognizer, _core
 from patchtst_har.config import N_STATISTICAL_FEATURES, FeatureConfig, TopologyConfig
-from patchtst_har.inference.window_classifier import WindowClassifier
+from patchtst_har.inference.window_classifier import SingleWindowClassifier
 from streams import CLASSES, make_samples, small_recognizer
 
 START_NS = 1_700_000_000_000_000_000
@@ -29,7 +29,7 @@ def test_one_call_gives_the_bits_of_its_parts(n_stat_features, n_topo_features, 
     recognizer = small_recognizer(
         n_stat_features=n_stat_features, n_topo_features=n_topo_features, n_time_features=n_time_features
     )
-    classify = WindowClassifier(recognizer)
+    classify = SingleWindowClassifier(recognizer)
     assert classify.is_one_call
     for k, window in enumerate(some_windows()):
         start_ns = START_NS + k * 10**13
@@ -51,7 +51,7 @@ def test_patches_of_any_length_and_overlap_in_every_instruction_set(isa, patch):
     _core.select_isa(isa)
     try:
         recognizer = small_recognizer(n_topo_features=24, **patch)
-        classify = WindowClassifier(recognizer)
+        classify = SingleWindowClassifier(recognizer)
         for window in some_windows(3):
             expected = recognizer.predict(window[np.newaxis]).probabilities[0]
             np.testing.assert_array_equal(classify(window, 0)[0], expected)
@@ -69,7 +69,7 @@ def test_patches_of_any_length_and_overlap_in_every_instruction_set(isa, patch):
 )
 def test_where_a_part_is_not_compiled_the_parts_are_called(features):
     recognizer = small_recognizer(n_topo_features=24, features=FeatureConfig(**features))
-    classify = WindowClassifier(recognizer)
+    classify = SingleWindowClassifier(recognizer)
     assert not classify.is_one_call
     window = some_windows(1)[0]
     expected = recognizer.predict(window[np.newaxis]).probabilities[0]
@@ -79,15 +79,16 @@ def test_where_a_part_is_not_compiled_the_parts_are_called(features):
 def test_a_torch_model_is_called_part_by_part():
     native = small_recognizer()
     eager = Recognizer(native.torch_module(), CLASSES, native.config, native.smoother)
-    classify = WindowClassifier(eager)
+    classify = SingleWindowClassifier(eager)
     assert not classify.is_one_call
     window = some_windows(1)[0]
-    np.testing.assert_allclose(classify(window, 0)[0], WindowClassifier(native)(window, 0)[0], atol=1e-5)
+    expected = SingleWindowClassifier(native)(window, 0)[0]
+    np.testing.assert_allclose(classify(window, 0)[0], expected, atol=1e-5)
 
 
 def test_threads_share_one_classifier():
     recognizer = small_recognizer(n_topo_features=24)
-    classify, windows = WindowClassifier(recognizer), some_windows()
+    classify, windows = SingleWindowClassifier(recognizer), some_windows()
     expected = [classify(window, 0)[0].tobytes() for window in windows]
     failures = []
 
@@ -106,7 +107,7 @@ def test_threads_share_one_classifier():
 
 def test_nothing_is_allocated_for_windows_like_those_before():
     recognizer = small_recognizer(n_topo_features=24)
-    classify, windows = WindowClassifier(recognizer), some_windows()
+    classify, windows = SingleWindowClassifier(recognizer), some_windows()
     classify(windows[0], 0)
     made = _core.n_plans_made(), recognizer.model.n_workspaces_made
     for window in windows:
@@ -115,7 +116,7 @@ def test_nothing_is_allocated_for_windows_like_those_before():
 
 
 def test_the_engine_outlives_the_model_that_made_it():
-    classify = WindowClassifier(small_recognizer())
+    classify = SingleWindowClassifier(small_recognizer())
     window = some_windows(1)[0]
     expected = classify(window, 0)[0]
     compiled = classify._compiled

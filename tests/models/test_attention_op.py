@@ -152,6 +152,8 @@ def test_other_bad_arguments_are_refused_by_name():
         OP(qkv, cos, sin, None, 0.5)
     with pytest.raises(ValueError, match="seed must be one int64 number"):
         OP(qkv, cos, sin, torch.zeros(2, dtype=torch.int64), 0.5)
+    with pytest.raises(ValueError, match="seed is on meta, qkv on cpu"):
+        OP(qkv, cos, sin, torch.zeros(1, dtype=torch.int64, device="meta"), 0.5)
     with pytest.raises(ValueError, match="cos must be float32"):
         OP(qkv, cos.double(), sin, None, 0.0)
     out, lse = OP(qkv, cos, sin, None, 0.0)
@@ -225,6 +227,14 @@ def test_half_precision_is_computed_in_float32(dtype):
     out = rope_attention(qkv, cos, sin)
     assert out.dtype == dtype
     torch.testing.assert_close(out, rope_attention(qkv.float(), cos, sin).to(dtype), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_plain_torch_takes_half_precision_with_tables_in_float32(dtype):
+    qkv, cos, sin = inputs(dtype=dtype)
+    out = rope_attention(qkv, cos, sin, backend="torch")
+    assert out.dtype == dtype
+    torch.testing.assert_close(out.float(), rope_attention(qkv.float(), cos, sin), rtol=0.05, atol=0.05)
 
 
 def test_autocast():

@@ -131,7 +131,7 @@ def test_forms_of_samples_and_stamps(recognizer):
         (np.zeros((2, 3)), 5, r"t: needs one stamp a sample, shape \(2,\), has \(1,\)"),
         (np.zeros((2, 3)), [1.5, 2.5], "t: needs integer ns since 1970 or datetime64, is float64"),
         (np.zeros((1, 3)), [np.datetime64("NaT")], "t: stamp 0 is missing"),
-        ((0.1, 0.2, 0.9), 2**62 + 1, "t: stamp 4611686018427387905 is no time within 145 years"),
+        ((0.1, 0.2, 0.9), 2**62 + 1, "t: stamp 4611686018427387905 is not within 145 years"),
         ((0.1, 0.2, 0.9), 2**70, "t: needs integer ns since 1970"),
     ],
 )

@@ -224,14 +224,14 @@ def test_the_verdict_on_smoothing_follows_the_interval(run_dir, low, high, sente
 
 
 @pytest.mark.usefixtures("without_drawing")
-@pytest.mark.parametrize(("n_people", "told"), [(5, False), (6, True)])
-def test_a_few_people_tell_no_difference_from_chance(run_dir, page_of, n_people, told):
+@pytest.mark.parametrize(("n_people", "shown"), [(5, False), (6, True)])
+def test_with_few_people_no_difference_is_distinguishable(run_dir, page_of, n_people, shown):
     document = json.loads((run_dir / "evaluation.json").read_text())
     document["split"]["test"] = document["split"]["test"][:n_people]
     (run_dir / "evaluation.json").write_text(json.dumps(document))
     text = page_of(run_dir).sections["headline"]
-    assert ("is distinguishable" in text) == told
-    assert ("with so few participants it cannot be distinguished from chance" in text) != told
+    assert ("is distinguishable" in text) == shown
+    assert ("with so few participants it cannot be distinguished from chance" in text) != shown
 
 
 @pytest.mark.usefixtures("without_drawing")
@@ -396,7 +396,7 @@ def test_a_damaged_record_is_named_by_file_and_field(run_dir, name, change, mess
         ),
         ("experiment_summary.yaml", "a: [", r"experiment_summary\.yaml: not YAML"),
         ("metrics.jsonl", '{"phase": "train"}\n', r"metrics\.jsonl: line 1: step: Field required"),
-        ("metrics.jsonl", "nonsense\n", r"metrics\.jsonl: line 1 is not JSON"),
+        ("metrics.jsonl", "nonsense\n", r"metrics\.jsonl: line 1: not JSON"),
         (
             "predictions.csv",
             "participant,start\nP1,2026-01-01\n",

@@ -1,4 +1,4 @@
-"""A clock that moves when it is told to, and streams that cost what they are told to."""
+"""A clock that moves on request, and streams that take a chosen time."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class FakePool:
         cost = self.cost_ns(self.n_decided)
         self.n_decided += 1
         self.clock.ns += cost
-        # The last stage is smoothing, done at the push that tells the decision.
+        # The last stage is smoothing, done at the push that returns the decision.
         self.stages[key].append((cost // 2, cost // 4, 0))
         lag = self.geometry.lag
         if len(self.stages[key]) <= lag:

@@ -14,7 +14,7 @@ NO_RESULTANT = 1e-12
 
 
 def repair(window):
-    """Interpolate what is no measurement, channel by channel."""
+    """Interpolate samples that are not valid, channel by channel."""
     window = np.asarray(window, np.float32)
     repaired = np.zeros_like(window)
     positions = np.arange(len(window))

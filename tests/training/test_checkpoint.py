@@ -39,6 +39,7 @@ def save_forever():
         save_checkpoint(path, one, progress, "run")
         print("saved", flush=True)
 
+trainee()  # Imports what an optimizer needs.
 for _ in sys.stdin:
     child = os.fork()
     if not child:

@@ -19,12 +19,8 @@ def learnable(n: int, seed: int) -> FeatureSet:
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 3, n)
     windows = rng.normal(0, 0.1, (n, 100, 3)) + labels[:, None, None]
-    arrays = (
-        windows,
-        np.zeros((n, 5)),
-        rng.normal(size=(n, N_STATISTICAL_FEATURES)),
-        rng.normal(size=(n, 24)),
-    )
+    stats, topo = rng.normal(size=(n, N_STATISTICAL_FEATURES)), rng.normal(size=(n, 24))
+    arrays = (windows, np.zeros((n, 5)), stats, topo)
     inputs = (array.astype(np.float32) for array in arrays)
     people = np.full(n, "P01")
     return FeatureSet(*inputs, np.full(n, "native"), labels, people, np.arange(n), ("a", "b", "c"))

@@ -55,13 +55,13 @@ def test_a_line_cut_short_by_a_kill_is_dropped_and_the_record_goes_on(tmp_path, 
 
 def test_a_damaged_record_is_named(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"phase": "train"}\n')
-    with pytest.raises(DataError, match=r"metrics\.jsonl: line 1 is not a metric record"):
+    with pytest.raises(DataError, match=r"metrics\.jsonl: line 1: step: Field required"):
         ExperimentTracker("walk", tmp_path)
 
 
 def test_metrics_that_are_not_finite_are_refused_before_anything_is_written(tmp_path):
     tracker = ExperimentTracker("walk", tmp_path)
-    with pytest.raises(ValueError, match="not JSON compliant"):
+    with pytest.raises(ValueError, match="finite number"):
         tracker.log_metrics({"loss": float("nan")}, step=1)
     assert not (tmp_path / "metrics.jsonl").exists()
 

@@ -243,6 +243,19 @@ def test_cuda_without_a_device_is_an_error(prepared, tmp_path):
 
 
 @pytest.mark.trains
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA: no device")
+def test_learns_on_a_device_and_the_model_works_without_one(prepared, tmp_path):
+    """With automatic mixed precision and the fused attention, as `auto` takes them there."""
+    training = TrainingConfig(epochs=6, lr=3e-3, n_threads=1, device="cuda")
+    config = small_config(prepared, output_dir=tmp_path, training=training)
+    _, metrics = PatchTSTTrainer(config).train()
+    assert metrics["final_macro_f1"] > 0.9
+    restored, _, _ = load_model(config.run_dir / "model")
+    assert {parameter.device.type for parameter in restored.parameters()} == {"cpu"}
+
+
+@pytest.mark.trains
 def test_diverging_training_is_named(prepared, tmp_path):
     training = TrainingConfig(epochs=3, lr=1e30, n_threads=1)
     config = small_config(prepared, output_dir=tmp_path, training=training)
@@ -269,7 +282,7 @@ def test_harmful_smoothing_is_a_warning(small_run, caplog):
     )
     right = np.eye(3)[val.labels]
     trainer._warn_of_harm(stuck, right, val)
-    assert "smoothing lowers the accuracy on the validation people from 1.000 to 0.333" in caplog.text
+    assert "smoothing lowers the accuracy on the validation participants from 1.000 to 0.333" in caplog.text
     caplog.clear()
     trainer._warn_of_harm(trainer.smoother, right, val)
     assert not caplog.text

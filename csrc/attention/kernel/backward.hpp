@@ -123,7 +123,7 @@ void backward_head(const Inputs& inputs, const Tables& tables, const Gradients& 
     for (std::size_t first = 0; first < head.n_tokens; first += kLanes) {
         backward_queries(inputs, tables, gradients, head, QueryBlock(head, first), memory);
     }
-    // The queries hold log2(e) beside the scale; ln 2 takes it out again.
+    // The queries hold log2(e) and the scale; ln 2 takes it out again.
     rotate_rows_back(head, tables, 0, memory.grad_keys, head.n_tokens, kLn2,
                      gradients.grad_qkv + head.in_qkv(1));
     float* grad_values = gradients.grad_qkv + head.in_qkv(2);

@@ -56,7 +56,7 @@ PATCHTST_HAR_INLINE Sixteen weigh(Softmax& state, std::size_t first_key, std::si
                                   DropoutFactors& dropout) {
     Sixteen largest = state.largest;
     for (std::size_t j = 0; j < n_keys; ++j) largest = max(Sixteen::at(scores + j * kLanes), largest);
-    // While every score is -inf, so is the largest, and -inf - -inf is no number.
+    // While every score is -inf, so is the largest, and -inf - -inf is NaN.
     const Sixteen reference = each([](auto m) { return m == -__builtin_inff() ? Floats{} : m; }, largest);
     const Sixteen earlier = powers_of_two(state.largest - reference);
     Sixteen total = state.total * earlier;

@@ -6,7 +6,7 @@
 namespace patchtst_har::attention {
 namespace {
 
-// As many rows as there are registers for, beside a row of b and a broadcast.
+// As many rows as there are registers for, besides a row of b and a broadcast.
 constexpr std::size_t kRows = kRegisterBytes == 64 ? 12 : kRegisterBytes == 32 ? 6 : 2;
 
 // The left operand: element (i, k) lies at first[i * row + k * step].

@@ -27,7 +27,7 @@ struct Lune {
     [[nodiscard]] const Word* row(std::uint32_t vertex) const { return neighbours + vertex * n_words; }
 };
 
-// Adds to the component what a vertex of it sees of the lune; tells whether this meets what was seen before.
+// Adds to the component what a vertex of it sees of the lune; true if this meets what was seen before.
 bool expand(const Lune& lune, std::uint32_t vertex) {
     const Word* row = lune.row(vertex);
     Word met = 0;

@@ -27,7 +27,7 @@ PATCHTST_HAR_INLINE Row<kWords> without(const Row<kWords>& a, const Row<kWords>&
     return each([](auto p, auto q) { return p & ~q; }, a, b);
 }
 
-// Bit w tells whether word w is not 0.
+// Bit w is set if word w is not 0.
 template <std::size_t kWords>
 PATCHTST_HAR_INLINE unsigned nonzero_words(const Row<kWords>& row) {
     unsigned found = 0;

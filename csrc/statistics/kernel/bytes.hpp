@@ -11,7 +11,7 @@ constexpr std::size_t kBytes = 64;
 
 using ByteRegister = Register<std::uint8_t>;
 
-// Bit i tells whether bytes[i] == wanted, for 64 bytes.
+// Bit i is set if bytes[i] == wanted, for 64 bytes.
 PATCHTST_HAR_INLINE std::uint64_t equal_bytes(const std::uint8_t* bytes, std::uint8_t wanted) {
     // No set has an instruction for 32 that pays.
     using Part = Vector<std::uint8_t, kRegisterBytes == 64 ? 64 : 16>;

@@ -1,5 +1,5 @@
-// Splits an interleaved window into channels, replaces samples that are no measurement, takes the magnitude
-// and what one pass tells of all four: mean and extremes.
+// Splits an interleaved window into channels, replaces samples that are not valid, takes the magnitude
+// and, in one pass, mean and extremes of all four.
 #pragma once
 
 #include "statistics/kernel/blocks.hpp"
@@ -108,7 +108,7 @@ PATCHTST_HAR_INLINE void take_magnitudes(const Plan& plan, std::size_t start, In
     }
 }
 
-// Fills the magnitude and the summaries of all four channels; false if a sample is no measurement.
+// Fills the magnitude and the summaries of all four channels; false if a sample is not valid.
 PATCHTST_HAR_STAGE bool summarise(const Plan& plan, Summary* summaries) {
     float* const* channels = plan.channels;
     const std::size_t n = plan.n;
@@ -138,7 +138,7 @@ PATCHTST_HAR_STAGE bool summarise(const Plan& plan, Summary* summaries) {
     return reduced(worst, Larger{}) <= kLargestBits;
 }
 
-// Fills plan.channels, with samples that are no measurement repaired, and the summaries of all four.
+// Fills plan.channels, with samples that are not valid repaired, and the summaries of all four.
 PATCHTST_HAR_STAGE void load_window(const float* window, const Plan& plan, Summary* summaries) {
     split_axes(window, plan.n, plan.channels[0], plan.channels[1], plan.channels[2]);
     if (summarise(plan, summaries)) return;

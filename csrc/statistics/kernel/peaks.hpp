@@ -41,7 +41,7 @@ std::size_t without_plateaus(const float* __restrict signal, std::size_t n, floa
 }
 
 // Splits a signal without plateaus into its local maxima and minima. The ends count as minima if their
-// neighbour is higher: an end that is higher than its neighbour is no base of a peak.
+// neighbour is higher: an end that is higher than its neighbour is not the base of a peak.
 void split_turns(const float* __restrict signal, std::size_t n, Range& range) {
     std::size_t n_peaks = 0;
     std::size_t n_valleys = 0;
@@ -65,7 +65,7 @@ void split_turns(const float* __restrict signal, std::size_t n, Range& range) {
 
 // Settles all peaks that are lower than both neighbours, writes their prominences, and leaves the others,
 // with the valleys between them, in `rest`. Of two tied peaks the left one is settled if the valley between
-// them is no higher than the one before: then it does not matter what lies beyond.
+// them is not higher than the one before: then what lies beyond does not matter.
 void settle_lowest(const Range& range, Range& rest, float*& prominence) {
     std::size_t n_left = 0;
     std::uint32_t settled = 0;
@@ -151,7 +151,7 @@ PATCHTST_HAR_STAGE void settle(const Plan& plan, Range range, Range spare) {
 }
 
 // Peaks and prominences as scipy.signal.find_peaks and peak_prominences define them: the ends of the signal
-// are no peaks, and a base is looked for up to the next strictly higher sample. Both are 0 without peaks.
+// are not peaks, and a base is looked for up to the next strictly higher sample. Both are 0 without peaks.
 PATCHTST_HAR_STAGE PeakFeatures peaks_of(const Plan& plan) {
     const std::size_t count = without_plateaus(plan.channels[3], plan.n, plan.turning);
     Range range{plan.peaks[0], plan.valleys[0], 0};

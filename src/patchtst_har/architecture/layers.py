@@ -74,19 +74,16 @@ class Layer:
     name: str
     target: Rows
 
-    @property
     def tensors(self) -> tuple[TensorSpec, ...]:
-        """Its tensors."""
+        """Return its tensors."""
         return ()
 
-    @property
     def multiply_adds(self) -> int:
-        """Multiply-adds of products and convolutions for one window; element-wise work is not counted."""
+        """Return those of products and convolutions for one window; element-wise work is not counted."""
         return 0
 
-    @property
     def rows(self) -> Iterator[Rows]:
-        """All rows that it reads or writes."""
+        """Return all rows that it reads or writes."""
         values = (getattr(self, field.name) for field in fields(self))
         return (value for value in values if isinstance(value, Rows))
 
@@ -95,9 +92,8 @@ class Layer:
 class Constant(Layer):
     """A trained row, the same for every window."""
 
-    @property
     def tensors(self) -> tuple[TensorSpec, ...]:
-        """The row."""
+        """Return the row."""
         return (TensorSpec(self.name, (self.target.width,)),)
 
 
@@ -108,9 +104,8 @@ class Standardise(Layer):
     source: Rows
     limit: float
 
-    @property
     def tensors(self) -> tuple[TensorSpec, ...]:
-        """Mean and standard deviation."""
+        """Return mean and standard deviation."""
         return _scale(self.name, self.source.width)
 
 
@@ -136,14 +131,12 @@ class Linear(Layer):
         """Target rows for each source row."""
         return self.target.n_rows // self.source.n_rows
 
-    @property
     def tensors(self) -> tuple[TensorSpec, ...]:
-        """Weight and bias."""
+        """Return weight and bias."""
         return _affine(self.name, (self.rows_each * self.target.width, self.n_inputs))
 
-    @property
     def multiply_adds(self) -> int:
-        """One for each weight and row."""
+        """Return one for each weight and row, as torch counts them."""
         return self.target.n_rows * self.target.width * self.n_inputs
 
 
@@ -186,9 +179,8 @@ class Convolution(Linear):
         """Values on which each output depends."""
         return self.channels * self.kernel
 
-    @property
     def tensors(self) -> tuple[TensorSpec, ...]:
-        """Scaling of the input, kernel, and batch norm or bias."""
+        """Return scaling of the input, kernel, and batch norm or bias."""
         width, norm = self.target.width, f"{self.name}.1"
         scale = _scale(self.scale, self.channels) if self.scale else ()
         if not self.batch_norm:
@@ -209,9 +201,8 @@ class LayerNorm(Layer):
 
     source: Rows
 
-    @property
     def tensors(self) -> tuple[TensorSpec, ...]:
-        """Gain and bias."""
+        """Return gain and bias."""
         return _affine(self.name, (self.source.width,))
 
 
@@ -239,14 +230,12 @@ class Attention(Layer):
         """Width of one head."""
         return self.target.width // self.n_heads
 
-    @property
     def tensors(self) -> tuple[TensorSpec, ...]:
-        """Of the projection."""
+        """Return weight and bias of the projection."""
         return _affine(self.name, (self.qkv.width, self.source.width))
 
-    @property
     def multiply_adds(self) -> int:
-        """Of the projection; scores and mixing."""
+        """Return those of the projection, the scores and the mixing."""
         n_rows = self.source.n_rows
         return n_rows * self.qkv.width * self.source.width + 2 * n_rows * n_rows * self.target.width
 
@@ -258,14 +247,12 @@ class Pooling(Layer):
     source: Rows
     weighted: bool
 
-    @property
     def tensors(self) -> tuple[TensorSpec, ...]:
-        """The query, if there is one."""
+        """Return the query, if there is one."""
         return (TensorSpec(f"{self.name}.query", (self.source.width,)),) if self.weighted else ()
 
-    @property
     def multiply_adds(self) -> int:
-        """Scores and mixing, if there is a query."""
+        """Return those of scores and mixing, if there is a query."""
         return 2 * self.source.n_rows * self.source.width if self.weighted else 0
 
 

@@ -35,7 +35,7 @@ def walk_layers(config: ModelConfig, num_classes: int) -> Iterator[Layer]:
 
 def expected_tensors(config: ModelConfig, num_classes: int) -> dict[str, TensorSpec]:
     """Return every tensor of a `PatchTSTClassifier` by its name (parameters as `walk_layers`)."""
-    return {tensor.name: tensor for layer in walk_layers(config, num_classes) for tensor in layer.tensors}
+    return {tensor.name: tensor for layer in walk_layers(config, num_classes) for tensor in layer.tensors()}
 
 
 def expected_complexity(config: ModelConfig, num_classes: int) -> dict[str, int]:
@@ -47,7 +47,7 @@ def expected_complexity(config: ModelConfig, num_classes: int) -> dict[str, int]
     tensors = expected_tensors(config, num_classes).values()
     return {
         "parameters": sum(math.prod(tensor.shape) for tensor in tensors if tensor.trained),
-        "flops": 2 * sum(layer.multiply_adds for layer in walk_layers(config, num_classes)),
+        "flops": 2 * sum(layer.multiply_adds() for layer in walk_layers(config, num_classes)),
     }
 
 

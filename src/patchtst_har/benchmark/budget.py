@@ -3,67 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Self
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from patchtst_har.errors import ConfigError
-from patchtst_har.support.settings import Count, NonNegativeFloat, PositiveFloat, Section, read_yaml, refuse
-
-Percentile = Literal["p95", "p99", "p99_9", "max"]
-
-
-class Target(Section):
-    """One deployment: what must hold there."""
-
-    name: Annotated[str, Field(min_length=1)]
-    """Name in the report."""
-    device: Literal["cpu", "cuda"] = "cpu"
-    """Where decisions are computed."""
-    hop_s: PositiveFloat = 1.0
-    """Seconds between the decisions of a stream."""
-    deadline_s: PositiveFloat | None = None
-    """Longest time from the arrival of a window's last sample to its decision; unset: the hop."""
-    percentile: Percentile = "p99"
-    """Part of the decisions that must keep the deadline; `max`: every one that was measured."""
-    streams: Count = 1
-    """Wearers at the same time."""
-    cores: Count = 1
-    """Processor cores for all streams together, one process a core."""
-    memory_mb: PositiveFloat | None = None
-    """Most resident memory of all processes together (MiB); unset: not limited."""
-    smoothing_lag_s: NonNegativeFloat = 0.0
-    """Longest wait for later windows that smoothing may add to a decision."""
-    workloads: tuple[str, ...] = ()
-    """Kinds of movement that count; empty: all that were measured. The slowest one decides."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        problems = []
-        if self.deadline_s is not None and self.deadline_s > self.hop_s:
-            problems.append(
-                f"deadline_s ({self.deadline_s:g}) must not exceed hop_s ({self.hop_s:g}): "
-                "a stream that needs longer falls behind"
-            )
-        if self.cores > self.streams:
-            problems.append(
-                f"cores ({self.cores}) must not exceed streams ({self.streams}): a stream runs on one core"
-            )
-        repeated = sorted({name for name in self.workloads if self.workloads.count(name) > 1})
-        problems += [f"workloads: {name!r} is named more than once" for name in repeated]
-        return refuse(self, problems)
-
-    @property
-    def deadline_us(self) -> float:
-        """The deadline in microseconds."""
-        return 1e6 * (self.hop_s if self.deadline_s is None else self.deadline_s)
-
-    @property
-    def streams_per_core(self) -> int:
-        """Streams on the fullest core."""
-        return -(-self.streams // self.cores)
-
+from patchtst_har.records.feasibility import Target as Target
+from patchtst_har.support.settings import Section, read_yaml, refuse
 
 DEFAULT_TARGETS = (
     Target(name="one wearer, live", percentile="p99_9"),

@@ -1,7 +1,7 @@
 """Which times changed between two measurements: the one test of `benchmark --compare` and of the benchmarks.
 
 A measurement is cut into blocks of consecutive decisions or rounds. The logarithms of the ratios of paired
-blocks, times taken relative to a fixed computation, go through Wilcoxon's signed-rank test, which bears a
+blocks, times taken relative to a fixed computation, go through Wilcoxon's signed-rank test, which tolerates a
 minority of disturbed blocks; p values are adjusted for their number (false discovery rate).
 """
 
@@ -42,7 +42,7 @@ class Paired:
     between : float
         Standard error of what the two measurements differ in as a whole, so that blocks do not show it.
     unusable : str
-        Why no change can be told, as "interrupted"; empty if one can.
+        Why no change can be found, such as "interrupted"; None if one can.
     """
 
     name: str
@@ -101,8 +101,8 @@ class _Shift:
 def _shift(pair: Paired) -> _Shift:
     """Estimate the shift of paired blocks.
 
-    What neighbours share (their correlation, if positive) widens bounds and p: such blocks tell less than
-    their number.
+    A positive correlation of neighbouring blocks widens bounds and p: such blocks hold less information
+    than their number.
     """
     from scipy import stats
 

@@ -85,7 +85,7 @@ def compare(
     """Compare the closed loops block by block, times relative to the calibration of the same block.
 
     See `changes.find_changes` for what counts as slower. If the machine was busy in one of the runs, no p95
-    is compared: it tells what others interrupted.
+    is compared: it shows what other work interrupted.
 
     Parameters
     ----------

@@ -98,7 +98,7 @@ def run_benchmark(
     budget : Budget, optional
         What is asked; default: `Budget()`.
     recording : DataFrame, optional
-        Real samples (`data.read_recording`), measured beside the simulated workloads.
+        Real samples (`data.read_recording`), measured in addition to the simulated workloads.
     settings : HarnessSettings, optional
         Default: `settings_for(budget)`.
     compare_with : pathlib.Path, optional

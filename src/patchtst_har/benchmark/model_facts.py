@@ -1,4 +1,4 @@
-"""Which model was measured, and how good it is: facts beside the times."""
+"""Which model was measured, and how accurate it is."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def known_accuracy(model_dir: Path, config: ExperimentConfig, smoothing: str) ->
     Parameters
     ----------
     model_dir : pathlib.Path
-        The folder ``model`` in a run folder; scores are read from ``evaluation.json`` beside it.
+        The folder ``model`` in a run folder; scores are read from ``evaluation.json`` next to it.
     config : ExperimentConfig
         The model's configuration.
     smoothing : str

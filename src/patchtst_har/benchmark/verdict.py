@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from patchtst_har.benchmark.budget import Target
-from patchtst_har.records.feasibility import JudgedTarget, Verdict
+from patchtst_har.records.feasibility import JudgedTarget, Target, Verdict
 from patchtst_har.records.measurement import (
     Devices,
     Measured,
@@ -53,10 +52,8 @@ def judge(target: Target, devices: Devices, n_usable_cores: int | None) -> Judge
     """
     checks = list(_checks(target, devices, n_usable_cores))
     margins = [check.margin for check in checks if check.margin is not None]
-    values = target.model_dump(mode="json")
-    values["deadline_s"] = target.deadline_us / 1e6
     return JudgedTarget(
-        **values,
+        **target.replace(deadline_s=target.effective_deadline_s).model_dump(),
         verdict=max((check.outcome for check in checks), key=_SEVERITY.index),
         reasons=tuple(check.reason for check in checks),
         margin=min(margins, default=None),
@@ -112,13 +109,13 @@ def _alone(target: Target, name: str, workload: WorkloadTimes) -> Check:
 
 
 def _after_a_rest(target: Target, check: Check, rested: RestedTimes | None) -> Check:
-    """Judge what a closed loop does not refuse: in life a decision finds colder caches than there."""
+    """Judge what a closed loop does not refuse: in a live stream, the caches are colder."""
     if rested is None:
         if check.outcome != "feasible":
             return check
         return Check("undecided", f"{check.reason} How long it takes after a rest was not measured.")
     median_low = rested.times.bound("p50")[0] or 0.0
-    after = f"After {rested.rest_s:g} s of rest, as between decisions in life,"
+    after = f"After {rested.rest_s:g} s of rest, as between two decisions of a live stream,"
     if median_low > target.deadline_us:
         reason = f"{check.reason} {after} the median is at least {duration(median_low)}."
         return Check("not feasible", reason, target.deadline_us / median_low)
@@ -129,8 +126,8 @@ def _after_a_rest(target: Target, check: Check, rested: RestedTimes | None) -> C
     if check.outcome != "feasible" or margin is None:
         return Check(check.outcome, f"{reason}.", margin)
     if margin >= 1:
-        return Check("feasible", f"{reason}: that fits, too.", margin)
-    return Check("undecided", f"{reason}: that much longer, it does not fit for sure.", margin)
+        return Check("feasible", f"{reason}: that is in time, too.", margin)
+    return Check("undecided", f"{reason}: then it may not be in time.", margin)
 
 
 def _of_many(target: Target, measured: Measured) -> Check:

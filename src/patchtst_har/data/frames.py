@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -102,29 +102,38 @@ def acceleration_of(recording: pd.DataFrame) -> NDArray[np.float32]:
     return axes.to_numpy(dtype=np.float32)
 
 
-def join_frames(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    """Return consecutive parts of one file as one; `parts` is emptied, so that no sample is kept twice."""
-    if len(parts) == 1:
-        return parts.pop()
+def join_frames(parts: Iterable[pd.DataFrame]) -> pd.DataFrame | None:
+    """Return consecutive parts of one file as one, as they come; None if there are none.
+
+    The arrays grow in place, so that no sample is held twice.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    annotations: list[Any] = []
+    n_samples, is_utc = 0, False
+    for part in parts:
+        index = cast(pd.DatetimeIndex, part.index)
+        is_utc = index.tz is not None
+        columns: dict[str, NDArray[Any]] = {"time_ns": index.asi8, "acceleration": acceleration_of(part)}
+        columns |= {name: part[name].to_numpy() for name in EXTRAS if name in part.columns}
+        if "annotation" in part.columns:
+            annotations.append(part["annotation"].array)
+        for name, values in columns.items():
+            array = arrays.setdefault(name, np.empty((0, *values.shape[1:]), values.dtype))
+            if n_samples + len(values) > len(array):
+                n_rows = max(n_samples + len(values), len(array) * 9 // 8)
+                array.resize((n_rows, *array.shape[1:]), refcheck=False)
+            array[n_samples : n_samples + len(values)] = values
+        n_samples += len(part)
+    if not n_samples:
+        return None
+    for array in arrays.values():
+        array.resize((n_samples, *array.shape[1:]), refcheck=False)
     annotation = None
-    names = list(parts[0].columns[len(AXES) :])
-    if "annotation" in names:
-        names.remove("annotation")
-        columns = [part["annotation"].array for part in parts]
-        united = pd.api.types.union_categoricals(columns, sort_categories=True)
+    if annotations:
+        united = pd.api.types.union_categoricals(annotations, sort_categories=True)
         annotation = united.rename_categories(pd.Index(list(united.categories), dtype=object))
-    is_utc = parts[0].index.tz is not None  # type: ignore[attr-defined]
-    end = sum(map(len, parts))
-    time_ns, acceleration = np.empty(end, np.int64), np.empty((end, 3), np.float32)
-    extras = {name: np.empty(end, np.float32) for name in names}
-    while parts:
-        part = parts.pop()
-        rows = slice(end - len(part), end)
-        time_ns[rows], acceleration[rows] = part.index.asi8, acceleration_of(part)  # type: ignore[attr-defined]
-        for name, values in extras.items():
-            values[rows] = part[name]
-        end = rows.start
-    return make_frame(time_ns, acceleration, annotation, extras, is_utc=is_utc)
+    time_ns, acceleration = arrays.pop("time_ns"), arrays.pop("acceleration")
+    return make_frame(time_ns, acceleration, annotation, arrays, is_utc=is_utc)
 
 
 def to_categorical(values: Any) -> pd.Categorical:

@@ -27,7 +27,7 @@ def measure_rate_hz(time_ns: NDArray[np.int64], max_gap_s: float = 1.0) -> float
     Returns
     -------
     float or None
-        Samples a second; None if no two samples with different stamps belong together.
+        Samples per second; None if no two samples with different stamps belong together.
     """
     gaps = find_gaps(time_ns, max_gap_s)
     span = min(_LONGEST_SPAN, len(time_ns) - 1)

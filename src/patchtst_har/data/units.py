@@ -51,7 +51,7 @@ def rest_magnitude(acceleration_g: NDArray[np.float32], sample_rate_hz: float) -
     acceleration_g : (n, 3) float32
         Acceleration, supposedly in g. Non-finite and all-zero samples are left out.
     sample_rate_hz : float
-        Samples a second, for the length of a block.
+        Samples per second, for the length of a block.
 
     Returns
     -------

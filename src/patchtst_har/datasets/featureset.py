@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from patchtst_har.config import DataConfig, ExperimentConfig
 from patchtst_har.data.times import check_clock, time_features
 from patchtst_har.data.windows import Windows
-from patchtst_har.datasets.feature_cache import FeatureCache, Features
+from patchtst_har.datasets.feature_cache import FeatureCache
 from patchtst_har.datasets.inputs import ModelInputs
 from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.errors import DataError
@@ -84,7 +84,7 @@ def load_feature_set(
     if config.model.n_time_features:
         check_clock(dataset.clock, config.data.timezone, str(dataset.folder))
     cache = FeatureCache(config.features.cache_dir or dataset.folder / "features_cache")
-    parts: list[tuple[Windows, NDArray[np.float32], Features]] = []
+    parts: list[FeatureSet] = []
     for done, participant in enumerate(participants, start=1):
         cut = dataset.load(participant)
         if cut.windows.shape[1] != config.data.window_size:
@@ -95,21 +95,35 @@ def load_feature_set(
         # Before the features, which take long: an unknown zone is found here.
         times = time_features(cut.start_ns, config.data.timezone)
         features = cache.features(cut.windows, config.data.sample_rate_hz, config.features)
-        parts.append((cut, times, features))
+        parts.append(
+            FeatureSet(
+                windows=cut.windows,
+                times=times,
+                stats=features.stats,
+                topo=features.topo,
+                topo_engines=features.topo_engines,
+                labels=_class_indices(cut, dataset.classes),
+                participants=np.full(len(cut), participant),
+                start_ns=cut.start_ns,
+                classes=dataset.classes,
+            )
+        )
         if on_progress is not None:
             on_progress(done, len(participants), participant)
-    cuts = [cut for cut, _, _ in parts]
-    return FeatureSet(
-        windows=np.concatenate([cut.windows for cut in cuts]),
-        times=np.concatenate([times for _, times, _ in parts]),
-        stats=np.concatenate([features.stats for _, _, features in parts]),
-        topo=np.concatenate([features.topo for _, _, features in parts]),
-        topo_engines=np.concatenate([features.topo_engines for _, _, features in parts]),
-        labels=np.concatenate([_class_indices(cut, dataset.classes) for cut in cuts]),
-        participants=np.repeat(np.asarray(participants, np.str_), [len(cut) for cut in cuts]),
-        start_ns=np.concatenate([cut.start_ns for cut in cuts]),
-        classes=dataset.classes,
-    )
+    return _join(parts)
+
+
+def _join(parts: list[FeatureSet]) -> FeatureSet:
+    """Return feature sets as one; `parts` is emptied, so that the windows are not held twice."""
+    names = [field.name for field in fields(FeatureSet) if field.name not in ("windows", "classes")]
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    classes, end = parts[0].classes, sum(map(len, parts))
+    windows = np.empty((end, *parts[0].windows.shape[1:]), np.float32)
+    while parts:
+        part = parts.pop()
+        windows[end - len(part) : end] = part.windows
+        end -= len(part)
+    return FeatureSet(windows=windows, classes=classes, **columns)
 
 
 def _class_indices(cut: Windows, classes: tuple[str, ...]) -> NDArray[np.int64]:

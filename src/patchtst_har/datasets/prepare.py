@@ -63,8 +63,8 @@ def prepare_recordings(
     reader : callable
         Reads one file; for other units or columns, pass ``functools.partial(read_recording, units="mg")``.
     on_error : {"raise", "record"}
-        Whether a recording that cannot be used ends the whole, or is noted in the manifest with status
-        ``error: reason`` while the others go on.
+        Whether a recording that cannot be used stops the preparation, or is noted in the manifest with status
+        ``error: reason`` and the others are prepared.
     overwrite : bool
         Replace a prepared data set that is already there.
     on_progress : callable, optional
@@ -81,7 +81,7 @@ def prepare_recordings(
         If there are no recordings, a recording is not usable (with ``on_error="raise"``), none of them is,
         or there is a data set already. A recording is not usable either if its participant cannot name a
         file, which is found before anything is written, or if its stamps count from another clock (UTC or
-        wall clock) than those of the first. The folder then holds no manifest, so it is no data set.
+        wall clock) than those of the first. The folder then holds no manifest, so it is not a data set.
     OSError
         If the data set cannot be written.
     """
@@ -158,7 +158,7 @@ def find_recordings(
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether a path is a folder; of one that may not be looked at, reading tells what is wrong."""
+    """Whether a path is a folder; no if that cannot be known: reading it then says what is wrong."""
     try:
         return path.is_dir()
     except OSError:
@@ -174,7 +174,7 @@ def _check_name(participant: str, path: Path) -> None:
 
 @dataclass
 class _Preparation:
-    """A prepared data set in the making."""
+    """A prepared data set that is being written."""
 
     writer: PreparedWriter
     config: DataConfig

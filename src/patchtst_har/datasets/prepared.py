@@ -1,7 +1,7 @@
 """Read a prepared data set: windows of many participants on disk, checked field by field.
 
 The folder holds `manifest.csv` (participant, status, outfile), `classes.json` (the class names),
-`label_encoder.json` (class to index), one NPZ a participant (`windows`, `labels_str`,
+`label_encoder.json` (class to index), one NPZ per participant (`windows`, `labels_str`,
 `first_ts_epoch_ns`), and, if this package wrote it, `preparation.json`.
 """
 
@@ -144,7 +144,7 @@ def check_windows(windows: NDArray[Any], source: Path) -> None:
 
 
 def check_stamps(start_ns: NDArray[Any], n_windows: int, source: Path) -> None:
-    """Refuse `first_ts_epoch_ns` that is not strictly increasing int64, one a window."""
+    """Refuse `first_ts_epoch_ns` that is not strictly increasing int64, one per window."""
     if start_ns.dtype != np.int64:
         raise DataError(f"{source}: first_ts_epoch_ns holds {start_ns.dtype}, int64 is needed")
     if start_ns.shape != (n_windows,):

@@ -104,7 +104,7 @@ def _doubts(model_dir: Path, people: Sequence[str]) -> tuple[str, ...]:
     provenance = read_provenance(model_dir)
     if provenance is None:
         missing = model_dir / PROVENANCE_FILE
-        return (f"{missing} is missing: whether the model was trained on these people is unknown",)
+        return (f"{missing} is missing: whether the model was trained on these participants is unknown",)
     split = provenance["split"]
     met = [name for name in people if name in {*split["train"], *split["val"]}]
     if not met:

@@ -43,13 +43,13 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Attributes
     ----------
     n_samples_ : int
-        Samples a window in `fit`; `transform` takes windows of this length only, because several features
+        Samples per window in `fit`; `transform` takes windows of this length only, because several features
         depend on it.
 
     Notes
     -----
     Nothing is learned from the data: `fit` checks parameters and input. Input of any real type is converted
-    to float32. Values that are no measurement (NaN, infinity) are interpolated, see
+    to float32. Values that are not finite are interpolated, see
     `compute_statistical_features`. A pickle holds the names of plug-ins, not their code: they must be
     registered where it is loaded.
 

@@ -1,4 +1,4 @@
-"""Topological features that come without fail: simplified ones, then zeros, where the engine gives up."""
+"""Topological features that never fail: simplified ones, then zeros, where the engine fails."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def safe_compute_topo_features(
 ) -> TopologyResult:
     """Return topological features that never fail on valid windows.
 
-    Windows whose features fail, for whatever reason (memory, a missing engine, a defect), get simplified ones
+    Windows whose features fail, for any reason (memory, a missing engine, a bug), get simplified ones
     (`compute_simplified_topological_features`); if those fail too, zeros. Each fallback is logged as a
     warning with the window's number and the reason.
 
@@ -76,7 +76,7 @@ def safe_compute_topo_features(
     Raises
     ------
     DataError, TypeError
-        If an argument is not as above: that is no failure of an engine, and nothing replaces it.
+        If an argument is not as above: that is not a failure of an engine, and nothing replaces it.
 
     Notes
     -----

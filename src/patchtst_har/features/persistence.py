@@ -47,9 +47,9 @@ def rips_persistence(points: FloatPoints, *, max_edge: float = math.inf) -> tupl
     Distances are computed in float64 and rounded to float32. Edges of equal length come in the order of their
     ends, so that every run gives the same bars; as a set, these do not depend on the order of the points. The
     memory is kept for the thread's next cloud: about 14 n^2 bytes (3.4 MB after 490 points, 59 MB after
-    2048), the points in float64, 24 bytes a cycle that ever opens (a few n; never more than n^2 / 4), and up
+    2048), the points in float64, 24 bytes per cycle that ever opens (a few n; at most n^2 / 4), and up
     to 32 MB for the reduced cycles, which need little unless the cloud was built to be hard. While they
-    grow, the lists of these two need up to thrice their memory.
+    grow, the lists of these two need up to three times their memory.
     """
     check_points(points)
     _check_count("points", points)

@@ -53,7 +53,7 @@ def compute_topological_features(
     Parameters
     ----------
     window : ndarray of float32, shape (n_samples, 3), C order
-        Acceleration in g; samples that are no measurement are repaired as in
+        Acceleration in g; samples that are not valid are repaired as in
         `compute_statistical_features`.
     sr : float, default 100.0
         Sampling rate in Hz.

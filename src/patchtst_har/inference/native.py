@@ -101,7 +101,7 @@ class NativeClassifier:
         ValueError
             If its tensors do not fit its configuration, or are not finite.
         PrecisionError
-            If the precision is not to be had here.
+            If the precision is not available here.
         """
         from torch import float32, int64
 
@@ -124,7 +124,7 @@ class NativeClassifier:
         ModelFolderError
             If a file is missing or damaged, or the files do not fit each other; the message names it.
         PrecisionError
-            If the precision is not to be had here.
+            If the precision is not available here.
         """
         return cls.from_stored(read_model_folder(folder), precision)
 

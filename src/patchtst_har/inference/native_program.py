@@ -88,7 +88,7 @@ class _Builder:
         self.row_lengths: dict[str, int] = {}
         n_rows: dict[str, int] = {}
         for layer in walk:
-            for rows in layer.rows:
+            for rows in layer.rows():
                 length = rows.width if rows.buffer in INPUT_NAMES else _padded(_written_width(layer, rows))
                 self.row_lengths[rows.buffer] = max(self.row_lengths.get(rows.buffer, 0), length)
                 n_rows[rows.buffer] = max(n_rows.get(rows.buffer, 0), rows.first + rows.n_rows)

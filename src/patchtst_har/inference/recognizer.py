@@ -19,7 +19,7 @@ from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.inference.native_program import Precision
 from patchtst_har.inference.probabilities import predict_native, predict_probabilities
 from patchtst_har.inference.timeline import build_timeline, decision_spans
-from patchtst_har.inference.window_classifier import WindowClassifier
+from patchtst_har.inference.window_classifier import SingleWindowClassifier
 from patchtst_har.model_folder import SMOOTHING_FILE, read_model_folder, write_model_folder
 from patchtst_har.realtime.backlog import DropPolicy
 from patchtst_har.realtime.stream import Stream
@@ -122,7 +122,7 @@ class Recognizer:
         ModelFolderError
             If a file is missing or damaged, or the files do not fit each other.
         PrecisionError
-            If the precision is not to be had here.
+            If the precision is not available here.
         ValueError
             If there is no such engine, or another precision is asked of torch.
         """
@@ -252,7 +252,7 @@ class Recognizer:
     def label_recording(
         self, recording: pd.DataFrame, on_progress: OnProgress | None = None
     ) -> LabelledRecording:
-        """Do what `predict_recording` does, and tell also what could not be used."""
+        """Do what `predict_recording` does, and also count what could not be used."""
         from patchtst_har.data.windows import WindowBatches
 
         config = self.config
@@ -279,9 +279,9 @@ class Recognizer:
         timeline = build_timeline(begin, end, labels, made.probability, zone)
         return LabelledRecording(timeline, str(zone or "local wall clock"), counts)
 
-    def window_classifier(self) -> WindowClassifier:
+    def window_classifier(self) -> SingleWindowClassifier:
         """Return what classifies single windows with the bits of `probabilities`, as streams use it."""
-        return WindowClassifier(self)
+        return SingleWindowClassifier(self)
 
     def stream(
         self,
@@ -306,7 +306,7 @@ class Recognizer:
         max_pending : int, default 2
             Windows that may wait between `Stream.feed` and `Stream.decide`. `Stream.push` leaves none.
         drop : {"oldest", "newest", "error"}
-            Which window is given up, and counted, when more would wait; ``error`` gives up the newest and
+            Which window is dropped, and counted, when more would wait; ``error`` drops the newest and
             raises `BacklogError`.
 
         Returns

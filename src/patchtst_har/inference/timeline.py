@@ -52,7 +52,7 @@ def build_timeline(
     probabilities: NDArray[np.float64],
     timezone: tzinfo | None = None,
 ) -> pd.DataFrame:
-    """Return the timeline: start, end, label, probability; a row a decision.
+    """Return the timeline: start, end, label, probability; one row per decision.
 
     Parameters
     ----------

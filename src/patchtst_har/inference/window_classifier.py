@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _NONE = np.empty((1, 0), np.float32)
 
 
-class WindowClassifier:
+class SingleWindowClassifier:
     """Classifies single windows as `Recognizer.probabilities` does, with the same bits.
 
     Where all of it is compiled (engine `native` for model and topology, no plug-ins, errors not replaced),

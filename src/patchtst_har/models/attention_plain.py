@@ -45,4 +45,7 @@ def _rotated(qkv: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Ten
     """Return q, k rotated and v, each (B, H, N, d)."""
     q, k, v = qkv.unbind(2)
     q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+    if q.dtype is not v.dtype:
+        # Half precision turned by float32 tables; torch attends in one dtype only.
+        q, k = q.to(v.dtype), k.to(v.dtype)
     return q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)

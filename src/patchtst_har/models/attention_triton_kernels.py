@@ -118,7 +118,7 @@ def forward_kernel(
         scores = tl.dot(q_odd, tl.trans(k_odd), scores, input_precision=precision)
         scores = tl.where(keys[None, :] < n_tokens, scores, float("-inf"))
         highest = tl.maximum(largest, tl.max(scores, axis=1))
-        # While every score is -inf, so is the largest, and -inf - -inf is no number.
+        # While every score is -inf, so is the largest, and -inf - -inf is NaN.
         reference = tl.where(highest == float("-inf"), 0.0, highest)
         weights = tl.exp2(scores - reference[:, None])
         earlier = tl.exp2(largest - reference)

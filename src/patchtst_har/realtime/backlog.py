@@ -34,10 +34,10 @@ class Backlog:
     capacity : int
         Windows that may wait.
     drop : {"oldest", "newest", "error"}
-        Which window is given up when one more comes. ``error`` gives up the newest; who sees `add` return
-        False is to say so.
+        Which window is dropped when one more comes. ``error`` drops the newest, and the
+        caller of `add` raises the error.
     window_size : int
-        Samples a window.
+        Samples per window.
     """
 
     def __init__(self, capacity: int, drop: DropPolicy, window_size: int) -> None:
@@ -52,7 +52,7 @@ class Backlog:
         return len(self._waiting)
 
     def add(self, window: NDArray[np.float32], place: WindowPlace, arrival_ns: int) -> bool:
-        """Copy a window in; return whether no window had to be given up."""
+        """Copy a window in; return whether no window had to be dropped."""
         full = len(self._waiting) == self.capacity
         if full:
             self.n_dropped += 1

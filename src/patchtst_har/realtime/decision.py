@@ -1,4 +1,4 @@
-"""What a stream says, and what it counts."""
+"""Decisions of a stream, and its counts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STAGES = ("statistical features", "topological features", "model", "smoothing")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decision:
-    """The activity of one window, as far as it is known now.
+    """The activity of one window, given the samples so far.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Decision:
     probabilities : ndarray of float64, shape (K,)
         After smoothing, in the order of the recogniser's classes.
     raw_label : str
-        What the classifier says of the window alone.
+        The classifier's class for the window alone.
     latency_s : float
         Seconds from the arrival of the last sample that was needed to this decision. With a lag, that is the
         last sample of the last window waited for.
@@ -71,13 +71,13 @@ class StreamStats:
     n_windows : int
         Complete windows, decided, pending or dropped.
     n_decisions : int
-        Decisions given.
+        Decisions returned.
     n_late : int
-        Decisions given later than one hop after their last sample.
+        Decisions later than one hop after their last sample.
     n_pending : int
         Windows that wait to be decided.
     n_dropped : int
-        Windows given up because `max_pending` others waited already.
+        Windows dropped because `max_pending` others waited already.
     drop : str
         Which: the ``oldest``, the ``newest``, or the newest with an ``error``.
     """

@@ -1,7 +1,7 @@
 """A page that shows a running stream in a browser.
 
-The page needs nothing but itself. It is sent whole snapshots a few times a second as server-sent events, so a
-browser that lost its connection is up to date again with the first one after it has reconnected.
+The page loads nothing else. It receives whole snapshots a few times per second as server-sent events, so a
+browser that lost its connection is up to date with the first one after it has reconnected.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class LivePage:
     Attributes
     ----------
     ended : bool
-        Set it when no more will come: browsers are told, and do not try again.
+        Set it when no more will come: browsers get an end event and do not reconnect.
     n_connections : int
         How often a browser has connected.
     """
@@ -123,7 +123,7 @@ def parse_address(address: str) -> tuple[str, int]:
     Raises
     ------
     DataError
-        If it is no such address.
+        If it does not have this form.
     """
     host, _, port = address.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
@@ -132,7 +132,7 @@ def parse_address(address: str) -> tuple[str, int]:
     try:
         ipaddress.ip_address(host)
     except ValueError as error:
-        raise DataError(f"--serve {address}: {host!r} is no address of this machine") from error
+        raise DataError(f"--serve {address}: {host!r} is not an address of this machine") from error
     return host, int(port)
 
 
@@ -181,7 +181,7 @@ def serve(page: LivePage, host: str, port: int, token: str | None = None) -> Ite
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    # What it imports to begin with would hold up the first decisions: 40 to 90 ms were seen.
+    # Its first imports would delay the first decisions: 40 to 90 ms were measured.
     while not server.started and thread.is_alive():
         time.sleep(_START_POLL_S)
     try:
@@ -202,7 +202,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        # From here on browsers wait instead of being refused.
+        # From here on, browsers wait instead of being refused.
         listener.listen()
     except OSError as error:
         listener.close()
@@ -240,7 +240,7 @@ def _application(page: LivePage, stop: threading.Event, host: str, token: str | 
             return PlainTextResponse("a token is needed: ?token=...", status_code=403)
         return StreamingResponse(page.events(stop), media_type="text/event-stream", headers=headers)
 
-    # Without a token, a page of elsewhere must not reach this one by a name that leads here.
+    # Without a token, a page from elsewhere must not reach this one by a host name that resolves to here.
     hosts = ["127.0.0.1", "localhost", "[::1]", "::1"] if token is None else ["*"]
     middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=list(itertools.chain(hosts, [host])))]
     application = Starlette(routes=[Route("/", index), Route("/events", events)], middleware=middleware)

@@ -1,4 +1,4 @@
-"""What there is to tell of a running stream."""
+"""Counts and latencies of a running stream, for terminals, JSON lines and the live page."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Monitor:
     hop_s : float
         Seconds between decisions of the stream.
     speed : float, optional
-        How many times faster than life samples come; None if they come as fast as they are taken, when no
-        decision can be late.
+        How many times faster than recorded the samples come; None if they come as fast as they are taken:
+        then no decision can be late.
 
     Attributes
     ----------

@@ -185,7 +185,7 @@ def udp_server(address: str) -> Iterator[Callable[[], bytes | None]]:
     try:
         loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError as error:
-        raise DataError(f"{address}: {host!r} is no address") from error
+        raise DataError(f"{address}: {host!r} is not an address") from error
     if not loopback:
         raise DataError(f"{address}: datagrams are only taken from this machine (127.0.0.1, ::1)")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

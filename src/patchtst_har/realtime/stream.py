@@ -34,8 +34,8 @@ class Stream:
     soon as that is possible: a decision on a window falls when the sample arrives that reaches its last grid
     point. A pause longer than `data.max_gap_s`, or a clock that jumps backwards, restarts the windows.
 
-    In one thread, `push` is all there is. To keep the thread that receives samples free, it may `feed` while
-    another one calls `decide`: then windows wait in a backlog, of which the oldest or newest is given up and
+    In one thread, `push` is enough. To keep the thread that receives samples free, it may `feed` while
+    another one calls `decide`: then windows wait in a backlog, of which the oldest or newest is dropped and
     counted when it is full. Every method may be called from any thread at any time; samples are taken in
     the order in which the calls get the lock.
 
@@ -145,9 +145,9 @@ class Stream:
         Raises
         ------
         BacklogError
-            If `drop` is ``error`` and a window had to be given up; all samples were taken.
+            If `drop` is ``error`` and a window had to be dropped; all samples were taken.
         DataError
-            As `push`, but for what comes of deciding.
+            As `push`, except errors of deciding.
         """
         arrival_ns = perf_counter_ns()
         with self._lock:

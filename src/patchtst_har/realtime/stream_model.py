@@ -1,4 +1,4 @@
-"""What a stream needs of a model: one window to probabilities, and what surrounds it."""
+"""What a stream needs of a model: a function that classifies one window, classes, settings, smoother."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The smoother of a stream: which windows follow each other, and what is known of them when."""
+"""The smoother of a stream: which windows follow each other, and when their posteriors are known."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Arrays = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class WindowPlace:
-    """Where a window stands in a stream: its start, its stretch, its number there, clock jumps before it."""
+    """Place of a window in a stream: its start, its stretch, its number there, clock jumps before it."""
 
     start_ns: int
     stretch: int
@@ -99,7 +99,7 @@ def scaled_transitions(transitions: FloatArray, ratio: float) -> FloatArray:
 class StreamSmoother:
     """Smooths windows as they come; equal to `HMMSmoother.filter_proba` and `fixed_lag_proba` bit for bit.
 
-    A sequence restarts where `sequence_ids` says so, and at every jump of the clock. A window that was
+    A sequence restarts at the gaps of `sequence_ids` and at every jump of the clock. A window that was
     dropped is a step without evidence.
 
     Parameters

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from patchtst_har.records.measurement import DeviceName, Devices
 from patchtst_har.records.run import Record
+from patchtst_har.support.settings import Count, NonNegativeFloat, PositiveFloat, Section, refuse
 
 # Processes that ran or waited in the minute before; one that only starts the measurement makes less.
 _BUSY = 0.5
@@ -40,7 +41,7 @@ class Score(Record):
 
 
 class StreamScore(Score):
-    """Scores of what a stream can tell after waiting for later windows."""
+    """Scores that a stream reaches if it waits for later windows."""
 
     lag: int
 
@@ -58,19 +59,65 @@ class Accuracy(Record):
     offline: Score
 
 
-class JudgedTarget(Record):
-    """A deployment target, and what the measurements say of it."""
+class Target(Section):
+    """One deployment: what must hold there."""
 
-    name: str
-    device: DeviceName
-    hop_s: float
-    deadline_s: float
-    percentile: str
-    streams: int
-    cores: int
-    memory_mb: float | None
-    smoothing_lag_s: float
-    workloads: tuple[str, ...]
+    name: Annotated[str, Field(min_length=1)]
+    """Name in the report."""
+    device: DeviceName = "cpu"
+    """Where decisions are computed."""
+    hop_s: PositiveFloat = 1.0
+    """Seconds between the decisions of a stream."""
+    deadline_s: PositiveFloat | None = None
+    """Longest time from the arrival of a window's last sample to its decision; unset: the hop."""
+    percentile: Literal["p95", "p99", "p99_9", "max"] = "p99"
+    """Part of the decisions that must keep the deadline; `max`: every one that was measured."""
+    streams: Count = 1
+    """Wearers at the same time."""
+    cores: Count = 1
+    """Processor cores for all streams together, one process a core."""
+    memory_mb: PositiveFloat | None = None
+    """Most resident memory of all processes together (MiB); unset: not limited."""
+    smoothing_lag_s: NonNegativeFloat = 0.0
+    """Longest wait for later windows that smoothing may add to a decision."""
+    workloads: tuple[str, ...] = ()
+    """Kinds of movement that count; empty: all that were measured. The slowest one decides."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        problems = []
+        if self.deadline_s is not None and self.deadline_s > self.hop_s:
+            problems.append(
+                f"deadline_s ({self.deadline_s:g}) must not exceed hop_s ({self.hop_s:g}): "
+                "a stream that needs longer falls behind"
+            )
+        if self.cores > self.streams:
+            problems.append(
+                f"cores ({self.cores}) must not exceed streams ({self.streams}): a stream runs on one core"
+            )
+        repeated = sorted({name for name in self.workloads if self.workloads.count(name) > 1})
+        problems += [f"workloads: {name!r} is named more than once" for name in repeated]
+        return refuse(self, problems)
+
+    @property
+    def effective_deadline_s(self) -> float:
+        """The deadline, or the hop."""
+        return self.hop_s if self.deadline_s is None else self.deadline_s
+
+    @property
+    def deadline_us(self) -> float:
+        """The deadline in microseconds."""
+        return 1e6 * self.effective_deadline_s
+
+    @property
+    def streams_per_core(self) -> int:
+        """Streams on the fullest core."""
+        return -(-self.streams // self.cores)
+
+
+class JudgedTarget(Target):
+    """A deployment target with its deadline, and what the measurements say of it."""
+
     verdict: Verdict
     reasons: tuple[str, ...]
     margin: float | None

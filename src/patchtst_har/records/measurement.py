@@ -13,7 +13,7 @@ from patchtst_har.support.percentiles import describe, quantile_curve
 from patchtst_har.support.settings import Count, PositiveFloat, Section, refuse
 
 OVERHEAD = "overhead"
-"""In place of a stage: what a decision takes beside its stages."""
+"""In place of a stage: what a decision takes in addition to its stages."""
 
 END_TO_END = "end to end"
 """In place of a stage: the whole decision."""
@@ -87,7 +87,7 @@ class Timeline(Record):
 
 
 class Block(Record):
-    """Consecutive decisions, and a fixed computation that was timed beside them."""
+    """Consecutive decisions, and a fixed computation that was timed with them."""
 
     p50_us: float = Field(gt=0)
     p95_us: float | None = Field(gt=0)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
-import yaml
 from pydantic import ValidationError
 
 from patchtst_har.errors import DataError
 from patchtst_har.records.run import MetricLine, Record
+from patchtst_har.support.documents import MOST_YAML_BYTES, parse_json, parse_yaml, read_text
 from patchtst_har.support.files import read_json
 
 Checked = TypeVar("Checked", bound=Record)
+
+_MOST_LINES_BYTES = 256 * 2**20
 
 ZONE = r"(?<=\d)(?:Z|[+-]\d\d:?\d\d)$"
 """The zone of an ISO 8601 time. Offsets change within a recording that spans a change to summer time."""
@@ -46,12 +47,9 @@ def read_lines(path: Path, kind: type[Checked]) -> list[Checked]:
         If the file cannot be opened.
     """
     lines = []
-    for number, text in enumerate(_read_text(path).splitlines(), start=1):
-        try:
-            document = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{path}: line {number} is not JSON ({error.msg})") from error
-        lines.append(_validate(document, kind, f"{path}: line {number}"))
+    for number, text in enumerate(read_text(path, _MOST_LINES_BYTES).splitlines(), start=1):
+        source = f"{path}: line {number}"
+        lines.append(_validate(parse_json(text, source), kind, source))
     return lines
 
 
@@ -90,10 +88,7 @@ def read_mapping(path: Path) -> dict[str, Any] | None:
     if path.suffix == ".json":
         value = read_json(path)
     else:
-        try:
-            value = yaml.safe_load(_read_text(path))
-        except yaml.YAMLError as error:
-            raise DataError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+        value = parse_yaml(read_text(path, MOST_YAML_BYTES), str(path))
     if not isinstance(value, dict):
         raise DataError(f"{path}: needs a mapping at the top, has {type(value).__name__}")
     return value
@@ -155,10 +150,3 @@ def _validate(document: Any, kind: type[Checked], source: str) -> Checked:
         field = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
         raise DataError(f"{source}: {field + ': ' if field else ''}{message}") from error
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text (byte {error.start})") from error

@@ -59,9 +59,7 @@ def render_feasibility(report: FeasibilityRecord, out: Path) -> Path:
 def _figures(report: FeasibilityRecord) -> dict[str, str]:
     measured = report.devices.cpu
     loops = _loops(measured)
-    deadlines = sorted(
-        {1e6 * target.deadline_s for target in report.targets if target.device == measured.device}
-    )
+    deadlines = sorted({target.deadline_us for target in report.targets if target.device == measured.device})
     figures = {
         "distributions": plots.plot_distributions(loops, measured.open_loop, deadlines),
         "outliers": plots.plot_outliers(loops),
@@ -80,7 +78,7 @@ def _loops(measured: Measured) -> dict[str, ClosedLoop]:
 
 
 def _slowest(measured: Measured) -> str:
-    """Return the workload with the largest median: the one whose stages are told in full."""
+    """Return the workload with the largest median: the one whose stages are shown in full."""
     loops = _loops(measured)
     return max(loops, key=lambda name: loops[name].end_to_end.p50_us or 0)
 
@@ -99,7 +97,7 @@ def _asked(target: JudgedTarget) -> str:
     words = [
         f"{target.device.upper()}, {streams} on {cores}",
         f"a decision every {target.hop_s:g} s",
-        f"{part} within {_seconds(target.deadline_s)}",
+        f"{part} within {_seconds(target.effective_deadline_s)}",
     ]
     if target.memory_mb is not None:
         words.append(f"{target.memory_mb:,.0f} MiB of memory")

@@ -94,7 +94,7 @@ def render_report(run_dir: str | Path) -> Path:
     Raises
     ------
     DataError, ConfigError
-        If this is no run folder or a file in it is damaged; nothing is written then.
+        If this is not a run folder or a file in it is damaged; nothing is written then.
     """
     folder = Path(run_dir)
     run = Run.read(folder)

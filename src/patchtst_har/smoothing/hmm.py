@@ -31,7 +31,7 @@ FloatArray = npt.NDArray[np.float64]
 class HMMSmoother:
     """Smooth window probabilities with a hidden Markov model of the activities.
 
-    Transitions come from the labels of the training people, emissions from predictions on people that the
+    Transitions come from the labels of training participants, emissions from predictions on participants the
     classifier did not train on (in-sample probabilities are too sure of themselves); so the two can be fitted
     one by one. All K classes are always states, also those that a data set lacks.
 
@@ -142,7 +142,7 @@ class HMMSmoother:
         labels : array_like of int, shape (n,)
             True classes, 0 to K - 1.
         probabilities : array_like, shape (n, K)
-            Probabilities for people on whom the classifier was not trained.
+            Probabilities for participants on whom the classifier was not trained.
 
         Raises
         ------

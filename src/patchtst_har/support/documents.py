@@ -28,7 +28,7 @@ def read_text(path: Path, most_bytes: int) -> str:
     Raises
     ------
     DataError
-        If it is no regular file, larger than `most_bytes`, or not UTF-8; the message names it.
+        If it is not a regular file, larger than `most_bytes`, or not UTF-8; the message names it.
     OSError
         If it cannot be opened.
     """

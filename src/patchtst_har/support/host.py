@@ -41,7 +41,7 @@ def host_facts() -> dict[str, Any]:
     """Return processor, cores, limits, load, versions and thread settings, ready for JSON.
 
     ``load_average`` is that of the last minute; ``container`` and what the clock does are as
-    `patchtst_har.support.host_limits` reads them; None where the machine does not tell.
+    `patchtst_har.support.host_limits` reads them; None where the machine does not report them.
 
     torch is described only if it is already imported: measuring something else must not load it.
     """

@@ -34,7 +34,7 @@ def container_limits(
     Returns
     -------
     dict
-        ``cpus``, processor seconds a second; ``memory_mb``; None where there is no limit, or none is shown.
+        ``cpus``, processor seconds per second; ``memory_mb``; None where no limit exists or can be read.
     """
     cpus: list[float] = []
     memory_mb: list[float] = []

@@ -84,7 +84,7 @@ def log_to_file(log_dir: Path, level: int = logging.INFO) -> Iterator[None]:
 
 
 class TrainingLogger:
-    """Log metrics as one line a call and keep their history for plots.
+    """Log metrics as one line per call and keep their history for plots.
 
     Parameters
     ----------

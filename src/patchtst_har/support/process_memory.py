@@ -15,7 +15,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class MemoryMark:
-    """Memory at one moment: resident kB (0 where the system does not tell), blocks of Python's allocator."""
+    """Memory at one moment: resident kB (0 where it is not known), blocks of Python's allocator."""
 
     rss_kb: float
     python_blocks: int
@@ -27,13 +27,13 @@ def mark() -> MemoryMark:
 
 
 def resident_bytes() -> int | None:
-    """Return the resident memory now; None where the system does not tell."""
+    """Return the resident memory now; None where it is not known."""
     content = _content("statm")
     return None if content is None else int(content.split()[1]) * _PAGE_BYTES
 
 
 def peak_resident_bytes() -> int | None:
-    """Return the largest resident memory since `reset_peak`; None where the system does not tell."""
+    """Return the largest resident memory since `reset_peak`; None where it is not known."""
     content = _content("status")
     if content is None or b"VmHWM:" not in content:
         return None

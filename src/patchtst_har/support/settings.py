@@ -81,9 +81,9 @@ def _check_keys(values: Mapping[Any, Any], where: str) -> None:
 
 
 def _further(kind: type[Section], values: Mapping[str, Any], found: Sequence[str]) -> list[str]:
-    """Return what is wrong beside the problems already `found`: pydantic checks no contradictions after them.
+    """Return problems in addition to those already `found`: pydantic checks no contradictions after them.
 
-    The fields found wrong take their defaults for this; a problem that mentions one of them says nothing.
+    The fields found wrong take their defaults for this; a problem that mentions one of them is left out.
     """
     paths = [re.split("[ :]", problem, maxsplit=1)[0] for problem in found]
     rest: Mapping[str, Any] = values
@@ -100,7 +100,7 @@ def _further(kind: type[Section], values: Mapping[str, Any], found: Sequence[str
 
 
 def _without(values: Mapping[str, Any], path: Sequence[str]) -> dict[str, Any]:
-    """Return nested `values` without one field; a value that is no mapping goes as a whole."""
+    """Return nested `values` without one field; a value that is not a mapping goes as a whole."""
     head, *rest = path
     inner = values.get(head)
     kept = {name: value for name, value in values.items() if name != head}

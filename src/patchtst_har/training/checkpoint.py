@@ -22,6 +22,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from patchtst_har.errors import DataError
 from patchtst_har.models.patchtst import PatchTSTClassifier
+from patchtst_har.support.documents import parse_json
 from patchtst_har.support.files import atomic_path
 
 
@@ -116,9 +117,9 @@ def check_resumable(path: Path, fingerprint: str) -> None:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as archive:
-            counters = json.loads(archive.metadata()["progress"])
+            counters = parse_json(archive.metadata()["progress"], "progress")
             return counters, {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118 - no dict
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except (SafetensorError, KeyError, TypeError, DataError) as error:
         raise DataError(f"{path}: not a checkpoint ({error})") from error
 
 

@@ -21,14 +21,14 @@ from patchtst_har.support.progress import OnProgress, under
 
 @dataclass(frozen=True)
 class ExperimentData:
-    """Feature sets of disjoint groups of people.
+    """Feature sets of disjoint groups of participants.
 
     Attributes
     ----------
     split : Split
         The groups.
     train, val, test : FeatureSet
-        Their windows and features; `test` is None if the configuration lists no test people.
+        Their windows and features; `test` is None if the configuration lists no test participants.
     """
 
     split: Split
@@ -38,7 +38,7 @@ class ExperimentData:
 
     @classmethod
     def load(cls, config: ExperimentConfig, on_progress: OnProgress | None = None) -> ExperimentData:
-        """Open the prepared data set, split its people, compute or read their features.
+        """Open the prepared data set, split its participants, compute or read their features.
 
         Raises
         ------

@@ -52,7 +52,7 @@ class PatchTSTTrainer:
     Attributes
     ----------
     held_out : HeldOut or None
-        After `train`: the decisions on the test people; None if there are none.
+        After `train`: the decisions on the test participants; None if there are none.
     data : ExperimentData or None
         After `train`: the feature sets.
     """
@@ -69,7 +69,7 @@ class PatchTSTTrainer:
 
     @property
     def judged(self) -> FeatureSet:
-        """The people on whom the model was judged: the test people, or the validation people without any."""
+        """The windows that the model was judged on: of test participants, else of validation participants."""
         if self.data is None:
             raise RuntimeError("train() has not been called")
         return self.data.val if self.data.test is None else self.data.test
@@ -161,7 +161,7 @@ class PatchTSTTrainer:
         return model, progress
 
     def _fit_smoother(self, model: PatchTSTClassifier, data: ExperimentData) -> HMMSmoother | None:
-        """Transitions come from the training people, emissions from people the model did not train on."""
+        """Transitions come from training participants, emissions from participants not trained on."""
         config = self.config
         if config.smoothing.method == "none":
             return None
@@ -176,12 +176,12 @@ class PatchTSTTrainer:
     def _warn_of_harm(
         self, smoother: HMMSmoother, probabilities: NDArray[np.float64], val: FeatureSet
     ) -> None:
-        """Say so if smoothing loses even on the people on whom its emissions were measured."""
+        """Warn if smoothing loses even on the participants on whom its emissions were measured."""
         made = decide(probabilities, sequences_of(val.participants, val.start_ns, self.config), smoother)
         raw, smoothed = (float((labels == val.labels).mean()) for labels in (made.raw, made.smoothed))
         if smoothed < raw:
             logger.warning(
-                "smoothing lowers the accuracy on the validation people from %.3f to %.3f: "
+                "smoothing lowers the accuracy on the validation participants from %.3f to %.3f: "
                 "they may be too few for it; smoothing.method=none switches it off",
                 raw,
                 smoothed,
@@ -223,7 +223,7 @@ class PatchTSTTrainer:
         tracker.log_artifact(folder, "trained model")
         for name in ("evaluation.json", "predictions.csv"):
             if (tracker.output_dir / name).exists():
-                tracker.log_artifact(tracker.output_dir / name, "held-out people")
+                tracker.log_artifact(tracker.output_dir / name, "held-out participants")
         tracker.save_summary(metrics)
 
 

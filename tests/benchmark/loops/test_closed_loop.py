@@ -44,7 +44,7 @@ def calibrated(loop):
 
 @pytest.mark.parametrize("lag", [0, 3])
 def test_decisions_are_timed_from_their_last_sample_with_their_own_stages(lag):
-    """With a lag, a push tells an older window; its time still lies beside the stages of that push."""
+    """With a lag, a push decides an older window; its time is still that of the stages of that push."""
     loop = run(lambda number: (1 + number) * 8000, n=120, lag=lag)
     first = WARM_UP + lag
     # Blocks of 30 have ten calibrations, each before three decisions that count and one that does not.

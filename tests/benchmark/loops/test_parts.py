@@ -16,7 +16,7 @@ from patchtst_har.benchmark.loops.clock import WallClock
 from patchtst_har.benchmark.loops.energy import EnergyMeter
 from patchtst_har.benchmark.loops.feed import ChunkFeed, Feed
 from patchtst_har.benchmark.loops.garbage import GarbageWatch
-from patchtst_har.benchmark.loops.single_push import run_single_pushes
+from patchtst_har.benchmark.loops.hop_loop import run_single_pushes
 from patchtst_har.errors import ConfigError
 from patchtst_har.records.measurement import Energy
 from streams import make_samples

@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from patchtst_har.features import registered_features, unregister_feature
@@ -14,10 +16,13 @@ def registry():
 
 @pytest.fixture
 def entry_points(registry, monkeypatch, tmp_path):
-    """Return a function that installs a package: one module, and entry points."""
+    """Give a function that installs a package: one module, and entry points; afterwards it is gone."""
     monkeypatch.syspath_prepend(str(tmp_path))
+    installed = []
 
     def install(package, source, declared):
+        sys.modules.pop(package, None)
+        installed.append(package)
         (tmp_path / f"{package}.py").write_text(source)
         folder = tmp_path / f"{package}-1.0.dist-info"
         folder.mkdir()
@@ -25,4 +30,6 @@ def entry_points(registry, monkeypatch, tmp_path):
         lines = "\n".join(f"{name} = {value}" for name, value in declared.items())
         (folder / "entry_points.txt").write_text(f"[patchtst_har.features]\n{lines}\n")
 
-    return install
+    yield install
+    for package in installed:
+        sys.modules.pop(package, None)

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.spawns
+
 SCRIPT = """
 import multiprocessing
 import os
@@ -16,8 +18,6 @@ import sys
 import numpy as np
 
 from patchtst_har.features import compute_plugin_features_batch, register_feature
-
-pytestmark = pytest.mark.spawns
 
 WINDOWS = np.random.default_rng(0).normal(size=(8, 100, 3)).astype(np.float32)
 

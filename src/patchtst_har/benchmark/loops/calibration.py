@@ -1,4 +1,4 @@
-"""A fixed computation that tells how fast the machine is at the moment."""
+"""A fixed computation, timed to see how fast the machine is at the moment."""
 
 from __future__ import annotations
 

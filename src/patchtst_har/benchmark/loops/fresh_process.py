@@ -68,7 +68,7 @@ class FreshProcess:
         """Return the peak of the resident memory with so many streams, from the start of the process.
 
         One stream decides 60 s of every feed; the others two windows each. The process that measures cannot
-        tell this: it has loaded what no stream needs.
+        know this: it has loaded more than a stream needs.
 
         Parameters
         ----------

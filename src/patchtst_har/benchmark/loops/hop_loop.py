@@ -1,4 +1,4 @@
-"""One stream, hop after hop: the push of every last sample timed."""
+"""One stream: the push of every hop's last sample timed, at once or after a rest, and single samples."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from patchtst_har.realtime.decision import STAGES, Decision
 
 Push = Callable[[Any, Any], list[Decision]]
 Durations = NDArray[np.int64]
+
+N_PUSHES = 7000
+_WARM_UP = 500
 
 
 class HopLoop:
@@ -81,7 +84,72 @@ class HopLoop:
                 f"hop {self.n}: expected one decision at its last sample, got {len(early)} before it "
                 f"and {len(decisions)} at it"
             )
-        # A decision that waited tells the stages of its own window: they were spent `lag` pushes ago.
+        # A decision that waited has the stages of its own window, which were spent `lag` pushes ago.
         for decision in decisions:
             self.stage_ns[self.n - lag, :-1] = decision.stage_ns[:-1]
             self.stage_ns[self.n, -1] = decision.stage_ns[-1]
+
+
+def run_rested(
+    push: Push,
+    feed: Feed,
+    geometry: StreamGeometry,
+    n_decisions: int,
+    rest: Callable[[], None],
+    now_ns: Callable[[], int],
+) -> Durations:
+    """Push hops whose last sample comes after a rest, and time its push.
+
+    Parameters
+    ----------
+    push, feed, geometry, now_ns
+        As `run_closed_loop`.
+    n_decisions : int
+        Decisions to measure, after the first one and those until the smoother's lag is filled.
+    rest : callable
+        Returns after a while in which the thread slept.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_decisions,)
+        Durations in ns.
+    """
+    n_early = 1 + geometry.lag
+    loop = HopLoop(push, feed, geometry, n_early + n_decisions, now_ns)
+    for _ in range(n_early + n_decisions):
+        loop.decide(rest)
+    took: Durations = loop.rows[n_early:, 1]
+    return took
+
+
+def run_single_pushes(push: Push, feed: Feed, n: int, now_ns: Callable[[], int]) -> Durations:
+    """Push samples one by one, each timed through Python, and leave out those that complete a window.
+
+    Parameters
+    ----------
+    push : callable
+        `Stream.push` of a new stream.
+    feed : Feed
+        The samples.
+    n : int
+        Pushes to measure, after 500 that are not counted.
+    now_ns : callable
+        Monotonic time in ns; reading it is part of what is measured (some 50 ns).
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        Durations in ns.
+    """
+    times = np.empty(n + _WARM_UP, np.int64)
+    n_timed = number = 0
+    while n_timed < len(times):
+        sample, stamp = feed.one(number)
+        number += 1
+        began = now_ns()
+        decisions = push(sample, stamp)
+        took = now_ns() - began
+        if not decisions:
+            times[n_timed] = took
+            n_timed += 1
+    return times[_WARM_UP:]

@@ -21,10 +21,8 @@ from patchtst_har.benchmark.loops.feed import ChunkFeed, Feed
 from patchtst_har.benchmark.loops.fresh_process import FreshProcess
 from patchtst_har.benchmark.loops.garbage import GarbageWatch
 from patchtst_har.benchmark.loops.geometry import StreamGeometry
-from patchtst_har.benchmark.loops.hop_loop import Durations
+from patchtst_har.benchmark.loops.hop_loop import N_PUSHES, Durations, run_rested, run_single_pushes
 from patchtst_har.benchmark.loops.open_loop import Fleet
-from patchtst_har.benchmark.loops.rested import run_rested
-from patchtst_har.benchmark.loops.single_push import N_PUSHES, run_single_pushes
 from patchtst_har.benchmark.workloads import Workload
 from patchtst_har.errors import DataError
 from patchtst_har.inference.native import NativeClassifier
@@ -75,7 +73,7 @@ def measure_feasibility(
     settings : HarnessSettings
         What is measured, for how long.
     model_dir : pathlib.Path, optional
-        The recogniser's model folder, for fresh processes that tell the cold start and the memory of streams;
+        The recogniser's model folder, for new processes that measure cold start and memory of streams;
         without it, both are left out.
     on_progress : callable, optional
         Called with (done, total, what) where nothing is timed.

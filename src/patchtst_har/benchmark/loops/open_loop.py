@@ -131,7 +131,7 @@ class Fleet:
 
         Every chunk has a time at which it is to arrive, whatever became of those before it. When the driver
         is behind, it pushes at once, and latency counts from the time by the schedule all the same: a stall
-        delays every decision that falls due meanwhile, as it would in life (what a closed loop omits).
+        delays every decision that falls due meanwhile, as in a live stream (a closed loop omits this).
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Memory and utilisation of a CUDA device, where there is one. Imports torch only if it is told to."""
+"""Memory and utilisation of a CUDA device, where there is one. Imports torch only if asked to."""
 
 from __future__ import annotations
 

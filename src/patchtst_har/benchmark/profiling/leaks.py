@@ -107,7 +107,7 @@ def watch_repeats(
     with _older_objects_set_aside():
         for i in range(-warm_up, repeats):
             function()
-            # Garbage in cycles is no leak.
+            # Garbage in cycles is not a leak.
             gc.collect()
             resident = resident_bytes()
             if i >= 0:

@@ -34,7 +34,7 @@ class PeakMeter:
                 self._highest[key] = 0
 
     def stop(self, key: int) -> int | None:
-        """Return the highest value since `start`; None where there is none to be had."""
+        """Return the highest value since `start`; None where it cannot be read."""
         with self._lock:
             known = self._keep_highest()
             highest = self._highest.pop(key, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -67,7 +67,11 @@ class Recent:
         return self._values[: min(self._n, self._values.size)].copy()
 
 
-@dataclass
+# Fields of a call of which the sum, and of which the highest value is kept.
+_SUMMED = ("wall_ns", "self_ns", "process_ns", "thread_ns", "resident_change")
+_HIGHEST = ("resident_peak", "cuda_peak", "utilisation_percent")
+
+
 class Record:
     """The calls of one operation.
 
@@ -79,71 +83,49 @@ class Record:
         Calls whose durations are kept.
     """
 
-    path: str
-    keep: int
-    n_calls: int = 0
-    n_failed: int = 0
-    wall_ns: int = 0
-    self_ns: int = 0
-    process_ns: int = 0
-    thread_ns: int | None = 0
-    resident_change: int | None = 0
-    resident_peak: int | None = None
-    cuda_peak: int | None = None
-    utilisation_percent: int | None = None
-    last_error: str | None = None
-    leak: LeakEstimate | None = None
-    walls: Recent = field(init=False)
-    selves: Recent = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.walls, self.selves = Recent(self.keep), Recent(self.keep)
+    def __init__(self, path: str, keep: int) -> None:
+        self.path = path
+        self.leak: LeakEstimate | None = None
+        self._n_calls = self._n_failed = 0
+        self._last_error: str | None = None
+        self._sums: dict[str, int | None] = dict.fromkeys(_SUMMED, 0)
+        self._highest: dict[str, int | None] = dict.fromkeys(_HIGHEST)
+        self._walls, self._selves = Recent(keep), Recent(keep)
 
     def add(self, call: Call) -> None:
         """Take a call. One that failed counts in the sums, not in the percentiles."""
-        self.n_calls += 1
-        self.wall_ns += call.wall_ns
-        self.self_ns += call.self_ns
-        self.process_ns += call.process_ns
-        self.thread_ns = _sum(self.thread_ns, call.thread_ns)
-        self.resident_change = _sum(self.resident_change, call.resident_change)
-        self.resident_peak = _highest(self.resident_peak, call.resident_peak)
-        self.cuda_peak = _highest(self.cuda_peak, call.cuda_peak)
-        self.utilisation_percent = _highest(self.utilisation_percent, call.utilisation_percent)
+        self._n_calls += 1
+        for name, total in self._sums.items():
+            value = getattr(call, name)
+            self._sums[name] = None if total is None or value is None else total + value
+        for name, highest in self._highest.items():
+            values = [value for value in (highest, getattr(call, name)) if value is not None]
+            self._highest[name] = max(values, default=None)
         if call.error is None:
-            self.walls.add(call.wall_ns)
-            self.selves.add(call.self_ns)
+            self._walls.add(call.wall_ns)
+            self._selves.add(call.self_ns)
         else:
-            self.n_failed += 1
-            self.last_error = call.error
+            self._n_failed += 1
+            self._last_error = call.error
 
     def to_dict(self) -> dict[str, Any]:
         """Return sums, highest values and percentiles as JSON values; None for what is not known."""
-        walls, selves = self.walls.values(), self.selves.values()
+        sums, walls, selves = self._sums, self._walls.values(), self._selves.values()
+        seconds = {name: None if ns is None else ns / 1e9 for name, ns in sums.items()}
         return {
             "path": self.path,
-            "n_calls": self.n_calls,
-            "n_failed": self.n_failed,
-            "last_error": self.last_error,
-            "total_s": self.wall_ns / 1e9,
-            "self_s": self.self_ns / 1e9,
-            "cpu_process_s": self.process_ns / 1e9,
-            "cpu_thread_s": None if self.thread_ns is None else self.thread_ns / 1e9,
+            "n_calls": self._n_calls,
+            "n_failed": self._n_failed,
+            "last_error": self._last_error,
+            "total_s": seconds["wall_ns"],
+            "self_s": seconds["self_ns"],
+            "cpu_process_s": seconds["process_ns"],
+            "cpu_thread_s": seconds["thread_ns"],
             "wall": summarise(walls) if walls.size else None,
             "self": summarise(selves) if selves.size else None,
-            "resident_change_bytes": self.resident_change,
-            "resident_peak_bytes": self.resident_peak,
-            "cuda_peak_bytes": self.cuda_peak,
-            "gpu_utilisation_percent": self.utilisation_percent,
+            "resident_change_bytes": sums["resident_change"],
+            "resident_peak_bytes": self._highest["resident_peak"],
+            "cuda_peak_bytes": self._highest["cuda_peak"],
+            "gpu_utilisation_percent": self._highest["utilisation_percent"],
             "leak": None if self.leak is None else self.leak.to_dict(),
         }
-
-
-def _sum(total: int | None, value: int | None) -> int | None:
-    return None if total is None or value is None else total + value
-
-
-def _highest(highest: int | None, value: int | None) -> int | None:
-    if highest is None or value is None:
-        return value if highest is None else highest
-    return max(highest, value)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from patchtst_har.benchmark.budget import Budget
     from patchtst_har.records.feasibility import FeasibilityRecord
 
-# 1 is a defect, 2 a user's mistake: a script can tell them from a verdict.
+# 1 is a bug, 2 a user error: a script can distinguish them from a verdict.
 FAILED = 3
 
 
@@ -40,7 +40,7 @@ class FailOn(StrEnum):
 def run(
     model: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="Model folder.")],
     recording: Annotated[
-        Path | None, typer.Option(help="Recording to measure on beside the simulated movements.")
+        Path | None, typer.Option(help="Recording to measure on, in addition to the simulated movements.")
     ] = None,
     budget: Annotated[
         Path | None, typer.Option(help="YAML file of deployment targets; built-in ones if left out.")

@@ -18,7 +18,7 @@ def run(
         typer.Option("--format", help="ONNX, a torch.export program (.pt2) or an ExecuTorch program (.pte)."),
     ] = "onnx",
     probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="Return class probabilities beside the logits.")
+        bool, typer.Option("--probabilities", help="Return class probabilities in addition to the logits.")
     ] = False,
     check_on: Annotated[
         Path | None,
@@ -27,7 +27,7 @@ def run(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Write the model for another run time; the file is run and compared before it is left."""
+    """Write the model for another run time; the file must compute the same logits, or it is not kept."""
     from patchtst_har.data import cut_windows, read_recording
     from patchtst_har.inference.export import export_model
     from patchtst_har.model_folder import read_model_folder

@@ -52,9 +52,10 @@ def run(
         ),
     ] = None,
     token: Annotated[
-        str | None, typer.Option(help="Token of the live page; made up if one is needed and left out.")
+        str | None,
+        typer.Option(help="Token of the live page; by default a random one, if one is needed."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a decision.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line per decision.")] = False,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out and count lines that cannot be read.")
     ] = False,
@@ -85,7 +86,7 @@ def run(
                 for batch in batches:
                     _take(stream, batch, monitor, page, show)
         finally:
-            # Also after a bad sample: what came before it is decided.
+            # Also after a bad sample: the windows before it are decided.
             for decision in _decided(stream.finish):
                 _tell(decision, monitor.add(decision), page, show)
     bad = f", {count_bad()} bad lines skipped" if skip_bad else ""
@@ -96,7 +97,7 @@ def run(
 def _settled() -> Iterator[None]:
     """Keep the garbage collector from looking again and again through what was loaded to begin with.
 
-    A full collection would hold up a decision by 40 to 90 ms where the live page is served.
+    A full collection would delay a decision by 40 to 90 ms where the live page is served.
     """
     gc.collect()
     gc.freeze()
@@ -181,7 +182,7 @@ def _shown(
     def view() -> Any:
         return live_view(monitor, stream.stats, stream.classes, source)
 
-    # Drawn by a thread of its own, a few times a second, whatever comes.
+    # Drawn by a thread of its own, a few times per second.
     with Live(get_renderable=view, console=out, refresh_per_second=4):
         yield lambda _decision, _latency_s: None
 

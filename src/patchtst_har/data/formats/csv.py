@@ -24,7 +24,7 @@ from patchtst_har.data.frames import join_frames, make_frame, to_categorical
 from patchtst_har.data.stamps import TimeUnit, index_ns, numbers_ns
 from patchtst_har.errors import DataError
 
-_CHUNK_ROWS = 2**18
+_CHUNK_ROWS = 2**16
 
 
 def read_csv(path: Path, time_column: str, time_unit: TimeUnit | None) -> pd.DataFrame:
@@ -32,22 +32,29 @@ def read_csv(path: Path, time_column: str, time_unit: TimeUnit | None) -> pd.Dat
     with _errors_named(path):
         header = _header(path)
         columns = match_columns(header, time_column, str(path))
-        parts: list[pd.DataFrame] = []
-        row = 0
         try:
-            for chunk in _chunks(path, header, columns, numbers=True):
-                parts.append(_convert(chunk, columns, time_unit, path, row))
-                row += len(chunk)
+            recording = join_frames(_parts(path, header, columns, time_unit))
         except DataError:
             raise
         except ValueError as error:
             _refuse_text(path, header, columns)
             raise DataError(f"{path}: {error}") from error
-    if not parts:
+    if recording is None:
         raise DataError(f"{path}: has a header but no samples")
-    if len({cast(pd.DatetimeIndex, part.index).tz for part in parts}) > 1:
-        raise DataError(f"{path}: only some of the stamps in column {columns.time!r} carry a zone")
-    return join_frames(parts)
+    return recording
+
+
+def _parts(
+    path: Path, header: list[str], columns: ColumnNames, time_unit: TimeUnit | None
+) -> Iterator[pd.DataFrame]:
+    row, zones = 0, set()
+    for chunk in _chunks(path, header, columns, numbers=True):
+        part = _convert(chunk, columns, time_unit, path, row)
+        zones.add(cast(pd.DatetimeIndex, part.index).tz)
+        if len(zones) > 1:
+            raise DataError(f"{path}: only some of the stamps in column {columns.time!r} carry a zone")
+        yield part
+        row += len(chunk)
 
 
 def _convert(
@@ -163,7 +170,7 @@ def _refuse_unparsed(
 
 
 def _refuse_text(path: Path, header: list[str], columns: ColumnNames) -> None:
-    """Find the first value that is no number in a file whose numbers could not be parsed, and refuse it."""
+    """Find the first value that is not a number in a file that could not be parsed, and refuse it."""
     row = 0
     for chunk in _chunks(path, header, columns, numbers=False):
         for name in [*columns.axes, *columns.extras.values()]:

@@ -134,7 +134,7 @@ class Kernel:
         try:
             cached = numba.njit(cache=True, nogil=True, **options)(copy)
         except RuntimeError:
-            # A function typed into an interpreter has no file beside which to cache.
+            # A function typed into an interpreter has no file next to which to cache.
             return _specialised(numba.njit(nogil=True, **options)(copy), arguments)
         try:
             return _specialised(cached, arguments)

@@ -96,7 +96,7 @@ def register_feature(name: str, outputs: Sequence[str]) -> Callable[[Function], 
     It is tried on three windows of 10 s at 100 Hz: movement, a sensor that lies still, and zeros. Constant
     windows occur in every recording, so a feature must be defined for them.
 
-    The compiled code is cached where numba can cache it (in the ``__pycache__`` beside the function's file),
+    The compiled code is cached where numba can cache it (in the ``__pycache__`` next to the function's file),
     under a key that also covers the constants and helper functions that the function refers to.
 
     Examples
@@ -221,7 +221,7 @@ def _load_entry_point(name: Any) -> None:
 
 
 def _entry_points(name: str | None = None) -> list[EntryPoint]:
-    # The same distribution can be found twice on the path (an editable install beside its metadata).
+    # The same distribution can be found twice on the path (an editable install and its metadata).
     points = entry_points(group=ENTRY_POINT_GROUP)
     unique = {(point.name, point.value): point for point in points if name in (None, point.name)}
     return list(unique.values())

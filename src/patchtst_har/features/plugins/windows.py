@@ -127,7 +127,7 @@ def compute_plugin_features_batch(
 
 
 def repair(windows: Float32Array) -> Float32Array:
-    """Return windows without values that are no measurement; a copy only if there are any."""
+    """Return windows whose values that are not valid samples are repaired; a copy only if there are any."""
     # Whole recordings pass through here: look for trouble without a temporary of their size.
     if windows.size == 0 or (windows.max() <= _LARGEST_VALUE and windows.min() >= -_LARGEST_VALUE):
         return windows

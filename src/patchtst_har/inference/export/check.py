@@ -1,4 +1,4 @@
-"""Whether a file computes what the model does: it is run beside the torch module and the compiled engine."""
+"""Whether a file computes what the model does: its logits are compared with torch's and the engine's."""
 
 from __future__ import annotations
 

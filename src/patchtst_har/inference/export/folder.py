@@ -111,7 +111,7 @@ def export_model(
     format : {"onnx", "torch-export", "executorch"}
         What to write.
     probabilities : bool
-        Whether the file returns them beside the logits.
+        Whether the file returns them in addition to the logits.
     windows : ndarray of float32, shape (n, window_size, 3), optional
         In g: what to check the file on; 33 made-up windows if not given.
     start_ns : ndarray of int64, shape (n,), optional

@@ -35,7 +35,7 @@ def check_installed() -> None:
 def write(
     model: PatchTSTClassifier, path: Path, description: Mapping[str, Any], *, probabilities: bool = False
 ) -> None:
-    """Write a model as ONNX, for any number of windows a call (as `Writer.write`)."""
+    """Write a model as ONNX, for any number of windows per call (as `Writer.write`)."""
     check_installed()
     import onnx
 

@@ -37,7 +37,7 @@ class NamedClassifier(nn.Module):
     model : PatchTSTClassifier
         The classifier.
     probabilities : bool
-        Whether to return their softmax beside the logits.
+        Whether to return their softmax in addition to the logits.
     """
 
     def __init__(self, model: PatchTSTClassifier, probabilities: bool) -> None:
@@ -78,7 +78,7 @@ def trace(
     model : PatchTSTClassifier
         Is not changed.
     probabilities : bool
-        Whether the graph returns them beside the logits.
+        Whether the graph returns them in addition to the logits.
     batch : int, optional
         Windows a call; None: any number from 1.
     attention : {"torch", "cpu"}

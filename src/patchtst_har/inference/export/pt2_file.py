@@ -23,7 +23,7 @@ def check_installed() -> None:
 def write(
     model: PatchTSTClassifier, path: Path, description: Mapping[str, Any], *, probabilities: bool = False
 ) -> None:
-    """Write a model as a torch.export archive, for any number of windows a call (as `Writer.write`).
+    """Write a model as a torch.export archive, for any number of windows per call (as `Writer.write`).
 
     Nothing in it is pickled: weights are raw bytes, the graph is JSON.
     """

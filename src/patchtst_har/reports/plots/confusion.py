@@ -33,18 +33,18 @@ def plot_confusions(
     Returns
     -------
     str
-        An SVG element: the matrices beside each other, or below each other where a page is too narrow.
+        An SVG element: the matrices side by side, or below each other where a page is too narrow.
     """
     side = min(max(3.4, 0.62 * len(classes) + 1.2), _PAGE_WIDTH_IN - 0.5)
-    beside = side * len(matrices) + 0.5 <= _PAGE_WIDTH_IN
-    rows, columns = (1, len(matrices)) if beside else (len(matrices), 1)
+    in_one_row = side * len(matrices) + 0.5 <= _PAGE_WIDTH_IN
+    rows, columns = (1, len(matrices)) if in_one_row else (len(matrices), 1)
     with settings(name):
         figure, grid = new_figure(
             side * columns + 0.5, side * rows, layout="compressed", nrows=rows, ncols=columns, squeeze=False
         )
         for k, (title, counts) in enumerate(matrices.items()):
             axes = grid.flat[k]
-            _matrix(axes, np.asarray(counts), classes, first=k == 0 or not beside)
+            _matrix(axes, np.asarray(counts), classes, first=k == 0 or not in_one_row)
             axes.set_title(title)
         return to_svg(figure, name, "Confusion matrices: " + ", ".join(matrices))
 

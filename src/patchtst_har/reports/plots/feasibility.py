@@ -18,6 +18,7 @@ from patchtst_har.reports.plots.style import (
     log_time_axis,
     new_figure,
     settings,
+    stack_bars,
     to_svg,
 )
 from patchtst_har.support.formatting import duration
@@ -44,24 +45,15 @@ def plot_mean_stages(loops: Mapping[str, ClosedLoop]) -> str:
     colours = {**class_colours(stages), _BESIDE_STAGES: BESIDE}
     with settings(name):
         figure, axes = new_figure(9.6, 1.3 + 0.42 * len(loops))
-        starts = dict.fromkeys(loops, 0.0)
-        for stage, colour in colours.items():
-            means = {label: _mean(loop, stage) for label, loop in loops.items()}
-            axes.barh(
-                list(loops),
-                list(means.values()),
-                left=list(starts.values()),
-                color=colour,
-                height=0.62,
-                label=stage,
-            )
-            starts = {label: start + means[label] for label, start in starts.items()}
-        for row, total in enumerate(starts.values()):
+        means = {stage: [_mean(loop, stage) for loop in loops.values()] for stage in colours}
+        totals = stack_bars(axes, means, colours, 0.62)
+        for row, total in enumerate(totals):
             axes.annotate(
                 duration(total), (total, row), xytext=(5, 0), textcoords="offset points", va="center"
             )
+        axes.set_yticks(range(len(loops)), labels=list(loops))
         axes.invert_yaxis()
-        axes.set_xlim(0, 1.12 * max(starts.values()))
+        axes.set_xlim(0, 1.12 * max(totals))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value) if value else "0"))
         add_grid(axes, "x")
         figure.legend(loc="outside lower center", ncols=5)

@@ -27,7 +27,7 @@ def plot_learning_curves(history: History, *, name: str = "learning") -> str:
     Returns
     -------
     str
-        An SVG element. The epoch of the best validation macro F1 is marked, and told in the title.
+        An SVG element. The epoch of the best validation macro F1 is marked, and named in the title.
     """
     with settings(name):
         figure, (left, right) = new_figure(9, 3.1, ncols=2)

@@ -13,6 +13,7 @@ from patchtst_har.reports.plots.style import (
     class_colours,
     new_figure,
     settings,
+    stack_bars,
     to_svg,
 )
 from patchtst_har.reports.plots.timeline import (
@@ -93,12 +94,8 @@ def plot_daily_minutes(minutes: pd.DataFrame, *, name: str = "minutes") -> str:
     longest = minutes.sum(axis=1).max()
     with settings(name):
         figure, axes = new_figure(9, 0.42 * len(minutes) + 1.3)
-        left = np.zeros(len(minutes))
         scale, unit = next(pair for pair in _UNITS_MIN if longest > 3 * pair[0] or pair == _UNITS_MIN[-1])
-        for label, colour in class_colours(classes).items():
-            width = minutes[label].to_numpy() / scale
-            axes.barh(range(len(minutes)), width, left=left, height=0.7, color=colour)
-            left = left + width
+        stack_bars(axes, minutes / scale, class_colours(classes), 0.7)
         axes.set_yticks(
             range(len(minutes)), labels=[f"{pd.Timestamp(day):%a %d %b}" for day in minutes.index]
         )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Literal
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -92,6 +93,16 @@ def add_grid(axes: Axes, axis: Any = "both") -> None:
     axes.grid(visible=True, axis=axis)
 
 
+def stack_bars(axes: Axes, parts: Any, colours: Mapping[str, Any], height: float) -> Any:
+    """Draw bars row below row; parts[label] holds the lengths of one part in all rows. Return the ends."""
+    ends: Any = 0.0
+    for label, colour in colours.items():
+        widths = np.asarray(parts[label], dtype=float)
+        axes.barh(range(len(widths)), widths, left=ends, height=height, color=colour, label=label)
+        ends = ends + widths
+    return ends
+
+
 def log_time_axis(axes: Axes, which: Literal["x", "y"] = "x") -> None:
     """Make an axis in microseconds logarithmic, with durations at its ticks."""
     axis = axes.xaxis if which == "x" else axes.yaxis
@@ -108,7 +119,7 @@ def log_time_axis(axes: Axes, which: Literal["x", "y"] = "x") -> None:
 
 
 def to_svg(figure: Figure, name: str, description: str) -> str:
-    """Return the figure as an SVG element that can stand in an HTML page beside others.
+    """Return the figure as an SVG element that can stand in an HTML page with others.
 
     Parameters
     ----------

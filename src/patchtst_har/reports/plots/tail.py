@@ -29,7 +29,7 @@ _BODY = 0.99
 def plot_distributions(
     loops: Mapping[str, ClosedLoop], open_loop: OpenLoop, deadlines_us: Sequence[float]
 ) -> str:
-    """Draw the distribution of latency of every workload twice: its body, and its tail beside the deadlines.
+    """Draw the distribution of latency of every workload twice: its body, and its tail with the deadlines.
 
     Parameters
     ----------

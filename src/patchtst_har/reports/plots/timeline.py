@@ -115,7 +115,7 @@ def bare(axes: Axes) -> None:
 
 
 def legend_columns(classes: Sequence[str]) -> int:
-    """Return how many entries of the class legend fit beside each other in a figure 9 inches wide."""
+    """Return how many entries of the class legend fit side by side in a figure 9 inches wide."""
     longest = max(len(name) for name in (*classes, _NO_DATA))
     return max(1, min(len(classes) + 1, int(8.8 / (0.075 * longest + 0.6))))
 
@@ -133,15 +133,7 @@ def add_class_legend(axes: Axes, classes: Sequence[str]) -> None:
 
 
 def _bars(left: Any, right: Any, y: float, half: float, colour: Any) -> PathPatch:
-    corners = np.stack(
-        [
-            np.stack([left, np.full_like(left, y - half)], axis=1),
-            np.stack([right, np.full_like(left, y - half)], axis=1),
-            np.stack([right, np.full_like(left, y + half)], axis=1),
-            np.stack([left, np.full_like(left, y + half)], axis=1),
-            np.stack([left, np.full_like(left, y - half)], axis=1),
-        ],
-        axis=1,
-    ).reshape(-1, 2)
-    codes = np.tile([Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY], len(left))
-    return PathPatch(Path(corners, codes.astype(np.uint8)), facecolor=colour, linewidth=0)
+    x = np.stack([left, right, right, left], axis=1)
+    corners = np.stack([x, np.broadcast_to([y - half, y - half, y + half, y + half], x.shape)], axis=2)
+    path = Path.make_compound_path_from_polys(corners)
+    return PathPatch(path, facecolor=colour, linewidth=0)
