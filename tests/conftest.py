@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from experiments import SmallRun
 
-SLOW = ("browser", "compiles", "spawns", "trains")
+SLOW = ("browser", "compiles", "draws", "spawns", "trains")
 
 # Read when a library is loaded, so set before all imports. Workers with a thread per core hold each other up.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

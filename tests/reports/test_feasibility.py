@@ -11,6 +11,8 @@ from patchtst_har.records.feasibility import FeasibilityRecord
 from patchtst_har.reports import plots
 from patchtst_har.reports.feasibility import render_feasibility
 
+pytestmark = pytest.mark.draws
+
 SECTIONS = {
     "verdicts",
     "comparison",

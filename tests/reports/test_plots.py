@@ -13,6 +13,8 @@ from patchtst_har.reports.plots.prediction import daily_minutes, split_at_midnig
 from patchtst_har.reports.plots.style import class_colours
 from patchtst_har.reports.plots.timeline import legend_columns, legend_height_in, merge_runs
 
+pytestmark = pytest.mark.draws
+
 CLASSES = ("sleep", "sedentary", "light & <b>chores</b>", "walking", "bicycling")
 
 

@@ -7,6 +7,8 @@ import pytest
 from patchtst_har.errors import DataError
 from patchtst_har.reports.prediction import render_prediction_report
 
+pytestmark = pytest.mark.draws
+
 INFO = {
     "recording_info": {"name": "P7.csv", "rate_hz": 104.28616122640526},
     "model_info": {"model": {"layers": 2}},

@@ -8,6 +8,8 @@ import pytest
 from patchtst_har.errors import ConfigError, DataError
 from patchtst_har.reports.run import render_report
 
+pytestmark = pytest.mark.draws
+
 OPTIONAL = (
     "environment.json",
     "params.json",
