@@ -13,12 +13,11 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
-from patchtst_har.reports.plots.durations import log_time_axis
 
 from history import Point, Series, judge, usual_speed
 from patchtst_har.benchmark.changes import N_DEVIATIONS, THRESHOLD
 from patchtst_har.records.feasibility import Change
-from patchtst_har.reports.plots.style import new_figure, settings, to_svg
+from patchtst_har.reports.plots.style import log_time_axis, new_figure, settings, to_svg
 from patchtst_har.support.files import atomic_write_text
 from patchtst_har.support.formatting import duration
 from results_table import place_of, without_device

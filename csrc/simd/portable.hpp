@@ -32,7 +32,7 @@ PATCHTST_HAR_INLINE AnyVector square_root(AnyVector value) {
 }
 template <typename Doubles>
 PATCHTST_HAR_INLINE Vector<float, kLanesOf<Doubles>> narrowed_root(const Doubles& value) {
-    Vector<float, kLanesOf<Doubles>> result;
+    Vector<float, kLanesOf<Doubles>> result{};
     for (std::size_t i = 0; i < kLanesOf<Doubles>; ++i) {
         result[i] = static_cast<float>(__builtin_sqrt(value[i]));
     }
