@@ -137,6 +137,10 @@ def test_temporaries_of_other_hosts_and_strange_names_are_left_alone(tmp_path: P
         path.write_text("")
     clean_orphans(tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted(strange)
+    for path in strange:
+        os.utime(path, (time.time() - 8 * 86_400,) * 2)
+    clean_orphans(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(strange[len(others) :])
 
 
 def test_a_folder_is_not_listed_at_every_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

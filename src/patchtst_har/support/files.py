@@ -125,16 +125,26 @@ def _probe(folder: Path, asked_for: Path) -> None:
 
 
 def clean_orphans(folder: Path) -> None:
-    """Remove temporaries in `folder` whose process is gone; those of other containers are left alone."""
+    """Remove temporaries in `folder` whose process is gone; those of other containers are left for a week."""
     for path in folder.glob(f".*{_SUFFIX}"):
         owner = path.name.removesuffix(_SUFFIX).split(".")[-2]
         place, _, pid = owner.rpartition("-")
-        if place == _pid_space() and pid.isdigit() and not _alive(int(pid)):
+        known = place == _pid_space() and pid.isdigit()
+        # Of another boot or container nothing can be known, but nobody writes one file for a week.
+        if (known and not _alive(int(pid))) or (pid.isdigit() and _age_s(path) > _WEEK_S):
             path.unlink(missing_ok=True)
+
+
+def _age_s(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 _CLEANED_S: dict[str, float] = {}
 _CLEAN_EVERY_S = 60.0
+_WEEK_S = 7 * 86_400.0
 
 
 def _clean_now_and_then(folder: Path) -> None:
