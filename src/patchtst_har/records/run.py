@@ -20,12 +20,6 @@ class Record(BaseModel):
         return self.model_dump(mode="json", by_alias=True)
 
 
-class StrictRecord(Record):
-    """A record without further keys."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
 class ByMetric(Record):
     """A record with one value for each metric, under the metric's name.
 
@@ -40,7 +34,7 @@ class ByMetric(Record):
         return getattr(self, metric, None)
 
 
-class Interval(StrictRecord):
+class Interval(Record):
     """A score with its bounds; None where it is undefined."""
 
     estimate: float | None
@@ -61,7 +55,7 @@ class Intervals(ByMetric):
     macro_f1: Interval
 
 
-class Bootstrap(StrictRecord):
+class Bootstrap(Record):
     """Intervals before and after smoothing, and of the paired difference."""
 
     raw: Intervals
@@ -69,7 +63,7 @@ class Bootstrap(StrictRecord):
     smoothed_minus_raw: Intervals
 
 
-class ClassScores(StrictRecord):
+class ClassScores(Record):
     """Scores of one class."""
 
     model_config = ConfigDict(populate_by_name=True)
@@ -93,7 +87,7 @@ class ParticipantScores(ByMetric):
     macro_f1: float | None
 
 
-class Spread(StrictRecord):
+class Spread(Record):
     """A score over participants; `worst_decile` is None for fewer than 10."""
 
     n: int
@@ -117,7 +111,7 @@ class SpreadOfScores(ByMetric):
     macro_f1: Spread
 
 
-class PerParticipant(StrictRecord):
+class PerParticipant(Record):
     """Scores of each participant, and how they spread."""
 
     n_participants: int
@@ -125,7 +119,7 @@ class PerParticipant(StrictRecord):
     summary: SpreadOfScores
 
 
-class Bin(StrictRecord):
+class Bin(Record):
     """One bin of a reliability diagram; confidence and accuracy are None in an empty bin."""
 
     lower: float
@@ -144,7 +138,7 @@ class CalibrationScores(ByMetric):
     bins: tuple[Bin, ...]
 
 
-class Confusion(StrictRecord):
+class Confusion(Record):
     """Counts, and each row divided by its sum; row: true class, column: predicted class."""
 
     counts: tuple[tuple[int, ...], ...]
@@ -189,7 +183,7 @@ class CausalScores(ByMetric):
     minus_offline: Intervals | None = None
 
 
-class HeldOutScores(StrictRecord):
+class HeldOutScores(Record):
     """Scores on held-out participants: raw, smoothed offline, and causal."""
 
     classes: tuple[str, ...]
@@ -199,7 +193,7 @@ class HeldOutScores(StrictRecord):
     bootstrap: Bootstrap | None = None
 
 
-class ParticipantSplit(StrictRecord):
+class ParticipantSplit(Record):
     """Who trained, validated and tested."""
 
     train: tuple[str, ...]
@@ -208,7 +202,7 @@ class ParticipantSplit(StrictRecord):
     fingerprint: str
 
 
-class Provenance(StrictRecord):
+class Provenance(Record):
     """`provenance.json`: what a model was trained and tested on."""
 
     split: ParticipantSplit
@@ -229,7 +223,7 @@ class FolderScores(HeldOutScores):
     warnings: tuple[str, ...]
 
 
-class Fold(StrictRecord):
+class Fold(Record):
     """One fold of a cross-validation."""
 
     fold: int
@@ -265,7 +259,7 @@ class Complexity(Record):
     modules: tuple[ModuleSize, ...] = ()
 
 
-class TopologyExample(StrictRecord):
+class TopologyExample(Record):
     """`topology.json`: one window, its delay embedding (in g), persistence diagrams and features."""
 
     participant: str
