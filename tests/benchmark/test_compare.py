@@ -243,7 +243,7 @@ def test_a_report_of_an_earlier_version_can_be_compared_with(tmp_path):
     refuse_other_subject(saved, now.artefact.fingerprint, now.devices.cpu.settings)
     assert compare(saved, now, "before.json").changes == compare(now, now, "before.json").changes
     assert {change.name for change in saved.comparison.changes} == {*MEDIANS, "recorded"}
-    page = render_feasibility(saved, tmp_path).read_text(encoding="utf-8")
+    page = render_feasibility(saved, tmp_path / "page.html").read_text(encoding="utf-8")
     assert "not measured" in page
 
 
