@@ -38,7 +38,9 @@ _MOST_PREPARATION_BYTES = 256 * 2**20
 
 
 ParticipantWindows = Windows
-"""What `PreparedDataset.load` returns: the labels are names of the data set's classes."""
+"""The same class under its earlier name: what `PreparedDataset.load` returns.
+
+Fields are keywords, since their order was another one; the labels are names of the data set's classes."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,9 @@ class PreparedDataset:
         check_windows(windows, path)
         check_stamps(start_ns, len(windows), path)
         check_labels(names, self.classes, len(windows), path)
-        return Windows(np.ascontiguousarray(windows), start_ns, names, self.clock)
+        return Windows(
+            windows=np.ascontiguousarray(windows), start_ns=start_ns, labels=names, clock=self.clock
+        )
 
 
 def check_windows(windows: NDArray[Any], source: Path) -> None:
