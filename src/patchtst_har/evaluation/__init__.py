@@ -1,6 +1,7 @@
 """Decisions to scores: metrics, confusions, scores per participant, bootstrap intervals, baselines.
 
-May import everything from `inference` down; needs no torch. `ComprehensiveProfiler` lives in `benchmark`.
+Needs no torch, and imports only from `inference` down. The one exception is the name `ComprehensiveProfiler`: it is
+offered here, defined in `benchmark`, a layer above, and loaded when it is first used.
 """
 
 from typing import TYPE_CHECKING
