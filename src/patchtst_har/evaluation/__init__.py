@@ -1,7 +1,7 @@
 """Decisions to scores: metrics, confusions, scores per participant, bootstrap intervals, baselines.
 
-Needs no torch, and imports only from `inference` down. The one exception is the name `ComprehensiveProfiler`: it is
-offered here, defined in `benchmark`, a layer above, and loaded when it is first used.
+Needs no torch, and imports only from `inference` down, with one exception: `ComprehensiveProfiler` is
+defined in `benchmark`, a layer above, and loaded when the name is first used.
 """
 
 from typing import TYPE_CHECKING
