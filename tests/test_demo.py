@@ -17,9 +17,9 @@ def result(tmp_path_factory):
 @pytest.mark.trains
 def test_people_never_met_are_recognised(result):
     raw, smoothed = result.scores.raw, result.scores.smoothed
-    assert raw["macro_f1"] >= 0.80
-    assert smoothed["macro_f1"] >= 0.80
-    assert raw["per_participant"]["n_participants"] == 10
+    assert raw.macro_f1 >= 0.80
+    assert smoothed.macro_f1 >= 0.80
+    assert raw.per_participant.n_participants == 10
     evaluation = json.loads((result.run_dir / "evaluation.json").read_text())
     assert evaluation["smoothed"]["macro_f1"] >= 0.80
     assert len(evaluation["split"]["test"]) == 2

@@ -217,13 +217,14 @@ void WindowBuffer::require_consistent(const BufferState& state) const {
         require(!state.in_stretch || state.current.stamp_ns <= state.last_place_ns);
     }
     if (state.in_stretch) {
-        // All points up to the last sample were written, and none beyond it.
+        // No point beyond the last sample was written. Points before it may be due after a window that could
+        // not be decided, at most as many as lie in a gap that is bridged.
         const auto grid = [&](std::int64_t point) {
             return state.start_ns + rounded(static_cast<double>(point) * period_ns_);
         };
-        require(state.stretch >= 1 && state.next_point >= 1);
-        require(grid(state.next_point - 1) <= state.current.stamp_ns &&
-                grid(state.next_point) > state.current.stamp_ns);
+        require(state.stretch >= 1);
+        require(state.next_point == 0 || grid(state.next_point - 1) <= state.current.stamp_ns);
+        require(static_cast<double>(state.current.stamp_ns - grid(state.next_point)) <= options_.max_gap_ns);
     }
 }
 

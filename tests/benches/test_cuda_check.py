@@ -62,6 +62,7 @@ def make_document(**changes):
 
 
 @pytest.mark.spawns
+@pytest.mark.spawns
 def test_numerics_in_the_interpreter(tmp_path, capsys):
     """The checks of a device on tiny sizes: against the compiled kernels and float64, dropout included."""
     pytest.importorskip("triton", reason="the extra cuda is not installed")
@@ -96,6 +97,7 @@ def test_without_a_device_it_says_so(monkeypatch, tmp_path, capsys):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.spawns
 @pytest.mark.spawns
 def test_machine_is_asked_in_a_process_of_its_own():
     machine = parts.ask_machine("was there")
@@ -166,6 +168,7 @@ STARTED = 'print(\'{"planned": ["a", "b"]}\\n{"started": "a"}\', file=lines)\n'
 
 
 @pytest.mark.spawns
+@pytest.mark.spawns
 def test_process_that_crashes(process):
     part = process(STARTED + "sys.exit('illegal address')")
     assert [check.status for check in part.checks] == ["failed", "not run"]
@@ -173,12 +176,14 @@ def test_process_that_crashes(process):
 
 
 @pytest.mark.spawns
+@pytest.mark.spawns
 def test_process_that_crashes_before_its_plan(process):
     (check,) = process("import nowhere").checks
     assert check.status == "failed"
     assert "No module named 'nowhere'" in check.detail
 
 
+@pytest.mark.spawns
 @pytest.mark.spawns
 def test_process_that_the_budget_cuts_off(process, monkeypatch):
     part = process(STARTED + "time.sleep(60)", allowed_s=2.0)
@@ -212,6 +217,7 @@ def test_part_that_lacks_a_package_is_not_run(monkeypatch, tmp_path, part):
     assert made.checks[0].detail.startswith("not installed: ")
 
 
+@pytest.mark.spawns
 @pytest.mark.spawns
 def test_tests_for_a_device_are_listed_without_one(tmp_path):
     """The part that runs pytest, here where every one of them skips or takes its other way."""
@@ -257,6 +263,7 @@ except NotRunError as error:
 """
 
 
+@pytest.mark.spawns
 @pytest.mark.spawns
 def test_attention_is_checked_with_neither_extension_nor_pydantic():
     """Against float64, without dropout."""

@@ -115,8 +115,8 @@ def test_an_append_that_fails_leaves_the_history_as_it_was(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda line: line[:100], "line 2 is not JSON"),
-        (lambda line: "", "line 2 is not JSON"),
+        (lambda line: line[:100], "line 2: not JSON"),
+        (lambda line: "", "line 2: not JSON"),
         (lambda line: '{"format": 2}', "line 2: format: Input should be 1"),
         (lambda line: line.replace('"p50_us":', '"p50":'), r"line 2: benchmarks\..*p50_us: Field required"),
         (lambda line: line.replace("Example CPU", "Other"), r"line 2 is a run of another machine \(\w{12}\)"),

@@ -17,6 +17,7 @@ from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.realtime.decision import STAGES
 from patchtst_har.realtime.stream import Stream
 from patchtst_har.records.measurement import Latency
+from patchtst_har.smoothing import HMMSmoother
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +107,18 @@ def test_the_verdict_claims_no_more_than_was_measured(n, misses, feasible, words
     found, verdict = latency_module._judged(loop, 10.0)
     assert found is feasible
     assert words in verdict
+
+
+def test_overlapping_windows_and_activities_that_change_often(small_run, recognizer):
+    """At a window's hop, transitions of a quarter of it could not be scaled: it is measured at its own hop."""
+    data = recognizer.config.data.replace(hop_size=recognizer.config.data.window_size // 4)
+    config = recognizer.config.replace(data=data)
+    n_classes = len(recognizer.classes)
+    changing = np.full((n_classes, n_classes), 1.0 / n_classes)
+    smoother = HMMSmoother.from_parameters(
+        np.full(n_classes, 1.0 / n_classes), changing, np.eye(n_classes), n_classes=n_classes, hop_s=2.5
+    )
+    often = Recognizer(recognizer.model, recognizer.classes, config, smoother)
+    latency = measure_latency(often, small_run.trainer.data.test.windows, 64)
+    assert latency.hop_s == 2.5
+    assert latency.closed_loop.end_to_end.n == 64

@@ -341,6 +341,35 @@ def test_other_or_damaged_states_are_refused(recognizer):
     refuse("settings must be str_", settings=np.array({}, dtype=object))
 
 
+@pytest.mark.parametrize("rate_hz", [14.0, 100.0])
+def test_a_state_saved_after_a_failure_is_restored(recognizer, rate_hz):
+    """A window fails while points of the grid are due: the state still goes on."""
+
+    class Failing:
+        def __init__(self, n_good):
+            self.n_left, self.classify = n_good, recognizer.window_classifier()
+
+        def __call__(self, window, start_ns):
+            self.n_left -= 1
+            if self.n_left == -1:
+                raise FeatureError("feature 'x': nan")
+            return self.classify(window, start_ns)
+
+    samples, stamps = make_samples(12, rate_hz, jitter_ms=0)
+    for n_good in range(6):
+        stream = Stream(recognizer, 0.5, "filter", classify=Failing(n_good))
+        n_taken = 0
+        for n_taken in range(1, len(samples) + 1):
+            try:
+                stream.push(samples[n_taken - 1 : n_taken], stamps[n_taken - 1 : n_taken])
+            except FeatureError:
+                break
+        other = recognizer.stream(0.5, "filter")
+        other.restore(stream.state())
+        rest = (samples[n_taken:], stamps[n_taken:])
+        assert values(other.push(*rest)) == values(stream.push(*rest))
+
+
 def _waiting(place):
     return {"waiting_windows": np.zeros((1, 200, 3), np.float32), "waiting_places": np.array([place])}
 

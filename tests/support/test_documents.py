@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -88,6 +89,13 @@ def test_yaml_that_is_read():
         "again": {"x": 1, "y": [1, 2]},
     }
     assert parse_yaml("", "x") is None
+    merged = "b: &b {x: 1}\na: {inner: &m {<<: *b, x: 2}}\ntop: {<<: *m}\nmore: {<<: [*m, *b], y: 3}\n"
+    assert parse_yaml(merged, "x") == {
+        "b": {"x": 1},
+        "a": {"inner": {"x": 2}},
+        "top": {"x": 2},
+        "more": {"x": 2, "y": 3},
+    }
 
 
 def test_files_that_are_no_documents_are_named(tmp_path: Path):
@@ -101,6 +109,10 @@ def test_files_that_are_no_documents_are_named(tmp_path: Path):
     with pytest.raises(IsADirectoryError):
         read_text(tmp_path, 10)
     os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=("{}",))
+    writer.start()
+    assert read_text(tmp_path / "pipe", 10, may_be_pipe=True) == "{}"
+    writer.join()
     with pytest.raises(DataError, match="pipe: is not a regular file"):
         read_json(tmp_path / "pipe")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from time import perf_counter_ns
 
 import numpy as np
@@ -30,8 +29,9 @@ def measure_latency(
 ) -> Latency:
     """Time one stream from the last sample of a window to its smoothed label, in one thread.
 
-    A closed loop: a window enters when the one before it is decided, as a single stream does while a window
-    takes less than the hop. The garbage collector is left on, because its pauses belong to the tail.
+    A closed loop at the model's own hop: samples enter when the window before is decided, as in a single
+    stream while a window takes less than the hop. Where windows overlap, those of the stream also lie across
+    two of the set. The garbage collector is left on, because its pauses belong to the tail.
 
     Parameters
     ----------
@@ -63,12 +63,11 @@ def measure_latency(
     if not len(samples):
         raise DataError("windows: there are no windows to measure on")
     data, hop = recognizer.config.data, hop_s(recognizer.config)
-    # Windows back to back, so that those of the stream are those of the set.
-    window_s = data.window_size / data.sample_rate_hz
-    geometry = StreamGeometry.of(recognizer, window_s, None)
+    # At another hop than its own, a smoother's transitions would have to be scaled, which not all can be.
+    geometry = StreamGeometry.of(recognizer, hop, None)
     with one_thread(recognizer.model):
         times = run_closed_loop(
-            single_threaded(recognizer).stream(window_s).push,
+            single_threaded(recognizer).stream(hop).push,
             Feed(samples, data.sample_rate_hz),
             geometry,
             n_decisions=n_windows,
@@ -77,7 +76,7 @@ def measure_latency(
             on_block=None if on_progress is None else lambda done, of: on_progress(done, of, "latency"),
         )
         host = host_facts()
-    loop = replace(times, hop_s=hop).record()
+    loop = times.record()
     feasible, verdict = _judged(loop, hop)
     return Latency(
         warm_up=WARM_UP,

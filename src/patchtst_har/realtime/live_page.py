@@ -12,6 +12,7 @@ import hmac
 import ipaddress
 import itertools
 import json
+import logging
 import secrets
 import socket
 import threading
@@ -172,8 +173,7 @@ def serve(page: LivePage, host: str, port: int, token: str | None = None) -> Ite
     stop = threading.Event()
     settings = uvicorn.Config(
         _application(page, stop, host, token),
-        # A client that was cut is nobody's error.
-        log_level="critical",
+        log_level="warning",
         limit_concurrency=_MOST_CONNECTIONS,
         lifespan="off",
         timeout_graceful_shutdown=1,
@@ -254,4 +254,10 @@ def _application(page: LivePage, stop: threading.Event, host: str, token: str | 
         with contextlib.suppress(TimeoutError, ClientDisconnect):
             await application(scope, receive, send_soon)
 
+    # uvicorn reports a client that was cut as an error of the application.
+    logging.getLogger("uvicorn.error").addFilter(_is_no_cut)
     return impatient
+
+
+def _is_no_cut(record: logging.LogRecord) -> bool:
+    return "returned without completing response" not in record.getMessage()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import stat
 from collections import Counter
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,17 @@ _MOST_NODES = 200_000
 _MOST_DIGITS = 400
 
 
-def read_text(path: Path, most_bytes: int) -> str:
+def read_text(path: Path, most_bytes: int, *, may_be_pipe: bool = False) -> str:
     """Return a UTF-8 file's text.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    most_bytes : int
+        A larger one is refused, without reading further.
+    may_be_pipe : bool
+        Also read pipes, which may block: for files that a user names, not for those found in a folder.
 
     Raises
     ------
@@ -32,8 +40,8 @@ def read_text(path: Path, most_bytes: int) -> str:
     OSError
         If it cannot be opened.
     """
-    facts = path.stat()
-    if not stat.S_ISREG(facts.st_mode) and not stat.S_ISDIR(facts.st_mode):
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or (may_be_pipe and stat.S_ISFIFO(mode))):
         raise DataError(f"{path}: is not a regular file")
     # Read first: the size of a growing file, or of one in /proc, says nothing.
     with path.open("rb") as file:
@@ -162,18 +170,24 @@ _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(_Parser):  # type: ignore[misc]
-    """Builds plain values; a key that occurs twice in a mapping is refused."""
+    """Builds plain values; a key that is written twice in a mapping is refused."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = set()
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable):
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self._seen: dict[int, yaml.MappingNode] = {}
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        # Once for each node, before merged keys are put into it: those may repeat its own.
+        if id(node) not in self._seen:
+            self._seen[id(node)] = node
+            keys: set[Any] = set()
+            for key_node, _ in node.value:
+                key = (
+                    (key_node.tag, key_node.value) if isinstance(key_node, yaml.ScalarNode) else id(key_node)
+                )
                 if key in keys:
                     line = key_node.start_mark.line + 1
-                    raise _RefusedError(f"line {line}: key {str(key)[:80]!r} stands twice in one mapping")
+                    text = str(key_node.value)[:80]
+                    raise _RefusedError(f"line {line}: key {text!r} stands twice in one mapping")
                 keys.add(key)
-        values: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
-        return values
+        super().flatten_mapping(node)

@@ -60,7 +60,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         If it cannot be opened.
     """
     try:
-        values = parse_yaml(read_text(path, MOST_YAML_BYTES), str(path))
+        values = parse_yaml(read_text(path, MOST_YAML_BYTES, may_be_pipe=True), str(path))
     except DataError as error:
         raise ConfigError([str(error)]) from error
     if values is None:
