@@ -381,8 +381,12 @@ def test_plots_with_the_names_of_an_earlier_version_are_removed(run_dir):
 def test_keys_of_a_later_version_are_ignored(run_dir, name):
     def add(document):
         document.update(of_a_later_version={"a": 1})
-        if "bootstrap" in document:
+        for part in ("raw", "smoothed"):
+            if part in document:
+                document[part].update(of_a_later_version={"a": 1}, list_of_a_later_version=["x"])
+        if document.get("bootstrap"):
             document["bootstrap"]["of_a_later_version"] = "x"
+            document["bootstrap"]["raw"]["of_a_later_version"] = "x"
 
     damage(run_dir, name, add)
     assert render_report(run_dir).is_file()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -29,6 +30,22 @@ class ByMetric(Record):
 
     model_config = ConfigDict(extra="allow")
 
+    nested: ClassVar[bool] = False
+    """Whether the value of a metric is a record, not a number."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ignore_other_forms(cls, values: Any) -> Any:
+        """Drop keys of later versions that cannot be metrics by the form of their values."""
+        if not isinstance(values, Mapping):
+            return values
+        return {
+            name: value
+            for name, value in values.items()
+            if name in cls.model_fields
+            or (isinstance(value, Mapping | BaseModel) == cls.nested and not isinstance(value, list))
+        }
+
     def __getitem__(self, metric: str) -> Any:
         """Return the value of a metric, None if the record does not have it."""
         return getattr(self, metric, None)
@@ -45,6 +62,7 @@ class Interval(Record):
 class Intervals(ByMetric):
     """Bootstrap intervals of pooled scores, or of the difference between two sets of decisions."""
 
+    nested: ClassVar[bool] = True
     __pydantic_extra__: dict[str, Interval] = Field(init=False)
 
     n_resamples: int
@@ -105,6 +123,7 @@ class Spread(Record):
 class SpreadOfScores(ByMetric):
     """The spread of each score over participants."""
 
+    nested: ClassVar[bool] = True
     __pydantic_extra__: dict[str, Spread] = Field(init=False)
 
     accuracy: Spread
