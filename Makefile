@@ -107,7 +107,7 @@ bench: install
 bench-history: install
 	$(BIN)/python benches/history.py page
 
-# Every benchmark works and checks its result; what it takes is not looked at.
+# Runs every benchmark once and checks its results; times are not judged.
 bench-check: install
 	$(BIN)/python -m pytest benches --benchmark-only --rounds-factor=0.01 -q
 

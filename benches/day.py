@@ -40,7 +40,7 @@ def main(folder: str) -> None:
     before_mb = mark().rss_kb / 1024
     # The peak so far is of making the recording.
     if not reset_peak():
-        raise OSError("this system does not count the peak of memory anew")
+        raise OSError("this system cannot reset its count of the peak memory")
     recognizer.predict_recording(day)
     rows = {
         "peak_mb": peak_rss_mb(),

@@ -95,10 +95,38 @@ def test_every_module_at_the_top_of_the_package_has_its_line():
     assert sorted(modules - set(re.findall(r"^\| `([^`]+\.py)` \|", page, re.MULTILINE))) == []
 
 
-def test_the_layers_are_those_of_the_import_contract():
+def contract_layers():
+    """Return the names in each layer of the import contract, top first."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     (contract,) = (each for each in settings["tool"]["importlinter"]["contracts"] if each["type"] == "layers")
+    return [layer.split(" | ") for layer in contract["layers"]]
+
+
+def lazy_entries():
+    """Yield (package, name, module) of every call of `lazy_exports`: imports that no contract sees."""
+    for file in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "lazy_exports":
+                package = ".".join(("patchtst_har", *file.parent.relative_to(PACKAGE).parts))
+                for name, module in ast.literal_eval(node.args[1]).items():
+                    yield package, name, module
+
+
+def test_the_layers_are_those_of_the_import_contract():
     page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     listed = page.partition("## Who may import whom")[2]
     layers = [QUOTED.findall(line) for line in re.findall(r"^\d+\. (`.*)$", listed, re.MULTILINE)]
-    assert layers == [layer.split(" | ") for layer in contract["layers"]]
+    assert layers == contract_layers()
+
+
+def test_lazy_names_point_upwards_in_the_two_documented_places_only():
+    rank = {name: -row for row, names in enumerate(contract_layers()) for name in names}
+    entries = [each for each in lazy_entries() if each[0] != "patchtst_har"]  # The top may name anything.
+    assert {package for package, _, _ in entries} >= {"patchtst_har.data", "patchtst_har.evaluation"}
+    upwards = {
+        (package.split(".")[1], module.split(".")[1])
+        for package, _, module in entries
+        if rank[module.split(".")[1]] > rank[package.split(".")[1]]
+    }
+    assert upwards == {("data", "datasets"), ("evaluation", "benchmark")}
+    assert {name for package, name, module in entries if ".benchmark." in module} == {"ComprehensiveProfiler"}

@@ -49,7 +49,7 @@ def test_every_field_of_a_budget_is_described():
 def test_the_examples_of_the_page_on_features_run(tmp_path):
     """The one on real recordings holds out whole people."""
     forest, own = printed_by("features.md", tmp_path)
-    score = re.fullmatch(r"macro F1 on people it never met: (\d\.\d\d)\n", forest)
+    score = re.fullmatch(r"macro F1 on held-out participants: (\d\.\d\d)\n", forest)
     assert 0.75 < float(score[1]) < 0.97
     assert own == f"(4, 3)\n{N_STATISTICAL_FEATURES + 3}\n"
 
@@ -59,7 +59,7 @@ def test_the_examples_of_the_page_on_topology_run(tmp_path):
     features, diagrams = printed_by("topology.md", tmp_path)
     stages = ["magnitude", "decimation", "embedding", "persistence", "summary"]
     assert features == f"{stages}\n(8, 24)\n"
-    assert diagrams == "1 loop that is no artefact of the choice; bars are right to 0.05\n"
+    assert diagrams == "1 loop persists for more than twice the error bound; bars are right to 0.05\n"
 
 
 @pytest.mark.compiles

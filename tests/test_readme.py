@@ -18,7 +18,7 @@ def test_the_python_example_runs(tmp_path):
     command = [sys.executable, "-W", "error", "-c", example]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    score = re.search(r"macro F1 on people it never met: (0\.\d\d|1\.00)", done.stdout)
+    score = re.search(r"macro F1 on held-out participants: (0\.\d\d|1\.00)", done.stdout)
     assert score is not None, done.stdout
     assert float(score[1]) > 0.5
     assert "probability" in done.stdout

@@ -156,7 +156,7 @@ def scattered(tensor: Tensor) -> Tensor:
 
 
 def misaligned(tensor: Tensor) -> Tensor:
-    """Return the same values, contiguous, from an address that is no multiple of 16 bytes."""
+    """Return the same values, contiguous, from an address that is not a multiple of 16 bytes."""
     longer = torch.empty(tensor.numel() + 1, dtype=tensor.dtype, device=tensor.device)
     longer[1:] = tensor.flatten()
     return longer[1:].view(tensor.shape)

@@ -144,7 +144,7 @@ def _nan_in_gradient(where: Where) -> Found:
 
 
 def _only_infinite_scores(where: Where) -> Found:
-    """Every score of a query is -inf: its output is no number, its neighbours' are."""
+    """Every score of a query is -inf: its output is NaN, the outputs next to it are finite."""
     case = make_case((1, 18, 1, 4))
     case.qkv[:, :, 1] = 1.0
     case.tables = (torch.ones(18, 2), torch.zeros(18, 2))

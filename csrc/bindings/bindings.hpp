@@ -35,7 +35,7 @@ inline std::size_t extent(const py::array& array, py::ssize_t axis) {
 }
 
 // Refuses what `noconvert()` would refuse, and memory that does not begin where a float may. For calls that
-// allocate nothing: an argument of type FloatArray begins as an empty array, made anew for every call, before
+// allocate nothing: an argument of type FloatArray begins as an empty array, a new one for every call, before
 // it becomes what was passed.
 inline FloatArray float_array(py::handle argument) {
     constexpr int kAligned = py::detail::npy_api::NPY_ARRAY_ALIGNED_;

@@ -11,6 +11,7 @@ from patchtst_har.benchmark.compare import compare, read_saved, refuse_other_sub
 from patchtst_har.errors import DataError
 from patchtst_har.records.feasibility import FeasibilityRecord
 from patchtst_har.records.measurement import Measured
+from patchtst_har.reports.feasibility import render_feasibility
 
 N_BLOCKS = 40
 N_SIMULATIONS = 200
@@ -219,6 +220,40 @@ def test_a_saved_report_is_read_by_its_folder_or_its_name(tmp_path):
     path = tmp_path / "feasibility.json"
     path.write_text(json.dumps(document), encoding="utf-8")
     assert read_saved(tmp_path) == read_saved(path) == FeasibilityRecord.model_validate(document)
+
+
+def test_a_report_of_an_earlier_version_can_be_compared_with(tmp_path):
+    document = feasibility_document()
+    now = FeasibilityRecord.model_validate(document)
+    compared = compare(now, now, "before.json").model_dump(mode="json")
+    for change in compared["changes"]:
+        change["workload"], change["p_holm"] = change.pop("name"), change.pop("p_adjusted")
+    document["comparison"] = compared
+    cpu = document["devices"]["cpu"]
+    for name in ("n_rested", "rest_s"):
+        del cpu["settings"][name]
+    for workload in cpu["workloads"].values():
+        del workload["rested"]
+    for name in ("peak_rss_mb", "n_processes"):
+        del cpu["cold_start"][name]
+    (tmp_path / "feasibility.json").write_text(json.dumps(document), encoding="utf-8")
+    saved = read_saved(tmp_path)
+    settings = saved.devices.cpu.settings
+    assert (settings.n_rested, settings.rest_s) == (0, None)
+    refuse_other_subject(saved, now.artefact.fingerprint, now.devices.cpu.settings)
+    assert compare(saved, now, "before.json").changes == compare(now, now, "before.json").changes
+    assert {change.name for change in saved.comparison.changes} == {*MEDIANS, "recorded"}
+    page = render_feasibility(saved, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "not measured" in page
+
+
+def test_keys_of_a_later_version_are_ignored(tmp_path):
+    document = feasibility_document()
+    cpu = document["devices"]["cpu"]
+    for part in (document, cpu, cpu["settings"], cpu["cold_start"], document["targets"][0]):
+        part["of_a_later_version"] = 1
+    (tmp_path / "feasibility.json").write_text(json.dumps(document), encoding="utf-8")
+    assert read_saved(tmp_path) == FeasibilityRecord.model_validate(feasibility_document())
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_the_verdict_claims_no_more_than_was_measured(n, misses, feasible, words
 
 
 def test_overlapping_windows_and_activities_that_change_often(small_run, recognizer):
-    """At a window's hop, transitions of a quarter of it could not be scaled: it is measured at its own hop."""
+    """At a window's hop, transitions of a quarter of it could not be scaled: the hop is its own."""
     data = recognizer.config.data.replace(hop_size=recognizer.config.data.window_size // 4)
     config = recognizer.config.replace(data=data)
     n_classes = len(recognizer.classes)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from patchtst_har.data import ParticipantWindows, Windows
 from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.datasets.prepared_writer import PreparedWriter
 from patchtst_har.errors import DataError
@@ -326,3 +327,10 @@ def test_nobody_and_the_same_person_twice_are_refused(tmp_path: Path) -> None:
     writer.add("P01", **windows_of(2))
     with pytest.raises(DataError, match="participant 'P01' was added twice"):
         writer.add("P01", **windows_of(2))
+
+
+def test_windows_are_made_with_keywords_only():
+    arrays = np.zeros((1, 2, 3), np.float32), np.zeros(1, np.int64), np.array(["walk"])
+    with pytest.raises(TypeError, match="positional"):
+        ParticipantWindows(*arrays, None)
+    assert ParticipantWindows is Windows

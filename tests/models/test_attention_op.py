@@ -327,7 +327,7 @@ imports_inductor = pytest.mark.filterwarnings(
 
 @imports_inductor
 def test_compiled_dropout_is_the_same_in_the_backward_pass():
-    """Through the partitioner, which may compute anew in the backward pass what is cheap."""
+    """Through the partitioner, which may compute cheap values again in the backward pass."""
     check_that_forward_and_backward_drop_the_same("aot_eager_decomp_partition")
 
 

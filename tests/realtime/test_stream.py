@@ -194,7 +194,7 @@ def test_all_features_and_the_torch_engine():
     assert all(d.stage_ns[1] > 0 for d in compiled)
 
 
-def test_a_jump_of_the_clock_begins_anew(recognizer):
+def test_a_jump_of_the_clock_starts_again(recognizer):
     samples, stamps = make_samples(20, jitter_ms=0)
     back = stamps.copy()
     back[1000:] -= 3600 * 10**9

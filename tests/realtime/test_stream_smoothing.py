@@ -133,7 +133,7 @@ def test_scaled_transitions():
 
 @pytest.mark.parametrize("lag", [0, 1, 2, 5])
 @pytest.mark.parametrize("bad", [np.nan, 0.0])
-def test_an_impossible_window_is_named_those_before_are_decided_and_the_next_begins_anew(bad, lag):
+def test_an_impossible_window_is_named_those_before_are_decided_and_the_next_starts_again(bad, lag):
     square = np.array([[1.0, 0.0], [0.0, 1.0]])
     emissions = np.array([[0.9, 0.1], [0.2, 0.8]])
     model = HMMSmoother.from_parameters([0.6, 0.4], square, emissions, n_classes=2, hop_s=2.0)

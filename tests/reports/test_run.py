@@ -335,6 +335,63 @@ def test_a_class_without_test_windows_is_named_as_a_limit(run_dir, page_of):
     assert "0.987 raw" in text
 
 
+@pytest.fixture
+def earlier_latency():
+    """`latency.json` as versions wrote it that timed the stages without a stream."""
+    times = {"n": 200, "mean_us": 410.0, "p50_us": 400.0, "p90_us": 450.0, "p95_us": 480.0}
+    times |= {"p99_us": None, "p99_9_us": None, "max_us": 900.0}
+    return {
+        "n_windows": 200,
+        "warm_up": 50,
+        "hop_s": 5.0,
+        "stages": [{"name": "features", **times}, {"name": "model", **times}],
+        "end_to_end": times,
+        "end_to_end_curve": {"fraction": [0.0, 1.0], "us": [380.0, 900.0]},
+        "cold_start": {"end_to_end_us": 14_000.0, "stages": [{"name": "features", "us": 9000.0}]},
+        "real_time_factor": 8.2e-5,
+        "deadline_misses": 0,
+        "feasible": True,
+        "verdict": "Feasible in real time on this machine.",
+        "host": {"cpu": "Example CPU"},
+    }
+
+
+@pytest.mark.usefixtures("without_drawing")
+def test_a_latency_of_an_earlier_version_is_not_shown_and_the_rest_is(run_dir, page_of, earlier_latency):
+    (run_dir / "latency.json").write_text(json.dumps(earlier_latency))
+    sections = page_of(run_dir).sections
+    assert "measured by an earlier version: not shown" in sections["latency"]
+    assert "Feasible in real time" not in sections["headline"]
+    assert not (run_dir / "plots" / "latency.svg").exists()
+
+
+@pytest.mark.usefixtures("without_drawing")
+def test_plots_with_the_names_of_an_earlier_version_are_removed(run_dir):
+    (run_dir / "plots").mkdir(exist_ok=True)
+    for name in ("persons.svg", "person.svg", "of_the_user.svg"):
+        (run_dir / "plots" / name).write_text("<svg/>")
+    render_report(run_dir)
+    left = {path.name for path in (run_dir / "plots").iterdir()}
+    assert {"persons.svg", "person.svg"}.isdisjoint(left)
+    assert {"participants.svg", "participant.svg", "of_the_user.svg"} <= left
+
+
+@pytest.mark.usefixtures("without_drawing")
+@pytest.mark.parametrize("name", ["evaluation.json", "cross_validation.json", "latency.json"])
+def test_keys_of_a_later_version_are_ignored(run_dir, name):
+    def add(document):
+        document.update(of_a_later_version={"a": 1})
+        for part in ("raw", "smoothed"):
+            if part in document:
+                document[part].update(of_a_later_version={"a": 1}, list_of_a_later_version=["x"])
+        if document.get("bootstrap"):
+            document["bootstrap"]["of_a_later_version"] = "x"
+            document["bootstrap"]["raw"]["of_a_later_version"] = "x"
+
+    damage(run_dir, name, add)
+    assert render_report(run_dir).is_file()
+
+
 def damage(run_dir, name, change):
     document = json.loads((run_dir / name).read_text())
     change(document)

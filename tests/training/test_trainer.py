@@ -18,7 +18,7 @@ from patchtst_har.training import PatchTSTTrainer
 from synthetic import make_prepared
 
 
-def test_learns_a_learnable_problem_on_people_it_never_met(small_run):
+def test_learns_a_learnable_problem_on_held_out_participants(small_run):
     assert small_run.metrics["final_accuracy"] > 0.9
     assert small_run.metrics["raw_macro_f1"] > 0.9
     assert all(math.isfinite(value) for value in small_run.metrics.values())

@@ -85,7 +85,8 @@ def known_accuracy(model_dir: Path, config: ExperimentConfig, smoothing: str) ->
     Returns
     -------
     Accuracy or None
-        None if there is no such file, or it tells of another split of people than the model's provenance.
+        None if there is no such file, or its split of participants differs from that of the model's
+        provenance.
 
     Raises
     ------

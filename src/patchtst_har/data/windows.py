@@ -30,9 +30,9 @@ _MIXED = -2
 _SPARSE = -3
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Windows:
-    """Windows of one recording or participant, in order of time."""
+    """Windows of one recording or participant, in order of time; made with keywords only."""
 
     windows: NDArray[np.float32]
     """(n, T, 3) acceleration in g, finite, C order."""

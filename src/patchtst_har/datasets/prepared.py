@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from patchtst_har.data.times import Clock
 from patchtst_har.data.windows import Windows
 from patchtst_har.errors import DataError
+from patchtst_har.support.documents import MOST_JSON_BYTES
 from patchtst_har.support.files import read_json
 from patchtst_har.support.npz import MAX_EXPANDED_BYTES, read_npz
 
@@ -32,10 +33,14 @@ CLASSES = "classes.json"
 LABEL_ENCODER = "label_encoder.json"
 PREPARATION = "preparation.json"
 MANIFEST_COLUMNS = ("participant", "status", "outfile")
+# It describes every recording, so it grows with their number.
+_MOST_PREPARATION_BYTES = 256 * 2**20
 
 
 ParticipantWindows = Windows
-"""What `PreparedDataset.load` returns: the labels are names of the data set's classes."""
+"""The same class under its earlier name: what `PreparedDataset.load` returns.
+
+Fields are keywords, since their order was another one; the labels are names of the data set's classes."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,9 @@ class PreparedDataset:
         check_windows(windows, path)
         check_stamps(start_ns, len(windows), path)
         check_labels(names, self.classes, len(windows), path)
-        return Windows(np.ascontiguousarray(windows), start_ns, names, self.clock)
+        return Windows(
+            windows=np.ascontiguousarray(windows), start_ns=start_ns, labels=names, clock=self.clock
+        )
 
 
 def check_windows(windows: NDArray[Any], source: Path) -> None:
@@ -235,7 +242,7 @@ def _read_classes(folder: Path) -> tuple[str, ...]:
 def _read_preparation(folder: Path) -> dict[str, Any] | None:
     if not (folder / PREPARATION).exists():
         return None
-    preparation = _read_json(folder / PREPARATION)
+    preparation = _read_json(folder / PREPARATION, _MOST_PREPARATION_BYTES)
     if not isinstance(preparation, dict):
         raise DataError(f"{folder / PREPARATION}: needs a mapping")
     clock = preparation.get("clock")
@@ -245,9 +252,9 @@ def _read_preparation(folder: Path) -> dict[str, Any] | None:
     return preparation
 
 
-def _read_json(path: Path) -> Any:
+def _read_json(path: Path, most_bytes: int = MOST_JSON_BYTES) -> Any:
     try:
-        return read_json(path)
+        return read_json(path, most_bytes)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except IsADirectoryError as error:

@@ -1,6 +1,7 @@
 """Decisions to scores: metrics, confusions, scores per participant, bootstrap intervals, baselines.
 
-May import everything from `inference` down; needs no torch. `ComprehensiveProfiler` lives in `benchmark`.
+Needs no torch, and imports only from `inference` down, with one exception: `ComprehensiveProfiler` is
+defined in `benchmark`, a layer above, and loaded when the name is first used.
 """
 
 from typing import TYPE_CHECKING

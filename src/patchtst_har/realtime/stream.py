@@ -205,7 +205,7 @@ class Stream:
     def finish(self) -> list[Decision]:
         """End the stretch and the sequence; return what was still to be decided.
 
-        The stream can be used on: the next sample begins anew.
+        The stream can still be used: the next sample starts a new segment.
 
         Raises
         ------

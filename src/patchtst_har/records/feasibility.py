@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
 from patchtst_har.records.measurement import DeviceName, Devices
 from patchtst_har.records.run import Record
@@ -32,7 +32,7 @@ class Artefact(Record):
 
 
 class Score(Record):
-    """Scores of the artefact on people it never met; bounds over people where they are known."""
+    """Scores of the artefact on held-out participants; bounds over participants where they are known."""
 
     accuracy: float
     macro_f1: float
@@ -118,22 +118,28 @@ class Target(Section):
 class JudgedTarget(Target):
     """A deployment target with its deadline, and what the measurements say of it."""
 
+    # A record that is read, not a document that someone writes: keys of later versions are ignored.
+    model_config = ConfigDict(extra="ignore")
+
     verdict: Verdict
     reasons: tuple[str, ...]
     margin: float | None
 
 
 class Change(Record):
-    """One percentile of a workload or benchmark, now against before; ratios of times at equal speed."""
+    """One percentile of a workload or benchmark, now against before; ratios of times at equal speed.
 
-    name: str
+    Earlier versions wrote `name` as ``workload`` and `p_adjusted` as ``p_holm``.
+    """
+
+    name: str = Field(validation_alias=AliasChoices("name", "workload"))
     percentile: Percentile
     n_blocks: int
     ratio: float
     low: float | None
     high: float | None
     p: float
-    p_adjusted: float
+    p_adjusted: float = Field(validation_alias=AliasChoices("p_adjusted", "p_holm"))
     outcome: Outcome
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from patchtst_har.records.run import Record
 from patchtst_har.support.percentiles import describe, quantile_curve
@@ -178,8 +179,8 @@ class ColdStart(Record):
     first_decision_us: float
     second_decision_us: float
     process_s: float
-    peak_rss_mb: float
-    n_processes: int
+    peak_rss_mb: float | None = None
+    n_processes: int | None = None
 
 
 class StreamMemory(Record):
@@ -229,8 +230,8 @@ class HarnessSettings(Section):
     """Of the closed loop, for each workload; p99.9 needs 6636."""
     n_rested: Annotated[int, Field(ge=0)] = 130
     """Decisions after a rest, for each workload; 0 leaves them out."""
-    rest_s: PositiveFloat = 0.1
-    """That rest; at most the hop is taken."""
+    rest_s: PositiveFloat | None = 0.1
+    """That rest; at most the hop is taken. None only if `n_rested` is 0."""
     open_loop_s: PositiveFloat = 10.0
     """Seconds of the open loop; rounded up to whole hops."""
     open_loop_streams: Count = 100
@@ -248,10 +249,12 @@ class HarnessSettings(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        many = self.n_blocks > self.n_decisions
-        return refuse(
-            self, [f"n_blocks: {self.n_blocks} are more than n_decisions, {self.n_decisions}"] * many
-        )
+        problems = []
+        if self.n_blocks > self.n_decisions:
+            problems.append(f"n_blocks: {self.n_blocks} are more than n_decisions, {self.n_decisions}")
+        if self.n_rested and self.rest_s is None:
+            problems.append("rest_s: is needed unless n_rested is 0")
+        return refuse(self, problems)
 
 
 class Measured(Record):
@@ -269,6 +272,15 @@ class Measured(Record):
     gc: GarbageCollection
     energy: Energy
     threads: int
+
+    @field_validator("settings", mode="before")
+    @classmethod
+    def _of_other_versions(cls, stored: Any) -> Any:
+        """Drop settings of later versions; the first versions made no decisions after a rest."""
+        if not isinstance(stored, Mapping):
+            return stored
+        known = {name: value for name, value in stored.items() if name in HarnessSettings.model_fields}
+        return {"n_rested": 0, "rest_s": None, **known}
 
     @model_validator(mode="after")
     def _check(self) -> Self:

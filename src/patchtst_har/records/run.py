@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -20,12 +21,6 @@ class Record(BaseModel):
         return self.model_dump(mode="json", by_alias=True)
 
 
-class StrictRecord(Record):
-    """A record without further keys."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
 class ByMetric(Record):
     """A record with one value for each metric, under the metric's name.
 
@@ -35,12 +30,28 @@ class ByMetric(Record):
 
     model_config = ConfigDict(extra="allow")
 
+    nested: ClassVar[bool] = False
+    """Whether the value of a metric is a record, not a number."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ignore_other_forms(cls, values: Any) -> Any:
+        """Drop keys of later versions that cannot be metrics by the form of their values."""
+        if not isinstance(values, Mapping):
+            return values
+        return {
+            name: value
+            for name, value in values.items()
+            if name in cls.model_fields
+            or (isinstance(value, Mapping | BaseModel) == cls.nested and not isinstance(value, list))
+        }
+
     def __getitem__(self, metric: str) -> Any:
         """Return the value of a metric, None if the record does not have it."""
         return getattr(self, metric, None)
 
 
-class Interval(StrictRecord):
+class Interval(Record):
     """A score with its bounds; None where it is undefined."""
 
     estimate: float | None
@@ -51,6 +62,7 @@ class Interval(StrictRecord):
 class Intervals(ByMetric):
     """Bootstrap intervals of pooled scores, or of the difference between two sets of decisions."""
 
+    nested: ClassVar[bool] = True
     __pydantic_extra__: dict[str, Interval] = Field(init=False)
 
     n_resamples: int
@@ -61,7 +73,7 @@ class Intervals(ByMetric):
     macro_f1: Interval
 
 
-class Bootstrap(StrictRecord):
+class Bootstrap(Record):
     """Intervals before and after smoothing, and of the paired difference."""
 
     raw: Intervals
@@ -69,7 +81,7 @@ class Bootstrap(StrictRecord):
     smoothed_minus_raw: Intervals
 
 
-class ClassScores(StrictRecord):
+class ClassScores(Record):
     """Scores of one class."""
 
     model_config = ConfigDict(populate_by_name=True)
@@ -93,7 +105,7 @@ class ParticipantScores(ByMetric):
     macro_f1: float | None
 
 
-class Spread(StrictRecord):
+class Spread(Record):
     """A score over participants; `worst_decile` is None for fewer than 10."""
 
     n: int
@@ -111,13 +123,14 @@ class Spread(StrictRecord):
 class SpreadOfScores(ByMetric):
     """The spread of each score over participants."""
 
+    nested: ClassVar[bool] = True
     __pydantic_extra__: dict[str, Spread] = Field(init=False)
 
     accuracy: Spread
     macro_f1: Spread
 
 
-class PerParticipant(StrictRecord):
+class PerParticipant(Record):
     """Scores of each participant, and how they spread."""
 
     n_participants: int
@@ -125,7 +138,7 @@ class PerParticipant(StrictRecord):
     summary: SpreadOfScores
 
 
-class Bin(StrictRecord):
+class Bin(Record):
     """One bin of a reliability diagram; confidence and accuracy are None in an empty bin."""
 
     lower: float
@@ -144,7 +157,7 @@ class CalibrationScores(ByMetric):
     bins: tuple[Bin, ...]
 
 
-class Confusion(StrictRecord):
+class Confusion(Record):
     """Counts, and each row divided by its sum; row: true class, column: predicted class."""
 
     counts: tuple[tuple[int, ...], ...]
@@ -189,7 +202,7 @@ class CausalScores(ByMetric):
     minus_offline: Intervals | None = None
 
 
-class HeldOutScores(StrictRecord):
+class HeldOutScores(Record):
     """Scores on held-out participants: raw, smoothed offline, and causal."""
 
     classes: tuple[str, ...]
@@ -199,7 +212,7 @@ class HeldOutScores(StrictRecord):
     bootstrap: Bootstrap | None = None
 
 
-class ParticipantSplit(StrictRecord):
+class ParticipantSplit(Record):
     """Who trained, validated and tested."""
 
     train: tuple[str, ...]
@@ -208,7 +221,7 @@ class ParticipantSplit(StrictRecord):
     fingerprint: str
 
 
-class Provenance(StrictRecord):
+class Provenance(Record):
     """`provenance.json`: what a model was trained and tested on."""
 
     split: ParticipantSplit
@@ -229,7 +242,7 @@ class FolderScores(HeldOutScores):
     warnings: tuple[str, ...]
 
 
-class Fold(StrictRecord):
+class Fold(Record):
     """One fold of a cross-validation."""
 
     fold: int
@@ -265,7 +278,7 @@ class Complexity(Record):
     modules: tuple[ModuleSize, ...] = ()
 
 
-class TopologyExample(StrictRecord):
+class TopologyExample(Record):
     """`topology.json`: one window, its delay embedding (in g), persistence diagrams and features."""
 
     participant: str

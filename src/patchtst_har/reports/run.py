@@ -22,6 +22,8 @@ from patchtst_har.smoothing.decide import hop_s
 from patchtst_har.support.files import atomic_write_text, ensure_folder
 
 REPORT_FILE = "report.html"
+# Drawn by earlier versions; plots of the same content have other names now.
+_EARLIER_PLOTS = ("persons.svg", "person.svg")
 _PREDICTION_COLUMNS = ("participant", "start", "label", "raw", "smoothed", "probability")
 _TIMELINE_COLUMNS = ("start", "end", "label", "probability")
 # That n participants all get better (or all worse) has a chance of 2 / 2**n: below 5 % from six on.
@@ -36,6 +38,8 @@ class Run:
     ----------
     config : ExperimentConfig
         ``config.yaml``, the only file that must be there.
+    latency : Latency or None
+        None also where an earlier version measured it, which then sets `earlier_latency`.
     """
 
     config: ExperimentConfig
@@ -48,6 +52,7 @@ class Run:
     cross_validation: records.CrossValidation | None
     complexity: records.Complexity | None
     latency: Latency | None
+    earlier_latency: bool
     topology: records.TopologyExample | None
     timeline: pd.DataFrame | None
 
@@ -62,6 +67,7 @@ class Run:
         """
         if not (run_dir / "config.yaml").is_file():
             raise DataError(f"{run_dir}: is not a run folder (it has no config.yaml)")
+        earlier_latency = _is_earlier_latency(run_dir / "latency.json")
         return cls(
             config=ExperimentConfig.load(run_dir / "config.yaml"),
             environment=reading.read_mapping(run_dir / "environment.json"),
@@ -72,10 +78,17 @@ class Run:
             predictions=reading.read_table(run_dir / "predictions.csv", _PREDICTION_COLUMNS, ["start"]),
             cross_validation=reading.read_record(run_dir / "cross_validation.json", records.CrossValidation),
             complexity=reading.read_record(run_dir / "complexity.json", records.Complexity),
-            latency=reading.read_record(run_dir / "latency.json", Latency),
+            latency=None if earlier_latency else reading.read_record(run_dir / "latency.json", Latency),
+            earlier_latency=earlier_latency,
             topology=reading.read_record(run_dir / "topology.json", records.TopologyExample),
             timeline=reading.read_table(run_dir / "timeline.csv", _TIMELINE_COLUMNS, ["start", "end"]),
         )
+
+
+def _is_earlier_latency(path: Path) -> bool:
+    """Whether a `latency.json` times stages window by window, without a stream, as earlier versions did."""
+    document = reading.read_mapping(path) or {}
+    return "end_to_end" in document and "closed_loop" not in document
 
 
 def render_report(run_dir: str | Path) -> Path:
@@ -121,6 +134,8 @@ def render_report(run_dir: str | Path) -> Path:
     plots_dir = ensure_folder(folder / "plots")
     for name, svg in figures.items():
         atomic_write_text(plots_dir / f"{name}.svg", svg + "\n")
+    for name in _EARLIER_PLOTS:
+        (plots_dir / name).unlink(missing_ok=True)
     atomic_write_text(folder / REPORT_FILE, html)
     return folder / REPORT_FILE
 

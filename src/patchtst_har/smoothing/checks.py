@@ -31,7 +31,7 @@ def check_labels(labels: npt.ArrayLike, n_classes: int, name: str = "labels") ->
 
 
 def check_probabilities(probabilities: npt.ArrayLike, n_classes: int) -> FloatArray:
-    """Return `probabilities` as C-ordered float64 (n, K); refuse rows that are no distribution."""
+    """Return `probabilities` as C-ordered float64 (n, K); refuse rows that are not a distribution."""
     values = np.asarray(probabilities)
     if values.ndim != 2 or values.shape[1] != n_classes:
         raise DataError(f"probabilities: needs shape (n, {n_classes}), has {values.shape}")

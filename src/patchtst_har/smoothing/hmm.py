@@ -147,7 +147,7 @@ class HMMSmoother:
         Raises
         ------
         DataError
-            If there is no window, a label is out of range, a row is no distribution, or shapes differ.
+            If there is no window, a label is out of range, a row is not a distribution, or shapes differ.
         """
         states = check_labels(labels, self.n_classes)
         observed = check_probabilities(probabilities, self.n_classes)

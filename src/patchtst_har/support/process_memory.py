@@ -41,7 +41,7 @@ def peak_resident_bytes() -> int | None:
 
 
 def reset_peak() -> bool:
-    """Begin to count the peak anew; return whether the system allows that."""
+    """Reset the peak; return whether the system allows that."""
     try:
         handle = os.open("/proc/self/clear_refs", os.O_WRONLY)
     except OSError:

@@ -25,7 +25,7 @@ def folder(small_run):
 
 @pytest.fixture(scope="module")
 def exported(small_run, folder, tmp_path_factory):
-    """A file that was checked on the people that the model never met."""
+    """A file that was checked on held-out participants."""
     test = small_run.trainer.data.test
     path = tmp_path_factory.mktemp("export") / "new folder" / "model.onnx"
     made = export_model(folder, path, windows=test.windows, start_ns=test.start_ns)

@@ -67,7 +67,7 @@ def _packages(powercap: Path) -> list[Path]:
 
 
 class _RaplCounter:
-    """One package's counter, which begins anew at its range (after minutes to hours)."""
+    """One package's counter, which starts from 0 again at the end of its range (after minutes to hours)."""
 
     def __init__(self, zone: Path) -> None:
         self._file = zone / "energy_uj"

@@ -1,4 +1,4 @@
-"""Python started anew with nothing but what a stream needs: its first decision, and its memory."""
+"""A new Python process with nothing but what a stream needs: its first decision, and its memory."""
 
 from __future__ import annotations
 

@@ -234,7 +234,8 @@ class _Bench:
         )
 
     def _rest_s(self) -> float:
-        return min(self.settings.rest_s, self.geometry.hop_s)
+        # The settings have a rest whenever there are decisions after one.
+        return min(self.settings.rest_s or 0.0, self.geometry.hop_s)
 
     def _fresh_process(self, model_dir: Path | None, device: str) -> FreshProcess | None:
         if model_dir is None:

@@ -16,7 +16,7 @@ class PeakMeter:
     read : callable
         Returns the highest value since the last reset, in bytes; None if it cannot be read.
     reset : callable
-        Begins anew at the present value; returns whether that worked.
+        Resets to the present value; returns whether that worked.
     """
 
     def __init__(self, read: Callable[[], int | None], reset: Callable[[], bool]) -> None:

@@ -11,7 +11,7 @@ from patchtst_har.cli.console import out
 
 
 def run(run_dir: Annotated[Path, typer.Argument(help="Run folder, for example runs/demo.")]) -> None:
-    """Write report.html of a run folder anew from its records."""
+    """Write report.html of a run folder again, from its stored records."""
     from patchtst_har.reports.run import render_report
 
     out.print(f"report: {render_report(run_dir)}", soft_wrap=True)

@@ -141,7 +141,7 @@ class Kernel:
         except (EOFError, OSError, UnpicklingError) as error:
             # Left by a full disk, or not ours to read.
             logger.warning(
-                "feature %r: compiled code in %s cannot be used (%s: %s), compiling anew for this process",
+                "feature %r: compiled code in %s cannot be used (%s: %s), compiling again for this process",
                 self.name,
                 cached.stats.cache_path,
                 type(error).__name__,
