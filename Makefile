@@ -23,9 +23,9 @@ PYTEST = $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile --n
 test: install
 	$(PYTEST) $(ARGS)
 
-# Without the tests that train, compile, draw, start processes or need a browser: numerics, readers, configuration, streams.
+# Without the tests that train, compile, draw, start processes, need a browser or are slow: numerics, readers, configuration, streams.
 test-fast: install
-	$(PYTEST) -m 'not (study or trains or compiles or draws or spawns or browser)' $(ARGS)
+	$(PYTEST) -m 'not (study or slow or trains or compiles or draws or spawns or browser)' $(ARGS)
 
 install: $(STAMP)
 

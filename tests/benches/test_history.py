@@ -10,6 +10,8 @@ from history import append, judge, main, read_all
 from patchtst_har.errors import DataError
 from simulated_runs import HOST, NAMES, made_run
 
+pytestmark = pytest.mark.slow
+
 N_RUNS = 10
 CUDA = "benches/bench_model.py::test_x[cuda]"
 

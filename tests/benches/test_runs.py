@@ -10,6 +10,8 @@ from patchtst_har.errors import DataError
 from runs import Run, paired_repeats, paired_runs, read_run
 from simulated_runs import NAMES, made_run
 
+pytestmark = pytest.mark.slow
+
 
 def compared(base, here):
     return find_changes(paired_runs(base, here))

@@ -4,6 +4,8 @@ from scipy import stats
 
 from patchtst_har.benchmark.changes import N_DEVIATIONS, THRESHOLD, Paired, find_changes
 
+pytestmark = pytest.mark.slow
+
 
 def alternating(values):
     """Return values in an order in which neighbours are unlike, so that nothing is widened."""

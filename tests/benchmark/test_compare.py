@@ -13,6 +13,8 @@ from patchtst_har.records.feasibility import FeasibilityRecord
 from patchtst_har.records.measurement import Measured
 from patchtst_har.reports.feasibility import render_feasibility
 
+pytestmark = pytest.mark.slow
+
 N_BLOCKS = 40
 N_SIMULATIONS = 200
 MEDIANS = {"still": 260.0, "walking": 310.0, "noisy": 330.0, "worst_case": 480.0}

@@ -18,6 +18,8 @@ from patchtst_har.cli import console, main
 from patchtst_har.data import write_recording
 from synthetic import make_recording
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def recordings(tmp_path):

@@ -15,6 +15,8 @@ from patchtst_har.features import (
 )
 from reference import assert_features_close, rips_diagrams, statistical_features, topological_features
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def labelled(tmp_path_factory) -> tuple[np.ndarray, np.ndarray]:
