@@ -68,7 +68,7 @@ def _summary(document: Document) -> str:
     if document.mode == "interpreter":
         where = "Triton's interpreter: numerics only, no times; says nothing about a device"
     counts = ", ".join(
-        f'<span class="{status.split()[0]}">{document.count(status)} {status}</span>'
+        f'<span class="{status.split()[0] if (n := document.count(status)) else "none"}">{n} {status}</span>'
         for status in ("passed", "failed", "not run")
     )
     rows = [
@@ -158,9 +158,13 @@ def _groups(timings: Sequence[Timing]) -> dict[str, list[Timing]]:
     """Return the timings by what was timed, without the sizes that differ within it."""
     groups: dict[str, list[Timing]] = {}
     for timing in timings:
-        name = timing.what.replace(f"B={timing.batch} ", "")
-        groups.setdefault(name, []).append(timing)
+        groups.setdefault(without_batch(timing), []).append(timing)
     return groups
+
+
+def without_batch(timing: Timing) -> str:
+    """Return what was timed, without the batch."""
+    return timing.what.replace(f"B={timing.batch} ", "")
 
 
 def _figure(title: str, timings: Sequence[Timing]) -> str:
