@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from on_cuda.document import STATUSES, Document, Part, Timing
-from on_cuda.page import without_batch
+from on_cuda.page import mebibytes, without_batch
 from on_cuda.timing_names import FUSED, IN_A_GRAPH, PLAIN
 
 _NONE = "\u2013"
@@ -57,7 +57,7 @@ def _row(
         for fused, plain in pairs
     ]
     peaks = [found[name].peak_bytes if name in found else None for name in (FUSED, PLAIN)]
-    peak = " / ".join(_NONE if one is None else f"{one / 2**20:.3g}" for one in peaks)
+    peak = " / ".join(_NONE if one is None else mebibytes(one) for one in peaks)
     times = [_percentiles(found.get(variant)) for variant in variants]
     return [what, str(batch), *times, *ratios, peak]
 

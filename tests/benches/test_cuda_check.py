@@ -405,7 +405,7 @@ Times:
 
 | what | batch | fused | rotation and torch SDPA | ratio | peak MiB |
 | --- | --- | --- | --- | --- | --- |
-| forward, float32, N=12 | 1 | 10 / 12 | 40 / n/a | 0.25 | 1 / 1 |
+| forward, float32, N=12 | 1 | 10 / 12 | 40 / n/a | 0.25 | 1.0 / 1.0 |
 | forward, float32, N=12 | 32 | 10 / 12 | \u2013 | \u2013 | \u2013 / \u2013 |
 """
     )
