@@ -1,8 +1,6 @@
 """The compiled buffer makes the windows that `cut_windows` makes, bit for bit."""
 
-import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +9,7 @@ from patchtst_har import _core
 from patchtst_har.config import DataConfig
 from patchtst_har.data.windows import cut_windows
 from streams import make_samples, recording_of
-
-ROOT = Path(__file__).parents[2]
+from sweeps import native_sweep
 
 
 def drain(buffer, samples, stamps):
@@ -259,14 +256,7 @@ def test_the_window_is_the_buffers_own_memory():
 @pytest.mark.compiles
 def test_no_memory_is_allocated_after_construction(tmp_path):
     """The sweep program, with a counting allocator of its own, fails at an allocation."""
-    compiler = shutil.which("c++")
-    libraries = sorted((ROOT / "build").glob("cp*/libpatchtst_har_kernels.a"))
-    if compiler is None or not libraries:
-        pytest.skip("no compiler, or no build folder with the library of kernels")
-    program = tmp_path / "stream_sweep"
-    source = ROOT / "csrc/tests/stream_sweep.cpp"
-    command = [compiler, "-std=c++17", "-I", ROOT / "csrc", source, libraries[0], "-o", program]
-    subprocess.run(command, check=True)
+    program = native_sweep("stream_sweep", tmp_path)
     result = subprocess.run([program], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "no allocation" in result.stdout
