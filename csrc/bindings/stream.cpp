@@ -50,7 +50,7 @@ FloatArray window_view(const py::object& self) {
 
 py::tuple place_of(const stream::WindowBuffer& buffer) {
     const auto& place = buffer.place();
-    return py::make_tuple(place.start_ns, place.stretch, place.number, place.restarts);
+    return py::make_tuple(place.start_ns, place.segment, place.number, place.restarts);
 }
 
 py::dict counts_of(const stream::WindowBuffer& buffer) {
@@ -72,18 +72,18 @@ auto numbers_of(State& state) {
     return std::array{
         &counts.n_samples,    &counts.n_nonfinite, &counts.n_zero,           &counts.n_repeated_stamps,
         &counts.n_gaps,       &counts.n_jumps,     &state.previous.stamp_ns, &state.current.stamp_ns,
-        &state.start_ns,      &state.next_point,   &state.stretch,           &state.last_stamp_ns,
+        &state.start_ns,      &state.next_point,   &state.segment,           &state.last_stamp_ns,
         &state.last_place_ns, &state.n_same_stamp, &state.span_start_ns,     &state.n_span,
         &state.n_unstamped};
 }
 
-// All numbers, whether there is a last stamp and a stretch; the last two samples and the points kept.
+// All numbers, whether there is a last stamp and a segment; the last two samples and the points kept.
 py::tuple buffer_state(const stream::WindowBuffer& buffer) {
     const stream::BufferState& state = buffer.state();
     std::vector<std::int64_t> numbers;
     for (const std::int64_t* number : numbers_of(state)) numbers.push_back(*number);
     numbers.push_back(state.has_stamp ? 1 : 0);
-    numbers.push_back(state.in_stretch ? 1 : 0);
+    numbers.push_back(state.in_segment ? 1 : 0);
     auto points = new_array<float>({buffer.n_kept() + 2, stream::kAxes});
     float* values = points.mutable_data();
     values = std::copy(state.previous.value.begin(), state.previous.value.end(), values);
@@ -101,7 +101,7 @@ void restore_buffer(stream::WindowBuffer& buffer, const Int64Array& numbers, con
     const std::int64_t* values = numbers.data();
     for (std::int64_t* target : targets) *target = *values++;
     state.has_stamp = *values++ != 0;
-    state.in_stretch = *values != 0;
+    state.in_segment = *values != 0;
     const float* sample = points.data();
     std::copy_n(sample, stream::kAxes, state.previous.value.begin());
     std::copy_n(sample + stream::kAxes, stream::kAxes, state.current.value.begin());
@@ -178,10 +178,10 @@ void bind_stream(py::module_& m) {
              py::arg("first"), "Take samples until a window is complete; return the first not taken.")
         .def("feed_sample", &feed_sample, py::arg("x"), py::arg("y"), py::arg("z"), py::arg("stamp_ns"),
              py::arg("first"), "Do what feed() does, with one sample.")
-        .def("finish", &stream::WindowBuffer::finish, "End the stretch.")
+        .def("finish", &stream::WindowBuffer::finish, "End the segment.")
         .def_property_readonly("ready", &stream::WindowBuffer::ready, "Whether a window is complete.")
         .def("window", &window_view, "Return the window (window_size, 3), valid until the next sample.")
-        .def("place", &place_of, "Return start_ns, stretch, number in the stretch, restarts of the window.")
+        .def("place", &place_of, "Return start_ns, segment, number in the segment, restarts of the window.")
         .def("counts", &counts_of, "Return what was counted of the samples.")
         .def("state", &buffer_state, "Return numbers and points from which restore() goes on.")
         .def("restore", &restore_buffer, py::arg("numbers").noconvert(), py::arg("points").noconvert());

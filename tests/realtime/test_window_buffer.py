@@ -13,14 +13,14 @@ from sweeps import native_sweep
 
 
 def drain(buffer, samples, stamps):
-    """Feed everything and end the stretch: windows, their starts, their (stretch, number)."""
+    """Feed everything and end the segment: windows, their starts, their (segment, number)."""
     windows, starts, places = [], [], []
 
     def keep():
         windows.append(buffer.window().copy())
-        start, stretch, number, _ = buffer.place()
+        start, segment, number, _ = buffer.place()
         starts.append(start)
-        places.append((stretch, number))
+        places.append((segment, number))
 
     first = 0
     while True:
@@ -84,7 +84,7 @@ def test_the_grid_ends_half_a_step_after_the_last_sample():
     for later in (False, True):
         buffer = _core.WindowBuffer(100.0, 20, 20, 1.0)
         if later:
-            # The window is made by the sample that shows that the stretch has ended.
+            # The window is made by the sample that shows that the segment has ended.
             extra = np.append(samples, samples[:1], axis=0), np.append(stamps, stamps[-1] + 5 * 10**9)
             assert buffer.feed(*extra, 0) == 20
             assert buffer.ready
@@ -115,22 +115,22 @@ def test_a_sample_at_a_time_makes_the_same_windows():
     assert [place[1:3] for _, place in single] == places
 
 
-def test_windows_are_numbered_in_their_stretch():
+def test_windows_are_numbered_in_their_segment():
     samples, stamps = make_samples(20, jitter_ms=0)
     stamps = stamps.copy()
     stamps[1000:] += 2 * 10**9
     places = drain(_core.WindowBuffer(100.0, 200, 200, 1.0), samples, stamps)[2]
-    assert places == [(stretch, number) for stretch in (1, 2) for number in range(5)]
+    assert places == [(segment, number) for segment in (1, 2) for number in range(5)]
 
 
-def test_a_clock_that_jumps_backwards_begins_a_stretch():
+def test_a_clock_that_jumps_backwards_begins_a_segment():
     samples, stamps = make_samples(20, jitter_ms=0)
     stamps = stamps.copy()
     stamps[1000:] -= 4 * 10**9
     buffer = _core.WindowBuffer(100.0, 200, 200, 1.0)
     windows, starts, places = drain(buffer, samples, stamps)
     assert buffer.counts()["n_jumps"] == 1
-    assert [stretch for stretch, _ in places] == [1] * 5 + [2] * 5
+    assert [segment for segment, _ in places] == [1] * 5 + [2] * 5
     assert buffer.place()[3] == 1
     parts = [
         cut_windows(recording_of(samples[part], stamps[part]), DataConfig(window_size=200, hop_size=200))
