@@ -306,7 +306,6 @@ def test_compiled_through_autograd():
     torch.testing.assert_close(results[0], results[1])
 
 
-@pytest.mark.compiles
 def check_that_forward_and_backward_drop_the_same(compiler):
     """The output is linear in the values, so their product with their gradient is the weighted output."""
     _, cos, sin = inputs()
@@ -333,6 +332,7 @@ imports_inductor = pytest.mark.filterwarnings(
 )
 
 
+@pytest.mark.compiles
 @imports_inductor
 def test_compiled_dropout_is_the_same_in_the_backward_pass():
     """Through the partitioner, which may compute cheap values again in the backward pass."""
