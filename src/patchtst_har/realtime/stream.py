@@ -203,7 +203,7 @@ class Stream:
         return decisions
 
     def finish(self) -> list[Decision]:
-        """End the stretch and the sequence; return what was still to be decided.
+        """End the segment and the sequence; return what was still to be decided.
 
         The stream can still be used: the next sample starts a new segment.
 
@@ -258,7 +258,7 @@ class Stream:
             counts = [self._n_windows, self._n_decisions, self._n_late, self._backlog.n_dropped]
             numbers, points = self._buffer.state()
             waiting = list(self._backlog)
-            places = [(w.place.start_ns, w.place.stretch, w.place.number, w.place.restarts) for w in waiting]
+            places = [(w.place.start_ns, w.place.segment, w.place.number, w.place.restarts) for w in waiting]
             return {
                 **stream_state.head(self._settings, self._stamped),
                 "counts": np.array(counts, np.int64),
