@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "statistics/columns.hpp"
+
 namespace patchtst_har::statistics {
 
 struct FftPass {
@@ -28,8 +30,10 @@ struct FftPlan {
 
 // The power spectrum of n real values: even n by a complex transform of n / 2, odd n by one of n.
 struct SpectrumPlan {
+    std::size_t n;
     const FftPlan* fft;
     const double *unpack_re, *unpack_im;  // exp(-2 pi i k / n): takes an even signal's transform apart
+    double *re, *im;                      // complex signal of the transform
 };
 
 // Everything one window needs; each array holds n values and is padded to whole lanes unless noted.
@@ -47,7 +51,6 @@ struct Plan {
     double* centred;      // m - mean
     double* relative;     // 3 n, x, y, z relative to their first samples, the eight segments side by side
     double* filtered;     // 3 n, their low-pass part, by the segment alone
-    double *re, *im;      // complex signal of the transform
     double* power;        // n / 2
     float* prominences;   // of the peaks of m
     float* turning;       // m without plateaus, a place before and after it
@@ -57,9 +60,23 @@ struct Plan {
     float* left;          // at most n / 2, their lowest value to the left
 };
 
+// What the movement features of one window need besides; n and the arrays' lengths as above.
+struct MovementPlan {
+    double rate_hz, power_scale;         // 1 / (n sum of taper^2)
+    const double* taper;                 // Hann's, n
+    std::size_t bands[kBands + 1];       // bins of a band: from its number to before the next
+    std::size_t cadence[2], cycle[2];    // bins and lags in which a peak is looked for, the second excluded
+    SpectrumPlan padded;                 // so much longer than n that no lag of interest wraps around
+    double *signal, *power;              // as long as that, and half
+    double* correlation;                 // cycle[1] + 1
+    float *vertical, *horizontal;        // movement along and across gravity, n
+};
+
 struct Kernels {
     // Writes the features of `window` (plan.n x 3, row major) to features[0..kFeatureCount).
     void (*features)(const float* window, const Plan& plan, float* features);
+    // Writes the movement features of `window` to features[0..kMovementCount).
+    void (*movement)(const float* window, const Plan& plan, const MovementPlan& movement, float* features);
     // Fills plan.channels: the repaired axes and their magnitude.
     void (*load)(const float* window, const Plan& plan);
     // Replaces re + i im by its unnormalised transform with the kernel exp(-2 pi i j k / n).
