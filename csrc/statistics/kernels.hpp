@@ -62,14 +62,14 @@ struct Plan {
 
 // What the movement features of one window need besides; n and the arrays' lengths as above.
 struct MovementPlan {
-    double rate_hz, power_scale;         // 1 / (n sum of taper^2)
-    const double* taper;                 // Hann's, n
-    std::size_t bands[kBands + 1];       // bins of a band: from its number to before the next
-    std::size_t cadence[2], cycle[2];    // bins and lags in which a peak is looked for, the second excluded
-    SpectrumPlan padded;                 // so much longer than n that no lag of interest wraps around
-    double *signal, *power;              // as long as that, and half
-    double* correlation;                 // cycle[1] + 1
-    float *vertical, *horizontal;        // movement along and across gravity, n
+    double rate_hz, power_scale;       // 1 / (n sum of taper^2)
+    const double* taper;               // Hann's, n
+    std::size_t bands[kBands + 1];     // bins of a band: from its number to before the next
+    std::size_t cadence[2], cycle[2];  // bins and lags in which a peak is looked for, the second excluded
+    SpectrumPlan padded;               // so much longer than n that no lag of interest wraps around
+    double *signal, *power;            // as long as that, and half
+    double* correlation;               // cycle[1] + 1
+    float *vertical, *horizontal;      // movement along and across gravity, n
 };
 
 struct Kernels {

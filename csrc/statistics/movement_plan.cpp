@@ -9,7 +9,7 @@ namespace patchtst_har::statistics {
 namespace {
 
 constexpr double kPi = 3.14159265358979323846;
-constexpr double kBandEdgesHz[kBands + 1] = {0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5,
+constexpr double kBandEdgesHz[kBands + 1] = {0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5,  1.75, 2.0, 2.5,
                                              3.0, 3.5, 4.0, 5.0, 6.5, 9.0,  13.0, 20.0, 49.0};
 // Bins in which the frequency of a cadence is looked for, and the lags of its cycle.
 constexpr double kCadenceHz[2] = {0.4, 5.0};
@@ -62,8 +62,7 @@ void PlannedMovement::plan_bands() {
     };
     for (std::size_t i = 0; i <= kBands; ++i) plan_.bands[i] = first_not_below(kBandEdgesHz[i]);
     plan_.cadence[0] = first_not_below(kCadenceHz[0]);
-    plan_.cadence[1] =
-        limited(std::floor(kCadenceHz[1] * (1.0 + kEdgeTolerance) * bins_per_hz), 0.0, n_bins);
+    plan_.cadence[1] = limited(std::floor(kCadenceHz[1] * (1.0 + kEdgeTolerance) * bins_per_hz), 0.0, n_bins);
 }
 
 // Hann's window half a sample further in at both ends, so that it is positive at every length.

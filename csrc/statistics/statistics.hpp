@@ -20,7 +20,8 @@ void compute_movement(const float* window, std::size_t n_samples, double rate_hz
 // Returns the magnitude (n_samples) of the repaired window, valid until the workspace's next window.
 const float* compute_magnitude(const float* window, std::size_t n_samples, Workspace& workspace);
 
-// The same of the window whose features compute_features() or compute_movement() wrote last, with this length and rate.
+// The same of the window whose features compute_features() or compute_movement() wrote last, with this length
+// and rate.
 const float* last_magnitude(std::size_t n_samples, double rate_hz, Workspace& workspace);
 
 }  // namespace patchtst_har::statistics

@@ -6,6 +6,7 @@ Where a maximum or a peak is chosen, every choice that rounding could make is re
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def bands(values, sr):
     n = len(values)
     power, taper = tapered_power(values)
     logs = []
-    for low, high in zip(EDGES_HZ[:-1], EDGES_HZ[1:], strict=True):
+    for low, high in pairwise(EDGES_HZ):
         inside = [k for k in range(1, n // 2 + 1) if low * (1 - 1e-9) <= k * sr / n < high * (1 - 1e-9)]
         logs.append(math.log(sum(power[k] for k in inside) / (n * taper) + 1e-8))
     return logs
@@ -69,7 +70,7 @@ def cadences(m, sr, slack):
 
 
 def cycles(m, sr, slack):
-    """Return (duration, height, depth) of every peak that could be chosen, for thresholds shifted by slack."""
+    """Return (duration, height, depth) of every peak that thresholds within slack could choose."""
     n = len(m)
     first, last = max(round(0.2 * sr), 1), min(round(min(2.5 * sr, n)), n - 1)
     if m.std() < CONSTANT:

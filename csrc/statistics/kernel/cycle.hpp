@@ -1,4 +1,5 @@
-// The repetition of a movement: its strongest frequency, and the lag after which the magnitude is like itself.
+// The repetition of a movement: its strongest frequency, and the lag after which the magnitude is like
+// itself.
 #pragma once
 
 #include "statistics/kernel/spectrum.hpp"
@@ -72,7 +73,8 @@ std::size_t cycle_lag(const MovementPlan& movement) {
 PATCHTST_HAR_STAGE Cycle cycle_of(const Plan& plan, const MovementPlan& movement, double mean) {
     double* signal = movement.signal;
     const Doubles centre = Doubles::all(mean);
-    for_each_block(plan.n, [&](auto block) { (block(plan.channels[3], mean) - centre).to(signal + block.start); });
+    for_each_block(plan.n,
+                   [&](auto block) { (block(plan.channels[3], mean) - centre).to(signal + block.start); });
     __builtin_memset(signal + plan.n, 0, (movement.padded.n - plan.n) * sizeof(double));
     correlate(movement);
     const std::size_t lag = cycle_lag(movement);

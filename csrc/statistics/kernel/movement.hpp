@@ -145,8 +145,7 @@ PATCHTST_HAR_STAGE MagnitudeRelations relate_magnitude(const Plan& plan, const S
     const auto count = static_cast<double>(plan.n);
     MagnitudeRelations result{__builtin_sqrt(sum_of(squares) / count), {}};
     for (std::size_t axis = 0; axis < 3; ++axis) {
-        result.correlation[axis] =
-            correlation(sum_of(products[axis]) / count, moments.std[axis], result.std);
+        result.correlation[axis] = correlation(sum_of(products[axis]) / count, moments.std[axis], result.std);
     }
     return result;
 }

@@ -13,8 +13,8 @@ struct SpectralFeatures {
     double freq_1, power_1, freq_2, power_2, entropy;
 };
 
-// Takes the transform of an even signal apart: calls use(k, re, im) with twice the values of the bins from 1 to
-// before `stop`, at most n / 2.
+// Takes the transform of an even signal apart: calls use(k, re, im) with twice the values of the bins from 1
+// to before `stop`, at most n / 2.
 template <typename Use>
 PATCHTST_HAR_INLINE void unpack_bins(const SpectrumPlan& plan, std::size_t stop, Use use) {
     const std::size_t half = plan.n / 2;
@@ -45,9 +45,8 @@ void transform_even(const SpectrumPlan& plan, const double* __restrict signal) {
 
 void power_of_even(const SpectrumPlan& plan, const double* signal, double* __restrict power) {
     transform_even(plan, signal);
-    unpack_bins(plan, plan.n / 2, [power](std::size_t k, double re, double im) {
-        power[k - 1] = 0.25 * (re * re + im * im);
-    });
+    unpack_bins(plan, plan.n / 2,
+                [power](std::size_t k, double re, double im) { power[k - 1] = 0.25 * (re * re + im * im); });
     const double nyquist = plan.re[0] - plan.im[0];
     power[plan.n / 2 - 1] = nyquist * nyquist;
 }

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from patchtst_har.features.checks import Float32Array
-from patchtst_har.features.names import STATISTICAL_FEATURE_NAMES, TOPOLOGICAL_FEATURE_NAMES
+from patchtst_har.features.movement import compute_movement_features_batch
+from patchtst_har.features.names import (
+    MOVEMENT_FEATURE_NAMES,
+    STATISTICAL_FEATURE_NAMES,
+    TOPOLOGICAL_FEATURE_NAMES,
+)
 from patchtst_har.features.plugins import compute_plugin_features_batch, feature_outputs
 from patchtst_har.features.statistics import compute_statistical_features_batch
 from patchtst_har.features.topology import compute_topological_features_batch
@@ -26,8 +31,9 @@ def feature_frame(
     *,
     plugins: Sequence[str] = (),
     n_threads: int = 1,
+    movement: bool = False,
 ) -> pd.DataFrame:
-    """Return all 80 features of many windows, and those of plug-ins, as a table.
+    """Return the features of many windows as a table: statistical, movement, topological, of plug-ins.
 
     Parameters
     ----------
@@ -41,12 +47,14 @@ def feature_frame(
         Names of registered features.
     n_threads : int, default 1
         Threads of the batch functions.
+    movement : bool, default False
+        Add the movement features.
 
     Returns
     -------
-    pandas.DataFrame, shape (n_windows, 80 + n_outputs)
-        float32; the columns are `STATISTICAL_FEATURE_NAMES`, `TOPOLOGICAL_FEATURE_NAMES` and the outputs of
-        the plug-ins.
+    pandas.DataFrame, shape (n_windows, n_features)
+        float32; the columns are `STATISTICAL_FEATURE_NAMES`, with `movement` `MOVEMENT_FEATURE_NAMES`,
+        `TOPOLOGICAL_FEATURE_NAMES` and the outputs of the plug-ins.
 
     Raises
     ------
@@ -57,8 +65,12 @@ def feature_frame(
     """
     import pandas as pd
 
-    statistical = compute_statistical_features_batch(windows, sr, n_threads=n_threads)
-    topological = compute_topological_features_batch(windows, sr, config, n_threads=n_threads)
-    added = compute_plugin_features_batch(windows, plugins, sr, n_threads=n_threads)
-    columns = [*STATISTICAL_FEATURE_NAMES, *TOPOLOGICAL_FEATURE_NAMES, *feature_outputs(plugins)]
-    return pd.DataFrame(np.hstack([statistical, topological, added]), columns=columns)
+    columns = [*STATISTICAL_FEATURE_NAMES]
+    parts = [compute_statistical_features_batch(windows, sr, n_threads=n_threads)]
+    if movement:
+        columns += MOVEMENT_FEATURE_NAMES
+        parts.append(compute_movement_features_batch(windows, sr, n_threads=n_threads))
+    columns += [*TOPOLOGICAL_FEATURE_NAMES, *feature_outputs(plugins)]
+    parts.append(compute_topological_features_batch(windows, sr, config, n_threads=n_threads))
+    parts.append(compute_plugin_features_batch(windows, plugins, sr, n_threads=n_threads))
+    return pd.DataFrame(np.hstack(parts), columns=columns)
