@@ -146,7 +146,11 @@ def test_configuration_mistakes_are_one_line(cli, tmp_path, monkeypatch, options
         ("a.csv", "", "a.csv: "),
         ("a.csv", "time|x|y|z\n2024-01-01|0|0|1\n", "or another --delimiter"),
         ("a.csv", "time\tx\ty\tz\n", "a.csv: has a header but no samples"),
-        ("a.csv", "# by AX\n" * 9 + "banner\n" * 3 + "time,x,y,z\n", "line 13 looks like the header: --skip-rows 12"),
+        (
+            "a.csv",
+            "# by AX\n" * 9 + "banner\n" * 3 + "time,x,y,z\n",
+            "line 13 looks like the header: --skip-rows 12",
+        ),
         ("a.csv", b"\xff\xfe\x00\x01", "a.csv: "),
         ("a.npz", b"PK\x03\x04 no archive", "a.npz: "),
         ("a.parquet", b"PAR1", "a.parquet: "),
