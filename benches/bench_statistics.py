@@ -11,7 +11,6 @@ import os
 import numpy as np
 import pytest
 
-import numpy_plain
 import numpy_statistics
 import reference
 from measuring import Contestant, instruction_sets
@@ -57,24 +56,20 @@ def test_batch_of_256_per_window(batch, measure, isa, n_threads):
     measure(run, [batch], rounds=130, per_round=N_BATCH)
 
 
-NUMPY = {"numpy": numpy_statistics, "plain numpy": numpy_plain}
-
-
-@pytest.mark.parametrize("name", NUMPY)
-def test_numpy_one_window(windows, measure, name):
+def test_numpy_one_window(windows, measure):
     for window in windows[:3]:
-        check(window, NUMPY[name].statistical_features(window))
-    measure(NUMPY[name].statistical_features, windows, rounds=700)
+        check(window, numpy_statistics.statistical_features(window))
+    measure(numpy_statistics.statistical_features, windows, rounds=700)
 
 
 @pytest.mark.parametrize("ours", ["one window", "batch of 256"])
 def test_ratios_to_numpy(windows, batch, compare, ours):
-    """One thread, in turn with numpy's versions, window by window."""
+    """One thread, in turn with numpy's version, window by window."""
     contestants = [
         Contestant(ours, compute_statistical_features, windows, 64)
         if ours == "one window"
         else Contestant(ours, compute_statistical_features_batch, [batch], 4, N_BATCH),
-        *(Contestant(name, module.statistical_features, windows, 16) for name, module in NUMPY.items()),
+        Contestant("numpy", numpy_statistics.statistical_features, windows, 16),
     ]
     for one in contestants:
         result = one.function(one.inputs[0])

@@ -12,6 +12,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from clouds import cloud, cross_polytope, random_lengths, tripartite
+from measuring import Contestant
 from other_engines import OTHERS, lasting, prototype_cloud, prototype_diagrams
 from patchtst_har.config import TopologyConfig
 from patchtst_har.features import (
@@ -56,8 +57,8 @@ def assert_same_bars(one, other):
         np.testing.assert_allclose(bars, expected, rtol=1e-5)
 
 
-def compare(engine, points):
-    """Check an engine against another one."""
+def check(engine, points):
+    """Compare the bars of an engine with those of another one."""
     other = "ripser.py" if engine == "native" else "native"
     assert_same_bars(ENGINES[engine](points), ENGINES[other](points))
 
@@ -65,22 +66,40 @@ def compare(engine, points):
 @pytest.mark.parametrize("n_points", SIZES)
 def test_persistence_of_a_window(windows, measure, engine, n_points):
     clouds = [prototype_cloud(window, n_points) for window in windows]
-    compare(engine, clouds[0])
+    check(engine, clouds[0])
     measure(ENGINES[engine], clouds, rounds=ROUNDS[engine])
+
+
+@LONG
+@pytest.mark.parametrize("n_points", SIZES)
+def test_ratios_to_other_engines(windows, compare, n_points):
+    """In turn on the same windows. The others get matrices of distances, whose making is not counted."""
+    clouds = [prototype_cloud(window, n_points) for window in windows]
+    distances = [cdist(points, points).astype(np.float32) for points in clouds]
+    for name in OTHERS:
+        check(name, clouds[0])
+    others = (Contestant(name, engine, distances) for name, engine in OTHERS.items())
+    compare([Contestant("native", rips_persistence, clouds), *others], rounds=len(windows))
+
+
+@LONG
+def test_ratio_of_the_prototype_to_the_features(windows, compare):
+    contestants = {"24 features": compute_topological_features, "prototype": prototype_diagrams}
+    compare([Contestant(name, way, windows) for name, way in contestants.items()], rounds=len(windows))
 
 
 @pytest.mark.parametrize("kind", WORST)
 @pytest.mark.parametrize("n_points", SIZES_OF_HARD)
 def test_persistence_of_a_hard_cloud(measure, kind, n_points):
     clouds = [cloud(kind, n_points, 3, seed) for seed in range(8)]
-    compare("native", clouds[0])
+    check("native", clouds[0])
     measure(rips_persistence, clouds, rounds=700)
 
 
 @LONG
 @pytest.mark.parametrize("kind", WORST)
 def test_persistence_of_the_largest_cloud(measure, kind):
-    compare("native", cloud(kind, 200, 3, 0))
+    check("native", cloud(kind, 200, 3, 0))
     measure(rips_persistence, [cloud(kind, LARGEST, 3, 0)], rounds=5)
 
 
@@ -88,7 +107,7 @@ def test_persistence_of_the_largest_cloud(measure, kind):
 @pytest.mark.parametrize("n_points", SIZES_OF_HARD)
 def test_persistence_of_many_long_boundaries(measure, make, n_points):
     # ripser needs minutes for the larger ones.
-    compare("native", make(100))
+    check("native", make(100))
     measure(rips_persistence, [make(n_points)], rounds=130)
 
 

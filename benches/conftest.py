@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import re
 import textwrap
 from collections.abc import Callable, Sequence
@@ -15,12 +16,15 @@ import pytest
 from measuring import Contestant, Measure, summary, times_in_turn
 from patchtst_har import _core, synthetic
 from patchtst_har.support.host import host_facts
+from recorded_windows import windows_of_all
 from results_table import Line, render, without_device
 from selection import LONG, is_chosen
 
 _LINES: pytest.StashKey[dict[tuple[str, str], Line]] = pytest.StashKey()
 _COMPARED: pytest.StashKey[dict[str, dict[str, dict[str, float]]]] = pytest.StashKey()
 _ON_CUDA: pytest.StashKey[set[str]] = pytest.StashKey()
+RECORDINGS = os.environ.get("PATCHTST_HAR_RECORDINGS")
+"""A folder of annotated NPZ recordings at 100 Hz, whose windows are one more kind."""
 _PACKAGES = ("scipy", "numba", "hmmlearn", "ripser", "torch")
 
 
@@ -74,9 +78,11 @@ def _line(item: pytest.Item) -> Line:
     return lines.setdefault((part, name), Line(part, name))
 
 
-@pytest.fixture(params=synthetic.KINDS)
+@pytest.fixture(params=[*synthetic.KINDS, *(["recorded"] if RECORDINGS else [])])
 def windows(request: pytest.FixtureRequest) -> np.ndarray:
     """Return (64, 1000, 3) float32 windows of one kind, the same in every run."""
+    if request.param == "recorded":
+        return windows_of_all(Path(RECORDINGS), 64)
     return synthetic.windows(request.param, 64)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from ripser import ripser
 
-from patchtst_har.features import rips_persistence, takens_embedding
+from patchtst_har.features import takens_embedding
 
 Diagrams = Sequence[NDArray[np.float32]]
 
@@ -41,14 +41,6 @@ def lasting(diagrams: Diagrams) -> list[NDArray[np.float32]]:
         some = bars[np.isfinite(bars[:, 1]) & (bars[:, 1] > bars[:, 0])]
         kept.append(some[np.lexsort((some[:, 1], some[:, 0]))])
     return kept
-
-
-def check_bars(points: NDArray[np.float32], distances: NDArray[np.float32]) -> None:
-    """Raise AssertionError unless all installed engines give the same bars."""
-    native = rips_persistence(points)
-    for compute in OTHERS.values():
-        for bars, expected in zip(lasting(compute(distances)), native, strict=True):
-            np.testing.assert_allclose(bars, expected, rtol=1e-5)
 
 
 def prototype_cloud(window: NDArray[np.float32], n_points: int) -> NDArray[np.float32]:
