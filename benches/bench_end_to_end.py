@@ -19,17 +19,11 @@ from day import WINDOWS_A_DAY, day_recording
 from measuring import percentiles_us
 from patchtst_har import synthetic
 from patchtst_har.config import TopologyConfig
-from patchtst_har.reproducibility import threads
 from prototype import Prototype
 from recognizers import expected_posteriors, reference_recognizer
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 POINTS_490 = TopologyConfig(max_points=490)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    with threads(1):
-        yield
 
 
 @pytest.fixture(scope="module")

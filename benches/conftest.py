@@ -15,9 +15,10 @@ import pytest
 
 from measuring import Contestant, Measure, summary, times_in_turn
 from patchtst_har import _core, synthetic
+from patchtst_har.reproducibility import threads
 from patchtst_har.support.host import host_facts
 from recorded_windows import windows_of_all
-from results_table import Line, render, without_device
+from results_table import Line, table_lines, without_device
 from selection import LONG, is_chosen
 
 _LINES: pytest.StashKey[dict[tuple[str, str], Line]] = pytest.StashKey()
@@ -95,6 +96,13 @@ def isa(request: pytest.FixtureRequest) -> Any:
     _core.select_isa(active)
 
 
+@pytest.fixture
+def one_thread() -> Any:
+    """Keep torch to one thread."""
+    with threads(1):
+        yield
+
+
 @pytest.fixture(params=["cpu", "cuda"])
 def device(request: pytest.FixtureRequest) -> Any:
     """Return the device as torch knows it; skip what has none."""
@@ -168,7 +176,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         facts = {name: "not readable" if value is None else value for name, value in _host().items()}
         host = ", ".join(f"{name} {value}" for name, value in facts.items())
         terminalreporter.line(textwrap.fill(host, width=120))
-        for text in render(lines, has_cuda=_cuda_device() is not None):
+        for text in table_lines(lines, has_cuda=_cuda_device() is not None):
             terminalreporter.line(text)
     for name, rows in config.stash[_COMPARED].items():
         width = max(map(len, rows))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from patchtst_har.evaluation.metrics import BY_PARTICIPANT, METRICS, PROBABILITY_METRICS
 from patchtst_har.records.measurement import Percentiles
@@ -14,14 +15,7 @@ from patchtst_har.records.run import Bootstrap, Interval, Spread
 from patchtst_har.support import formatting
 from patchtst_har.support.formatting import NONE, readable
 
-_FORMATS = (
-    formatting.score,
-    formatting.percent,
-    formatting.duration,
-    formatting.size,
-    formatting.count,
-    formatting.counted,
-)
+_FORMATS = ("score", "percent", "duration", "size", "count", "counted")
 _POOLED_ROWS = [
     *((name, metric.title) for name, metric in METRICS.items() if metric.shown != "record"),
     ("transition_accuracy", "transition accuracy"),
@@ -40,7 +34,8 @@ def render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for function in (*_FORMATS, interval, signed, spread, bounded, sentence):
+    environment.filters.update({name: getattr(formatting, name) for name in _FORMATS})
+    for function in (interval, signed, spread, bounded, sentence):
         environment.filters[function.__name__] = function
     environment.globals.update(
         zip=zip,
@@ -51,6 +46,11 @@ def render(template: str, **values: Any) -> str:
         PROBABILITY_METRICS=PROBABILITY_METRICS,
     )
     return environment.get_template(template).render(**values)
+
+
+def safe(figures: Mapping[str, str]) -> dict[str, Markup]:
+    """Return SVG texts of `plots`, which escape what they show, for a template to leave as they are."""
+    return {name: Markup(svg) for name, svg in figures.items()}  # noqa: S704 - made here, text in it escaped
 
 
 def durations(times: Percentiles, levels: Iterable[str]) -> list[str]:

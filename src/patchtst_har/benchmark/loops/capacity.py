@@ -63,15 +63,16 @@ def measure_capacity(
     least = max(math.ceil(MIN_SAMPLES["p99"] * hop_s / _MOST_PROBE_S), 1)
     start = min(max(int(expected / 2), least), MOST_STREAMS)
 
+    tell = on_probe or (lambda _streams, _done: None)
+
     def probe(n_streams: int) -> Probe:
-        tell = on_probe or (lambda _streams, _done: None)
         tell(n_streams, 0)
         n_hops = math.ceil(max(least_s / hop_s, MIN_SAMPLES["p99"] / n_streams) - 1e-9)
         # The p99 lies between the two order statistics around rank 0.01 * n from above.
         most_late = math.floor(0.01 * n_streams * n_hops) + 1
         run = fleet.run(n_streams, n_hops, most_late)
         tell(n_streams, 1)
-        return judge(run)
+        return as_probe(run)
 
     probes = search(probe, Range(start, least))
     passed = [one for one in probes if one.passed]
@@ -89,7 +90,7 @@ def measure_capacity(
     )
 
 
-def judge(run: OpenLoopTimes) -> Probe:
+def as_probe(run: OpenLoopTimes) -> Probe:
     """Return whether a core carried the streams of an open loop.
 
     A p99 under the hop is not enough: of streams that fall behind slowly, a short run shows only the start.
@@ -112,10 +113,7 @@ def search(probe: Callable[[int], Probe], numbers: Range) -> list[Probe]:
     low, high = numbers.least - 1, numbers.most + 1
     while True:
         last = probes[-1]
-        if last.passed:
-            low = last.n_streams
-        else:
-            high = last.n_streams
+        low, high = (last.n_streams, high) if last.passed else (low, last.n_streams)
         if high - low <= max(1, numbers.resolution * low):
             return probes
         probes.append(probe(_between(low, high, numbers)))

@@ -19,10 +19,15 @@ class Feed:
         In g.
     rate_hz : float
         Samples a second.
+
+    Attributes
+    ----------
+    n_samples : int
+        After so many the samples come again.
     """
 
     def __init__(self, samples: NDArray[np.float32], rate_hz: float) -> None:
-        self._samples = samples
+        self._samples, self.n_samples = samples, len(samples)
         self._period_ns = 1e9 / rate_hz
 
     def block(self, first: int, n: int, shift: int = 0) -> Block:
@@ -33,7 +38,7 @@ class Feed:
         numbers = np.arange(first, first + n)
         # Rounded up, so that no sample comes before its point of the stream's grid and waits for the next.
         stamps = _FIRST_NS + np.ceil(numbers * self._period_ns).astype(np.int64)
-        return self._samples[(numbers + shift) % len(self._samples)], stamps
+        return self._samples[(numbers + shift) % self.n_samples], stamps
 
     def one(self, number: int) -> tuple[tuple[float, float, float], int]:
         """Return one sample and its stamp in the form that `Stream.push` takes fastest."""

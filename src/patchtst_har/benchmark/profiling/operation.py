@@ -23,9 +23,7 @@ class Covered:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._n_open = 0
-        self._since = 0
-        self._covered = 0
+        self._n_open = self._since = self._covered = 0
 
     def begin(self, now: int) -> None:
         """Open an interval."""
@@ -79,9 +77,7 @@ class Operation:
     ) -> None:
         self.path = name
         self._call: Call | None = None
-        self._owner = owner
-        self._device = device
-        self._finish = finish
+        self._owner, self._device, self._finish = owner, device, finish
         self._resets_peaks = resets_peaks
         self._nested = Covered()
         self._outer: Operation | None = None

@@ -69,12 +69,5 @@ def _matrix(axes: Axes, counts: npt.NDArray[np.int64], classes: Sequence[str], *
 def _write_cells(axes: Axes, counts: npt.NDArray[np.int64], fractions: npt.NDArray[np.float64]) -> None:
     for i, j in np.argwhere(counts > 0):
         share = fractions[i, j]
-        axes.text(
-            j + 0.5,
-            i + 0.5,
-            f"{100 * share:.0f} %\n{counts[i, j]:,}",
-            ha="center",
-            va="center",
-            fontsize=8,
-            color="white" if share > 0.55 else "#222222",
-        )
+        text, colour = f"{100 * share:.0f} %\n{counts[i, j]:,}", "white" if share > 0.55 else "#222222"
+        axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=8, color=colour)

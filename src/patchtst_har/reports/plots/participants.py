@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -48,14 +49,8 @@ def plot_participants(
         axes.set_ylim(-0.02, 1.02)
         axes.set_xlim(-0.8, max(len(known) - 0.2, 0.8))
         named = len(known) <= _MAX_NAMES
-        axes.set_xticks(
-            x if named else [],
-            names if named else [],
-            rotation=60,
-            ha="right",
-            rotation_mode="anchor",
-            fontsize=8,
-        )
+        turned: dict[str, Any] = {"rotation": 60, "ha": "right", "rotation_mode": "anchor", "fontsize": 8}
+        axes.set_xticks(x if named else [], names if named else [], **turned)
         who = "Held-out participants" if named else f"{len(known)} participants"
         axes.set_xlabel(f"{who}, sorted; dotted: median after smoothing")
         add_grid(axes, "y")

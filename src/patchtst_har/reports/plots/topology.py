@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from patchtst_har.records.run import TopologyExample
-from patchtst_har.reports.plots.style import RAW, SMOOTHED, TRUTH, add_grid, new_mosaic, settings, to_svg
+from patchtst_har.reports.plots.style import RAW, SMOOTHED, TRUTH, add_grid, new_figure, settings, to_svg
 
 _LAYOUT = [["series"] * 3, ["cloud", "diagram", "features"]]
 
@@ -30,14 +30,9 @@ def plot_topology(example: TopologyExample, *, name: str = "topology") -> str:
         An SVG element.
     """
     with settings(name):
-        figure, axes = new_mosaic(
-            9,
-            6.6,
-            _LAYOUT,
-            height_ratios=(1, 2.6),
-            width_ratios=(3.2, 3, 2.3),
-            per_subplot_kw={"cloud": {"projection": "3d"}},
-        )
+        sizes = {"height_ratios": (1, 2.6), "width_ratios": (3.2, 3, 2.3)}
+        solid = {"cloud": {"projection": "3d"}}
+        figure, axes = new_figure(9, 6.6, mosaic=_LAYOUT, **sizes, per_subplot_kw=solid)
         _series(axes["series"], example)
         _cloud(axes["cloud"], example.points)
         _diagram(axes["diagram"], example)
