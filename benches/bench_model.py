@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import warnings
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -168,24 +167,14 @@ def test_device(batches, model, measure, benchmark, device, attention):
         device_ms.append(begin.elapsed_time(end))
         return logits
 
-    with use_attention_backend(attention), torch.inference_mode(), full_precision():
+    assert torch.get_float32_matmul_precision() == "highest"
+    with use_attention_backend(attention), torch.inference_mode():
         np.testing.assert_allclose(classify(inputs[0]).cpu().numpy(), expected, rtol=0, atol=1e-4)
         measure(classify, inputs, rounds=N_ROUNDS[n], per_round=n)
     # Without the check and the warm-up, which come first.
     seconds = [ms / 1e3 for ms in device_ms[-measure.rounds(N_ROUNDS[n]) :]]
     of_device = {f"device_{name}": value for name, value in percentiles_us(seconds, n).items()}
     benchmark.extra_info.update(of_device)
-
-
-@contextmanager
-def full_precision():
-    """Multiply float32 as float32 on CUDA, not rounded to TF32."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def test_matrix_product(measure, benchmark):

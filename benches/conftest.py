@@ -68,8 +68,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _device(item: pytest.Item) -> str:
     callspec = getattr(item, "callspec", None)
-    device: str = callspec.params.get("device", "cpu") if callspec else "cpu"
-    return device
+    return callspec.params.get("device", "cpu") if callspec else "cpu"
 
 
 def _line(item: pytest.Item) -> Line:
@@ -94,6 +93,14 @@ def isa(request: pytest.FixtureRequest) -> Any:
     _core.select_isa(request.param)
     yield request.param
     _core.select_isa(active)
+
+
+@pytest.fixture
+def n_threads(request: pytest.FixtureRequest) -> Any:
+    """Return the parameter; skip on a machine with fewer cores."""
+    if request.param > (os.cpu_count() or 1):
+        pytest.skip(f"fewer than {request.param} cores")
+    return request.param
 
 
 @pytest.fixture

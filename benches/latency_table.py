@@ -14,6 +14,7 @@ from patchtst_har.records.feasibility import FeasibilityRecord
 from patchtst_har.records.measurement import Percentiles
 from patchtst_har.records.reading import read_record
 from patchtst_har.support.files import atomic_write_text
+from patchtst_har.support.formatting import counted
 from revisions import ROOT
 
 PAGE = ROOT / "docs" / "latency.md"
@@ -75,9 +76,9 @@ def text_of(folder: Path) -> str:
     if cpu.cold_start:
         seconds = f"{cpu.cold_start.import_s:.2g} s, the whole process {cpu.cold_start.process_s:.2g} s"
         also.append(f"cold start: import {seconds}, first decision {cpu.cold_start.first_decision_us:.0f} µs")
-    also += [
-        f"peak memory with {one.n_streams} streams {one.peak_rss_mb:.0f} MiB" for one in cpu.memory.of_streams
-    ]
+    for one in cpu.memory.of_streams:
+        streams = counted(one.n_streams, "stream", "streams")
+        also.append(f"peak memory with {streams} {one.peak_rss_mb:.0f} MiB")
     return f"{text}\nAlso measured by A: {'; '.join(also)}.\n"
 
 

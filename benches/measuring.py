@@ -155,13 +155,8 @@ class Measure:
             self._finish()
 
         speed_us, switches = [machine_speed_us()], _interruptions()
-        benchmark.pedantic(
-            run if self._device == "cuda" else function,
-            setup=setup,
-            iterations=1,
-            rounds=rounds,
-            warmup_rounds=min(rounds // 4, _WARM_UP),
-        )
+        called, warm_up = run if self._device == "cuda" else function, min(rounds // 4, _WARM_UP)
+        benchmark.pedantic(called, setup=setup, iterations=1, rounds=rounds, warmup_rounds=warm_up)
         switches = _interruptions() - switches
         speed_us.append(machine_speed_us())
         if benchmark.disabled:

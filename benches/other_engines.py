@@ -16,16 +16,14 @@ Diagrams = Sequence[NDArray[np.float32]]
 
 def with_ripser(distances: NDArray[np.float32]) -> Diagrams:
     """Return all bars of a matrix of distances."""
-    diagrams: Diagrams = ripser(distances, maxdim=1, distance_matrix=True)["dgms"]
-    return diagrams
+    return ripser(distances, maxdim=1, distance_matrix=True)["dgms"]
 
 
 def with_giotto(distances: NDArray[np.float32]) -> Diagrams:
     """Return all bars of a matrix of distances."""
     from gph import ripser_parallel
 
-    diagrams: Diagrams = ripser_parallel(distances, maxdim=1, metric="precomputed", n_threads=1)["dgms"]
-    return diagrams
+    return ripser_parallel(distances, maxdim=1, metric="precomputed", n_threads=1)["dgms"]
 
 
 OTHERS: dict[str, Callable[[NDArray[np.float32]], Diagrams]] = {"ripser.py": with_ripser}
@@ -52,5 +50,4 @@ def prototype_cloud(window: NDArray[np.float32], n_points: int) -> NDArray[np.fl
 def prototype_diagrams(window: NDArray[np.float32]) -> Diagrams:
     """Return the diagrams of the prototype's method, on 490 points."""
     magnitude = np.sqrt(np.square(window).sum(axis=1))
-    diagrams: Diagrams = ripser(takens_embedding(magnitude[::2], 3, 5), maxdim=1)["dgms"]
-    return diagrams
+    return ripser(takens_embedding(magnitude[::2], 3, 5), maxdim=1)["dgms"]

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from patchtst_har import Recognizer
-from patchtst_har.benchmark.loops.feed import Feed
+from patchtst_har.benchmark.loops.schedule import Feed
 from patchtst_har.benchmark.workloads import recorded_workload, simulated_workloads
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.support.host import host_facts

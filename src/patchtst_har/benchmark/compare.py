@@ -88,11 +88,8 @@ def compare(
         Smallest relative change that counts.
     """
     before, after = saved.devices.cpu, now.devices.cpu
-    common = [
-        name
-        for name in after.workloads
-        if name in before.workloads and saved.samples[name] == now.samples[name]
-    ]
+    both = [name for name in after.workloads if name in before.workloads]
+    common = [name for name in both if saved.samples[name] == now.samples[name]]
     busy = saved.load_of_others or now.load_of_others
     changes = find_changes(list(_pairs(before, after, common, _PERCENTILES[: 1 if busy else 2])), threshold)
     unpaired = {*before.workloads, *after.workloads} - set(common)

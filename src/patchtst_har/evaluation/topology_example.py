@@ -51,18 +51,15 @@ def topology_example(
     h0, h1 = rips_persistence(points)
     features = compute_topological_features(window, sample_rate_hz, config)
     named = dict(zip(TOPOLOGICAL_FEATURE_NAMES, features.tolist(), strict=True))
+    arrays = {"magnitude": magnitude, "series": series, "points": points, "h0": h0, "h1": h1}
     return TopologyExample(
         participant=participant,
         label=label,
         sample_rate_hz=sample_rate_hz,
-        magnitude=magnitude.tolist(),
         factor=factor,
-        series=series.tolist(),
-        points=points.tolist(),
-        h0=h0.tolist(),
-        h1=h1.tolist(),
         radius=named["enclosing_radius"],
         features=named,
+        **{name: array.tolist() for name, array in arrays.items()},
     )
 
 

@@ -27,24 +27,14 @@ _KEPT_NAMES = frozenset({"patchtst_har"})
 
 def render(template: str, **values: Any) -> str:
     """Return the HTML of a template; text is escaped, a name that the template lacks is an error."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.trim_blocks = environment.lstrip_blocks = True
     environment.filters.update({name: getattr(formatting, name) for name in _FORMATS})
     for function in (interval, signed, spread, bounded, sentence):
         environment.filters[function.__name__] = function
-    environment.globals.update(
-        zip=zip,
-        scores_of=scores_of,
-        durations=durations,
-        pooled_rows=_POOLED_ROWS,
-        BY_PARTICIPANT=BY_PARTICIPANT,
-        PROBABILITY_METRICS=PROBABILITY_METRICS,
-    )
+    environment.globals.update(zip=zip, scores_of=scores_of, durations=durations, pooled_rows=_POOLED_ROWS)
+    environment.globals.update(BY_PARTICIPANT=BY_PARTICIPANT, PROBABILITY_METRICS=PROBABILITY_METRICS)
     return environment.get_template(template).render(**values)
 
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from patchtst_har.benchmark.loops.calibration import Calibration
-from patchtst_har.benchmark.loops.feed import Feed
-from patchtst_har.benchmark.loops.geometry import StreamGeometry
 from patchtst_har.benchmark.loops.hop_loop import Durations, HopLoop, Push
+from patchtst_har.benchmark.loops.schedule import Feed, StreamGeometry
 from patchtst_har.realtime.decision import STAGES
 from patchtst_har.records import measurement as records
 from patchtst_har.records.measurement import END_TO_END, OVERHEAD

@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from patchtst_har.benchmark.loops.capacity import measure_capacity
-from patchtst_har.benchmark.loops.clock import Clock, WallClock
 from patchtst_har.benchmark.loops.closed_loop import ClosedLoopTimes, run_closed_loop
-from patchtst_har.benchmark.loops.feed import ChunkFeed, Feed
 from patchtst_har.benchmark.loops.fresh_process import FreshProcess
-from patchtst_har.benchmark.loops.geometry import StreamGeometry
 from patchtst_har.benchmark.loops.hop_loop import N_PUSHES, run_rested, run_single_pushes
 from patchtst_har.benchmark.loops.open_loop import Fleet
 from patchtst_har.benchmark.loops.resources import EnergyMeter, GarbageWatch
+from patchtst_har.benchmark.loops.schedule import ChunkFeed, Clock, Feed, StreamGeometry, WallClock
 from patchtst_har.benchmark.workloads import Workload
 from patchtst_har.errors import DataError
 from patchtst_har.inference.native import NativeClassifier
@@ -252,15 +250,11 @@ class _Bench:
 
 def _slope(loops: Iterable[ClosedLoopTimes], name: str) -> float:
     """Return the growth of a part of this process's memory in 1,000 decisions of the closed loops."""
-    return pooled_slope(
-        [
-            (
-                np.cumsum([0, *loop.block_sizes]) / 1e3,
-                np.array([getattr(one, name) for one in loop.memory], float),
-            )
-            for loop in loops
-        ]
-    )
+    lines = []
+    for loop in loops:
+        thousands = np.cumsum([0, *loop.block_sizes]) / 1e3
+        lines.append((thousands, np.array([getattr(one, name) for one in loop.memory], np.float64)))
+    return pooled_slope(lines)
 
 
 def one_thread(model: NativeClassifier | PatchTSTClassifier) -> AbstractContextManager[None]:

@@ -94,15 +94,12 @@ class _NotReadableError(Exception):
 
 def _rapl(powercap: Path) -> ReadJoules:
     """Return what adds up the energy of all packages."""
-    counters = [_RaplCounter(zone) for zone in _packages(powercap)]
+    names = sorted(powercap.glob("*/name"))
+    packages = [name.parent for name in names if name.read_text(encoding="ascii").startswith("package")]
+    counters = [_RaplCounter(zone) for zone in packages]
     if not counters:
         raise _NotReadableError(f"{powercap} shows no energy counter of a processor package (RAPL)")
     return lambda: sum(counter.joules() for counter in counters)
-
-
-def _packages(powercap: Path) -> list[Path]:
-    names = sorted(powercap.glob("*/name"))
-    return [name.parent for name in names if name.read_text(encoding="ascii").startswith("package")]
 
 
 class _RaplCounter:

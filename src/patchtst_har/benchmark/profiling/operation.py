@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from types import TracebackType
 from typing import Self
 
 from patchtst_har.benchmark.profiling.device import CUDA_PEAK, UTILISATION_PERIOD_NS, Device
@@ -109,9 +108,7 @@ class Operation:
         self._began_ns = time.perf_counter_ns()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, _error: BaseException | None, _where: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             self._device.synchronise()
         except BaseException as failure:

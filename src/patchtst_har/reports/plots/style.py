@@ -20,19 +20,10 @@ from patchtst_har.support.formatting import duration
 RAW, SMOOTHED, TRUTH = "#E69F00", "#0072B2", "#4D4D4D"
 MISSING = "#ECECEC"
 BESIDE = "#A9B2BC"
-# Okabe & Ito's colour-blind safe set without its yellow and black, then colours of Paul Tol's "muted" set.
 _CLASS_COLOURS = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#CC79A7",
-    "#56B4E9",
-    "#D55E00",
-    "#332288",
-    "#999933",
-    "#882255",
-    "#44AA99",
-    "#6B6B6B",
+    # Okabe & Ito's colour-blind safe set without yellow and black, then colours of Paul Tol's "muted" set.
+    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"),
+    *("#332288", "#999933", "#882255", "#44AA99", "#6B6B6B"),
 )
 _SETTINGS: Any = {
     "svg.fonttype": "none",

@@ -1,13 +1,92 @@
-"""A workload's samples as an endless signal with stamps."""
+"""When samples come: the clock, where decisions lie among samples, and a workload as an endless signal."""
 
 from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from patchtst_har.inference.recognizer import Recognizer
+from patchtst_har.realtime.stream_smoothing import parse_smoothing
+
+# `time.sleep` wakes up some 50 to 200 µs late: the rest of a wait is spent looking at the clock.
+_SPIN_NS = 300_000
+_MOST_CHUNK_S = 0.1
+_FIRST_NS = 1_700_000_000_000_000_000
+
 Block = tuple[NDArray[np.float32], NDArray[np.int64]]
 
-_FIRST_NS = 1_700_000_000_000_000_000
+
+class Clock(Protocol):
+    """Monotonic time in ns, and how to wait for it."""
+
+    def now_ns(self) -> int:
+        """Return the time."""
+
+    def wait_until(self, due_ns: int) -> None:
+        """Return at a time or as soon as possible after it."""
+
+
+class WallClock:
+    """The machine's monotonic clock."""
+
+    now_ns = staticmethod(time.perf_counter_ns)
+
+    def wait_until(self, due_ns: int) -> None:
+        """Sleep until shortly before a time, then watch the clock."""
+        left_ns = due_ns - time.perf_counter_ns() - _SPIN_NS
+        if left_ns > 0:
+            time.sleep(left_ns * 1e-9)
+        while time.perf_counter_ns() < due_ns:
+            pass
+
+
+@dataclass(frozen=True)
+class StreamGeometry:
+    """Sizes in samples.
+
+    Attributes
+    ----------
+    rate_hz : float
+        Samples a second.
+    window_size, hop_size : int
+        Samples of a window, and between decisions.
+    lag : int
+        Windows that a decision waits for.
+    """
+
+    rate_hz: float
+    window_size: int
+    hop_size: int
+    lag: int
+
+    @classmethod
+    def of(cls, recognizer: Recognizer, hop_s: float, smoothing: str | None) -> Self:
+        """Return that of `recognizer.stream(hop_s, smoothing)`.
+
+        Raises
+        ------
+        DataError
+            As `Recognizer.stream`.
+        """
+        recognizer.stream(hop_s, smoothing)
+        data = recognizer.config.data
+        lag = parse_smoothing(smoothing, recognizer.smoother) or 0
+        return cls(data.sample_rate_hz, data.window_size, round(hop_s * data.sample_rate_hz), lag)
+
+    @property
+    def hop_s(self) -> float:
+        """Seconds between decisions."""
+        return self.hop_size / self.rate_hz
+
+    @property
+    def chunk_size(self) -> int:
+        """Samples that come at a time: what divides the hop into parts of at most 0.1 s, or one."""
+        most = max(int(_MOST_CHUNK_S * self.rate_hz + 1e-9), 1)
+        return next(size for size in range(min(most, self.hop_size), 0, -1) if self.hop_size % size == 0)
 
 
 class Feed:
