@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import re
 import textwrap
@@ -16,7 +15,7 @@ import pytest
 from measuring import Contestant, Measure, summary, times_in_turn
 from patchtst_har import _core, synthetic
 from patchtst_har.reproducibility import threads
-from patchtst_har.support.host import host_facts
+from patchtst_har.support.host import host_facts, package_versions
 from recorded_windows import windows_of_all
 from results_table import Line, table_lines, without_device
 from selection import LONG, is_chosen
@@ -151,8 +150,9 @@ def compare(request: pytest.FixtureRequest, benchmark: Any) -> Callable[..., Non
 
 
 def _host() -> dict[str, Any]:
-    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    return host_facts() | versions | {"compiler": _compiler(), "cuda_device": _cuda_device()}
+    return (
+        host_facts() | package_versions(_PACKAGES) | {"compiler": _compiler(), "cuda_device": _cuda_device()}
+    )
 
 
 def _compiler() -> str | None:
