@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from patchtst_har.records.feasibility import FeasibilityRecord, JudgedTarget
 from patchtst_har.records.measurement import ClosedLoop, Measured, Memory, Percentiles
 from patchtst_har.reports import plots
-from patchtst_har.reports.rendering import facts, render
+from patchtst_har.reports.rendering import facts, pictures, render
 from patchtst_har.support.files import atomic_write_text
 from patchtst_har.support.formatting import duration, readable
 
@@ -40,7 +38,7 @@ def render_feasibility(report: FeasibilityRecord, out: Path) -> Path:
         "feasibility.html.j2",
         report=report,
         measured=measured,
-        figures={name: Markup(svg) for name, svg in figures.items()},  # noqa: S704 - made here, text escaped
+        figures=pictures(figures),
         targets=[(target, _asked(target)) for target in report.targets],
         counts=_counts(report),
         cuda=_on_cuda(report),

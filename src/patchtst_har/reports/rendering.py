@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from patchtst_har.evaluation.metrics import BY_PARTICIPANT, METRICS, PROBABILITY_METRICS
 from patchtst_har.records.measurement import Percentiles
 from patchtst_har.records.run import Bootstrap, Interval, Spread
+from patchtst_har.reports.plots.style import themed
 from patchtst_har.support import formatting
 from patchtst_har.support.formatting import NONE, readable
 
@@ -51,6 +53,11 @@ def render(template: str, **values: Any) -> str:
         PROBABILITY_METRICS=PROBABILITY_METRICS,
     )
     return environment.get_template(template).render(**values)
+
+
+def pictures(drawn: Mapping[str, str]) -> dict[str, Markup]:
+    """Return drawn SVG elements as they stand in a page, in its colours."""
+    return {name: Markup(themed(svg)) for name, svg in drawn.items()}  # noqa: S704 - made here, text in it escaped
 
 
 def durations(times: Percentiles, levels: Iterable[str]) -> list[str]:

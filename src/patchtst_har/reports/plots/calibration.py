@@ -10,7 +10,11 @@ from patchtst_har.reports.plots.style import RAW, SMOOTHED, TRUTH, add_grid, new
 
 MIN_WINDOWS = 10
 _COLOURS = (RAW, SMOOTHED)
-_STYLES = ("o-", "s--")
+# The first is a ring: it shows around a point of the second that is the same.
+_STYLES: Any = (
+    {"marker": "o", "markersize": 7, "markerfacecolor": "none"},
+    {"marker": "s", "markersize": 4, "linestyle": "--"},
+)
 
 
 def plot_reliability(bins: Mapping[str, Sequence[Bin]], *, name: str = "reliability") -> str:
@@ -35,7 +39,7 @@ def plot_reliability(bins: Mapping[str, Sequence[Bin]], *, name: str = "reliabil
         for k, ((label, rows), colour) in enumerate(zip(bins.items(), _COLOURS, strict=False)):
             filled = [row for row in rows if row.n >= MIN_WINDOWS]
             x, y = [row.confidence for row in filled], [row.accuracy for row in filled]
-            left.plot(x, y, _STYLES[k], markersize=4, linewidth=1.4, color=colour, label=label, clip_on=False)
+            left.plot(x, y, linewidth=1.4, color=colour, label=label, clip_on=False, **_STYLES[k])
             total = sum(row.n for row in rows)
             edges = [row.lower for row in rows] + [rows[-1].upper]
             shares = [100 * row.n / total for row in rows]

@@ -7,13 +7,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_rgba
 
 from patchtst_har.evaluation.confusion import row_normalised
-from patchtst_har.reports.plots.style import new_figure, settings, to_svg
+from patchtst_har.reports.plots.style import SMALL, SMOOTHED, new_figure, settings, to_svg
 
 _MAX_CLASSES_WITH_COUNTS = 12
 # A page shows a wider picture smaller, and its text with it.
 _PAGE_WIDTH_IN = 9.7
+# Nothing is transparent: a dark page stays dark there.
+_SHADES = LinearSegmentedColormap.from_list("shades", [to_rgba(SMOOTHED, 0.0), to_rgba(SMOOTHED, 1.0)])
+# Not the white of pages, which a dark page replaces.
+_ON_DARK = "#FEFEFE"
 
 
 def plot_confusions(
@@ -51,7 +56,9 @@ def plot_confusions(
 
 def _matrix(axes: Axes, counts: npt.NDArray[np.int64], classes: Sequence[str], *, first: bool) -> None:
     fractions = row_normalised(counts)
-    axes.pcolormesh(np.nan_to_num(fractions), cmap="Blues", vmin=0, vmax=1, edgecolor="white", linewidth=1.5)
+    axes.pcolormesh(
+        np.nan_to_num(fractions), cmap=_SHADES, vmin=0, vmax=1, edgecolor="#E2E2E2", linewidth=0.7
+    )
     axes.set_aspect("equal")
     axes.invert_yaxis()
     middle = np.arange(len(classes)) + 0.5
@@ -75,6 +82,6 @@ def _write_cells(axes: Axes, counts: npt.NDArray[np.int64], fractions: npt.NDArr
             f"{100 * share:.0f} %\n{counts[i, j]:,}",
             ha="center",
             va="center",
-            fontsize=8,
-            color="white" if share > 0.55 else "#222222",
+            fontsize=SMALL,
+            color=_ON_DARK if share > 0.6 else None,
         )

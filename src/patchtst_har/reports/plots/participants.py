@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from patchtst_har.records.run import ParticipantScores
-from patchtst_har.reports.plots.style import RAW, SMOOTHED, add_grid, new_figure, settings, to_svg
+from patchtst_har.reports.plots.style import RAW, SMALL, SMOOTHED, add_grid, new_figure, settings, to_svg
 
 _MAX_NAMES = 45
 
@@ -40,8 +40,9 @@ def plot_participants(
     with settings(name):
         figure, axes = new_figure(9, 3.1)
         axes.vlines(x, first, after, color="#B5B5B5", linewidth=1.2)
-        axes.plot(x, first, "o", color=RAW, markersize=4, label="raw")
         axes.plot(x, after, "s", color=SMOOTHED, markersize=4, label="smoothed")
+        # A ring: it shows around a smoothed score that is the same.
+        axes.plot(x, first, "o", color=RAW, markerfacecolor="none", markersize=7.5, label="raw")
         if known:
             axes.axhline(float(np.median(after)), color=SMOOTHED, linewidth=0.9, linestyle=":")
         axes.set_ylabel("Macro F1 of the participant")
@@ -54,7 +55,7 @@ def plot_participants(
             rotation=60,
             ha="right",
             rotation_mode="anchor",
-            fontsize=8,
+            fontsize=SMALL,
         )
         who = "Held-out participants" if named else f"{len(known)} participants"
         axes.set_xlabel(f"{who}, sorted; dotted: median after smoothing")

@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter
 from patchtst_har.records.measurement import OVERHEAD, ClosedLoop, Curve, OpenLoop, Percentiles
 from patchtst_har.reports.plots.style import (
     BESIDE,
+    PAGE,
     TRUTH,
     add_grid,
     class_colours,
@@ -93,7 +94,7 @@ def _finish_tail(axes: Axes, deadlines_us: Sequence[float]) -> None:
             ha="right",
             va="top",
             color="#B34700",
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8},
+            bbox={"facecolor": PAGE, "edgecolor": "none", "alpha": 0.85, "pad": 0.8},
         )
     axes.set(ylabel="% of decisions slower")
     axes.set_title("The tail (\u00d7: the slowest)")
