@@ -56,6 +56,7 @@ def artefact_facts(model_dir: Path, recognizer: Recognizer, smoothing: str) -> A
     model, features = recognizer.config.model, recognizer.config.features
     return Artefact(
         model_dir=str(model_dir),
+        name=recognizer.config.experiment_name,
         fingerprint=fingerprint(model_dir),
         classes=recognizer.classes,
         **expected_complexity(model, len(recognizer.classes)),

@@ -82,8 +82,8 @@ def _slowest(measured: Measured) -> str:
 
 
 def _counts(report: FeasibilityRecord) -> list[tuple[str, int]]:
-    verdicts = [target.verdict for target in report.targets]
-    order = ("feasible", "not feasible", "undecided", "not measured")
+    verdicts = [target.outcome for target in report.targets]
+    order = ("feasible", "not feasible", "undecided", "undecided (busy)", "not measured")
     return [(verdict, verdicts.count(verdict)) for verdict in order if verdict in verdicts]
 
 
