@@ -50,6 +50,7 @@ def artefact_facts(model_dir: Path, recognizer: Recognizer, smoothing: str) -> A
     model = recognizer.config.model
     return Artefact(
         model_dir=str(model_dir),
+        name=recognizer.config.experiment_name,
         fingerprint=model_fingerprint(model_dir),
         classes=recognizer.classes,
         **expected_complexity(model, len(recognizer.classes)),

@@ -9,7 +9,7 @@ from typing import Any
 from patchtst_har.records.feasibility import FeasibilityRecord, JudgedTarget
 from patchtst_har.records.measurement import Measured, Percentiles, Unmeasured
 from patchtst_har.reports import plots
-from patchtst_har.reports.rendering import facts, render, safe
+from patchtst_har.reports.rendering import facts, pictures, render
 from patchtst_har.support.files import atomic_write_text
 from patchtst_har.support.formatting import counted, duration, readable
 
@@ -37,7 +37,7 @@ def render_feasibility(report: FeasibilityRecord, out: Path) -> Path:
         "feasibility.html.j2",
         report=report,
         measured=measured,
-        figures=safe(_figures(report)),
+        figures=pictures(_figures(report)),
         targets=[(target, _asked(target)) for target in report.targets],
         counts=_counts(report),
         cuda=_times(report.devices.cuda),
@@ -78,8 +78,8 @@ def _times(device: Measured | Unmeasured) -> dict[str, Percentiles]:
 
 
 def _counts(report: FeasibilityRecord) -> list[tuple[str, int]]:
-    verdicts = [target.verdict for target in report.targets]
-    order = ("feasible", "not feasible", "undecided", "not measured")
+    verdicts = [target.outcome for target in report.targets]
+    order = ("feasible", "not feasible", "undecided", "undecided (busy)", "not measured")
     return [(verdict, verdicts.count(verdict)) for verdict in order if verdict in verdicts]
 
 

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from patchtst_har.evaluation.metrics import BY_PARTICIPANT, METRICS, PROBABILITY_METRICS
 from patchtst_har.records.measurement import Percentiles
 from patchtst_har.records.run import Bootstrap, Interval, Spread
+from patchtst_har.reports.plots.style import themed
 from patchtst_har.support import formatting
 from patchtst_har.support.formatting import NONE, readable
 
@@ -38,9 +39,9 @@ def render(template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values)
 
 
-def safe(figures: Mapping[str, str]) -> dict[str, Markup]:
-    """Return SVG texts of `plots`, which escape what they show, for a template to leave as they are."""
-    return {name: Markup(svg) for name, svg in figures.items()}  # noqa: S704 - made here, text in it escaped
+def pictures(drawn: Mapping[str, str]) -> dict[str, Markup]:
+    """Return drawn SVG elements as they stand in a page, in its colours."""
+    return {name: Markup(themed(svg)) for name, svg in drawn.items()}  # noqa: S704 - made here, text in it escaped
 
 
 def durations(times: Percentiles, levels: Iterable[str]) -> list[str]:

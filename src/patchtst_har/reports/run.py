@@ -16,7 +16,7 @@ from patchtst_har.records import reading
 from patchtst_har.records import run as records
 from patchtst_har.records.measurement import Latency
 from patchtst_har.reports import plots
-from patchtst_har.reports.rendering import facts, flatten, render, safe
+from patchtst_har.reports.rendering import facts, flatten, pictures, render
 from patchtst_har.smoothing.decide import hop_s
 from patchtst_har.support.files import atomic_write_text, ensure_folder
 
@@ -115,7 +115,7 @@ def render_report(run_dir: str | Path) -> Path:
     html = render(
         "report.html.j2",
         run=run,
-        figures=safe(figures),
+        figures=pictures(figures),
         participant=participant,
         headline=_headline(run.evaluation) if run.evaluation else None,
         lowered=_lowered(run),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -10,7 +11,12 @@ from patchtst_har.records.measurement import ClosedLoop, Percentiles
 from patchtst_har.reports.plots import style
 from patchtst_har.support.formatting import duration
 
-_MARKS = (("p50", "o", style.SMOOTHED), ("p95", "s", style.RAW), ("p99", "D", "#D55E00"))
+# Of three sizes, the larger ones open: all show where they are the same.
+_MARKS: Any = (
+    ("p50", {"marker": "o", "markersize": 10, "markerfacecolor": "none", "color": style.SMOOTHED}),
+    ("p95", {"marker": "s", "markersize": 6.5, "markerfacecolor": "none", "color": style.RAW}),
+    ("p99", {"marker": "D", "markersize": 3.5, "color": "#D55E00"}),
+)
 
 
 def plot_latency(loop: ClosedLoop, *, name: str = "latency") -> str:
@@ -43,10 +49,10 @@ def _stages(axes: Axes, rows: Mapping[str, Percentiles]) -> None:
     for y, row in enumerate(rows.values()):
         known = [us for key, *_ in _MARKS if (us := row.value(key)) is not None]
         axes.plot([min(known), max(known)], [y, y], color="#B5B5B5", linewidth=2, zorder=1)
-    for key, marker, colour in _MARKS:
+    for key, look in _MARKS:
         pairs = [(us, y) for y, row in enumerate(rows.values()) if (us := row.value(key)) is not None]
         if pairs:
-            axes.plot(*zip(*pairs, strict=True), marker, color=colour, markersize=5, label=key)
+            axes.plot(*zip(*pairs, strict=True), linestyle="none", label=key, **look)
     style.label_rows(axes, list(rows))
     axes.get_yticklabels()[-1].set_fontweight("bold")
     axes.set_title("By stage")

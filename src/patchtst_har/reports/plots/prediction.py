@@ -19,7 +19,7 @@ from patchtst_har.reports.plots.timeline import (
 )
 
 _DAY = pd.Timedelta(days=1)
-_UNITS_MIN = ((60, "Hours"), (1, "Minutes"), (1 / 60, "Seconds"))
+_UNITS_MIN = ((60, "Hours", 2), (1, "Minutes", 1), (1 / 60, "Seconds", 0))
 _WHOLE_DAY_MIN = 1440
 _MAX_DAYS_WITHOUT_GAPS = 62
 
@@ -66,6 +66,12 @@ def plot_days(
         return style.to_svg(figure, name, f"Activities over {len(days)} days, one row a day")
 
 
+def unit_of_days(minutes: pd.DataFrame) -> tuple[float, str, int]:
+    """Return the unit that suits the longest day: its minutes, its name, and decimals to be shown with it."""
+    longest = minutes.sum(axis=1).max()
+    return next(row for row in _UNITS_MIN if longest > 3 * row[0] or row == _UNITS_MIN[-1])
+
+
 def plot_daily_minutes(minutes: pd.DataFrame, *, name: str = "minutes") -> str:
     """Draw the time of each class as one stacked bar a day, in the unit that suits the longest day.
 
@@ -85,7 +91,7 @@ def plot_daily_minutes(minutes: pd.DataFrame, *, name: str = "minutes") -> str:
     longest = minutes.sum(axis=1).max()
     with style.settings(name):
         figure, axes = style.new_figure(9, 0.42 * len(minutes) + 1.3)
-        scale, unit = next(pair for pair in _UNITS_MIN if longest > 3 * pair[0] or pair == _UNITS_MIN[-1])
+        scale, unit, _ = unit_of_days(minutes)
         style.stack_bars(axes, minutes / scale, style.class_colours(classes), 0.7)
         style.label_rows(axes, [f"{pd.Timestamp(day):%a %d %b}" for day in minutes.index])
         axes.set_xlabel(f"{unit} with data")

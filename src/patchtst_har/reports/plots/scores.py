@@ -8,11 +8,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.ticker import MaxNLocator
 
 from patchtst_har.evaluation.confusion import row_normalised
 from patchtst_har.records.run import Bin, ParticipantScores
-from patchtst_har.reports.plots.style import RAW, SMOOTHED, TRUTH, add_grid, new_figure, settings, to_svg
+from patchtst_har.reports.plots.style import (
+    RAW,
+    SMALL,
+    SMOOTHED,
+    TRUTH,
+    add_grid,
+    new_figure,
+    settings,
+    to_svg,
+)
 
 History = Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]
 
@@ -20,10 +30,18 @@ _PHASES = (("train", "training", RAW, "o"), ("val", "validation", SMOOTHED, "s")
 _MAX_CLASSES_WITH_COUNTS = 12
 # A page shows a wider picture smaller, and its text with it.
 _PAGE_WIDTH_IN = 9.7
+# Nothing is transparent: a dark page stays dark there.
+_SHADES = LinearSegmentedColormap.from_list("shades", [to_rgba(SMOOTHED, 0.0), to_rgba(SMOOTHED, 1.0)])
+# Not the white of pages, which a dark page replaces.
+_ON_DARK = "#FEFEFE"
 _MAX_NAMES = 45
 MIN_WINDOWS = 10
 _COLOURS = (RAW, SMOOTHED)
-_STYLES = ("o-", "s--")
+# The first is a ring: it shows around a point of the second that is the same.
+_STYLES: Any = (
+    {"marker": "o", "markersize": 7, "markerfacecolor": "none"},
+    {"marker": "s", "markersize": 4, "linestyle": "--"},
+)
 
 
 def plot_learning_curves(history: History, *, name: str = "learning") -> str:
@@ -103,7 +121,8 @@ def plot_confusions(
 
 def _matrix(axes: Axes, counts: npt.NDArray[np.int64], classes: Sequence[str], *, first: bool) -> None:
     fractions = row_normalised(counts)
-    axes.pcolormesh(np.nan_to_num(fractions), cmap="Blues", vmin=0, vmax=1, edgecolor="white", linewidth=1.5)
+    look: dict[str, Any] = {"cmap": _SHADES, "vmin": 0, "vmax": 1, "edgecolor": "#E2E2E2", "linewidth": 0.7}
+    axes.pcolormesh(np.nan_to_num(fractions), **look)
     axes.set_aspect("equal")
     axes.invert_yaxis()
     middle = np.arange(len(classes)) + 0.5
@@ -121,8 +140,8 @@ def _matrix(axes: Axes, counts: npt.NDArray[np.int64], classes: Sequence[str], *
 def _write_cells(axes: Axes, counts: npt.NDArray[np.int64], fractions: npt.NDArray[np.float64]) -> None:
     for i, j in np.argwhere(counts > 0):
         share = fractions[i, j]
-        text, colour = f"{100 * share:.0f} %\n{counts[i, j]:,}", "white" if share > 0.55 else "#222222"
-        axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=8, color=colour)
+        text, colour = f"{100 * share:.0f} %\n{counts[i, j]:,}", _ON_DARK if share > 0.6 else None
+        axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=SMALL, color=colour)
 
 
 def plot_participants(
@@ -153,15 +172,16 @@ def plot_participants(
     with settings(name):
         figure, axes = new_figure(9, 3.1)
         axes.vlines(x, first, after, color="#B5B5B5", linewidth=1.2)
-        axes.plot(x, first, "o", color=RAW, markersize=4, label="raw")
         axes.plot(x, after, "s", color=SMOOTHED, markersize=4, label="smoothed")
+        # A ring: it shows around a smoothed score that is the same.
+        axes.plot(x, first, "o", color=RAW, markerfacecolor="none", markersize=7.5, label="raw")
         if known:
             axes.axhline(float(np.median(after)), color=SMOOTHED, linewidth=0.9, linestyle=":")
         axes.set_ylabel("Macro F1 of the participant")
         axes.set_ylim(-0.02, 1.02)
         axes.set_xlim(-0.8, max(len(known) - 0.2, 0.8))
         named = len(known) <= _MAX_NAMES
-        turned: dict[str, Any] = {"rotation": 60, "ha": "right", "rotation_mode": "anchor", "fontsize": 8}
+        turned: dict[str, Any] = {"rotation": 60, "ha": "right", "rotation_mode": "anchor", "fontsize": SMALL}
         axes.set_xticks(x if named else [], names if named else [], **turned)
         who = "Held-out participants" if named else f"{len(known)} participants"
         axes.set_xlabel(f"{who}, sorted; dotted: median after smoothing")
@@ -193,7 +213,7 @@ def plot_reliability(bins: Mapping[str, Sequence[Bin]], *, name: str = "reliabil
         for k, ((label, rows), colour) in enumerate(zip(bins.items(), _COLOURS, strict=False)):
             filled = [row for row in rows if row.n >= MIN_WINDOWS]
             x, y = [row.confidence for row in filled], [row.accuracy for row in filled]
-            left.plot(x, y, _STYLES[k], markersize=4, linewidth=1.4, color=colour, label=label, clip_on=False)
+            left.plot(x, y, linewidth=1.4, color=colour, label=label, clip_on=False, **_STYLES[k])
             total = sum(row.n for row in rows)
             edges = [row.lower for row in rows] + [rows[-1].upper]
             shares = [100 * row.n / total for row in rows]

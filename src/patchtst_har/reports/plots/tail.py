@@ -14,7 +14,7 @@ from patchtst_har.reports.plots import style
 from patchtst_har.support.formatting import duration
 
 _DASHED = (0, (4, 2))
-_BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8}
+_BOX = {"facecolor": style.PAGE, "edgecolor": "none", "alpha": 0.85, "pad": 0.8}
 # The axis of the body would stretch to the very slowest decision, and show only that.
 _BODY = 0.99
 
