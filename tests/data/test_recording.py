@@ -1,4 +1,5 @@
 import gzip
+import os
 from pathlib import Path
 
 import numpy as np
@@ -399,3 +400,22 @@ def test_stamps_that_count_from_nowhere_are_told(tmp_path: Path) -> None:
     assert any("dates and hours are not real" in warning for warning in info["warnings"])
     np.savez(tmp_path / "b.npz", t_ms=time_ms + 1_700_000_000_000, acc=acceleration)
     assert read_recording(tmp_path / "b.npz")[1]["warnings"] == []
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".npz", ".parquet"])
+def test_an_empty_file_is_called_so_in_every_format(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"P01{suffix}"
+    path.touch()
+    with pytest.raises(DataError, match=rf"P01{suffix}: the file is empty"):
+        read_recording(path)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".npz", ".parquet"])
+def test_a_pipe_is_no_recording(tmp_path: Path, suffix: str) -> None:
+    """It would be waited for, perhaps for ever."""
+    path = tmp_path / f"P01{suffix}"
+    os.mkfifo(path)
+    with pytest.raises(
+        DataError, match=rf"P01{suffix}: is a pipe or a device, a recording is a regular file"
+    ):
+        read_recording(path)

@@ -291,7 +291,7 @@ def test_missing_and_foreign_dictionaries_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.csv: no such file"):
         LabelMap.from_csv(tmp_path / "gone.csv", "a")
     (tmp_path / "a.csv").write_bytes(b"annotation,a\n\xff,b\n")
-    with pytest.raises(DataError, match="not CSV text in UTF-8"):
+    with pytest.raises(DataError, match="not UTF-8 text"):
         LabelMap.from_csv(tmp_path / "a.csv", "a")
 
 

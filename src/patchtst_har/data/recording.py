@@ -218,5 +218,7 @@ def _check_file(path: Path) -> None:
         if path.is_symlink():
             raise DataError(f"{path}: is a link to a file that does not exist")
         raise DataError(f"{path}: no such file")
+    if not path.is_file():
+        raise DataError(f"{path}: is a pipe or a device, a recording is a regular file")
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty")

@@ -14,8 +14,9 @@ from typing import Any
 import yaml
 
 from patchtst_har.errors import DataError
-from patchtst_har.records.reading import read_json_lines
+from patchtst_har.records.reading import MOST_RECORD_BYTES, read_json_lines
 from patchtst_har.records.run import MetricLine
+from patchtst_har.support.documents import read_text
 from patchtst_har.support.files import atomic_write_json, atomic_write_text, ensure_folder, read_json
 
 logger = logging.getLogger(__name__)
@@ -108,7 +109,7 @@ class ExperimentTracker:
 
     def _restore_metrics(self, path: Path) -> None:
         """Read the record back; a last line cut short by a kill is removed, so that appending stays valid."""
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = read_text(path, MOST_RECORD_BYTES).splitlines(keepends=True)
         if lines and not lines[-1].endswith("\n"):
             logger.warning("%s: dropping an incomplete last line left by an interrupted run", path)
             lines.pop()
