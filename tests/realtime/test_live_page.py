@@ -136,7 +136,7 @@ def test_a_client_that_does_not_read_is_cut(page, monkeypatch):
     "opening", [b"", b"GET / HTTP/1.1\r\nHost: loc", b"GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n"]
 )
 def test_idle_connections_make_room_for_somebody_who_asks(page, opening):
-    """Silent, half a request, or answered and kept open: the oldest goes, the page and its events are served."""
+    """Silent, half a request, or answered and kept open: the oldest goes, the page is served."""
     with serve(page, "127.0.0.1", 0) as url, contextlib.ExitStack() as stack:
         address = "127.0.0.1", int(re.search(r":(\d+)/", url)[1])
         watching = stack.enter_context(urllib.request.urlopen(url + "events", timeout=5))  # noqa: S310
