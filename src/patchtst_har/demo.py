@@ -105,16 +105,12 @@ def run_demo(run_dir: Path, *, overwrite: bool = False, on_progress: OnProgress 
 def _make_room(run_dir: Path, overwrite: bool) -> None:
     """Begin with an empty, marked folder; only a folder with the mark is ever removed."""
     if run_dir.is_dir() and any(run_dir.iterdir()):
-        _remove(run_dir, overwrite)
+        if not overwrite:
+            raise DataError(f"{run_dir}: is not empty; choose another folder or pass --overwrite")
+        if not (run_dir / MARKER).is_file():
+            raise DataError(f"{run_dir}: was not made by the demonstration, it will not be removed")
+        shutil.rmtree(run_dir)
     atomic_write_text(ensure_folder(run_dir) / MARKER, "May be replaced by the demonstration.\n")
-
-
-def _remove(run_dir: Path, overwrite: bool) -> None:
-    if not overwrite:
-        raise DataError(f"{run_dir}: is not empty; choose another folder or pass --overwrite")
-    if not (run_dir / MARKER).is_file():
-        raise DataError(f"{run_dir}: was not made by the demonstration, it will not be removed")
-    shutil.rmtree(run_dir)
 
 
 def _predict_held_out(run_dir: Path, recognizer: Recognizer, path: Path) -> None:

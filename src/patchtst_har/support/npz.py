@@ -29,6 +29,10 @@ MAX_EXPANDED_BYTES = 16 * 2**30
 
 # The DEFLATE format cannot expand further than this (https://zlib.net/zlib_tech.html).
 _MAX_DEFLATE_RATIO = 1032
+_NPY_HEADERS: dict[tuple[int, int], Any] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def read_npz(
@@ -136,16 +140,11 @@ def _declared_bytes(archive: zipfile.ZipFile, name: str, path: str | os.PathLike
 def _header(file: BinaryIO, name: str, path: str | os.PathLike[str]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     try:
         version = np.lib.format.read_magic(file)
-        if version == (1, 0):
-            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        elif version == (2, 0):
-            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-        else:
-            raise DataError(f"{path}: array {name!r} has NPY version {version}, which is not read")
+        if version not in _NPY_HEADERS:
+            raise ValueError(f"NPY version {version}, which is not read")
+        shape, _, dtype = _NPY_HEADERS[version](file)
     # Of a header that is not Python, NumPy's reader lets the tokenizer's own error through.
     except (ValueError, tokenize.TokenError) as error:
-        if isinstance(error, DataError):
-            raise
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: array {name!r} has no readable NPY header ({reason})") from error
     return shape, dtype
