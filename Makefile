@@ -120,7 +120,7 @@ bench-compare: install
 # On a machine with CUDA: any Python with torch and Triton will do, so nothing is installed (docs/cuda.md).
 # ARGS goes to the script: `ARGS='--out FOLDER'`, `ARGS=--interpreter`.
 cuda-check:
-	PYTHONPATH=src $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) benches/cuda_check.py $(ARGS)
+	PYTHONPATH=src$${PYTHONPATH:+:$$PYTHONPATH} $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) benches/cuda_check.py $(ARGS)
 
 # Builds a wheel, installs it in an environment of its own and uses it from another folder.
 wheel-check: install

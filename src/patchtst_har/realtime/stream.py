@@ -207,7 +207,7 @@ class Stream:
         return decisions
 
     def finish(self) -> list[Decision]:
-        """End the stretch and the sequence; return what was still to be decided.
+        """End the segment and the sequence; return what was still to be decided.
 
         The stream can still be used: the next sample starts a new segment.
 

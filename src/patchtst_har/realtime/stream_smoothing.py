@@ -22,10 +22,10 @@ Arrays = dict[str, NDArray[Any]]
 
 
 class WindowPlace(NamedTuple):
-    """Place of a window in a stream: its start, its stretch, its number there, clock jumps before it."""
+    """Place of a window in a stream: its start, its segment, its number there, clock jumps before it."""
 
     start_ns: int
-    stretch: int
+    segment: int
     number: int
     restarts: int
 
@@ -170,7 +170,7 @@ class StreamSmoother:
         last = self._last
         if last is None or last.restarts != place.restarts:
             return None
-        if last.stretch == place.stretch:
+        if last.segment == place.segment:
             # After so many windows without evidence nothing is known of the last one any more.
             n_steps = place.number - last.number
             return n_steps if 1 <= n_steps <= _MOST_STEPS else None
