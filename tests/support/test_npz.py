@@ -118,7 +118,7 @@ def test_negative_or_malformed_headers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="'x'"):
         read_npz(path, ["x"])
     path = _archive(tmp_path / "a.npz", {"x.npy": b"\x93NUMPY\x09\x00"})
-    with pytest.raises(DataError, match=r"'x' has no readable NPY header \(NPY version \(9, 0\)"):
+    with pytest.raises(DataError, match=r"'x' has NPY version \(9, 0\)"):
         read_npz(path, ["x"])
 
 

@@ -17,6 +17,7 @@ from patchtst_har.cli.console import (
     score_table,
     start_logging,
 )
+from patchtst_har.support.formatting import metric_text
 
 
 def run(
@@ -50,7 +51,7 @@ def run(
         measure_run(settings.run_dir, recognizer, trainer.judged, on_progress=on_progress)
         report = render_report(settings.run_dir)
     for name, value in metrics.items():
-        out.print(f"{name:24s} {value:.3f}".removesuffix(".000"))
+        out.print(f"{name:24s} {metric_text(name, value, 3)}")
     if scores is not None:
         out.print(score_table("Every participant held out once", scores, scores.baselines))
     out.print(f"run:    {settings.run_dir}\nreport: {report}", soft_wrap=True)
