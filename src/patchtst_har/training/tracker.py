@@ -99,16 +99,14 @@ class ExperimentTracker:
         return path
 
     def _restore(self) -> None:
+        """Read the record back; a last line cut short by a kill is removed, so that appending stays valid."""
         if (self.output_dir / "params.json").exists():
             self.params = read_json(self.output_dir / "params.json")
         if (self.output_dir / "artifacts.json").exists():
             self.artifacts = read_json(self.output_dir / "artifacts.json")
         path = self.output_dir / "metrics.jsonl"
-        if path.exists():
-            self._restore_metrics(path)
-
-    def _restore_metrics(self, path: Path) -> None:
-        """Read the record back; a last line cut short by a kill is removed, so that appending stays valid."""
+        if not path.exists():
+            return
         lines = read_text(path, MOST_RECORD_BYTES).splitlines(keepends=True)
         if lines and not lines[-1].endswith("\n"):
             logger.warning("%s: dropping an incomplete last line left by an interrupted run", path)

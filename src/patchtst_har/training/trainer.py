@@ -153,14 +153,8 @@ class PatchTSTTrainer:
 
         fingerprint = data.fingerprint(config)
         loop = TrainingLoop(config.training, device, config.seed, self._checkpoint, fingerprint)
-        progress = loop.fit(
-            model,
-            data.train,
-            data.val,
-            record,
-            on_progress=under("training", self.on_progress),
-            resume=self.resume,
-        )
+        report = under("training", self.on_progress)
+        progress = loop.fit(model, data.train, data.val, record, on_progress=report, resume=self.resume)
         return model, progress
 
     def _fit_smoother(self, model: PatchTSTClassifier, data: ExperimentData) -> HMMSmoother | None:
@@ -181,13 +175,12 @@ class PatchTSTTrainer:
     ) -> None:
         """Warn if smoothing loses even on the participants on whom its emissions were measured."""
         made = decide(probabilities, sequences_of(val.participants, val.start_ns, self.config), smoother)
-        raw, smoothed = (float((labels == val.labels).mean()) for labels in (made.raw, made.smoothed))
-        if smoothed < raw:
+        accuracies = [float((labels == val.labels).mean()) for labels in (made.raw, made.smoothed)]
+        if accuracies[1] < accuracies[0]:
             logger.warning(
                 "smoothing lowers the accuracy on the validation participants from %.3f to %.3f: "
                 "they may be too few for it; smoothing.method=none switches it off",
-                raw,
-                smoothed,
+                *accuracies,
             )
 
     def judge(self, model: PatchTSTClassifier, features: FeatureSet) -> HeldOut:
@@ -202,9 +195,8 @@ class PatchTSTTrainer:
         if data.test is not None:
             self.held_out = judged
             judged.write_frame(tracker.output_dir / "predictions.csv")
-            evaluation = Evaluation(
-                **dict(scores), **dict(data.provenance()), predictions_file="predictions.csv"
-            )
+            facts = {**dict(scores), **dict(data.provenance())}
+            evaluation = Evaluation(**facts, predictions_file="predictions.csv")
             atomic_write_json(tracker.output_dir / "evaluation.json", evaluation.to_json())
         else:
             logger.warning("no test participants: the scores are those of the validation participants")

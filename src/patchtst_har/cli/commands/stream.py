@@ -232,7 +232,7 @@ def _batches(
             yield batch
 
     with openers[kind]() as receive:
-        yield checked(sources.read_lines(parser, receive)), lambda: parser.n_bad
+        yield checked(sources.sample_batches(parser, receive)), lambda: parser.n_bad
 
 
 def _replayed(
