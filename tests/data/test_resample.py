@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from patchtst_har.data.resample import clean_samples, resample_recording
+from patchtst_har.data.units import UNUSABLE
 from patchtst_har.errors import DataError
 from synthetic import make_recording
 
@@ -85,18 +86,27 @@ def test_a_pause_ends_a_segment_and_is_not_bridged() -> None:
     assert len(resample_recording(recording, 100.0, max_gap_s=2.0)) == 1
 
 
-@pytest.mark.parametrize("value", [0.0, np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf, -np.inf, 50.1, -9999.0, 32767.0, 3.4e38])
 def test_bad_blocks_are_gaps_and_counted(value: float) -> None:
     recording = make_recording(bouts=(("sitting", 60.0),))
     recording.iloc[2000:2500, :3] = value
     clean = clean_samples(recording, 1.0)
-    assert clean.info["n_zero" if value == 0 else "n_nonfinite"] == 500
-    assert clean.info["n_nonfinite" if value == 0 else "n_zero"] == 0
+    reason = "n_zero" if value == 0 else "n_out_of_range" if np.isfinite(value) else "n_nonfinite"
+    assert {name: clean.info[name] for name in UNUSABLE} == {**dict.fromkeys(UNUSABLE, 0), reason: 500}
     assert clean.info["n_gaps"] == 1
     first, second = resample_recording(recording, 100.0)
     assert (len(first.samples), len(second.samples)) == (2000, 3500)
     for segment in (first, second):
         assert np.linalg.norm(segment.samples, axis=1).min() > 0.9
+
+
+def test_the_strongest_impact_is_kept_and_one_axis_beyond_it_is_not() -> None:
+    recording = make_recording(bouts=(("sitting", 20.0),))
+    recording.iloc[500, 0], recording.iloc[600, 2] = 50.0, np.nextafter(np.float32(50), np.float32(51))
+    clean = clean_samples(recording, 1.0)
+    assert clean.info["n_out_of_range"] == 1
+    assert len(clean.time_ns) == 1999
+    assert clean.acceleration.max() == 50.0
 
 
 def test_a_short_hole_is_bridged_by_interpolation() -> None:

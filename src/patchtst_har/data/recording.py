@@ -20,7 +20,7 @@ from patchtst_har.data.formats import read_file, recording_suffix
 from patchtst_har.data.frames import check_recording
 from patchtst_har.data.rate import measure_rate_hz
 from patchtst_har.data.stamps import TimeUnit, count_repeated
-from patchtst_har.data.units import PER_G, Unit, check_unit, rest_magnitude
+from patchtst_har.data.units import PER_G, Unit, check_unit, rest_magnitude, to_g
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import atomic_path
 
@@ -30,7 +30,7 @@ def read_recording(
     *,
     time_column: str = "time",
     time_unit: TimeUnit | None = None,
-    units: Unit = "g",
+    units: Unit | None = None,
     strict: bool = False,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Read a recording from a file of a format in `patchtst_har.data.formats`.
@@ -47,10 +47,11 @@ def read_recording(
     time_unit : {"s", "ms", "us", "ns"}, optional
         Unit of numeric time stamps, counted from 1970. Numbers are refused without it: a guess that is
         wrong by a factor of 1000 looks like data. NPZ files name the unit in the array's name.
-    units : {"g", "m/s2", "mg"}
-        Unit of the acceleration in the file; the result is always in g.
+    units : {"g", "m/s2", "mg"}, optional
+        Unit of the acceleration in the file; the result is always in g. None: g, and a recording whose
+        magnitude at rest shows another unit is refused. A unit that is named is believed, with a warning.
     strict : bool
-        Refuse, in place of warning, when the magnitude at rest is far from 1 g.
+        Refuse, in place of warning, whenever the magnitude at rest is far from 1 g.
 
     Returns
     -------
@@ -65,18 +66,18 @@ def read_recording(
     ------
     DataError
         If the file is missing, a folder, empty, damaged, lacks a column, holds text in place of a number,
-        or its time runs backwards. Equal consecutive stamps are allowed (devices stamp in batches) and
-        counted; resampling spreads them.
+        is in another unit (see `units`), or its time runs backwards. Equal consecutive stamps are allowed
+        (devices stamp in batches) and counted; resampling spreads them.
     MissingDependencyError
         For Parquet without pyarrow 14.0.1 or newer.
 
     Warns
     -----
     patchtst_har.data.units.UnitWarning
-        If the magnitude at rest is far from 1 g and `strict` is false; the text is in ``info["warnings"]``.
+        If the magnitude at rest is far from 1 g and that is no error; the text is in ``info["warnings"]``.
     """
     path = Path(path)
-    if units not in PER_G:
+    if units is not None and units not in PER_G:
         raise DataError(f"units={units!r} is not known (known: {', '.join(PER_G)})")
     if time_unit is not None and time_unit not in get_args(TimeUnit):
         raise DataError(f"time_unit={time_unit!r} is not known (known: {', '.join(get_args(TimeUnit))})")
@@ -85,8 +86,8 @@ def read_recording(
     if len(recording) == 0:
         raise DataError(f"{path}: has no samples")
     time_ns, acceleration = check_recording(recording, str(path))
-    if units != "g":
-        acceleration = acceleration / np.float32(PER_G[units])
+    if units not in (None, "g"):
+        acceleration = to_g(acceleration, units)
         recording = _with_axes(recording, acceleration)
     sample_rate_hz = measure_rate_hz(time_ns)
     rest = rest_magnitude(acceleration, sample_rate_hz or 100.0)
@@ -96,7 +97,7 @@ def read_recording(
         "start": str(recording.index[0]),
         "end": str(recording.index[-1]),
         "sample_rate_hz": sample_rate_hz,
-        "units": units,
+        "units": units or "g",
         "rest_magnitude_g": None if rest is None else rest.value_g,
         "rest_magnitude_basis": None if rest is None else rest.basis,
         "n_repeated_stamps": count_repeated(time_ns),

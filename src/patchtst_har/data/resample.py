@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from patchtst_har.data.frames import check_recording
 from patchtst_har.data.rate import measure_rate_hz
 from patchtst_har.data.stamps import count_repeated, find_gaps
+from patchtst_har.data.units import MOST_G, UNUSABLE
 from patchtst_har.errors import DataError
 
 if TYPE_CHECKING:
@@ -64,8 +65,9 @@ class CleanSamples:
 def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
     """Drop unusable samples, spread repeated stamps, and find the segments.
 
-    A sample is unusable if an axis is not finite or all three are exactly 0 (which gravity rules out;
-    devices write zeros for blocks that they could not read). A hole that this leaves is treated like any
+    A sample is unusable if an axis is not finite or beyond `MOST_G` (a marker of a missing value, a wrong
+    unit), or all three are exactly 0 (which gravity rules out; devices write zeros for blocks that they
+    could not read). A hole that this leaves is treated like any
     other gap: bridged by interpolation up to `max_gap_s`, otherwise the end of a segment. Samples that
     repeat a value for a minute or more (ActiGraph's idle sleep does this, but so does a resting sensor of
     low resolution) are kept and counted.
@@ -80,8 +82,8 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
     Returns
     -------
     CleanSamples
-        With ``info`` keys ``sample_rate_hz, n_samples, n_nonfinite, n_zero, n_repeated_stamps, repeated_s,
-        n_gaps``.
+        With ``info`` keys ``sample_rate_hz, n_samples, n_nonfinite, n_zero, n_out_of_range,
+        n_repeated_stamps, repeated_s, n_gaps``.
 
     Raises
     ------
@@ -93,27 +95,43 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
     n_repeated_stamps = count_repeated(time_ns)
     if n_repeated_stamps:
         time_ns = _spread_repeated(time_ns, sample_rate_hz)
-    finite, zero = np.ones((2, len(time_ns)), bool)
-    for axis in range(3):
-        finite &= np.isfinite(acceleration[:, axis])
-        zero &= acceleration[:, axis] == 0
-    n_nonfinite, n_zero = int(np.count_nonzero(~finite)), int(np.count_nonzero(zero))
+    usable, unusable = _usable(acceleration)
     rows = None
-    if n_nonfinite or n_zero:
-        rows = np.flatnonzero(finite & ~zero)
+    if any(unusable.values()):
+        rows = np.flatnonzero(usable)
         time_ns, acceleration = time_ns[rows], acceleration[rows]
     gaps = find_gaps(time_ns, max_gap_s)
     info: dict[str, float | int | None] = {
         "sample_rate_hz": sample_rate_hz,
         "n_samples": len(recording),
-        "n_nonfinite": n_nonfinite,
-        "n_zero": n_zero,
+        **unusable,
         "n_repeated_stamps": n_repeated_stamps,
         "repeated_s": _repeated_s(time_ns, acceleration),
         "n_gaps": len(gaps),
     }
     bounds = list(pairwise([0, *gaps.tolist(), len(time_ns)])) if len(time_ns) else []
     return CleanSamples(time_ns, acceleration, rows, bounds, sample_rate_hz, info)
+
+
+def _usable(acceleration: NDArray[np.float32]) -> tuple[NDArray[np.bool_], dict[str, int]]:
+    """Return which samples (n,) are usable, and how many are not for which reason."""
+    usable = np.empty(len(acceleration), bool)
+    counts = dict.fromkeys(UNUSABLE, 0)
+    for rows in _blocks(len(acceleration), _BLOCK_SAMPLES):
+        samples = acceleration[rows]
+        # NaN is not below it either.
+        measured, zero = _every_axis(np.abs(samples) <= MOST_G), _every_axis(samples == 0)
+        usable[rows] = measured & ~zero
+        if usable[rows].all():
+            continue
+        finite = _every_axis(np.isfinite(samples))
+        for name, lost in zip(UNUSABLE, (~finite, zero, finite & ~measured), strict=True):
+            counts[name] += int(np.count_nonzero(lost))
+    return usable, counts
+
+
+def _every_axis(values: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return values[:, 0] & values[:, 1] & values[:, 2]
 
 
 def resample_recording(
