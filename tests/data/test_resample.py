@@ -109,6 +109,38 @@ def test_the_strongest_impact_is_kept_and_one_axis_beyond_it_is_not() -> None:
     assert clean.acceleration.max() == 50.0
 
 
+@pytest.mark.parametrize("jitter_s", [0.0, 0.003])
+def test_batches_that_are_stamped_once_a_second_are_no_pauses(jitter_s: float) -> None:
+    rng = np.random.default_rng(0)
+    stamps = np.arange(60) + rng.uniform(-jitter_s, jitter_s, 60)
+    time_s = np.arange(6000) / 100.0
+    recording = recording_of(stamps[np.arange(6000) // 100], slow_wave(time_s))
+    clean = clean_samples(recording, 1.0)
+    assert clean.sample_rate_hz == pytest.approx(100.0, abs=0.5)
+    assert clean.info["n_gaps"] == 0
+    (segment,) = resample_recording(recording)
+    at = (segment.start_ns - 1_700_000_000 * 10**9) / 1e9 + np.arange(len(segment.samples)) / 100.0
+    assert np.abs(segment.samples - slow_wave(at))[200:-200].max() < 0.03
+
+
+def test_a_pause_after_a_batch_is_a_pause() -> None:
+    stamps = np.arange(60.0)
+    stamps[30:] += 1.5
+    recording = recording_of(stamps[np.arange(6000) // 100], slow_wave(np.arange(6000) / 100.0))
+    assert clean_samples(recording, 1.0).info["n_gaps"] == 1
+    assert clean_samples(recording, 2.0).info["n_gaps"] == 0
+
+
+def test_a_part_at_a_higher_rate_is_low_passed() -> None:
+    """80 Hz, sampled at 200 Hz after ten minutes at 50 Hz, must not appear as 20 Hz."""
+    time_s = np.concatenate([np.arange(30_000) / 50.0, 600.0 + np.arange(6000) / 200.0])
+    wave = np.sin(2 * np.pi * 80.0 * time_s) * (time_s >= 600.0)
+    signal = np.stack([wave, 0 * wave, 1.0 + 0 * wave], axis=1)
+    (segment,) = resample_recording(recording_of(time_s, signal))
+    assert segment.samples[-2500:, 0].std() < 0.05
+    assert segment.samples[:59_000, 2].std() < 1e-3
+
+
 def test_a_short_hole_is_bridged_by_interpolation() -> None:
     recording = make_recording(bouts=(("sitting", 20.0),))
     recording.iloc[500:550, 0] = np.nan

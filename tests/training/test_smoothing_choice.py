@@ -11,6 +11,7 @@ from patchtst_har import Recognizer
 from patchtst_har.config import DataConfig, SmoothingConfig, TrainingConfig
 from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.evaluation.folder import evaluate_folder
+from patchtst_har.reports.run import render_report
 from patchtst_har.smoothing import HMMSmoother
 from patchtst_har.training import PatchTSTTrainer
 from patchtst_har.training.smoothing_choice import choose_smoothing
@@ -87,6 +88,8 @@ def test_what_is_not_chosen_is_not_applied_but_can_be_asked_for(prepared, tmp_pa
     assert "none: every window" in (model / "MODEL_CARD.md").read_text()
     evaluation = json.loads((config.run_dir / "evaluation.json").read_text())
     assert evaluation["smoothing"]["method"] == "none"
+    page = " ".join(render_report(config.run_dir).read_text().split())
+    assert "Smoothing is not applied: it lowered macro F1 on the validation participants" in page
     # The headline is what `evaluate` and `predict` do by themselves.
     people = evaluation["split"]["test"]
     data = prepared / "prepared"

@@ -32,6 +32,8 @@ _HALF_TAPS_PER_FACTOR = 10
 _PASSBAND_OF_NYQUIST = 0.9
 _BLOCK_SAMPLES = 2**16
 _MIN_REPEAT_S = 60.0
+_LOCAL_SAMPLES = 1000
+_FASTER_FOR_A_WHILE = 1.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +62,21 @@ class CleanSamples:
     """Measured rate; None if no two samples belong together."""
     info: dict[str, float | int | None] = field(default_factory=dict)
     """Rate and counts, for reports."""
+    _highest_hz: dict[int, float] = field(default_factory=dict, init=False, repr=False)
+
+    def highest_rate_hz(self, bounds: tuple[int, int], target_hz: float) -> float | None:
+        """Return the rate by which a segment is low-passed: its highest if that is far above the target.
+
+        A device may change its rate, which the median over the recording does not show.
+        """
+        usual_hz = self.sample_rate_hz
+        if bounds[0] not in self._highest_hz:
+            starts = np.arange(bounds[0], bounds[1] - _LOCAL_SAMPLES, _LOCAL_SAMPLES // 2)
+            spans_ns = self.time_ns[starts + _LOCAL_SAMPLES] - self.time_ns[starts]
+            shortest_ns = max(int(spans_ns.min()), 1) if len(starts) else math.inf
+            self._highest_hz[bounds[0]] = _LOCAL_SAMPLES / shortest_ns * 1e9
+        highest_hz = self._highest_hz[bounds[0]]
+        return highest_hz if highest_hz > max(_FASTER_FOR_A_WHILE * target_hz, usual_hz or 0.0) else usual_hz
 
 
 def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
@@ -198,7 +215,7 @@ def resample_block(
     Any block equals the same part of the whole segment, so memory stays bounded however long it is.
     """
     block = np.empty((count, 3), np.float32)
-    factor = _oversampling(clean.sample_rate_hz, sample_rate_hz)
+    factor = _oversampling(clean.highest_rate_hz(bounds, sample_rate_hz), sample_rate_hz)
     start_ns = int(clean.time_ns[bounds[0]])
     for rows in _blocks(count, max(_BLOCK_SAMPLES // factor, 1)):
         begin, length = first + rows.start, rows.stop - rows.start

@@ -27,6 +27,7 @@ from patchtst_har.inference.window_classifier import SingleWindowClassifier
 from patchtst_har.model_folder import (
     SMOOTHING_FILE,
     TrainedOn,
+    memory_errors_named,
     read_model_folder,
     read_trained_on,
     write_model_folder,
@@ -162,8 +163,8 @@ class Recognizer:
         Raises
         ------
         ModelFolderError
-            If a file is missing or damaged, the files do not fit each other, or smoothing is asked for and
-            the model has no smoother.
+            If a file is missing or damaged, the files do not fit each other, memory does not suffice, or
+            smoothing is asked for and the model has no smoother.
         DataError
             If there is no such smoothing.
         PrecisionError
@@ -475,4 +476,5 @@ def _load(
 
         return load_model(folder)
     stored = read_model_folder(folder)
-    return NativeClassifier.from_stored(stored, precision), stored.classes, stored.config
+    with memory_errors_named(folder):
+        return NativeClassifier.from_stored(stored, precision), stored.classes, stored.config

@@ -21,7 +21,7 @@ from patchtst_har.cli.console import (
     warn,
 )
 from patchtst_har.data.units import UNUSABLE
-from patchtst_har.errors import DataError, PatchTSTHARError
+from patchtst_har.errors import DataError
 from patchtst_har.support.signals import ending_signals_noted
 
 if TYPE_CHECKING:
@@ -168,8 +168,8 @@ def _decided(call: Callable[[], list[Decision]]) -> Iterator[Decision]:
     """Yield what a call of a stream decides; if it fails, what it had decided before, then the error."""
     try:
         yield from call()
-    except PatchTSTHARError as error:
-        yield from error.decisions
+    except BaseException as error:
+        yield from getattr(error, "decisions", ())
         raise
 
 

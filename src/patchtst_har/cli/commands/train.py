@@ -40,6 +40,7 @@ def run(
     from patchtst_har.benchmark.run_measurements import measure_run
     from patchtst_har.inference.recognizer import Recognizer
     from patchtst_har.reports.run import render_report
+    from patchtst_har.support.folders import folder_lock
     from patchtst_har.training.cross_validation import cross_validate, require_folds
     from patchtst_har.training.fitting import fit_to_data
     from patchtst_har.training.run_folder import is_finished
@@ -62,14 +63,14 @@ def run(
         listed = ", ".join(f"{name}={value}" for name, value in chosen.items())
         out.print(f"chosen from the data set: {listed}", soft_wrap=True)
     scores = None
-    with progress() as on_progress, resumable():
+    with folder_lock(run_dir), progress() as on_progress, resumable():
         trainer = PatchTSTTrainer(settings, resume=resume, overwrite=overwrite, on_progress=on_progress)
         _, metrics = trainer.train()
         if cross_validation:
             scores = cross_validate(settings, done=trainer, resume=resume, on_progress=on_progress)
         recognizer = Recognizer.from_pretrained(run_dir / "model")
         measure_run(run_dir, recognizer, trainer.judged, on_progress=on_progress)
-    report = render_report(run_dir)
+        report = render_report(run_dir)
     for name, value in metrics.items():
         out.print(f"{name:24s} {value:.3f}".removesuffix(".000"))
     for line in _what_was_judged(trainer):
