@@ -68,6 +68,20 @@ class ExperimentTracker:
             os.fsync(stream.fileno())
         self._remember(line)
 
+    def forget_after(self, step: int) -> None:
+        """Drop the metrics of later steps: a kill came between them and their checkpoint, they come again."""
+        path = self.output_dir / "metrics.jsonl"
+        if not path.exists():
+            return
+        lines = read_lines(path, MetricLine)
+        kept = [line for line in lines if line.step <= step]
+        if len(kept) == len(lines):
+            return
+        atomic_write_text(path, "".join(json.dumps(line.to_json(), allow_nan=False) + "\n" for line in kept))
+        self.metrics.clear()
+        for line in kept:
+            self._remember(line)
+
     def log_artifact(self, artifact_path: Path | str, description: str = "") -> None:
         """Add a file or folder to ``artifacts.json``; inside the run folder its relative path is kept.
 
