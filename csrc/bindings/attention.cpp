@@ -1,8 +1,3 @@
-#include <pybind11/stl.h>
-
-#include <array>
-#include <cstdint>
-
 #include "attention/attention.hpp"
 #include "bindings/bindings.hpp"
 

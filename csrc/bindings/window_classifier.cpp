@@ -1,10 +1,4 @@
-#include <pybind11/stl.h>
-
-#include <array>
-#include <optional>
-
 #include "bindings/bindings.hpp"
-#include "stream/window_classifier.hpp"
 
 namespace patchtst_har::bindings {
 namespace {
