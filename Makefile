@@ -12,7 +12,7 @@ BENCH_RESULT ?= benches/results/$(shell git describe --always --dirty 2>/dev/nul
 CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DSKBUILD_PROJECT_VERSION=0.0.0
 CONFIGURE_KERNELS = $(CONFIGURE) -DPATCHTST_HAR_BINDINGS=OFF
 
-.PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare bench-history cuda-check wheel-check clean
+.PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare bench-history latency-table cuda-check wheel-check clean
 
 demo: install
 	$(BIN)/patchtst-har demo --overwrite
@@ -23,7 +23,8 @@ PYTEST = $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile --n
 test: install
 	$(PYTEST) $(ARGS)
 
-# Without the tests that train, compile, draw, start processes, need a browser or are slow: numerics, readers, configuration, streams.
+# A first answer in less than a minute: a part of the tests of everything but training, compilers, pictures, processes of their own
+# and browsers. It leaves out what is marked so, and as `slow` the long sweeps, oracles and whole commands: `make test` has them.
 test-fast: install
 	$(PYTEST) -m 'not (study or slow or trains or compiles or draws or spawns or browser)' $(ARGS)
 
@@ -117,10 +118,24 @@ bench-compare: install
 	$(if $(BASE),,$(error BASE=... must name a stored run or a git revision))
 	$(BIN)/python benches/compare.py $(BASE) $(ARGS)
 
+# Measures every row of the table in docs/latency.md and writes it there: on an idle machine, some 8 minutes. The demonstration's
+# model is used, and made if it is missing.
+LATENCY := build/latency
+RECORDING ?= runs/demo/data/recordings/P01.csv
+latency-table: install
+	test -d runs/demo/model || $(BIN)/patchtst-har demo
+	rm -rf $(LATENCY) && mkdir -p $(LATENCY)
+	$(BIN)/patchtst-har benchmark runs/demo/model --recording $(RECORDING) --out $(LATENCY) > /dev/null
+	timeout --signal=INT 150 $(BIN)/patchtst-har stream runs/demo/model --from $(RECORDING) --hop 1 --json > $(LATENCY)/live.jsonl || true
+	$(BIN)/patchtst-har stream runs/demo/model --from $(RECORDING) --hop 1 --speed 200 --json > $(LATENCY)/replay.jsonl
+	$(BIN)/python benches/study_small_targets.py runs/demo/model --recording $(RECORDING) --decisions 130 --speed 5 > $(LATENCY)/small.txt
+	$(BIN)/python -m pytest benches/bench_end_to_end.py benches/bench_stream.py --benchmark-only -k "push or one_call or window_to_label and not torch and not prototype" --benchmark-json=$(LATENCY)/bench.json
+	$(BIN)/python benches/latency_table.py $(LATENCY)
+
 # On a machine with CUDA: any Python with torch and Triton will do, so nothing is installed (docs/cuda.md).
 # ARGS goes to the script: `ARGS='--out FOLDER'`, `ARGS=--interpreter`.
 cuda-check:
-	PYTHONPATH=src $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) benches/cuda_check.py $(ARGS)
+	PYTHONPATH=src$${PYTHONPATH:+:$$PYTHONPATH} $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) benches/cuda_check.py $(ARGS)
 
 # Builds a wheel, installs it in an environment of its own and uses it from another folder.
 wheel-check: install

@@ -11,19 +11,29 @@ from pathlib import Path
 from on_cuda.document import Check, Clocks, Document, Part, Timing
 
 _STYLE = """
+:root { color-scheme: light dark; --page: #fff; --ink: #1b1f24; --line: #d7dce2;
+  --good: #1a6b35; --bad: #a8201a; --open: #6a5300; }
+@media (prefers-color-scheme: dark) { :root { --page: #12181e; --ink: #e6ebf0; --line: #36414c;
+  --good: #5fca80; --bad: #ff8a80; --open: #d9b84a; } }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem;
-  color: #1b1f24; }
-table { border-collapse: collapse; margin: .6rem 0 1.4rem; font-size: 14px; }
-th, td { padding: .2rem .7rem; border-bottom: 1px solid #d7dce2; text-align: left; vertical-align: top; }
+  background: var(--page); color: var(--ink); overflow-wrap: anywhere; }
+.scroll { overflow-x: auto; margin: .6rem 0 1.4rem; }
+table { border-collapse: collapse; font-size: 14px; overflow-wrap: normal; }
+th, td { padding: .2rem .7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.passed { color: #1a6b35; } .failed { color: #a8201a; font-weight: 600; } .not { color: #6a5300; }
+.passed { color: var(--good); } .failed { color: var(--bad); font-weight: 600; } .not { color: var(--open); }
 .detail { overflow-wrap: anywhere; max-width: 40rem; }
-figure { display: inline-block; margin: .5rem 1.5rem .5rem 0; } figcaption { font-weight: 600; }
+figure { display: inline-block; max-width: 100%; overflow-x: auto; margin: .5rem 1.5rem .5rem 0;
+  vertical-align: top; }
+figure span { white-space: nowrap; }
+figcaption { font-weight: 600; }
+svg text { fill: var(--ink); } svg line { stroke: var(--line); }
 summary { cursor: pointer; }
 """
 _NONE = "\u2013"
-_COLOURS = ("#0b6bcb", "#c2410c", "#15803d", "#7e22ce")
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 460, 280, 56, 40
+_COLOURS = ("#2f86d8", "#e0622d", "#2a9d55", "#a35be0")
+# The label of the last batch reaches into the margin on the right.
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _BOTTOM = 460, 280, 56, 24, 40
 
 
 def write(document: Document, path: Path) -> Path:
@@ -55,7 +65,8 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence
         return f"<tr>{marked}</tr>\n"
 
     return (
-        f"<table>\n{row(head, 'th') if head else ''}{''.join(row(cells, 'td') for cells in rows)}</table>\n"
+        f'<div class="scroll" tabindex="0"><table>\n{row(head, "th") if head else ""}'
+        f"{''.join(row(cells, 'td') for cells in rows)}</table></div>\n"
     )
 
 
@@ -68,7 +79,7 @@ def _summary(document: Document) -> str:
     if document.mode == "interpreter":
         where = "Triton's interpreter: numerics only, no times; says nothing about a device"
     counts = ", ".join(
-        f'<span class="{status.split()[0]}">{document.count(status)} {status}</span>'
+        f'<span class="{status.split()[0] if (n := document.count(status)) else "none"}">{n} {status}</span>'
         for status in ("passed", "failed", "not run")
     )
     rows = [
@@ -142,12 +153,16 @@ def _times(document: Document) -> str:
             str(timing.batch),
             str(timing.n_samples),
             *(_number(value) for value in (timing.min_us, timing.p50_us, timing.p95_us, timing.p99_us)),
-            _NONE if timing.peak_bytes is None else f"{timing.peak_bytes / 2**20:.1f}",
+            _NONE if timing.peak_bytes is None else mebibytes(timing.peak_bytes),
         )
         for timing in timings
     ]
     head = ("what", "variant", "batch", "samples", "least", "p50", "p95", "p99", "peak MiB")
     return text + _table(head, rows, range(2, 9)) + _clocks(document.parts)
+
+
+def mebibytes(n: int) -> str:
+    return f"{n / 2**20:.3f}" if n < 2**20 else f"{n / 2**20:,.1f}"
 
 
 def _number(value: float | None) -> str:
@@ -158,9 +173,13 @@ def _groups(timings: Sequence[Timing]) -> dict[str, list[Timing]]:
     """Return the timings by what was timed, without the sizes that differ within it."""
     groups: dict[str, list[Timing]] = {}
     for timing in timings:
-        name = timing.what.replace(f"B={timing.batch} ", "")
-        groups.setdefault(name, []).append(timing)
+        groups.setdefault(without_batch(timing), []).append(timing)
     return groups
+
+
+def without_batch(timing: Timing) -> str:
+    """Return what was timed, without the batch."""
+    return timing.what.replace(f"B={timing.batch} ", "")
 
 
 def _figure(title: str, timings: Sequence[Timing]) -> str:
@@ -171,7 +190,7 @@ def _figure(title: str, timings: Sequence[Timing]) -> str:
     span = math.log(batches[-1] / batches[0])
 
     def x(batch: int) -> float:
-        return _LEFT + (_WIDTH - _LEFT - 10) * math.log(batch / batches[0]) / span
+        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * math.log(batch / batches[0]) / span
 
     def y(microseconds: float) -> float:
         return 10 + (_HEIGHT - _BOTTOM - 10) * (1 - (math.log10(microseconds) - low) / (high - low))
@@ -179,7 +198,7 @@ def _figure(title: str, timings: Sequence[Timing]) -> str:
     parts = []
     for power in range(low, high + 1):
         at = y(10.0**power)
-        parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - 10}" y1="{at:.1f}" y2="{at:.1f}" stroke="#d7dce2"/>')
+        parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}" />')
         parts.append(f'<text x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{10.0**power:,.10g}</text>')
     parts += [
         f'<text x="{x(batch):.1f}" y="{_HEIGHT - 20}" text-anchor="middle">{batch}</text>'

@@ -80,7 +80,7 @@ def test_two_columns_that_fit_one_name_are_refused(tmp_path: Path) -> None:
 def test_a_column_name_that_occurs_twice_is_refused(tmp_path: Path, header: str) -> None:
     n_more = header.count(",") - 1
     path = write(tmp_path, f"{header}\n2024-03-01,2024-03-01{',0' * n_more}\n")
-    with pytest.raises(DataError, match=r"P001\.csv: 2 columns are named '(x|time|annotation)'"):
+    with pytest.raises(DataError, match=r"P001\.csv: line 1: 2 columns are named '(x|time|annotation)'"):
         read_recording(path)
 
 
@@ -120,7 +120,7 @@ def test_epoch_numbers_without_a_unit_are_refused(tmp_path: Path) -> None:
 
 
 def test_epoch_numbers_in_an_impossible_unit_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="row 0 has no usable time stamp"):
+    with pytest.raises(DataError, match="line 2 has no usable time stamp"):
         read_recording(write(tmp_path, "time,x,y,z\n1700000000000000000,0,0,1\n"), time_unit="s")
 
 
@@ -286,7 +286,7 @@ def test_equal_stamps_are_counted_and_backward_ones_refused_by_row(tmp_path: Pat
     path = write(tmp_path, "time,x,y,z\n" + "".join(f"2024-03-01 {row},0,0,1\n" for row in rows))
     assert read_recording(path)[1]["n_repeated_stamps"] == 1
     path = write(tmp_path, "time,x,y,z\n" + "".join(f"2024-03-01 {row},0,0,1\n" for row in rows[::-1]))
-    with pytest.raises(DataError, match=r"time runs backwards at row 1 \(2024-03-01T08:00:00\.02"):
+    with pytest.raises(DataError, match=r"time runs backwards at line 3 \(2024-03-01T08:00:00\.02"):
         read_recording(path)
 
 
@@ -365,7 +365,7 @@ def test_parquet_columns_are_checked(tmp_path: Path) -> None:
         "1970-01-01 00:00:02"
     )
     pd.DataFrame({"time": [index[0], None], "x": 0.0, "y": 0.0, "z": 1.0}).to_parquet(tmp_path / "c.parquet")
-    with pytest.raises(DataError, match="row 1 has no time stamp"):
+    with pytest.raises(DataError, match=r"row 1 \(counted from 0\) has no time stamp"):
         read_recording(tmp_path / "c.parquet")
 
 

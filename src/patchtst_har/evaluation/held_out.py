@@ -55,15 +55,11 @@ class HeldOut:
         smoother: HMMSmoother | None,
     ) -> HeldOut:
         """Decide on labelled windows from their class probabilities (n, K), raw, smoothed and causally."""
-        sequences = sequences_of(features.participants, features.start_ns, config)
-        return cls(
-            features.participants,
-            features.start_ns,
-            features.labels,
-            decide(probabilities, sequences, smoother),
-            features.classes,
-            decide_with_lags(probabilities, sequences, smoother),
-        )
+        people, start_ns = features.participants, features.start_ns
+        sequences = sequences_of(people, start_ns, config)
+        decisions = decide(probabilities, sequences, smoother)
+        causal = decide_with_lags(probabilities, sequences, smoother)
+        return cls(people, start_ns, features.labels, decisions, features.classes, causal)
 
     def scores(self) -> HeldOutScores:
         """Return the scores raw, smoothed and causal, with bootstrap intervals over several participants."""

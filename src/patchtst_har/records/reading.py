@@ -36,7 +36,7 @@ def read_record(path: Path, kind: type[Checked]) -> Checked | None:
     return _validate(read_json(path, _MOST_RECORD_BYTES), kind, str(path))
 
 
-def read_lines(path: Path, kind: type[Checked]) -> list[Checked]:
+def read_json_lines(path: Path, kind: type[Checked]) -> list[Checked]:
     """Return every line of a file of JSON lines as `kind`.
 
     Raises
@@ -66,7 +66,7 @@ def read_history(path: Path) -> dict[str, dict[str, list[tuple[int, float]]]] | 
     if not path.exists():
         return None
     series: dict[str, dict[str, dict[int, float]]] = {}
-    for line in read_lines(path, MetricLine):
+    for line in read_json_lines(path, MetricLine):
         for name, value in line.metrics.items():
             series.setdefault(line.phase, {}).setdefault(name, {})[line.step] = value
     return {
@@ -85,10 +85,8 @@ def read_mapping(path: Path) -> dict[str, Any] | None:
     """
     if not path.exists():
         return None
-    if path.suffix == ".json":
-        value = read_json(path)
-    else:
-        value = parse_yaml(read_text(path, MOST_YAML_BYTES), str(path))
+    is_json = path.suffix == ".json"
+    value = read_json(path) if is_json else parse_yaml(read_text(path, MOST_YAML_BYTES), str(path))
     if not isinstance(value, dict):
         raise DataError(f"{path}: needs a mapping at the top, has {type(value).__name__}")
     return value

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from patchtst_har.errors import DataError
-from patchtst_har.records.reading import read_lines
+from patchtst_har.records.reading import read_json_lines
 from patchtst_har.records.run import MetricLine
 from patchtst_har.support.files import atomic_write_json, atomic_write_text, ensure_folder, read_json
 
@@ -113,7 +113,7 @@ class ExperimentTracker:
             logger.warning("%s: dropping an incomplete last line left by an interrupted run", path)
             lines.pop()
             atomic_write_text(path, "".join(lines))
-        for line in read_lines(path, MetricLine):
+        for line in read_json_lines(path, MetricLine):
             self._remember(line)
 
     def _remember(self, line: MetricLine) -> None:

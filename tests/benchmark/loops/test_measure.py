@@ -13,9 +13,8 @@ from patchtst_har.benchmark.loops import (
     measure_cuda,
     measure_feasibility,
 )
-from patchtst_har.benchmark.loops.feed import Feed
 from patchtst_har.benchmark.loops.fresh_process import FreshProcess
-from patchtst_har.benchmark.loops.geometry import StreamGeometry
+from patchtst_har.benchmark.loops.schedule import Feed, StreamGeometry
 from patchtst_har.benchmark.workloads import Workload, simulated_workloads
 from patchtst_har.errors import DataError
 from patchtst_har.realtime.decision import STAGES
@@ -125,6 +124,7 @@ def test_after_a_rest_every_workload_is_decided_again(document):
         assert rested["ratio_of_medians"] == pytest.approx(ratio)
 
 
+@pytest.mark.slow
 def test_a_rest_is_never_longer_than_the_hop(monkeypatch):
     monkeypatch.setattr(measure, "N_PUSHES", 50)
     slept = []
@@ -191,6 +191,7 @@ def test_torchs_engine_and_a_lag_are_measured_as_well(model_dir, monkeypatch):
     assert measured.memory.of_streams[0].peak_rss_mb > 100
 
 
+@pytest.mark.slow
 def test_the_capacity_is_searched_with_a_pool_of_streams(monkeypatch):
     monkeypatch.setattr(measure, "N_PUSHES", 50)
     settings = HarnessSettings(

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from patchtst_har.cli.console import SmoothingOption, TimeUnitOption, TimezoneOption, UnitsOption, err, out
-from patchtst_har.errors import DataError, PatchTSTHARError
+from patchtst_har.cli.reading import reads_recordings
+from patchtst_har.data.options import ReadOptions
+from patchtst_har.errors import DataError
 
 if TYPE_CHECKING:
     from patchtst_har.data.stamps import TimeUnit
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from patchtst_har.realtime.stream import Stream
 
 
+@reads_recordings
 def run(
     model: Annotated[Path, typer.Argument(help="Model folder.")],
     source: Annotated[
@@ -62,6 +65,8 @@ def run(
     units: UnitsOption = "g",
     time_unit: TimeUnitOption = None,
     timezone: TimezoneOption = None,
+    *,
+    reading: ReadOptions,
 ) -> None:
     """Recognise live samples: a view in the terminal, or JSON lines. Ctrl-C ends with a summary."""
     from patchtst_har.inference.recognizer import Recognizer
@@ -74,7 +79,9 @@ def run(
     monitor = Monitor(stream.hop_s, 1.0 if live else pace)
     name = "standard input" if source == "-" else source
     check_clock = _clock_check(recognizer, source)
-    opened = _batches(source, pace, time_unit, units, check_clock, skip_bad=skip_bad)
+    if live and reading.given():
+        raise DataError(f"{name}: {', '.join(reading.given())}: only for recordings; lines are t,x,y,z")
+    opened = _batches(source, pace, time_unit, units, reading, check_clock, skip_bad=skip_bad)
     with (
         _served(stream, monitor, name, serve, token, recognizer.config.data.sample_rate_hz) as page,
         opened as (batches, count_bad),
@@ -122,8 +129,8 @@ def _decided(call: Callable[[], list[Decision]]) -> Iterator[Decision]:
     """Yield what a call of a stream decides; if it fails, what it had decided before, then the error."""
     try:
         yield from call()
-    except PatchTSTHARError as error:
-        yield from error.decisions
+    except BaseException as error:
+        yield from getattr(error, "decisions", ())
         raise
 
 
@@ -193,6 +200,7 @@ def _batches(
     speed: float | None,
     time_unit: TimeUnit | None,
     units: Unit,
+    reading: ReadOptions,
     check_clock: Callable[[Clock | None], None],
     *,
     skip_bad: bool,
@@ -210,7 +218,7 @@ def _batches(
     if kind not in openers:
         if "://" in source:
             raise DataError(f"--from {source}: must be -, tcp://HOST:PORT, udp://HOST:PORT or a file")
-        yield _replayed(Path(source), speed, time_unit, units, check_clock), lambda: 0
+        yield _replayed(Path(source), speed, time_unit, units, reading, check_clock), lambda: 0
         return
     name = "standard input" if source == "-" else source
     parser = LineParser(name, time_unit, units, skip_bad=skip_bad)
@@ -232,6 +240,7 @@ def _replayed(
     speed: float | None,
     time_unit: TimeUnit | None,
     units: Unit,
+    reading: ReadOptions,
     check_clock: Callable[[Clock | None], None],
 ) -> Iterator[Batch]:
     import pandas as pd
@@ -240,7 +249,7 @@ def _replayed(
     from patchtst_har.data.frames import check_recording
     from patchtst_har.realtime.sources import replay
 
-    recording, _ = read_recording(path, units=units, time_unit=time_unit)
+    recording, _ = read_recording(path, units=units, time_unit=time_unit, options=reading)
     index = recording.index
     zone = index.tz if isinstance(index, pd.DatetimeIndex) else None
     check_clock("wall" if zone is None else "utc")
