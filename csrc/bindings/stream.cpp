@@ -1,14 +1,5 @@
 #include <algorithm>
-#include <array>
-#include <cmath>
-#include <cstddef>
-#include <cstdint>
-#include <optional>
-#include <string>
 #include <utility>
-#include <vector>
-
-#include <pybind11/stl.h>
 
 #include "bindings/bindings.hpp"
 #include "stream/causal_smoother.hpp"

@@ -73,7 +73,7 @@ class ExperimentTracker:
         path = self.output_dir / "metrics.jsonl"
         if not path.exists():
             return
-        lines = read_lines(path, MetricLine)
+        lines = read_json_lines(path, MetricLine)
         kept = [line for line in lines if line.step <= step]
         if len(kept) == len(lines):
             return
