@@ -5,8 +5,6 @@ Every result is checked against the reference before it is timed.
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 
@@ -34,11 +32,8 @@ def test_one_window(windows, measure, isa):
 
 
 @pytest.mark.parametrize("isa", instruction_sets(), indirect=True)
-@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("n_threads", [1, 2], indirect=True)
 def test_batch_of_64_per_window(windows, measure, isa, n_threads):
-    if n_threads > (os.cpu_count() or 1):
-        pytest.skip(f"fewer than {n_threads} cores")
-
     def run(some):
         return compute_movement_features_batch(some, n_threads=n_threads)
 

@@ -9,6 +9,17 @@
 
 namespace patchtst_har::statistics {
 
+// Complex numbers, real and imaginary parts apart.
+struct Signal {
+    const double *re, *im;
+};
+
+struct MutableSignal {
+    double *re, *im;
+
+    operator Signal() const { return {re, im}; }
+};
+
 struct FftPass {
     std::size_t radix, n_groups, stride, first_twiddle;
 };
@@ -20,20 +31,20 @@ struct FftPlan {
 
     std::size_t n, n_passes;
     FftPass passes[kMostPasses];
-    const double *twiddle_re, *twiddle_im;  // of a pass: twiddle (p, k) at first_twiddle + k n_groups + p
-    const FftPlan* padded;                  // null unless Bluestein
-    const double *chirp_re, *chirp_im;      // exp(-i pi k^2 / n)
-    const double *chirp_spectrum_re, *chirp_spectrum_im;  // of its conjugate, divided by padded->n
-    double *padded_re, *padded_im;
-    double *scratch_re, *scratch_im;  // as long as the passes need
+    Signal twiddles;        // of a pass: twiddle (p, k) at first_twiddle + k n_groups + p
+    MutableSignal scratch;  // as long as the passes need
+    const FftPlan* padded;  // null unless Bluestein
+    Signal chirp;           // exp(-i pi k^2 / n)
+    Signal chirp_spectrum;  // of its conjugate, divided by padded->n
+    MutableSignal work;     // padded->n
 };
 
 // The power spectrum of n real values: even n by a complex transform of n / 2, odd n by one of n.
 struct SpectrumPlan {
     std::size_t n;
     const FftPlan* fft;
-    const double *unpack_re, *unpack_im;  // exp(-2 pi i k / n): takes an even signal's transform apart
-    double *re, *im;                      // complex signal of the transform
+    Signal unpack;         // exp(-2 pi i k / n): takes an even signal's transform apart
+    MutableSignal signal;  // of the transform
 };
 
 // Everything one window needs; each array holds n values and is padded to whole lanes unless noted.
@@ -79,8 +90,8 @@ struct Kernels {
     void (*movement)(const float* window, const Plan& plan, const MovementPlan& movement, float* features);
     // Fills plan.channels: the repaired axes and their magnitude.
     void (*load)(const float* window, const Plan& plan);
-    // Replaces re + i im by its unnormalised transform with the kernel exp(-2 pi i j k / n).
-    void (*transform)(const FftPlan& plan, double* re, double* im);
+    // Replaces the signal by its unnormalised transform with the kernel exp(-2 pi i j k / n).
+    void (*transform)(const FftPlan& plan, MutableSignal signal);
 };
 
 // One a unit; see cpu/dispatch.hpp.

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <memory>
 
 namespace patchtst_har::statistics {
 namespace {
@@ -31,7 +30,7 @@ Spectrum::Spectrum(std::size_t n) {
         unpack_.im[k] = -std::sin(angle);
     }
     signal_.resize(padded(size));
-    plan_ = {n, &fft_->plan(), unpack_.re.data(), unpack_.im.data(), signal_.re.data(), signal_.im.data()};
+    plan_ = {n, &fft_->plan(), unpack_.signal(), signal_.signal()};
 }
 
 Planned::Planned(std::size_t n_samples, double rate_hz) : rate_hz_(rate_hz), spectrum_(n_samples) {

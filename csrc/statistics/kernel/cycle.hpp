@@ -36,13 +36,13 @@ PATCHTST_HAR_STAGE void correlate(const MovementPlan& movement) {
     const SpectrumPlan& padded = movement.padded;
     double* signal = movement.signal;
     power_of_even(padded, signal, movement.power);
-    const double sum = padded.re[0] + padded.im[0];
+    const double sum = padded.signal.re[0] + padded.signal.im[0];
     signal[0] = sum * sum;
     for (std::size_t k = 1; k <= padded.n / 2; ++k) {
         signal[k] = signal[padded.n - k] = movement.power[k - 1];
     }
     transform_even(padded, signal);
-    const double scale = 0.5 / (padded.re[0] + padded.im[0]);
+    const double scale = 0.5 / (padded.signal.re[0] + padded.signal.im[0]);
     double* correlation = movement.correlation;
     correlation[0] = 1.0;
     unpack_bins(padded, movement.cycle[1] + 1,

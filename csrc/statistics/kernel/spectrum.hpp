@@ -18,10 +18,10 @@ struct SpectralFeatures {
 template <typename Use>
 PATCHTST_HAR_INLINE void unpack_bins(const SpectrumPlan& plan, std::size_t stop, Use use) {
     const std::size_t half = plan.n / 2;
-    const double* __restrict re = plan.re;
-    const double* __restrict im = plan.im;
-    const double* __restrict unpack_re = plan.unpack_re;
-    const double* __restrict unpack_im = plan.unpack_im;
+    const double* __restrict re = plan.signal.re;
+    const double* __restrict im = plan.signal.im;
+    const double* __restrict unpack_re = plan.unpack.re;
+    const double* __restrict unpack_im = plan.unpack.im;
     for (std::size_t k = 1; k < stop; ++k) {
         const double even_re = re[k] + re[half - k];
         const double even_im = im[k] - im[half - k];
@@ -32,32 +32,31 @@ PATCHTST_HAR_INLINE void unpack_bins(const SpectrumPlan& plan, std::size_t stop,
     }
 }
 
-// Leaves the transform of an even signal in plan.re and plan.im, yet to be unpacked.
+// Leaves the transform of an even signal in plan.signal, yet to be unpacked.
 void transform_even(const SpectrumPlan& plan, const double* __restrict signal) {
-    double* __restrict re = plan.re;
-    double* __restrict im = plan.im;
+    double* __restrict re = plan.signal.re;
+    double* __restrict im = plan.signal.im;
     for (std::size_t j = 0; j < plan.n / 2; ++j) {
         re[j] = signal[2 * j];
         im[j] = signal[2 * j + 1];
     }
-    transform(*plan.fft, re, im);
+    transform(*plan.fft, plan.signal);
 }
 
 void power_of_even(const SpectrumPlan& plan, const double* signal, double* __restrict power) {
     transform_even(plan, signal);
     unpack_bins(plan, plan.n / 2,
                 [power](std::size_t k, double re, double im) { power[k - 1] = 0.25 * (re * re + im * im); });
-    const double nyquist = plan.re[0] - plan.im[0];
+    const double nyquist = plan.signal.re[0] - plan.signal.im[0];
     power[plan.n / 2 - 1] = nyquist * nyquist;
 }
 
 void power_of_odd(const SpectrumPlan& plan, const double* signal, double* power) {
-    __builtin_memcpy(plan.re, signal, plan.n * sizeof(double));
-    for (std::size_t k = 0; k < plan.n; ++k) plan.im[k] = 0.0;
-    transform(*plan.fft, plan.re, plan.im);
-    for (std::size_t k = 1; k <= plan.n / 2; ++k) {
-        power[k - 1] = plan.re[k] * plan.re[k] + plan.im[k] * plan.im[k];
-    }
+    const auto [re, im] = plan.signal;
+    __builtin_memcpy(re, signal, plan.n * sizeof(double));
+    for (std::size_t k = 0; k < plan.n; ++k) im[k] = 0.0;
+    transform(*plan.fft, plan.signal);
+    for (std::size_t k = 1; k <= plan.n / 2; ++k) power[k - 1] = re[k] * re[k] + im[k] * im[k];
 }
 
 // Writes the power of the bins 1..n/2 to power[0..n/2).

@@ -1,30 +1,44 @@
-"""The statistical features with those of plug-ins behind them: what a model gets as its statistics."""
+"""Statistical features, on demand movement, those of plug-ins: as a model gets them. All as a table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from patchtst_har.features.checks import Float32Array
-from patchtst_har.features.names import STATISTICAL_FEATURE_NAMES
+from patchtst_har.features.movement import compute_movement_features, compute_movement_features_batch
+from patchtst_har.features.names import (
+    MOVEMENT_FEATURE_NAMES,
+    STATISTICAL_FEATURE_NAMES,
+    TOPOLOGICAL_FEATURE_NAMES,
+)
 from patchtst_har.features.plugins import (
     compute_plugin_features,
     compute_plugin_features_batch,
     feature_outputs,
 )
 from patchtst_har.features.statistics import compute_statistical_features, compute_statistical_features_batch
+from patchtst_har.features.topology import compute_topological_features_batch
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from patchtst_har.features.settings import TopologyConfig
 
 
-def extended_statistics_names(plugins: Sequence[str] = ()) -> tuple[str, ...]:
+def extended_statistics_names(plugins: Sequence[str] = (), *, movement: bool = False) -> tuple[str, ...]:
     """Return the columns of `compute_extended_statistics_batch`: built-in, then of the plug-ins."""
-    return STATISTICAL_FEATURE_NAMES + feature_outputs(plugins)
+    return (
+        STATISTICAL_FEATURE_NAMES + (MOVEMENT_FEATURE_NAMES if movement else ()) + feature_outputs(plugins)
+    )
 
 
 def compute_extended_statistics(
-    window: Float32Array, sr: float = 100.0, plugins: Sequence[str] = ()
+    window: Float32Array, sr: float = 100.0, plugins: Sequence[str] = (), *, movement: bool = False
 ) -> Float32Array:
-    """Return the statistical features of one window, then those of plug-ins.
+    """Return the statistical features of one window, then those of movement and of plug-ins.
 
     Parameters
     ----------
@@ -34,10 +48,12 @@ def compute_extended_statistics(
         Sampling rate in Hz.
     plugins : sequence of str
         Names of registered features.
+    movement : bool, default False
+        Whether the movement features are among them.
 
     Returns
     -------
-    ndarray of float32, shape (n_statistical + n_outputs,)
+    ndarray of float32, shape (n_features,)
         In the order of `extended_statistics_names`; always finite.
 
     Raises
@@ -47,16 +63,23 @@ def compute_extended_statistics(
     FeatureError
         As `compute_plugin_features_batch`.
     """
-    statistical = compute_statistical_features(window, sr)
-    if not plugins:
-        return statistical
-    return np.concatenate([statistical, compute_plugin_features(window, plugins, sr)])
+    parts = [compute_statistical_features(window, sr)]
+    if movement:
+        parts.append(compute_movement_features(window, sr))
+    if plugins:
+        parts.append(compute_plugin_features(window, plugins, sr))
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
 def compute_extended_statistics_batch(
-    windows: Float32Array, sr: float = 100.0, plugins: Sequence[str] = (), *, n_threads: int = 1
+    windows: Float32Array,
+    sr: float = 100.0,
+    plugins: Sequence[str] = (),
+    *,
+    movement: bool = False,
+    n_threads: int = 1,
 ) -> Float32Array:
-    """Return the statistical features of many windows, then those of plug-ins.
+    """Return the statistical features of many windows, then those of movement and of plug-ins.
 
     Parameters
     ----------
@@ -66,13 +89,15 @@ def compute_extended_statistics_batch(
         Sampling rate in Hz.
     plugins : sequence of str
         Names of registered features.
+    movement : bool, default False
+        Whether the movement features are among them.
     n_threads : int, default 1
         Threads over which the windows are split; the result does not depend on it.
 
     Returns
     -------
-    ndarray of float32, shape (n_windows, n_statistical + n_outputs)
-        Row i equals ``compute_extended_statistics(windows[i], sr, plugins)`` bit for bit.
+    ndarray of float32, shape (n_windows, n_features)
+        Row i equals that of ``compute_extended_statistics(windows[i], ...)`` bit for bit.
 
     Raises
     ------
@@ -81,8 +106,59 @@ def compute_extended_statistics_batch(
     FeatureError
         As `compute_plugin_features_batch`.
     """
-    statistical = compute_statistical_features_batch(windows, sr, n_threads=n_threads)
-    if not plugins:
-        return statistical
-    added = compute_plugin_features_batch(windows, plugins, sr, n_threads=n_threads)
-    return np.concatenate([statistical, added], axis=1)
+    parts = [compute_statistical_features_batch(windows, sr, n_threads=n_threads)]
+    if movement:
+        parts.append(compute_movement_features_batch(windows, sr, n_threads=n_threads))
+    if plugins:
+        parts.append(compute_plugin_features_batch(windows, plugins, sr, n_threads=n_threads))
+    return np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
+
+
+def feature_frame(
+    windows: Float32Array,
+    sr: float = 100.0,
+    config: TopologyConfig | None = None,
+    *,
+    plugins: Sequence[str] = (),
+    n_threads: int = 1,
+    movement: bool = False,
+) -> pd.DataFrame:
+    """Return the features of many windows as a table: statistical, movement, topological, of plug-ins.
+
+    Parameters
+    ----------
+    windows : ndarray of float32, shape (n_windows, n_samples, 3), C order
+        Acceleration in g.
+    sr : float, default 100.0
+        Sampling rate in Hz.
+    config : TopologyConfig, optional
+        Settings of the topological features; None takes the defaults.
+    plugins : sequence of str
+        Names of registered features.
+    n_threads : int, default 1
+        Threads of the batch functions.
+    movement : bool, default False
+        Add the movement features.
+
+    Returns
+    -------
+    pandas.DataFrame, shape (n_windows, n_features)
+        float32; the columns are `STATISTICAL_FEATURE_NAMES`, with `movement` `MOVEMENT_FEATURE_NAMES`,
+        `TOPOLOGICAL_FEATURE_NAMES` and the outputs of the plug-ins.
+
+    Raises
+    ------
+    DataError, TypeError
+        As `compute_statistical_features_batch`.
+    FeatureError
+        As `compute_plugin_features_batch`.
+    """
+    import pandas as pd
+
+    parts = [
+        compute_extended_statistics_batch(windows, sr, movement=movement, n_threads=n_threads),
+        compute_topological_features_batch(windows, sr, config, n_threads=n_threads),
+        compute_plugin_features_batch(windows, plugins, sr, n_threads=n_threads),
+    ]
+    built_in = extended_statistics_names(movement=movement) + TOPOLOGICAL_FEATURE_NAMES
+    return pd.DataFrame(np.hstack(parts), columns=[*built_in, *feature_outputs(plugins)])
