@@ -108,7 +108,7 @@ def classifier(window: np.ndarray, times: np.ndarray, **options: Any) -> None:
     made.add_constant(ones(16), (4, 0, 1, 1))
     made.set_outputs(4, 3)
     arguments = {"engine": made, "rate_hz": 100.0, "window_size": 20, "patch_len": 10, "patch_hop": 10}
-    arguments |= {"uses_statistics": False, "embedding": (1, 2, 3), **options}
+    arguments |= {"uses_statistics": False, "uses_movement": False, "embedding": (1, 2, 3), **options}
     _core.WindowClassifier(**arguments).classify(window, times)
 
 
@@ -189,6 +189,13 @@ def statistics(windows: np.ndarray, sr: float) -> None:
     _core.window_statistics(windows[0], sr)
 
 
+def movement(windows: np.ndarray, sr: float) -> None:
+    out = np.full((4, len(_core.MOVEMENT_FEATURE_NAMES)), 7, np.float32)
+    _core.movement_features(windows, sr, out[1:3])
+    assert (out[[0, 3]] == 7).all()
+    _core.window_movement(windows[0], sr)
+
+
 def attention(shape: tuple[int, ...], seed: int, threshold: int, n_threads: int, address: int = 1) -> None:
     qkv, tables, result = ones(2, 4, 3, 2, 8), ones(4, 4), ones(2, 4, 3, 2, 8)
     lse = ones(2, 2, 4)
@@ -219,6 +226,7 @@ TARGETS: dict[str, tuple[Callable[..., Any], Arguments]] = {
         {"windows": WINDOWS},
     ),
     "statistical_features": (statistics, {"windows": WINDOWS, "sr": 100.0}),
+    "movement_features": (movement, {"windows": WINDOWS, "sr": 100.0}),
     "magnitude": (_core.magnitude, {"window": WINDOWS[0]}),
     "rips_persistence": (_core.rips_persistence, {"points": WINDOWS[0], "max_edge": 1.0}),
     "rips_persistence_of_distances": (
@@ -290,7 +298,7 @@ TARGETS: dict[str, tuple[Callable[..., Any], Arguments]] = {
     for position, number in enumerate(fed_buffer().state()[0].tolist())
 }
 # What is called by another name above, and what takes no number or array.
-ALSO = {"attention_forward", "attention_backward", "window_statistics"}
+ALSO = {"attention_forward", "attention_backward", "window_movement", "window_statistics"}
 ALSO |= {"CausalSmoother.look_ahead", "CausalSmoother.observe", "CausalSmoother.restore"}
 ALSO |= {"WindowClassifier.classify"}
 WITHOUT = {"active_isa", "available_isas", "cpu_features", "n_plans_made", "select_isa"}
