@@ -1,8 +1,4 @@
-#include <pybind11/stl.h>
-
 #include <algorithm>
-#include <array>
-#include <cstdint>
 #include <initializer_list>
 
 #include "attention/attention.hpp"

@@ -1,13 +1,6 @@
-#include <pybind11/stl.h>
-
 #include <algorithm>
-#include <array>
-#include <cstddef>
-#include <string>
-#include <vector>
 
 #include "bindings/bindings.hpp"
-#include "model/engine.hpp"
 
 namespace patchtst_har::bindings {
 namespace {

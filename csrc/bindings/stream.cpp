@@ -1,14 +1,5 @@
 #include <algorithm>
-#include <array>
-#include <cmath>
-#include <cstddef>
-#include <cstdint>
-#include <optional>
-#include <string>
 #include <utility>
-#include <vector>
-
-#include <pybind11/stl.h>
 
 #include "bindings/bindings.hpp"
 #include "stream/causal_smoother.hpp"
@@ -59,6 +50,7 @@ py::dict counts_of(const stream::WindowBuffer& buffer) {
     result["n_samples"] = counts.n_samples;
     result["n_nonfinite"] = counts.n_nonfinite;
     result["n_zero"] = counts.n_zero;
+    result["n_out_of_range"] = counts.n_out_of_range;
     result["n_repeated_stamps"] = counts.n_repeated_stamps;
     result["n_gaps"] = counts.n_gaps;
     result["n_jumps"] = counts.n_jumps;
@@ -74,7 +66,7 @@ auto numbers_of(State& state) {
         &counts.n_gaps,       &counts.n_jumps,     &state.previous.stamp_ns, &state.current.stamp_ns,
         &state.start_ns,      &state.next_point,   &state.segment,           &state.last_stamp_ns,
         &state.last_place_ns, &state.n_same_stamp, &state.span_start_ns,     &state.n_span,
-        &state.n_unstamped};
+        &state.n_unstamped,   &counts.n_out_of_range};
 }
 
 // All numbers, whether there is a last stamp and a segment; the last two samples and the points kept.
@@ -169,6 +161,7 @@ void restore_smoother(stream::CausalSmoother& smoother, const DoubleArray& filte
 }  // namespace
 
 void bind_stream(py::module_& m) {
+    m.attr("MOST_G") = stream::kMostG;
     m.attr("MOST_STAMP_NS") = stream::kMostNs;
     py::register_exception<stream::TooFastError>(m, "TooFastError", PyExc_RuntimeError);
     new_class<stream::WindowBuffer>(m, "WindowBuffer", "Samples on a regular grid, cut into windows.")

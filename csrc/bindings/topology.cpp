@@ -1,6 +1,4 @@
-#include "topology/topology.hpp"
 #include "bindings/bindings.hpp"
-#include "persistence/rips.hpp"
 
 namespace patchtst_har::bindings {
 namespace {

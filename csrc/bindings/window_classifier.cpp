@@ -1,8 +1,3 @@
-#include <pybind11/stl.h>
-
-#include <array>
-#include <optional>
-
 #include "bindings/bindings.hpp"
 #include "stream/window_buffer.hpp"
 #include "stream/window_classifier.hpp"

@@ -40,11 +40,7 @@ class Engine {
     // std::invalid_argument where the precision is not available (kernels_for).
     Engine(const std::array<std::size_t, kInputs>& input_sizes, std::size_t n_block_windows,
            Precision precision = Precision::kFloat32);
-    ~Engine();
-    Engine(const Engine&) = delete;
-    Engine& operator=(const Engine&) = delete;
-    Engine(Engine&&) = delete;
-    Engine& operator=(Engine&&) = delete;
+    ~Engine();  // where Workspace is known
 
     // Returns the number of a new buffer of `n_floats` a window; 0 to 3 are the inputs.
     std::size_t add_buffer(std::size_t n_floats);
@@ -74,7 +70,6 @@ class Engine {
     [[nodiscard]] std::size_t input_size(std::size_t input) const { return sizes_[input]; }
     // How often run() had to make memory: the only occasion on which it allocates.
     [[nodiscard]] std::size_t n_workspaces_made() const { return n_workspaces_made_; }
-    [[nodiscard]] const Kernels& kernels() const { return *kernels_; }
 
   private:
     using Step = std::variant<Linear, Standardise, Constant, Normalise, Attention, Pool>;

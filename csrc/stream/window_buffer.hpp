@@ -15,6 +15,9 @@ constexpr std::size_t kMostWindowSize = std::size_t{1} << 20U;
 // after a year of samples that repeat one stamp.
 constexpr std::int64_t kMostNs = 0x4000'0000'0000'0000 - 0x80'0000'0000'0000;
 
+// No wrist sensor measures more on an axis: beyond it stand markers of missing values and wrong units.
+constexpr float kMostG = 50.0F;
+
 struct BufferOptions {
     double rate_hz;
     std::size_t window_size, hop_size;
@@ -22,7 +25,7 @@ struct BufferOptions {
 };
 
 struct BufferCounts {
-    std::int64_t n_samples, n_nonfinite, n_zero, n_repeated_stamps, n_gaps, n_jumps;
+    std::int64_t n_samples, n_nonfinite, n_zero, n_repeated_stamps, n_gaps, n_jumps, n_out_of_range;
 };
 
 // Where a complete window stands.

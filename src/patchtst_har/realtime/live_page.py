@@ -260,24 +260,18 @@ def _application(page: LivePage, stop: threading.Event, host: str, token: str | 
         "X-Content-Type-Options": "nosniff",
     }
 
-    def allowed(request: Request) -> bool:
+    async def answer(request: Request) -> Response:
         given = request.query_params.get("token", "")
-        return token is None or hmac.compare_digest(given.encode(), token.encode())
-
-    async def index(request: Request) -> Response:
-        if not allowed(request):
+        if token is not None and not hmac.compare_digest(given.encode(), token.encode()):
             return PlainTextResponse("a token is needed: ?token=...", status_code=403)
-        return HTMLResponse(text, headers=headers)
-
-    async def events(request: Request) -> Response:
-        if not allowed(request):
-            return PlainTextResponse("a token is needed: ?token=...", status_code=403)
+        if request.url.path == "/":
+            return HTMLResponse(text, headers=headers)
         return StreamingResponse(page.events(stop), media_type="text/event-stream", headers=headers)
 
     # Without a token, a page from elsewhere must not reach this one by a host name that resolves to here.
     hosts = ["127.0.0.1", "localhost", "[::1]", "::1"] if token is None else ["*"]
-    middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=list(itertools.chain(hosts, [host])))]
-    application = Starlette(routes=[Route("/", index), Route("/events", events)], middleware=middleware)
+    middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=[*hosts, host])]
+    application = Starlette(routes=[Route("/", answer), Route("/events", answer)], middleware=middleware)
 
     async def impatient(scope: Any, receive: Any, send: Any) -> None:
         """Cut clients that do not read what they asked for: each would hold memory and a connection."""

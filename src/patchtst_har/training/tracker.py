@@ -68,6 +68,20 @@ class ExperimentTracker:
             os.fsync(stream.fileno())
         self._remember(line)
 
+    def forget_after(self, step: int) -> None:
+        """Drop the metrics of later steps: a kill came between them and their checkpoint, they come again."""
+        path = self.output_dir / "metrics.jsonl"
+        if not path.exists():
+            return
+        lines = read_json_lines(path, MetricLine)
+        kept = [line for line in lines if line.step <= step]
+        if len(kept) == len(lines):
+            return
+        atomic_write_text(path, "".join(json.dumps(line.to_json(), allow_nan=False) + "\n" for line in kept))
+        self.metrics.clear()
+        for line in kept:
+            self._remember(line)
+
     def log_artifact(self, artifact_path: Path | str, description: str = "") -> None:
         """Add a file or folder to ``artifacts.json``; inside the run folder its relative path is kept.
 
@@ -99,16 +113,14 @@ class ExperimentTracker:
         return path
 
     def _restore(self) -> None:
+        """Read the record back; a last line cut short by a kill is removed, so that appending stays valid."""
         if (self.output_dir / "params.json").exists():
             self.params = read_json(self.output_dir / "params.json")
         if (self.output_dir / "artifacts.json").exists():
             self.artifacts = read_json(self.output_dir / "artifacts.json")
         path = self.output_dir / "metrics.jsonl"
-        if path.exists():
-            self._restore_metrics(path)
-
-    def _restore_metrics(self, path: Path) -> None:
-        """Read the record back; a last line cut short by a kill is removed, so that appending stays valid."""
+        if not path.exists():
+            return
         lines = read_text(path, MOST_RECORD_BYTES).splitlines(keepends=True)
         if lines and not lines[-1].endswith("\n"):
             logger.warning("%s: dropping an incomplete last line left by an interrupted run", path)
