@@ -8,7 +8,7 @@ import pytest
 from patchtst_har.data.recording import read_recording, write_recording
 from patchtst_har.data.units import UnitWarning
 from patchtst_har.errors import DataError
-from synthetic import make_recording
+from patchtst_har.synthetic import recording as make_recording
 
 CSV = """time,x,y,z,annotation
 2024-03-01 08:00:00.000,0.1,0.2,0.97,7030 sleeping;MET 0.95

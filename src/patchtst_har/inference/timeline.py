@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pandas as pd
 
-TIMELINE_COLUMNS = ("start", "end", "label", "probability")
-
 
 def decision_spans(
     start_ns: NDArray[np.int64], sequences: NDArray[np.int64], window_ns: int, hop_ns: int
