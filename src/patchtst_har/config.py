@@ -55,10 +55,10 @@ class DataConfig(Section):
     """IANA zone in which the hour of the day is read; None: the stamps are local wall-clock time."""
     split: Literal["counts", "lists", "kfold"] = "counts"
     """`counts`: `train_n` and `val_n` people, the rest test; `lists`: named; `kfold`: folds of people."""
-    train_n: Count = 80
-    """People to train on (`split="counts"`)."""
-    val_n: Count = 20
-    """People to validate on (`split="counts"` and `"kfold"`)."""
+    train_n: Count | None = None
+    """People to train on (`split="counts"`); None: all who neither validate nor test."""
+    val_n: Count | None = None
+    """People to validate on (`split="counts"` and `"kfold"`); None: 15 % of all, 1 to 20."""
     train_participants: tuple[str, ...] = ()
     """`split="lists"`: people to train on."""
     val_participants: tuple[str, ...] = ()
@@ -280,7 +280,7 @@ class TrainingConfig(Section):
     """Windows per step; the last batch of an epoch may be smaller, none is dropped."""
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 30
     """Passes over the training windows, at most."""
-    lr: PositiveFloat = 1e-4
+    lr: PositiveFloat = 1e-3
     """Peak learning rate of AdamW."""
     weight_decay: NonNegativeFloat = 1e-4
     """Decoupled weight decay of AdamW."""
@@ -298,15 +298,16 @@ class TrainingConfig(Section):
     """`auto` uses CUDA if there is a device and logs its choice; `cuda` without a device is an error."""
     amp: bool = True
     """Automatic mixed precision on CUDA; no effect on the CPU."""
-    n_threads: Annotated[int, Field(ge=0, le=1024)] = 0
-    """CPU threads of torch; 0 keeps torch's default."""
+    n_threads: Annotated[int, Field(ge=0, le=1024)] = 1
+    """CPU threads of torch; 0 keeps torch's default. More than one helps large models on idle cores only."""
 
 
 class SmoothingConfig(Section):
     """Temporal smoothing of the window probabilities."""
 
-    method: Literal["viterbi", "none"] = "viterbi"
-    """`viterbi`: hidden Markov model, most probable path over each segment (offline); `none`."""
+    method: Literal["auto", "viterbi", "none"] = "auto"
+    """`viterbi`: hidden Markov model, most probable path over each segment (offline); `none`; `auto`: in
+    training, `viterbi` unless it lowers macro F1 on the validation participants."""
     pseudo_count: PositiveFloat = 1.0
     """Added to every transition and emission count, so that no state is unreachable."""
     max_gap_s: PositiveFloat = 1.0

@@ -54,6 +54,22 @@ class StoredModel:
     tensors: dict[str, NDArray[Any]]
 
 
+@dataclass(frozen=True)
+class TrainedOn:
+    """What a model was trained on, as far as its folder says.
+
+    Attributes
+    ----------
+    n_people : int
+        People whose windows trained it.
+    source_rates_hz : tuple of two floats, optional
+        Lowest and highest sampling rate of their recordings, before resampling.
+    """
+
+    n_people: int
+    source_rates_hz: tuple[float, float] | None = None
+
+
 def write_model_folder(
     folder: Path | str,
     tensors: Mapping[str, NDArray[Any]],
@@ -153,6 +169,27 @@ def read_provenance(folder: Path | str) -> dict[str, Any] | None:
     if not all(isinstance(group, list) for group in groups):
         raise ModelFolderError(f"{path}: split: needs the lists train, val and test")
     return dict(values)
+
+
+def read_trained_on(folder: Path | str) -> TrainedOn | None:
+    """Return what ``provenance.json`` says of the training people; None without the file.
+
+    Raises
+    ------
+    ModelFolderError
+        If the file is damaged.
+    """
+    values = read_provenance(folder)
+    if values is None:
+        return None
+    rates = values.get("source_rates_hz")
+    if rates is not None:
+        valid = isinstance(rates, list) and len(rates) == 2 and all(isinstance(r, int | float) for r in rates)
+        if not valid or not 0 < rates[0] <= rates[1] < float("inf"):
+            path = Path(folder) / PROVENANCE_FILE
+            raise ModelFolderError(f"{path}: source_rates_hz: needs the lowest and the highest rate")
+        rates = (float(rates[0]), float(rates[1]))
+    return TrainedOn(len(values["split"]["train"]), rates)
 
 
 def _read_config(path: Path) -> ExperimentConfig:

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.data.times import Clock
+from patchtst_har.data.units import MOST_G
 from patchtst_har.data.windows import Windows
 from patchtst_har.errors import DataError
 from patchtst_har.support.documents import MOST_JSON_BYTES, read_text
@@ -150,7 +151,7 @@ class PreparedDataset:
 
 
 def check_stored_windows(windows: NDArray[Any], source: Path) -> None:
-    """Refuse `windows` that are not finite float32 of shape (n, T, 3) with n, T > 0."""
+    """Refuse `windows` that are not float32 of shape (n, T, 3) with n, T > 0, finite and within `MOST_G`."""
     if windows.dtype != np.float32:
         raise DataError(f"{source}: windows holds {windows.dtype}, float32 is needed")
     if windows.ndim != 3 or windows.shape[2] != 3 or 0 in windows.shape:
@@ -159,6 +160,12 @@ def check_stored_windows(windows: NDArray[Any], source: Path) -> None:
     if bad.size:
         raise DataError(
             f"{source}: windows holds NaN or infinity in window {bad[0]} ({bad.size} such windows)"
+        )
+    bad = np.flatnonzero((np.abs(windows) > MOST_G).any(axis=(1, 2)))
+    if bad.size:
+        raise DataError(
+            f"{source}: windows holds values beyond {MOST_G:g} g in window {bad[0]} ({bad.size} such "
+            "windows), a marker or another unit; prepare the recordings again"
         )
 
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import hmac
 import ipaddress
+import itertools
 import json
 import logging
 import secrets
@@ -172,6 +173,7 @@ def serve(page: LivePage, host: str, port: int, token: str | None = None) -> Ite
     stop = threading.Event()
     settings = uvicorn.Config(
         _application(page, stop, host, token),
+        http=_protocol(),
         log_level="warning",
         limit_concurrency=_MOST_CONNECTIONS,
         lifespan="off",
@@ -193,6 +195,39 @@ def serve(page: LivePage, host: str, port: int, token: str | None = None) -> Ite
         server.should_exit = True
         thread.join()
         listener.close()
+
+
+def _protocol() -> Any:
+    """Return uvicorn's protocol with a way out for whoever comes when all connections are taken.
+
+    Connections that ask for nothing stay as long as there is room; then the oldest is closed for a new one.
+    """
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    taken: dict[Any, None] = {}
+
+    class Protocol(H11Protocol):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            taken[self] = None
+            idle = (other for other in list(taken) if other is not self and other.asks_for_nothing())
+            for other in itertools.islice(idle, max(0, len(taken) - _MOST_CONNECTIONS + 1)):
+                other.leave()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            taken.pop(self, None)
+            super().connection_lost(exc)
+
+        def asks_for_nothing(self) -> bool:
+            return self.cycle is None or self.cycle.response_complete
+
+        def leave(self) -> None:
+            taken.pop(self, None)
+            # At once: the server counts what is in this set.
+            self.connections.discard(self)
+            self.transport.abort()
+
+    return Protocol
 
 
 def _listen(host: str, port: int) -> socket.socket:

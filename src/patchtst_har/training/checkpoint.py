@@ -104,10 +104,11 @@ def load_checkpoint(path: Path, trainee: Trainee, fingerprint: str) -> Progress:
     return Progress(**{name: counters[name] for name in _COUNTERS}, best_state=_section("best", tensors))
 
 
-def check_resumable(path: Path, fingerprint: str) -> None:
-    """Raise what `load_checkpoint` would raise, without restoring anything."""
+def check_resumable(path: Path, fingerprint: str) -> int:
+    """Raise what `load_checkpoint` would raise; return the epochs completed, without restoring anything."""
     counters, _ = _read(path)
     _check_fingerprint(path, counters, fingerprint)
+    return int(counters["epoch"])
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
