@@ -16,7 +16,7 @@ from rich.progress import Progress
 import patchtst_har
 from patchtst_har.cli import console, main
 from patchtst_har.data import write_recording
-from synthetic import make_recording
+from patchtst_har.synthetic import recording as make_recording
 
 pytestmark = pytest.mark.slow
 

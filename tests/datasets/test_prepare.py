@@ -20,7 +20,7 @@ from patchtst_har.data.windows import cut_windows
 from patchtst_har.datasets.prepare import count_windows, find_recordings, prepare_recordings
 from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.errors import DataError
-from synthetic import make_recording
+from patchtst_har.synthetic import recording as make_recording
 
 CONFIG = DataConfig(window_size=200, hop_size=200)
 DICTIONARY = """annotation,label:WillettsSpecific2018,label:Walmsley2020
