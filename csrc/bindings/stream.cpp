@@ -1,14 +1,5 @@
 #include <algorithm>
-#include <array>
-#include <cmath>
-#include <cstddef>
-#include <cstdint>
-#include <optional>
-#include <string>
 #include <utility>
-#include <vector>
-
-#include <pybind11/stl.h>
 
 #include "bindings/bindings.hpp"
 #include "stream/causal_smoother.hpp"
@@ -109,14 +100,14 @@ void restore_buffer(stream::WindowBuffer& buffer, const Int64Array& numbers, con
     buffer.restore(state, sample + 2 * stream::kAxes, extent(points, 0) - 2);
 }
 
-constexpr std::size_t kMostWindowSize = std::size_t{1} << 20U;
-
 stream::WindowBuffer make_buffer(double rate_hz, std::size_t window_size, std::size_t hop_size,
                                  double max_gap_s) {
     require_rate(rate_hz);
+    // A period must be a number of ns that 64 bits can count.
+    require(rate_hz >= 1e-6 && rate_hz <= 1e9, "rate_hz must be from 1e-6 to 1e9");
     require(window_size >= 1 && hop_size >= 1 && hop_size <= window_size,
             "1 <= hop_size <= window_size must hold");
-    require(window_size <= kMostWindowSize, "window_size must be at most 2**20");
+    require(window_size <= stream::kMostWindowSize, "window_size must be at most 2**20");
     require(std::isfinite(max_gap_s) && max_gap_s > 0.0, "max_gap_s must be positive and finite");
     return stream::WindowBuffer({rate_hz, window_size, hop_size, max_gap_s * 1e9});
 }

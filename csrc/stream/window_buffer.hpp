@@ -10,6 +10,7 @@
 namespace patchtst_har::stream {
 
 constexpr std::size_t kAxes = 3;
+constexpr std::size_t kMostWindowSize = std::size_t{1} << 20U;
 // Stamps beyond this many ns from 1970 (145 years) are refused, so that no difference overflows, not even
 // after a year of samples that repeat one stamp.
 constexpr std::int64_t kMostNs = 0x4000'0000'0000'0000 - 0x80'0000'0000'0000;

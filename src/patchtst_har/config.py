@@ -81,19 +81,13 @@ class DataConfig(Section):
             problems.append(f"fold ({self.fold}) must be below n_folds ({self.n_folds})")
         if self.split == "lists" and not (self.train_participants and self.val_participants):
             problems.append('split="lists" needs train_participants and val_participants')
-        unused = {
-            "counts": ("train_participants", "val_participants"),
-            "kfold": ("train_participants", "val_participants", "test_participants"),
-            "lists": (),
-        }
-        problems += [
-            f'{name} has no meaning with split="{self.split}"'
-            for name in unused[self.split]
-            if getattr(self, name)
-        ]
-        lists = (self.train_participants, self.val_participants, self.test_participants)
-        everyone = [name for names in lists for name in names]
-        repeated = sorted(name for name, count in Counter(everyone).items() if count > 1)
+        groups = ("train_participants", "val_participants", "test_participants")
+        named = {name: getattr(self, name) for name in groups}
+        used = {"counts": groups[2:], "kfold": (), "lists": groups}[self.split]
+        unused = [name for name in groups if named[name] and name not in used]
+        problems += [f'{name} has no meaning with split="{self.split}"' for name in unused]
+        counts = Counter(person for people in named.values() for person in people)
+        repeated = sorted(person for person, count in counts.items() if count > 1)
         problems += [f"participants: {name!r} stands in the lists more than once" for name in repeated]
         return refuse(self, problems)
 
@@ -236,8 +230,7 @@ class ModelConfig(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        problems = []
-        problems += self._cutting_problems()
+        problems = self._cutting_problems()
         if self.d_model % self.n_heads:
             problems.append(f"d_model ({self.d_model}) must be divisible by n_heads ({self.n_heads})")
         elif self.head_dim % 2:
@@ -269,8 +262,7 @@ class ModelConfig(Section):
                 f"window_size - patch_len ({self.window_size - self.patch_len}) must be divisible by "
                 f"patch_stride ({self.patch_hop}): the last samples would be ignored"
             )
-        length = self.patch_len
-        for i, layer in enumerate(self.stem):
+        for i, (layer, length) in enumerate(zip(self.stem, self.stem_lengths, strict=False)):
             if layer.stride > layer.kernel:
                 problems.append(f"stem.{i}.stride ({layer.stride}) must not exceed kernel ({layer.kernel})")
             if layer.kernel > length or (length - layer.kernel) % layer.stride:
@@ -279,7 +271,6 @@ class ModelConfig(Section):
                     f"{length} samples exactly"
                 )
                 break
-            length = (length - layer.kernel) // layer.stride + 1
         return problems
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from patchtst_har.architecture import checked_weights
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.errors import ConfigError, DataError, FeatureError, ModelFolderError
 from patchtst_har.features import TOPOLOGICAL_FEATURE_NAMES, extended_statistics_names
@@ -40,24 +41,17 @@ class StoredModel:
 
     Attributes
     ----------
-    folder : pathlib.Path
-        Where it came from.
     config : ExperimentConfig
         What the model was trained with.
     classes : tuple of str
         Class names in the order of the logits.
     tensors : dict of str to ndarray
-        Weights and scaling by name; finite, but not yet compared with the configuration.
+        Weights and scaling by name, as `checked_weights` asks for.
     """
 
-    folder: Path
     config: ExperimentConfig
     classes: tuple[str, ...]
     tensors: dict[str, NDArray[Any]]
-
-    def misfit(self, what: str) -> ModelFolderError:
-        """Return the error to raise if tensors and configuration do not fit each other."""
-        return ModelFolderError(f"{self.folder / WEIGHTS_FILE}: does not fit {CONFIG_FILE}: {what}")
 
 
 @dataclass(frozen=True)
@@ -150,7 +144,12 @@ def _read_files(folder: Path) -> StoredModel:
         raise ModelFolderError(f"{folder}: is a run folder, its model is {folder / 'model'}")
     config = _read_config(folder / CONFIG_FILE)
     classes = _read_classes(folder / CLASSES_FILE)
-    return StoredModel(folder, config, classes, _read_tensors(folder / WEIGHTS_FILE))
+    tensors = _read_tensors(folder / WEIGHTS_FILE)
+    try:
+        checked_weights(tensors, config.model, len(classes))
+    except ValueError as error:
+        raise ModelFolderError(f"{folder / WEIGHTS_FILE}: does not fit {CONFIG_FILE}: {error}") from error
+    return StoredModel(config, classes, tensors)
 
 
 def read_provenance(folder: Path | str) -> dict[str, Any] | None:

@@ -181,7 +181,7 @@ def test_iso_stamps_zones_and_units(cli, model, piped):
         ("1,0,0,1\n2,a,0,1\n", ("--time-unit", "s"), "line 2: x is 'a', not a number"),
         ("1,0,0,1\nnow,0,0,1\n", ("--time-unit", "s"), "line 2: t is 'now', not a number"),
         ("inf,0,0,1\n", ("--time-unit", "s"), "line 1: t is 'inf', not a number"),
-        ("12.5,0,0,1\n", (), "name their unit with --time-unit"),
+        ("12.5,0,0,1\n", (), "name its unit with --time-unit"),
         ("20240101,0,0,1\n", (), "line 1: t is the number 20240101: name its unit with --time-unit"),
         ("noon,0,0,1\n", (), "line 1: t is 'noon', not an ISO 8601 time"),
         (

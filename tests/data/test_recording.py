@@ -1,4 +1,5 @@
 import gzip
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -83,7 +84,7 @@ def test_two_columns_that_fit_one_name_are_refused(tmp_path: Path) -> None:
 def test_a_column_name_that_occurs_twice_is_refused(tmp_path: Path, header: str) -> None:
     n_more = header.count(",") - 1
     path = write(tmp_path, f"{header}\n2024-03-01,2024-03-01{',0' * n_more}\n")
-    with pytest.raises(DataError, match=r"P001\.csv: 2 columns are named '(x|time|annotation)'"):
+    with pytest.raises(DataError, match=r"P001\.csv: line 1: 2 columns are named '(x|time|annotation)'"):
         read_recording(path)
 
 
@@ -123,7 +124,7 @@ def test_epoch_numbers_without_a_unit_are_refused(tmp_path: Path) -> None:
 
 
 def test_epoch_numbers_in_an_impossible_unit_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="row 0 has no usable time stamp"):
+    with pytest.raises(DataError, match="line 2 has no usable time stamp"):
         read_recording(write(tmp_path, "time,x,y,z\n1700000000000000000,0,0,1\n"), time_unit="s")
 
 
@@ -330,7 +331,7 @@ def test_equal_stamps_are_counted_and_backward_ones_refused_by_row(tmp_path: Pat
     path = write(tmp_path, "time,x,y,z\n" + "".join(f"2024-03-01 {row},0,0,1\n" for row in rows))
     assert read_recording(path)[1]["n_repeated_stamps"] == 1
     path = write(tmp_path, "time,x,y,z\n" + "".join(f"2024-03-01 {row},0,0,1\n" for row in rows[::-1]))
-    with pytest.raises(DataError, match=r"time runs backwards at row 1 \(2024-03-01T08:00:00\.02"):
+    with pytest.raises(DataError, match=r"time runs backwards at line 3 \(2024-03-01T08:00:00\.02"):
         read_recording(path)
 
 
@@ -409,7 +410,7 @@ def test_parquet_columns_are_checked(tmp_path: Path) -> None:
         "1970-01-01 00:00:02"
     )
     pd.DataFrame({"time": [index[0], None], "x": 0.0, "y": 0.0, "z": 1.0}).to_parquet(tmp_path / "c.parquet")
-    with pytest.raises(DataError, match="row 1 has no time stamp"):
+    with pytest.raises(DataError, match=r"row 1 \(counted from 0\) has no time stamp"):
         read_recording(tmp_path / "c.parquet")
 
 
@@ -443,3 +444,22 @@ def test_stamps_that_count_from_nowhere_are_told(tmp_path: Path) -> None:
     assert any("dates and hours are not real" in warning for warning in info["warnings"])
     np.savez(tmp_path / "b.npz", t_ms=time_ms + 1_700_000_000_000, acc=acceleration)
     assert read_recording(tmp_path / "b.npz")[1]["warnings"] == []
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".npz", ".parquet"])
+def test_an_empty_file_is_called_so_in_every_format(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"P01{suffix}"
+    path.touch()
+    with pytest.raises(DataError, match=rf"P01{suffix}: the file is empty"):
+        read_recording(path)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".npz", ".parquet"])
+def test_a_pipe_is_no_recording(tmp_path: Path, suffix: str) -> None:
+    """It would be waited for, perhaps for ever."""
+    path = tmp_path / f"P01{suffix}"
+    os.mkfifo(path)
+    with pytest.raises(
+        DataError, match=rf"P01{suffix}: is a pipe or a device, a recording is a regular file"
+    ):
+        read_recording(path)

@@ -218,7 +218,7 @@ def test_what_is_no_recording_is_refused() -> None:
         resample_recording(recording.assign(x=recording["x"].astype(object)))
     with pytest.raises(DataError, match="time runs backwards at row 1"):
         resample_recording(recording.iloc[::-1])
-    with pytest.raises(DataError, match=r"row 3 has no time stamp \(NaT\)"):
+    with pytest.raises(DataError, match=r"row 3 \(counted from 0\) has no time stamp \(NaT\)"):
         resample_recording(recording.set_index(recording.index.where(np.arange(100) != 3)))
     with pytest.raises(DataError, match="sample_rate_hz must be positive and finite, not 0"):
         resample_recording(recording, 0)

@@ -93,11 +93,11 @@ def evaluate_folder(
 
 
 def _refuse_unknown_classes(present: Sequence[str], known: Sequence[str], data_dir: Path) -> None:
-    unknown = [name for name in present if name not in known]
-    if unknown:
-        raise DataError(
-            f"{data_dir}: class {unknown[0]!r} is unknown to the model, which has {', '.join(known)}"
-        )
+    for name in present:
+        if name not in known:
+            raise DataError(
+                f"{data_dir}: class {name!r} is unknown to the model, which has {', '.join(known)}"
+            )
 
 
 def _judge(recognizer: Recognizer, features: FeatureSet, config: ExperimentConfig) -> HeldOut:
@@ -119,6 +119,5 @@ def _doubts(model_dir: Path, people: Sequence[str]) -> tuple[str, ...]:
     if not met:
         return ()
     shown = ", ".join(met[:5]) + (", ..." if len(met) > 5 else "")
-    return (
-        f"{len(met)} of {len(people)} participants have names of people the model was trained on ({shown})",
-    )
+    trained_on = f"participants have names of people the model was trained on ({shown})"
+    return (f"{len(met)} of {len(people)} {trained_on}",)

@@ -59,15 +59,11 @@ class HeldOut:
 
         With a lag, those called smoothed are causal with that lag.
         """
-        sequences = sequences_of(features.participants, features.start_ns, config)
-        return cls(
-            features.participants,
-            features.start_ns,
-            features.labels,
-            decide(probabilities, sequences, smoother, lag),
-            features.classes,
-            decide_with_lags(probabilities, sequences, smoother),
-        )
+        people, start_ns = features.participants, features.start_ns
+        sequences = sequences_of(people, start_ns, config)
+        decisions = decide(probabilities, sequences, smoother, lag)
+        causal = decide_with_lags(probabilities, sequences, smoother)
+        return cls(people, start_ns, features.labels, decisions, features.classes, causal)
 
     def scores(self) -> HeldOutScores:
         """Return the scores raw, smoothed and causal, with bootstrap intervals over several participants."""

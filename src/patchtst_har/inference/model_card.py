@@ -11,6 +11,7 @@ import patchtst_har
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.records.run import Provenance
 from patchtst_har.support.files import atomic_write_text
+from patchtst_har.support.formatting import metric_text
 
 MODEL_CARD_FILE = "MODEL_CARD.md"
 
@@ -48,7 +49,7 @@ def write_model_card(
         for name, n_windows in provenance.n_windows.items()
     )
     judged = "test" if split.test else "validation"
-    scores = "\n".join(f"| {name} | {value:.4f} |" for name, value in metrics.items())
+    scores = "\n".join(f"| {name} | {metric_text(name, value, 4)} |" for name, value in metrics.items())
     names = ", ".join(map(_literal, classes))
     plugins = ", ".join(map(_literal, config.features.plugins)) or "none"
     text = f"""# {_literal(config.experiment_name)}

@@ -103,13 +103,12 @@ class LineParser:
             raise ValueError(f"t is {field[:40]!r}, not a number") from None
 
     def _iso(self, field: str) -> int:
+        if _is_number(field):
+            raise ValueError(f"t is the number {field}: name its unit with --time-unit")
         try:
             stamp = datetime.fromisoformat(field)
         except ValueError:
-            hint = "; for numbers, name their unit with --time-unit" if _is_number(field) else ""
-            raise ValueError(f"t is {field!r}, not an ISO 8601 time{hint}") from None
-        if _is_number(field):
-            raise ValueError(f"t is the number {field}: name its unit with --time-unit")
+            raise ValueError(f"t is {field!r}, not an ISO 8601 time") from None
         clock: Clock = "wall" if stamp.tzinfo is None else "utc"
         if clock != (self.clock or clock):
             raise ValueError("only some of the stamps carry a zone")

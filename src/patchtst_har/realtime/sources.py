@@ -92,7 +92,7 @@ def _scheduled(
         )
 
 
-def read_lines(parser: LineParser, receive: Callable[[], bytes | None]) -> Iterator[Batch]:
+def sample_batches(parser: LineParser, receive: Callable[[], bytes | None]) -> Iterator[Batch]:
     """Yield the samples of a source of bytes.
 
     Parameters

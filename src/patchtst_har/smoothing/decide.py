@@ -53,12 +53,10 @@ class Decisions:
     def join(cls, parts: Sequence[Decisions]) -> Decisions:
         """Put decisions one after another; no sequence goes on from one part to the next."""
         offsets = np.cumsum([0, *(int(part.sequences.max(initial=-1)) + 1 for part in parts[:-1])])
-        return cls(
-            np.concatenate([part.probabilities for part in parts]),
-            np.concatenate([part.smoothed for part in parts]),
-            np.concatenate([part.smoothed_probabilities for part in parts]),
-            np.concatenate([part.sequences + start for part, start in zip(parts, offsets, strict=True)]),
-        )
+        names = ("probabilities", "smoothed", "smoothed_probabilities")
+        columns = [[getattr(part, name) for part in parts] for name in names]
+        sequences = [part.sequences + start for part, start in zip(parts, offsets, strict=True)]
+        return cls(*map(np.concatenate, [*columns, sequences]))
 
 
 def hop_s(config: ExperimentConfig) -> float:

@@ -172,14 +172,8 @@ class PatchTSTTrainer:
 
         fingerprint = data.fingerprint(config)
         loop = TrainingLoop(config.training, device, config.seed, self._checkpoint, fingerprint)
-        progress = loop.fit(
-            model,
-            data.train,
-            data.val,
-            record,
-            on_progress=under("training", self.on_progress),
-            resume=self.resume,
-        )
+        report = under("training", self.on_progress)
+        progress = loop.fit(model, data.train, data.val, record, on_progress=report, resume=self.resume)
         return model, progress
 
     def _fit_smoother(self, model: PatchTSTClassifier, data: ExperimentData) -> None:
@@ -207,12 +201,8 @@ class PatchTSTTrainer:
         if data.test is not None:
             self.held_out = judged
             judged.write_frame(tracker.output_dir / "predictions.csv")
-            evaluation = Evaluation(
-                **dict(scores),
-                **dict(data.provenance()),
-                predictions_file="predictions.csv",
-                smoothing=self.smoothing,
-            )
+            facts = {**dict(scores), **dict(data.provenance())}
+            evaluation = Evaluation(**facts, predictions_file="predictions.csv", smoothing=self.smoothing)
             atomic_write_json(tracker.output_dir / "evaluation.json", evaluation.to_json())
         else:
             logger.warning("no test participants: the scores are those of the validation participants")

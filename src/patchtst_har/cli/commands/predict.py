@@ -21,9 +21,12 @@ from patchtst_har.cli.console import (
     start_logging,
     warn,
 )
+from patchtst_har.cli.reading import reads_recordings
 from patchtst_har.data.formats import FORMATS
+from patchtst_har.data.options import ReadOptions
 
 
+@reads_recordings
 def run(
     recording: Annotated[Path, typer.Argument(help=f"Recording ({', '.join(FORMATS)}).")],
     model: Annotated[Path, typer.Option("--model", "-m", help="Model folder.")],
@@ -35,6 +38,8 @@ def run(
     timezone: TimezoneOption = None,
     strict: StrictOption = False,
     verbose: VerboseOption = False,
+    *,
+    reading: ReadOptions,
 ) -> None:
     """Label a recording: labels and windows as CSV, a summary as JSON, a timeline picture and a report."""
     from patchtst_har.data import read_recording
@@ -44,7 +49,7 @@ def run(
     from patchtst_har.support.files import check_writable
 
     start_logging(verbose)
-    reader = partial(read_recording, units=units, time_unit=time_unit, strict=strict)
+    reader = partial(read_recording, units=units, time_unit=time_unit, strict=strict, options=reading)
     check_writable(out_dir)
     with progress() as on_progress, warnings.catch_warnings():
         # They are among those of the labelled file, printed below.

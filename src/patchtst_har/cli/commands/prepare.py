@@ -21,9 +21,12 @@ from patchtst_har.cli.console import (
     progress,
     start_logging,
 )
+from patchtst_har.cli.reading import reads_recordings
 from patchtst_har.data.formats import FORMATS
+from patchtst_har.data.options import ReadOptions
 
 
+@reads_recordings
 def run(
     recordings: Annotated[
         Path, typer.Argument(help=f"Folder of recordings ({', '.join(FORMATS)}), one per participant.")
@@ -48,6 +51,8 @@ def run(
     config: ConfigOption = None,
     overrides: SetOption = None,
     verbose: VerboseOption = False,
+    *,
+    reading: ReadOptions,
 ) -> None:
     """Cut annotated recordings into windows that `train` can use."""
     from patchtst_har.data.annotations import LabelMap
@@ -66,7 +71,7 @@ def run(
             out_dir,
             settings.data,
             label_map=label_map,
-            reader=partial(read_recording, units=units, time_unit=time_unit, strict=strict),
+            reader=partial(read_recording, units=units, time_unit=time_unit, strict=strict, options=reading),
             on_error=on_error,
             overwrite=overwrite,
             on_progress=under("recordings", on_progress),

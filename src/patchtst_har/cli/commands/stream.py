@@ -20,6 +20,8 @@ from patchtst_har.cli.console import (
     out,
     warn,
 )
+from patchtst_har.cli.reading import reads_recordings
+from patchtst_har.data.options import ReadOptions
 from patchtst_har.data.units import UNUSABLE
 from patchtst_har.errors import DataError
 from patchtst_har.support.signals import ending_signals_noted
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from patchtst_har.realtime.stream import Stream
 
 
+@reads_recordings
 def run(
     model: Annotated[Path, typer.Argument(help="Model folder.")],
     source: Annotated[
@@ -72,6 +75,8 @@ def run(
     units: UnitsOption = None,
     time_unit: TimeUnitOption = None,
     timezone: TimezoneOption = None,
+    *,
+    reading: ReadOptions,
 ) -> None:
     """Recognise live samples: a view in the terminal, or JSON lines.
 
@@ -91,11 +96,13 @@ def run(
     monitor = Monitor(stream.hop_s, 1.0 if live else pace)
     name = "standard input" if source == "-" else source
     check_clock = _clock_check(recognizer, source)
+    if live and reading.given():
+        raise DataError(f"{name}: {', '.join(reading.given())}: only for recordings; lines are t,x,y,z")
 
     def check_rate(rate_hz: float | None) -> None:
         warn(rate_doubt(rate_hz, recognizer.config.data.sample_rate_hz, recognizer.trained_on))
 
-    opened = _batches(source, pace, time_unit, units, check_clock, check_rate, skip_bad=skip_bad)
+    opened = _batches(source, pace, time_unit, units, reading, check_clock, check_rate, skip_bad=skip_bad)
     with (
         _served(stream, monitor, name, serve, token, recognizer.config.data.sample_rate_hz) as page,
         opened as (batches, count_bad),
@@ -239,6 +246,7 @@ def _batches(
     speed: float | None,
     time_unit: TimeUnit | None,
     units: Unit | None,
+    reading: ReadOptions,
     check_clock: Callable[[Clock | None], None],
     check_rate: Callable[[float | None], None],
     *,
@@ -257,7 +265,7 @@ def _batches(
     if kind not in openers:
         if "://" in source:
             raise DataError(f"--from {source}: must be -, tcp://HOST:PORT, udp://HOST:PORT or a file")
-        yield _replayed(Path(source), speed, time_unit, units, check_clock, check_rate), lambda: 0
+        yield _replayed(Path(source), speed, time_unit, units, reading, check_clock, check_rate), lambda: 0
         return
     name = "standard input" if source == "-" else source
     parser = LineParser(name, time_unit, units or "g", skip_bad=skip_bad)
@@ -271,7 +279,7 @@ def _batches(
             yield batch
 
     with openers[kind]() as receive:
-        yield checked(sources.read_lines(parser, receive)), lambda: parser.n_bad
+        yield checked(sources.sample_batches(parser, receive)), lambda: parser.n_bad
 
 
 def _replayed(
@@ -279,6 +287,7 @@ def _replayed(
     speed: float | None,
     time_unit: TimeUnit | None,
     units: Unit | None,
+    reading: ReadOptions,
     check_clock: Callable[[Clock | None], None],
     check_rate: Callable[[float | None], None],
 ) -> Iterator[Batch]:
@@ -288,7 +297,7 @@ def _replayed(
     from patchtst_har.data.frames import check_recording
     from patchtst_har.realtime.sources import replay
 
-    recording, info = read_recording(path, units=units, time_unit=time_unit)
+    recording, info = read_recording(path, units=units, time_unit=time_unit, options=reading)
     check_rate(info["sample_rate_hz"])
     index = recording.index
     zone = index.tz if isinstance(index, pd.DatetimeIndex) else None

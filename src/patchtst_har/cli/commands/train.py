@@ -19,6 +19,7 @@ from patchtst_har.cli.console import (
     start_logging,
 )
 from patchtst_har.errors import DataError
+from patchtst_har.support.formatting import metric_text
 
 if TYPE_CHECKING:
     from patchtst_har.training.trainer import PatchTSTTrainer
@@ -72,7 +73,7 @@ def run(
         measure_run(run_dir, recognizer, trainer.judged, on_progress=on_progress)
         report = render_report(run_dir)
     for name, value in metrics.items():
-        out.print(f"{name:24s} {value:.3f}".removesuffix(".000"))
+        out.print(f"{name:24s} {metric_text(name, value, 3)}")
     for line in _what_was_judged(trainer):
         out.print(line, soft_wrap=True)
     if scores is not None:
