@@ -425,6 +425,15 @@ def test_another_unit_is_an_error_and_a_named_one_a_warning(cli, small_run, tmp_
     assert "of 3,000 samples, unusable are 3,000 beyond 50 g" in error
 
 
+def test_preparing_says_what_was_left_out(cli, recordings, tmp_path):
+    recording = make_recording(bouts=(("sitting", 60.0),))
+    recording.iloc[1000:1100, :3] = 32767.0
+    write_recording(recordings / "P03.csv", recording)
+    status, _, err = cli("prepare", recordings, "--out", tmp_path / "processed")
+    assert status == 0, err
+    assert "warning: samples left out: 100 beyond 50 g, as markers of missing values are" in err
+
+
 def test_one_file_of_a_folder_in_another_unit(cli, recordings, tmp_path):
     scaled_recording(recordings / "P03.csv", 1000)
     out = tmp_path / "processed"

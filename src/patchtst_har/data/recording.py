@@ -25,7 +25,7 @@ from patchtst_har.data.options import ReadOptions
 from patchtst_har.data.order import put_in_order
 from patchtst_har.data.rate import measure_rate_hz
 from patchtst_har.data.stamps import TimeUnit, count_repeated
-from patchtst_har.data.units import PER_G, Unit, check_unit, rest_magnitude, to_g
+from patchtst_har.data.units import PER_G, SignalWarning, Unit, check_unit, rest_magnitude, to_g
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import atomic_path
 from patchtst_har.support.formatting import counted
@@ -148,7 +148,7 @@ def _with_axes(recording: pd.DataFrame, acceleration: NDArray[np.float32]) -> pd
     return changed.assign(**{name: recording[name] for name in recording.columns if name not in AXES})
 
 
-class ReadingWarning(UserWarning):
+class ReadingWarning(SignalWarning):
     """Samples of a file were left out, or put in another order."""
 
 
