@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from patchtst_har.data.batches import spread_batches
 from patchtst_har.data.frames import check_recording
-from patchtst_har.data.rate import measure_rate_hz
+from patchtst_har.data.rate import measure_rate_hz, rate_pieces
 from patchtst_har.data.stamps import count_repeated, find_gaps
 from patchtst_har.errors import DataError
 
@@ -59,6 +60,8 @@ class CleanSamples:
     """Measured rate; None if no two samples belong together."""
     info: dict[str, float | int | None] = field(default_factory=dict)
     """Rate and counts, for reports."""
+    rates: list[tuple[int, float]] = field(default_factory=list)
+    """First sample and rate of each part, where the rate changes (see `rate_pieces`)."""
 
 
 def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
@@ -89,10 +92,10 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
         See `patchtst_har.data.frames.check_recording`.
     """
     time_ns, acceleration = check_recording(recording)
-    sample_rate_hz = measure_rate_hz(time_ns, max_gap_s)
     n_repeated_stamps = count_repeated(time_ns)
     if n_repeated_stamps:
-        time_ns = _spread_repeated(time_ns, sample_rate_hz)
+        time_ns = spread_batches(time_ns)
+    sample_rate_hz = measure_rate_hz(time_ns, max_gap_s)
     finite, zero = np.ones((2, len(time_ns)), bool)
     for axis in range(3):
         finite &= np.isfinite(acceleration[:, axis])
@@ -113,7 +116,8 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
         "n_gaps": len(gaps),
     }
     bounds = list(pairwise([0, *gaps.tolist(), len(time_ns)])) if len(time_ns) else []
-    return CleanSamples(time_ns, acceleration, rows, bounds, sample_rate_hz, info)
+    rates = rate_pieces(time_ns, max_gap_s)
+    return CleanSamples(time_ns, acceleration, rows, bounds, sample_rate_hz, info, rates)
 
 
 def resample_recording(
@@ -180,15 +184,32 @@ def resample_block(
     Any block equals the same part of the whole segment, so memory stays bounded however long it is.
     """
     block = np.empty((count, 3), np.float32)
-    factor = _oversampling(clean.sample_rate_hz, sample_rate_hz)
     start_ns = int(clean.time_ns[bounds[0]])
-    for rows in _blocks(count, max(_BLOCK_SAMPLES // factor, 1)):
-        begin, length = first + rows.start, rows.stop - rows.start
-        if factor == 1:
-            block[rows] = _interpolate(clean, bounds, grid_ns(start_ns, begin, length, sample_rate_hz))
-        else:
-            block[rows] = _reduce(clean, bounds, begin, length, sample_rate_hz, factor)
+    for begin, stop, rate_hz in _at_one_rate(clean, bounds, first, count, sample_rate_hz):
+        factor = _oversampling(rate_hz, sample_rate_hz)
+        for rows in _blocks(stop - begin, max(_BLOCK_SAMPLES // factor, 1)):
+            at, length = begin + rows.start, rows.stop - rows.start
+            part = block[at - first : at - first + length]
+            if factor == 1:
+                part[:] = _interpolate(clean, bounds, grid_ns(start_ns, at, length, sample_rate_hz))
+            else:
+                part[:] = _reduce(clean, bounds, at, length, sample_rate_hz, factor)
     return block
+
+
+def _at_one_rate(
+    clean: CleanSamples, bounds: tuple[int, int], first: int, count: int, sample_rate_hz: float
+) -> Iterator[tuple[int, int, float | None]]:
+    """Yield parts (begin, stop, rate in Hz) of a block of grid points in which the device's rate is one."""
+    rates: list[tuple[int, float | None]] = [*clean.rates] or [(0, clean.sample_rate_hz)]
+    start_ns = int(clean.time_ns[bounds[0]])
+    changes = [
+        math.ceil((int(clean.time_ns[row]) - start_ns) * 1e-9 * sample_rate_hz) for row, _ in rates[1:]
+    ]
+    for (_, rate_hz), begin, stop in zip(rates, [first, *changes], [*changes, first + count], strict=True):
+        begin, stop = max(begin, first), min(stop, first + count)
+        if begin < stop:
+            yield begin, stop, rate_hz
 
 
 def _blocks(n_samples: int, size: int) -> Iterator[slice]:
@@ -248,23 +269,6 @@ def nearest_rows(clean: CleanSamples, bounds: tuple[int, int], grid: NDArray[np.
     nearest = np.where(grid - stamps[before] <= stamps[after] - grid, before, after)
     rows: NDArray[np.intp] = bounds[0] + nearest
     return rows if clean.source_rows is None else clean.source_rows[rows]
-
-
-def _spread_repeated(time_ns: NDArray[np.int64], sample_rate_hz: float | None) -> NDArray[np.int64]:
-    """Spread samples that share a stamp evenly up to the next stamp, at most a sampling period apart."""
-    period_ns = 0.0 if sample_rate_hz is None else 1e9 / sample_rate_hz
-    # Samples edges[i] to edges[i + 1] - 1 share a stamp.
-    edges = np.flatnonzero(np.concatenate([[True], time_ns[1:] != time_ns[:-1], [True]]))
-    spread = np.empty_like(time_ns)
-    for rows in _blocks(len(time_ns), _BLOCK_SAMPLES):
-        at = np.arange(rows.start, rows.stop)
-        group = np.searchsorted(edges, at, side="right") - 1
-        first, following = edges[group], edges[group + 1]
-        until_next = (time_ns[np.minimum(following, len(time_ns) - 1)] - time_ns[first]).astype(np.float64)
-        until_next[following == len(time_ns)] = math.inf
-        steps = np.minimum(until_next / (following - first), period_ns)
-        spread[rows] = time_ns[rows] + ((at - first) * steps).astype(np.int64)
-    return spread
 
 
 def _repeated_s(time_ns: NDArray[np.int64], acceleration: NDArray[np.float32]) -> float:
