@@ -39,7 +39,7 @@ _STYLE: Any = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
 }
-_MOST_TICKS = 5
+_MOST_TICKS = 3
 # A wider range of times is drawn on a logarithmic axis.
 _WIDE = 4.0
 
@@ -139,7 +139,7 @@ def _commit(run: Run) -> str:
 
 def _figure(identity: str, name: str, runs: Sequence[Run], series: Series, speed: float) -> str:
     with settings(identity), mpl.rc_context(_STYLE):
-        figure, axes = new_figure(4.4, 2.0)
+        figure, axes = new_figure(3.25, 2.0)
         drawn: list[float] = []
         judged: dict[str, list[Point | None]] = {
             percentile: points for (own, percentile), points in series.items() if own == name

@@ -11,20 +11,27 @@ from pathlib import Path
 from on_cuda.document import Check, Clocks, Document, Part, Timing
 
 _STYLE = """
+:root { color-scheme: light dark; --page: #fff; --ink: #1b1f24; --line: #d7dce2;
+  --good: #1a6b35; --bad: #a8201a; --open: #6a5300; }
+@media (prefers-color-scheme: dark) { :root { --page: #12181e; --ink: #e6ebf0; --line: #36414c;
+  --good: #5fca80; --bad: #ff8a80; --open: #d9b84a; } }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem;
-  color: #1b1f24; }
-table { border-collapse: collapse; margin: .6rem 0 1.4rem; font-size: 14px; }
-th, td { padding: .2rem .7rem; border-bottom: 1px solid #d7dce2; text-align: left; vertical-align: top; }
+  background: var(--page); color: var(--ink); overflow-wrap: anywhere; }
+.scroll { overflow-x: auto; margin: .6rem 0 1.4rem; }
+table { border-collapse: collapse; font-size: 14px; overflow-wrap: normal; }
+th, td { padding: .2rem .7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.passed { color: #1a6b35; } .failed { color: #a8201a; font-weight: 600; } .not { color: #6a5300; }
+.passed { color: var(--good); } .failed { color: var(--bad); font-weight: 600; } .not { color: var(--open); }
 .detail { overflow-wrap: anywhere; max-width: 40rem; }
-figure { display: inline-block; width: 460px; margin: .5rem 1.5rem .5rem 0; vertical-align: top; }
+figure { display: inline-block; max-width: 100%; overflow-x: auto; margin: .5rem 1.5rem .5rem 0;
+  vertical-align: top; }
 figure span { white-space: nowrap; }
 figcaption { font-weight: 600; }
+svg text { fill: var(--ink); } svg line { stroke: var(--line); }
 summary { cursor: pointer; }
 """
 _NONE = "\u2013"
-_COLOURS = ("#0b6bcb", "#c2410c", "#15803d", "#7e22ce")
+_COLOURS = ("#2f86d8", "#e0622d", "#2a9d55", "#a35be0")
 # The label of the last batch reaches into the margin on the right.
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _BOTTOM = 460, 280, 56, 24, 40
 
@@ -58,7 +65,8 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence
         return f"<tr>{marked}</tr>\n"
 
     return (
-        f"<table>\n{row(head, 'th') if head else ''}{''.join(row(cells, 'td') for cells in rows)}</table>\n"
+        f'<div class="scroll" tabindex="0"><table>\n{row(head, "th") if head else ""}'
+        f"{''.join(row(cells, 'td') for cells in rows)}</table></div>\n"
     )
 
 
@@ -190,9 +198,7 @@ def _figure(title: str, timings: Sequence[Timing]) -> str:
     parts = []
     for power in range(low, high + 1):
         at = y(10.0**power)
-        parts.append(
-            f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}" stroke="#d7dce2"/>'
-        )
+        parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}" />')
         parts.append(f'<text x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{10.0**power:,.10g}</text>')
     parts += [
         f'<text x="{x(batch):.1f}" y="{_HEIGHT - 20}" text-anchor="middle">{batch}</text>'

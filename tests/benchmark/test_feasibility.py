@@ -8,7 +8,7 @@ import pytest
 
 from patchtst_har.benchmark.budget import Budget, Target
 from patchtst_har.benchmark.compare import RECORD_FILE
-from patchtst_har.benchmark.feasibility import run_benchmark, settings_for
+from patchtst_har.benchmark.feasibility import run_benchmark, settings_for, too_short
 from patchtst_har.benchmark.loops import HarnessSettings
 from patchtst_har.errors import DataError
 from patchtst_har.records.feasibility import FeasibilityRecord
@@ -170,6 +170,23 @@ def test_a_quick_run_leaves_out_what_takes_long():
     assert not quick.cold_start
     assert quick.n_decisions < 1000
     assert quick.open_loop_streams == 500
+
+
+def test_a_quick_run_is_too_short_for_rare_decisions_and_many_streams():
+    budget = Budget()
+    quick, whole = (settings_for(budget, quick=shortened) for shortened in (True, False))
+    assert too_short(budget, quick) == ("one wearer, live",)
+    assert too_short(budget, whole) == ()
+    few = Budget(
+        targets=(Target(name="twenty", streams=20), Target(name="other hop", hop_s=9, percentile="max"))
+    )
+    assert too_short(few, settings_for(few, quick=True)) == ("twenty",)
+
+
+def test_the_record_says_what_others_took(result):
+    assert 0 <= result.host["waited_share"] <= 1
+    assert 0 <= result.host["stolen_share"] <= 1
+    assert result.title == result.artefact.name == "patchtst_har_v1"
 
 
 def test_nothing_is_loaded_that_measuring_does_not_need():

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from feasibility_documents import measured, measured_document
-from patchtst_har.benchmark.budget import Target
+from patchtst_har.benchmark.budget import Budget, Target
+from patchtst_har.benchmark.feasibility import settings_for
 from patchtst_har.benchmark.verdict import _memory, judge
 from patchtst_har.records.measurement import Devices, Measured, Unmeasured
 
@@ -239,3 +240,64 @@ def test_one_failed_requirement_outweighs_the_others():
     judged = verdict_of(Target(name="a", memory_mb=50, percentile="p99_9"), measured(n=2000))
     assert judged.verdict == "not feasible"
     assert any("too few for p99.9" in reason for reason in judged.reasons)
+
+
+BUSY = "it waited for a core for 30 % of its time"
+
+
+def test_on_a_busy_machine_a_latency_that_fails_is_undecided(document):
+    device = with_times(document, "noisy", percentile="p99", value=5e6, bounds=[4e6, 6e6])
+    judged = judge(Target(name="a"), Devices(cpu=device, cuda=CUDA), 4, busy=BUSY)
+    assert (judged.verdict, judged.outcome) == ("undecided", "undecided (busy)")
+    assert "p99 is at least 4 s" in judged.reasons[0]
+    assert f"The machine was busy ({BUSY}): measure again when it is quiet." in judged.reasons[0]
+    assert judged.margin == pytest.approx(0.25)
+
+
+def test_what_others_cannot_have_done_is_decided_on_a_busy_machine(document, normal):
+    devices = Devices(cpu=normal, cuda=CUDA)
+    easy = judge(Target(name="a"), devices, 4, busy=BUSY)
+    assert easy == judge(Target(name="a"), devices, 4)
+    assert easy.outcome == "feasible"
+    slow = Devices(
+        cpu=with_times(document, "still", percentile="p99", value=5e6, bounds=[4e6, 6e6]), cuda=CUDA
+    )
+    both = judge(Target(name="a", memory_mb=10), slow, 4, busy=BUSY)
+    assert (both.outcome, both.busy) == ("not feasible", False)
+    assert "MiB of resident memory" in both.reasons[0]
+    assert "measure again" in both.reasons[1]
+
+
+def test_many_streams_are_undecided_on_a_busy_machine(document):
+    document["open_loop"]["utilisation"] = 1.05
+    devices = Devices(cpu=Measured.model_validate(document), cuda=CUDA)
+    assert judge(Target(name="a", streams=500), devices, 4, busy=BUSY).outcome == "undecided (busy)"
+
+
+def test_the_reason_that_decides_stands_first(normal):
+    judged = verdict_of(Target(name="a", memory_mb=50), normal)
+    assert judged.verdict == "not feasible"
+    assert "against 50 MiB" in judged.reasons[0]
+    assert "that is in time, too" in judged.reasons[1]
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        (Target(name="a", percentile="p99_9"), True),
+        (Target(name="a", percentile="max"), True),
+        (Target(name="a", streams=500), True),
+        # 4 x 60 decisions at most: more of the same would not do.
+        (Target(name="a", streams=4), False),
+        (Target(name="a", percentile="p95"), False),
+    ],
+)
+@pytest.mark.parametrize("busy", [None, BUSY])
+def test_a_shortened_run_says_how_to_decide_what_it_cannot(target, told, busy):
+    few = measured(n=200, n_streams=target.streams)
+    times = few.open_loop.from_schedule.model_copy(update={"n": 40, "p99_us": None, "bounds": {}})
+    few = few.model_copy(update={"open_loop": few.open_loop.model_copy(update={"from_schedule": times})})
+    whole = settings_for(Budget(targets=(target,)))
+    judged = judge(target, Devices(cpu=few, cuda=CUDA), 4, busy=busy, whole=whole)
+    assert ("Run without --quick to decide it." in judged.reasons[0]) == told
+    assert judged.outcome == ("feasible" if target.percentile == "p95" else "undecided")

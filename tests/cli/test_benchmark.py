@@ -1,12 +1,17 @@
 """`patchtst-har benchmark` as a script meets it."""
 
 import json
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from feasibility_documents import MEDIAN_US, measured
 from patchtst_har.benchmark import feasibility
 from patchtst_har.cli.commands.benchmark import FAILED
 from patchtst_har.data import write_recording
+from patchtst_har.records.measurement import Unmeasured
+from patchtst_har.support.host_limits import ProcessorUse
 from streams import small_recognizer
 from synthetic import make_recording
 
@@ -58,6 +63,52 @@ def test_standard_output_is_one_json_document(cli, files):
     assert [target["verdict"] for target in document["targets"]][1] == "not feasible"
     assert document["comparison"]["saved"] == str(files / "first")
     assert "0 slower, 0 faster of 4 comparisons" in err
+
+
+@pytest.mark.parametrize(
+    ("facts", "verdict", "status"),
+    [
+        ({"waited_share": 0.4, "stolen_share": 0.0}, "undecided", {"not-feasible": 0, "undecided": FAILED}),
+        (
+            {"waited_share": 0.0, "stolen_share": 0.0},
+            "not feasible",
+            {"not-feasible": FAILED, "undecided": 0},
+        ),
+    ],
+)
+def test_a_latency_that_is_too_long_fails_a_script_only_on_a_quiet_machine(
+    cli, files, monkeypatch, facts, verdict, status
+):
+    """What others did is injected, and the times are made up."""
+    (files / "tight.yaml").write_text("targets:\n- {name: tight, deadline_s: 0.00001}\n")
+    monkeypatch.setattr(ProcessorUse, "until", lambda before, later: facts)
+    monkeypatch.setattr(feasibility, "measure_feasibility", lambda *arguments, **options: measured())
+    monkeypatch.setattr(
+        feasibility,
+        "_workloads",
+        lambda *arguments: dict.fromkeys(MEDIAN_US, SimpleNamespace(samples=np.zeros(3, np.float32))),
+    )
+    monkeypatch.setattr(
+        feasibility,
+        "measure_cuda",
+        lambda *arguments, **options: Unmeasured(device="cuda", status="no device"),
+    )
+    for fail_on, expected in status.items():
+        got, out, err = cli(
+            "benchmark",
+            files / "model",
+            "--budget",
+            files / "tight.yaml",
+            "--out",
+            files / "o",
+            "--fail-on",
+            fail_on,
+        )
+        assert got == expected, err
+        (target,) = json.loads(out)["targets"]
+        assert (target["verdict"], target["busy"]) == (verdict, verdict == "undecided")
+        assert ("undecided (busy)" in err) == (verdict == "undecided")
+        assert "Real-time feasibility of patchtst_har_v1, measured on this host" in err
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_a_rate_that_changes(tmp_path: Path, rates_hz: tuple[int, int], whole_se
     recording = recording_of(t, np.floor(t + 1e-9) if whole_seconds else t)
     clean = clean_samples(recording, 1.0)
     assert np.abs((clean.time_ns - START_NS) * 1e-9 - t).max() < 1e-6
-    rows, rates = zip(*clean.rates, strict=True)
+    rows, rates = zip(*rate_pieces(clean.time_ns), strict=True)
     assert rates == pytest.approx(rates_hz, rel=0.01)
     assert rows[1] == pytest.approx(90 * rates_hz[0], abs=600)
     # Where the device is faster than the grid, what the grid cannot hold is filtered.
@@ -120,17 +120,6 @@ def test_a_rate_that_changes(tmp_path: Path, rates_hz: tuple[int, int], whole_se
         ReadingWarning, match=rf"rate changes: {rates_hz[0]} Hz, {rates_hz[1]} Hz from 2024-05-01T"
     ):
         read_recording(tmp_path / "a.csv")
-
-
-def test_blocks_across_a_change_of_rate_equal_the_whole() -> None:
-    from patchtst_har.data.resample import grid_length, resample_block
-
-    t = np.concatenate([np.arange(3000) / 50, 60 + np.arange(12_000) / 200])
-    clean = clean_samples(recording_of(t, t), 1.0)
-    assert len(clean.rates) == 2
-    whole = resample_block(clean, clean.bounds[0], 0, grid_length(clean, clean.bounds[0], 100), 100)
-    parts = [resample_block(clean, clean.bounds[0], first, 997, 100) for first in range(4000, 8000, 997)]
-    np.testing.assert_array_equal(np.concatenate(parts), whole[4000 : 4000 + 997 * len(parts)])
 
 
 def test_few_samples_and_odd_forms_do_not_fail() -> None:

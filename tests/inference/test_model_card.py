@@ -1,4 +1,6 @@
-"""MODEL_CARD.md shows names as they are, whatever they are."""
+"""MODEL_CARD.md shows names as they are; that it is written with every model, the tests of training see."""
+
+import re
 
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.inference.model_card import MODEL_CARD_FILE, write_model_card
@@ -15,3 +17,13 @@ def test_names_are_neither_html_nor_links(tmp_path):
     assert "<img" not in text
     shown = r"&lt;img src=x onerror=alert(1)&gt;, \[a\](http://b), \`code\`, walk_fast, a &amp; b"
     assert f"classes: {shown}. A" in text
+
+
+def test_scores_have_decimals_and_epochs_have_none(tmp_path):
+    split = {"train": ["a"], "val": ["b"], "test": ["c"], "fingerprint": "0" * 64}
+    provenance = Provenance.model_validate({"split": split, "n_windows": {"train": 9, "val": 9, "test": 9}})
+    metrics = {"final_macro_f1": 0.8125, "raw_accuracy": 1.0, "best_epoch": 21.0}
+    write_model_card(tmp_path, ExperimentConfig(), ("sitting", "walking"), provenance, metrics)
+    card = (tmp_path / MODEL_CARD_FILE).read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (\w+) \| ([\d.]+) \|$", card, re.MULTILINE))
+    assert rows == {"final_macro_f1": "0.8125", "raw_accuracy": "1.0000", "best_epoch": "21"}

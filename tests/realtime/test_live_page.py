@@ -1,10 +1,8 @@
 """The live page: what it sends, who may see it, and what a real browser makes of it."""
 
+import contextlib
 import json
-import os
 import re
-import select
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from browser import Browser, needs_chromium, wait_for
 from patchtst_har.errors import DataError
 from patchtst_har.realtime.monitor import Monitor
 from streams import CLASSES, make_samples, small_recognizer
@@ -25,8 +24,6 @@ pytest.importorskip("starlette")
 
 from patchtst_har.realtime import live_page
 from patchtst_har.realtime.live_page import LivePage, parse_address, serve
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture
@@ -135,6 +132,36 @@ def test_a_client_that_does_not_read_is_cut(page, monkeypatch):
     assert n_bytes < 50_000_000
 
 
+@pytest.mark.parametrize(
+    "opening", [b"", b"GET / HTTP/1.1\r\nHost: loc", b"GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n"]
+)
+def test_idle_connections_make_room_for_somebody_who_asks(page, opening):
+    """Silent, half a request, or answered and kept open: the oldest goes, the page is served."""
+    with serve(page, "127.0.0.1", 0) as url, contextlib.ExitStack() as stack:
+        address = "127.0.0.1", int(re.search(r":(\d+)/", url)[1])
+        watching = stack.enter_context(urllib.request.urlopen(url + "events", timeout=5))  # noqa: S310
+        idle = [stack.enter_context(socket.create_connection(address, timeout=5)) for _ in range(90)]
+        for connection in idle:
+            with contextlib.suppress(OSError):
+                connection.sendall(opening)
+        for _ in range(3):
+            assert "<html" in get(url)[1]
+        assert is_closed(idle[0])
+        assert watching.readline() == b"retry: 500\n", "a connection in use stays"
+        page.ended = True
+        assert b"event: end" in watching.read()
+
+
+def is_closed(connection):
+    """Whether a connection ends, be it after an answer; one that is kept open would wait."""
+    try:
+        while connection.recv(2**16):
+            pass
+    except ConnectionResetError:
+        return True
+    return True
+
+
 def test_addresses():
     assert parse_address("8765") == ("127.0.0.1", 8765)
     assert parse_address("0.0.0.0:80") == ("0.0.0.0", 80)  # noqa: S104
@@ -172,77 +199,7 @@ def test_a_port_that_is_taken_is_named(page):
             again.__enter__()
 
 
-# A browser takes commands on descriptor 3 and answers on 4.
-_START = """
-import fcntl, os, sys
-read_end, write_end = (fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3])
-os.dup2(read_end, 3)
-os.dup2(write_end, 4)
-os.execv(sys.argv[3], sys.argv[3:])
-"""
-
-
-class Browser:
-    """A headless Chromium with one page, spoken to over a pair of pipes."""
-
-    def __init__(self, profile, url):
-        read_end, self._commands = os.pipe()
-        self._answers, write_end = os.pipe()
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        options.append(f"--user-data-dir={profile}")
-        ends = [str(read_end), str(write_end)]
-        command = [sys.executable, "-c", _START, *ends, CHROMIUM, *options, "--remote-debugging-pipe"]
-        self._process = subprocess.Popen(command, pass_fds=(read_end, write_end), stderr=subprocess.DEVNULL)
-        os.close(read_end)
-        os.close(write_end)
-        self._rest, self._n_sent = b"", 0
-        target = self._call("Target.createTarget", url=url)["targetId"]
-        self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-
-    def evaluate(self, expression):
-        """Return the value of a JavaScript expression in the page."""
-        answer = self._call("Runtime.evaluate", self._session, expression=expression, returnByValue=True)
-        return answer["result"].get("value")
-
-    def overflows(self, width):
-        """Return whether the page is wider than a window of so many pixels."""
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-        self._call("Emulation.setDeviceMetricsOverride", self._session, **size)
-        return self.evaluate("document.documentElement.scrollWidth > window.innerWidth")
-
-    def close(self):
-        self._process.kill()
-        self._process.wait(timeout=20)
-        os.close(self._commands)
-        os.close(self._answers)
-
-    def _call(self, method, session=None, **params):
-        self._n_sent += 1
-        message = {"id": self._n_sent, "method": method, "params": params}
-        if session is not None:
-            message["sessionId"] = session
-        os.write(self._commands, json.dumps(message).encode() + b"\0")
-        while True:
-            readable, _, _ = select.select([self._answers], [], [], 20)
-            assert readable, f"the browser does not answer to {method}"
-            data = os.read(self._answers, 2**16)
-            assert data, "the browser has ended"
-            self._rest += data
-            *answers, self._rest = self._rest.split(b"\0")
-            for answer in map(json.loads, answers):
-                if answer.get("id") == self._n_sent:
-                    return answer["result"]
-
-
-def wait_for(condition, seconds=15.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.02)
-
-
-@pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@needs_chromium
 def test_a_browser_shows_a_real_stream_and_comes_back_after_a_lost_connection(page, tmp_path):
     stop = threading.Event()
 

@@ -133,6 +133,44 @@ def test_a_busy_machine_is_told(document, page_of, load, said):
 
 
 @pytest.mark.usefixtures("without_drawing")
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"waited_share": 0.3, "stolen_share": 0.0}, "it waited for a core for 30 % of its time"),
+        ({"waited_share": 0.0, "stolen_share": 0.12}, "the hypervisor gave 12 % of the processor to others"),
+        # What was before the measurement does not matter where what was during it is known.
+        ({"waited_share": 0.005, "stolen_share": 0.0, "load_average": 20.2}, None),
+        ({"load_average": 20.2}, "a load average of 20.2 before it"),
+        ({}, None),
+    ],
+)
+def test_what_others_took_meanwhile_is_said(document, page_of, facts, said):
+    document["host"] = {**document["host"], **facts}
+    assert FeasibilityRecord.model_validate(document).busy == said
+    text = page_of(document).sections[""]
+    assert ("Others used the processor" in text) == (said is not None)
+    assert said is None or said in text
+
+
+@pytest.mark.usefixtures("without_drawing")
+def test_a_verdict_that_a_busy_machine_prevents_is_named_as_such(document, page_of):
+    document["targets"][0] |= {"verdict": "undecided", "busy": True}
+    text = page_of(document).sections["verdicts"]
+    assert "3 feasible, 1 undecided (busy), 1 not measured" in text
+    assert "? undecided (busy)" in text
+
+
+@pytest.mark.usefixtures("without_drawing")
+@pytest.mark.parametrize(("name", "title"), [("study", "study"), ("", "demo/model")])
+def test_the_title_is_a_name_and_not_a_path(document, tmp_path, name, title):
+    document["artefact"] |= {"name": name, "model_dir": "/somewhere/runs/demo/model"}
+    record = FeasibilityRecord.model_validate(document)
+    html = render_feasibility(record, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert f"<h1>{title}</h1>" in html
+    assert f"<title>{title}: " in html
+
+
+@pytest.mark.usefixtures("without_drawing")
 def test_what_is_missing_is_said_and_never_a_number(document, page_of):
     document["accuracy"] = None
     cpu = document["devices"]["cpu"]

@@ -105,6 +105,17 @@ def test_participants_without_a_score_are_left_out_and_many_lose_their_names():
     assert "P2" not in text
 
 
+def test_a_raw_score_shows_where_the_smoothed_one_is_the_same():
+    """As a ring around it: the marks of both are drawn, and neither covers the other."""
+    one = ParticipantScores(participant="", n=1, n_classes=2, accuracy=0.5, macro_f1=0.5)
+    rows = [one.model_copy(update={"participant": name}) for name in "abc"]
+    svg = plots.plot_participants(rows, rows)
+    rings = re.findall(r'<use [^>]*style="fill-opacity: 0; stroke: #e69f00', svg)
+    squares = re.findall(r'<use [^>]*style="fill: #0072b2; stroke: #0072b2', svg)
+    # One more of each in the legend.
+    assert (len(rings), len(squares)) == (4, 4)
+
+
 def test_latency_leaves_out_percentiles_without_samples(latency):
     loop = ClosedLoop.model_validate(latency["closed_loop"])
     assert "p99" in text_of(plots.plot_latency(loop))

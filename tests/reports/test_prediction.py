@@ -40,9 +40,9 @@ def test_page_shows_facts_minutes_and_warnings(timeline, tmp_path, parse_page):
     ):
         assert part in text, part
     assert "<b>chores" not in html
-    minutes = (timeline["label"] == "walking").sum() * 10 / 60
-    assert f"{minutes:,.1f}" in page.sections["minutes"]
-    assert "3,390.0" in page.sections["minutes"]
+    hours = (timeline["label"] == "walking").sum() * 10 / 3600
+    assert f"{hours:,.2f}" in page.sections["minutes"]
+    assert "All 16.00 24.00 16.50 56.50" in page.sections["minutes"]
 
 
 def test_csv_and_frame_give_the_same_page(timeline, tmp_path):
@@ -100,17 +100,44 @@ def test_the_chart_of_days_needs_an_hour_and_has_the_unit_that_suits(timeline, t
     assert "shorter than an hour" in short
     assert "Mon 02 Mar 2026" in short
     assert "59.0" in short
+    assert "In minutes." in short
     hour = parse_page(render(timeline.iloc[:360], tmp_path)).sections["minutes"]
     assert "Minutes with data" in hour
+    assert "In minutes." in hour
+    assert "All 60.0" in hour
     info = {"start": "2026-03-02 06:00", "end": "2026-03-02 12:00"}
     sparse = parse_page(render(timeline.iloc[:10], tmp_path, recording_info=info)).sections["minutes"]
     assert "Seconds with data" in sparse
+    assert "In seconds." in sparse
+    assert "All 100" in sparse
+    days = parse_page(render(timeline, tmp_path)).sections["minutes"]
+    assert "Hours with data" in days
+    assert "In hours." in days
+
+
+def test_the_longer_side_of_the_table_of_days_goes_downwards(timeline, tmp_path, parse_page):
+    """Nine classes as columns are wider than a page."""
+    classes = tuple(f"{i}{name}" for i, name in enumerate("abcdefghi"))
+    timeline["label"] = np.array(classes)[np.arange(len(timeline)) // 400 % 9]
+    pages = [render(timeline, tmp_path, classes=classes)]
+    shifts = [pd.Timedelta(days=3 * n) for n in range(4)]
+    parts = [timeline.assign(start=timeline["start"] + by, end=timeline["end"] + by) for by in shifts]
+    pages.append(render(pd.concat(parts, ignore_index=True), tmp_path, classes=classes))
+    few, many = (" ".join(parse_page(html).sections["minutes"].split()) for html in pages)
+    assert "Activity Mon 02 Mar 2026 Tue 03 Mar 2026 Wed 04 Mar 2026 All days 0a" in few
+    assert few.endswith("All 16.00 24.00 16.50 56.50")
+    assert " ".join(("Day", *classes, "All", "Mon 02 Mar 2026")) in many
+    assert many.endswith("226.00")
 
 
 def extent_of(svg_page):
     """Left and right edge of the grey bar of the first row of the timeline, in points."""
-    grey = re.search(r'<path d="M ([\d.]+) [\d.]+\s+L ([\d.]+) [^"]*"[^>]*style="fill: #ececec', svg_page)
-    bars = re.search(r'<path d="M ([\d.]+) [\d.]+\s+L ([\d.]+) [^"]*"[^>]*style="fill: #0072b2', svg_page)
+    grey = re.search(
+        r'<path d="M ([\d.]+) [\d.]+\s+L ([\d.]+) [^"]*"[^>]*style="fill: var\(--missing\)', svg_page
+    )
+    bars = re.search(
+        r'<path d="M ([\d.]+) [\d.]+\s+L ([\d.]+) [^"]*"[^>]*style="fill: var\(--blue\)', svg_page
+    )
     return [float(x) for x in (*grey.groups(), *bars.groups())]
 
 

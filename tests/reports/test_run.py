@@ -6,10 +6,13 @@ import pandas as pd
 import pytest
 
 from patchtst_har.errors import ConfigError, DataError
+from patchtst_har.reports.plots.style import themed
 from patchtst_har.reports.run import render_report
 
 pytestmark = pytest.mark.draws
 
+# Text, axes and backgrounds of pictures that do not follow the page.
+NEUTRAL = re.compile("(fill|stroke): #(000000|1c2733|333333|555555|ffffff|ececec)")
 OPTIONAL = (
     "environment.json",
     "params.json",
@@ -137,7 +140,10 @@ def test_plots_are_written_beside_the_report(run_dir):
         "topology",
     }
     for path in (run_dir / "plots").iterdir():
-        assert path.read_text(encoding="utf-8").strip() in html
+        svg = path.read_text(encoding="utf-8").strip()
+        assert themed(svg) in html
+        assert "var(" not in svg, "a picture alone has no style sheet"
+    assert not NEUTRAL.search(html), "invisible on a dark page"
 
 
 @pytest.mark.usefixtures("without_drawing")

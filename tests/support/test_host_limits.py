@@ -3,7 +3,7 @@ import os
 import pytest
 
 from patchtst_har.support.host import host_facts
-from patchtst_har.support.host_limits import clock_settings, container_limits
+from patchtst_har.support.host_limits import ProcessorUse, clock_settings, container_limits
 
 
 def write(path, text):
@@ -62,3 +62,21 @@ def test_host_facts_tell_load_limits_and_the_collector():
     assert facts["load_average"] >= 0
     assert set(facts["container"]) == {"cpus", "memory_mb"}
     assert facts["garbage_collection"] is True
+
+
+def test_shares_of_others_are_those_of_the_time_between(tmp_path):
+    def at(ran, waited, ticks):
+        (tmp_path / "self").mkdir(exist_ok=True)
+        (tmp_path / "self" / "schedstat").write_text(f"{ran} {waited} 17\n")
+        (tmp_path / "stat").write_text(f"cpu  {ticks} 5 5\ncpu0 1 1 1 1 1 1 1 1 1 1\n")
+        return ProcessorUse.now(tmp_path)
+
+    before = at(1_000, 500, "10 0 10 60 10 0 0 10")
+    after = at(4_000, 1_500, "20 0 20 110 20 0 0 30")
+    assert before.until(after) == {"waited_share": 0.25, "stolen_share": 0.2}
+    assert before.until(before) == {"waited_share": 0.0, "stolen_share": 0.0}
+    assert before.until(None) == {}
+
+
+def test_a_system_that_shows_no_counters_has_no_shares(tmp_path):
+    assert ProcessorUse.now(tmp_path) is None

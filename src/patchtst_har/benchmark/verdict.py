@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from patchtst_har.records.feasibility import JudgedTarget, Target, Verdict
 from patchtst_har.records.measurement import (
     Devices,
+    HarnessSettings,
     Measured,
     OpenLoop,
     Percentiles,
@@ -31,9 +33,19 @@ class Check:
     outcome: Verdict
     reason: str
     margin: float | None = None
+    busy: bool = False
+    short: bool = False
+    """Whether it is undecided only for lack of decisions."""
 
 
-def judge(target: Target, devices: Devices, n_usable_cores: int | None) -> JudgedTarget:
+def judge(
+    target: Target,
+    devices: Devices,
+    n_usable_cores: int | None,
+    *,
+    busy: str | None = None,
+    whole: HarnessSettings | None = None,
+) -> JudgedTarget:
     """Judge one target.
 
     Parameters
@@ -44,23 +56,53 @@ def judge(target: Target, devices: Devices, n_usable_cores: int | None) -> Judge
         What was measured.
     n_usable_cores : int or None
         Cores that this process may use; None: unknown.
+    busy : str, optional
+        What others did meanwhile (`records.feasibility.busy_with`): a latency that is too long on a busy
+        machine decides nothing. One that is short enough there is so on a quiet one, too.
+    whole : HarnessSettings, optional
+        How a measurement that is not shortened would be made; where it would make decisions enough for a
+        percentile that these measurements have too few for, the reason says so.
 
     Returns
     -------
     JudgedTarget
-        The most decisive outcome of all requirements, the reason of each, and the smallest margin.
+        The most decisive outcome of all requirements, the reason of each, the decisive ones first, and the
+        smallest margin.
     """
-    checks = list(_checks(target, devices, n_usable_cores))
+    checks = [_advised(check, target, whole) for check in _checks(target, devices, n_usable_cores, busy)]
+    checks.sort(key=lambda check: -_SEVERITY.index(check.outcome))
     margins = [check.margin for check in checks if check.margin is not None]
     return JudgedTarget(
         **target.replace(deadline_s=target.effective_deadline_s).model_dump(),
-        verdict=max((check.outcome for check in checks), key=_SEVERITY.index),
+        verdict=checks[0].outcome,
+        busy=checks[0].outcome == "undecided" and any(check.busy for check in checks),
         reasons=tuple(check.reason for check in checks),
         margin=min(margins, default=None),
     )
 
 
-def _checks(target: Target, devices: Devices, n_usable_cores: int | None) -> Iterator[Check]:
+def least_decisions(target: Target) -> int:
+    """Return how many decisions the percentile of a target needs."""
+    return MIN_SAMPLES["p99_9" if target.percentile == "max" else target.percentile]
+
+
+def n_decisions(target: Target, settings: HarnessSettings) -> int:
+    """Return how many decisions a measurement makes that such a target is judged by."""
+    if target.streams_per_core == 1:
+        return settings.n_decisions
+    return math.floor(settings.open_loop_streams * settings.open_loop_s / settings.hop_s)
+
+
+def _advised(check: Check, target: Target, whole: HarnessSettings | None) -> Check:
+    """Add how to decide what only has too few decisions, where a run that is not shortened does."""
+    if not check.short or whole is None or n_decisions(target, whole) < least_decisions(target):
+        return check
+    return replace(check, reason=f"{check.reason} Run without --quick to decide it.")
+
+
+def _checks(
+    target: Target, devices: Devices, n_usable_cores: int | None, busy: str | None
+) -> Iterator[Check]:
     measured = devices.cpu if target.device == "cpu" else devices.cuda
     if not isinstance(measured, Measured):
         yield Check("not measured", f"{target.device.upper()}: {measured.status}.")
@@ -76,9 +118,18 @@ def _checks(target: Target, devices: Devices, n_usable_cores: int | None) -> Ite
         yield Check("not measured", f"Workload {absent[0]!r} was not measured.")
         return
     yield from _smoothing(target, measured)
-    yield _of_one(target, measured) if target.streams_per_core == 1 else _of_many(target, measured)
+    latency = _of_one(target, measured) if target.streams_per_core == 1 else _of_many(target, measured)
+    yield latency if busy is None else _on_a_busy_machine(latency, busy)
     yield from _cores(target, n_usable_cores)
     yield from _memory(target, measured)
+
+
+def _on_a_busy_machine(latency: Check, busy: str) -> Check:
+    """Take back what may be the doing of others."""
+    if latency.outcome == "feasible" or latency.short:
+        return latency
+    reason = f"{latency.reason} The machine was busy ({busy}): measure again when it is quiet."
+    return replace(latency, outcome="undecided", reason=reason, busy=True)
 
 
 def _smoothing(target: Target, measured: Measured) -> Iterator[Check]:
@@ -124,7 +175,7 @@ def _after_a_rest(target: Target, check: Check, rested: RestedTimes | None) -> C
     margin = None if check.margin is None else check.margin / stretch
     reason = f"{check.reason} {after} it takes {stretch:.2g} times as long"
     if check.outcome != "feasible" or margin is None:
-        return Check(check.outcome, f"{reason}.", margin)
+        return replace(check, reason=f"{reason}.", margin=margin)
     if margin >= 1:
         return Check("feasible", f"{reason}: that is in time, too.", margin)
     return Check("undecided", f"{reason}: then it may not be in time.", margin)
@@ -179,9 +230,11 @@ def _deadline(target: Target, times: Percentiles, miss_rate: float, what: str) -
         return Check("not feasible", f"{what}: {label} is at least {duration(low)} {against}.", limit / low)
     if value is None:
         least = MIN_SAMPLES[target.percentile]
-        return Check("undecided", f"{what}: {times.n} decisions, too few for {label} (at least {least}).")
+        reason = f"{what}: {times.n} decisions, too few for {label} (at least {least})."
+        return Check("undecided", reason, short=True)
     if high is None:
-        return Check("undecided", f"{what}: {times.n} decisions, too few for an upper bound of {label}.")
+        reason = f"{what}: {times.n} decisions, too few for an upper bound of {label}."
+        return Check("undecided", reason, short=True)
     found = f"{what}: {label} {duration(value)}, at most {duration(high)} with 99 % confidence, {against}"
     if high <= limit:
         return Check("feasible", f"{found}.", limit / high)
@@ -195,7 +248,8 @@ def _every_one(limit: float, times: Percentiles, miss_rate: float, what: str) ->
     if largest > limit:
         return Check("not feasible", f"{found}.", limit / largest)
     if times.n < least:
-        return Check("undecided", f"{found}; at least {least} decisions are needed.", limit / largest)
+        reason = f"{found}; at least {least} decisions are needed."
+        return Check("undecided", reason, limit / largest, short=True)
     rate = f"{miss_rate:.2g}"
     return Check(
         "feasible",

@@ -26,7 +26,7 @@ from patchtst_har.data.options import ReadOptions
 from patchtst_har.data.order import put_in_order
 from patchtst_har.data.rate import measure_rate_hz, rate_pieces
 from patchtst_har.data.stamps import TimeUnit, count_repeated
-from patchtst_har.data.units import PER_G, Unit, check_unit, rest_magnitude
+from patchtst_har.data.units import PER_G, SignalWarning, Unit, check_unit, rest_magnitude, to_g
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import atomic_path
 from patchtst_har.support.formatting import counted, listed
@@ -39,7 +39,7 @@ def read_recording(
     *,
     time_column: str = "time",
     time_unit: TimeUnit | None = None,
-    units: Unit = "g",
+    units: Unit | None = None,
     strict: bool = False,
     options: ReadOptions | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -57,10 +57,11 @@ def read_recording(
     time_unit : {"s", "ms", "us", "ns"}, optional
         Unit of numeric time stamps, counted from 1970. Numbers are refused without it: a guess that is
         wrong by a factor of 1000 looks like data. NPZ files name the unit in the array's name.
-    units : {"g", "m/s2", "mg"}
-        Unit of the acceleration in the file; the result is always in g.
+    units : {"g", "m/s2", "mg"}, optional
+        Unit of the acceleration in the file; the result is always in g. None: g, and a recording whose
+        magnitude at rest shows another unit is refused. A unit that is named is believed, with a warning.
     strict : bool
-        Refuse, in place of warning, when the magnitude at rest is far from 1 g.
+        Refuse, in place of warning, whenever the magnitude at rest is far from 1 g.
     options : ReadOptions, optional
         How the file departs from the usual form: columns, delimiter, lines before the header, format of the
         stamps, no stamps, stamps out of order.
@@ -79,20 +80,20 @@ def read_recording(
     ------
     DataError
         If the file is missing, a folder, empty, damaged, lacks a column, holds text in place of a number,
-        or its time runs backwards. Equal consecutive stamps are allowed (devices stamp in batches) and
-        counted; resampling spreads them.
+        is in another unit (see `units`), or its time runs backwards. Equal consecutive stamps are allowed
+        (devices stamp in batches) and counted; resampling spreads them.
     MissingDependencyError
         For Parquet without pyarrow 14.0.1 or newer.
 
     Warns
     -----
     patchtst_har.data.units.UnitWarning
-        If the magnitude at rest is far from 1 g and `strict` is false; the text is in ``info["warnings"]``.
+        If the magnitude at rest is far from 1 g and that is no error; the text is in ``info["warnings"]``.
     ReadingWarning
         If the file was cut off in its last line, or samples were sorted or dropped; likewise.
     """
     path = Path(path)
-    if units not in PER_G:
+    if units is not None and units not in PER_G:
         raise DataError(f"units={units!r} is not known (known: {', '.join(PER_G)})")
     if time_unit is not None and time_unit not in get_args(TimeUnit):
         raise DataError(f"time_unit={time_unit!r} is not known (known: {', '.join(get_args(TimeUnit))})")
@@ -107,7 +108,7 @@ def read_recording(
 
 
 def _read(
-    path: Path, time_unit: TimeUnit | None, units: Unit, options: ReadOptions, *, strict: bool
+    path: Path, time_unit: TimeUnit | None, units: Unit | None, options: ReadOptions, *, strict: bool
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     recording, found = read_file(path, time_unit, options)
     if len(recording) == 0:
@@ -118,8 +119,8 @@ def _read(
     if n_sent_twice := len(copies):
         recording = recording.take(np.setdiff1d(np.arange(len(recording)), copies))
         time_ns, acceleration = check_recording(recording, str(path))
-    if units != "g":
-        acceleration = acceleration / np.float32(PER_G[units])
+    if units not in (None, "g"):
+        acceleration = to_g(acceleration, units)
         recording = _with_axes(recording, acceleration)
     times_ns = spread_batches(time_ns) if count_repeated(time_ns) else time_ns
     sample_rate_hz = measure_rate_hz(times_ns)
@@ -132,7 +133,7 @@ def _read(
         "start": str(recording.index[0]),
         "end": str(recording.index[-1]),
         "sample_rate_hz": sample_rate_hz,
-        "units": units,
+        "units": units or "g",
         "rest_magnitude_g": None if rest is None else rest.value_g,
         "rest_magnitude_basis": None if rest is None else rest.basis,
         "n_repeated_stamps": count_repeated(time_ns),
@@ -160,7 +161,7 @@ def _with_axes(recording: pd.DataFrame, acceleration: NDArray[np.float32]) -> pd
     return changed.assign(**{name: recording[name] for name in recording.columns if name not in AXES})
 
 
-class ReadingWarning(UserWarning):
+class ReadingWarning(SignalWarning):
     """Samples of a file were left out, or put in another order."""
 
 
@@ -249,5 +250,7 @@ def _check_file(path: Path) -> None:
         if path.is_symlink():
             raise DataError(f"{path}: is a link to a file that does not exist")
         raise DataError(f"{path}: no such file")
+    if not path.is_file():
+        raise DataError(f"{path}: is a pipe or a device, a recording is a regular file")
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty")

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from patchtst_har.data.batches import spread_batches
 from patchtst_har.data.frames import check_recording
-from patchtst_har.data.rate import measure_rate_hz, rate_pieces
+from patchtst_har.data.rate import measure_rate_hz
 from patchtst_har.data.stamps import count_repeated, find_gaps
+from patchtst_har.data.units import MOST_G, UNUSABLE
 from patchtst_har.errors import DataError
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ _HALF_TAPS_PER_FACTOR = 10
 _PASSBAND_OF_NYQUIST = 0.9
 _BLOCK_SAMPLES = 2**16
 _MIN_REPEAT_S = 60.0
+_LOCAL_SAMPLES = 1000
+_FASTER_FOR_A_WHILE = 1.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +63,29 @@ class CleanSamples:
     """Measured rate; None if no two samples belong together."""
     info: dict[str, float | int | None] = field(default_factory=dict)
     """Rate and counts, for reports."""
-    rates: list[tuple[int, float]] = field(default_factory=list)
-    """First sample and rate of each part, where the rate changes (see `rate_pieces`)."""
+    _highest_hz: dict[int, float] = field(default_factory=dict, init=False, repr=False)
+
+    def highest_rate_hz(self, bounds: tuple[int, int], target_hz: float) -> float | None:
+        """Return the rate by which a segment is low-passed: its highest if that is far above the target.
+
+        A device may change its rate, which the median over the recording does not show.
+        """
+        usual_hz = self.sample_rate_hz
+        if bounds[0] not in self._highest_hz:
+            starts = np.arange(bounds[0], bounds[1] - _LOCAL_SAMPLES, _LOCAL_SAMPLES // 2)
+            spans_ns = self.time_ns[starts + _LOCAL_SAMPLES] - self.time_ns[starts]
+            shortest_ns = max(int(spans_ns.min()), 1) if len(starts) else math.inf
+            self._highest_hz[bounds[0]] = _LOCAL_SAMPLES / shortest_ns * 1e9
+        highest_hz = self._highest_hz[bounds[0]]
+        return highest_hz if highest_hz > max(_FASTER_FOR_A_WHILE * target_hz, usual_hz or 0.0) else usual_hz
 
 
 def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
     """Drop unusable samples, spread repeated stamps, and find the segments.
 
-    A sample is unusable if an axis is not finite or all three are exactly 0 (which gravity rules out;
-    devices write zeros for blocks that they could not read). A hole that this leaves is treated like any
+    A sample is unusable if an axis is not finite or beyond `MOST_G` (a marker of a missing value, a wrong
+    unit), or all three are exactly 0 (which gravity rules out; devices write zeros for blocks that they
+    could not read). A hole that this leaves is treated like any
     other gap: bridged by interpolation up to `max_gap_s`, otherwise the end of a segment. Samples that
     repeat a value for a minute or more (ActiGraph's idle sleep does this, but so does a resting sensor of
     low resolution) are kept and counted.
@@ -83,8 +100,8 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
     Returns
     -------
     CleanSamples
-        With ``info`` keys ``sample_rate_hz, n_samples, n_nonfinite, n_zero, n_repeated_stamps, repeated_s,
-        n_gaps``.
+        With ``info`` keys ``sample_rate_hz, n_samples, n_nonfinite, n_zero, n_out_of_range,
+        n_repeated_stamps, repeated_s, n_gaps``.
 
     Raises
     ------
@@ -96,28 +113,43 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
     if n_repeated_stamps:
         time_ns = spread_batches(time_ns)
     sample_rate_hz = measure_rate_hz(time_ns, max_gap_s)
-    finite, zero = np.ones((2, len(time_ns)), bool)
-    for axis in range(3):
-        finite &= np.isfinite(acceleration[:, axis])
-        zero &= acceleration[:, axis] == 0
-    n_nonfinite, n_zero = int(np.count_nonzero(~finite)), int(np.count_nonzero(zero))
+    usable, unusable = _usable(acceleration)
     rows = None
-    if n_nonfinite or n_zero:
-        rows = np.flatnonzero(finite & ~zero)
+    if any(unusable.values()):
+        rows = np.flatnonzero(usable)
         time_ns, acceleration = time_ns[rows], acceleration[rows]
     gaps = find_gaps(time_ns, max_gap_s)
     info: dict[str, float | int | None] = {
         "sample_rate_hz": sample_rate_hz,
         "n_samples": len(recording),
-        "n_nonfinite": n_nonfinite,
-        "n_zero": n_zero,
+        **unusable,
         "n_repeated_stamps": n_repeated_stamps,
         "repeated_s": _repeated_s(time_ns, acceleration),
         "n_gaps": len(gaps),
     }
     bounds = list(pairwise([0, *gaps.tolist(), len(time_ns)])) if len(time_ns) else []
-    rates = rate_pieces(time_ns, max_gap_s)
-    return CleanSamples(time_ns, acceleration, rows, bounds, sample_rate_hz, info, rates)
+    return CleanSamples(time_ns, acceleration, rows, bounds, sample_rate_hz, info)
+
+
+def _usable(acceleration: NDArray[np.float32]) -> tuple[NDArray[np.bool_], dict[str, int]]:
+    """Return which samples (n,) are usable, and how many are not for which reason."""
+    usable = np.empty(len(acceleration), bool)
+    counts = dict.fromkeys(UNUSABLE, 0)
+    for rows in _blocks(len(acceleration), _BLOCK_SAMPLES):
+        samples = acceleration[rows]
+        # NaN is not below it either.
+        measured, zero = _every_axis(np.abs(samples) <= MOST_G), _every_axis(samples == 0)
+        usable[rows] = measured & ~zero
+        if usable[rows].all():
+            continue
+        finite = _every_axis(np.isfinite(samples))
+        for name, lost in zip(UNUSABLE, (~finite, zero, finite & ~measured), strict=True):
+            counts[name] += int(np.count_nonzero(lost))
+    return usable, counts
+
+
+def _every_axis(values: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return values[:, 0] & values[:, 1] & values[:, 2]
 
 
 def resample_recording(
@@ -184,32 +216,15 @@ def resample_block(
     Any block equals the same part of the whole segment, so memory stays bounded however long it is.
     """
     block = np.empty((count, 3), np.float32)
+    factor = _oversampling(clean.highest_rate_hz(bounds, sample_rate_hz), sample_rate_hz)
     start_ns = int(clean.time_ns[bounds[0]])
-    for begin, stop, rate_hz in _at_one_rate(clean, bounds, first, count, sample_rate_hz):
-        factor = _oversampling(rate_hz, sample_rate_hz)
-        for rows in _blocks(stop - begin, max(_BLOCK_SAMPLES // factor, 1)):
-            at, length = begin + rows.start, rows.stop - rows.start
-            part = block[at - first : at - first + length]
-            if factor == 1:
-                part[:] = _interpolate(clean, bounds, grid_ns(start_ns, at, length, sample_rate_hz))
-            else:
-                part[:] = _reduce(clean, bounds, at, length, sample_rate_hz, factor)
+    for rows in _blocks(count, max(_BLOCK_SAMPLES // factor, 1)):
+        begin, length = first + rows.start, rows.stop - rows.start
+        if factor == 1:
+            block[rows] = _interpolate(clean, bounds, grid_ns(start_ns, begin, length, sample_rate_hz))
+        else:
+            block[rows] = _reduce(clean, bounds, begin, length, sample_rate_hz, factor)
     return block
-
-
-def _at_one_rate(
-    clean: CleanSamples, bounds: tuple[int, int], first: int, count: int, sample_rate_hz: float
-) -> Iterator[tuple[int, int, float | None]]:
-    """Yield parts (begin, stop, rate in Hz) of a block of grid points in which the device's rate is one."""
-    rates: list[tuple[int, float | None]] = [*clean.rates] or [(0, clean.sample_rate_hz)]
-    start_ns = int(clean.time_ns[bounds[0]])
-    changes = [
-        math.ceil((int(clean.time_ns[row]) - start_ns) * 1e-9 * sample_rate_hz) for row, _ in rates[1:]
-    ]
-    for (_, rate_hz), begin, stop in zip(rates, [first, *changes], [*changes, first + count], strict=True):
-        begin, stop = max(begin, first), min(stop, first + count)
-        if begin < stop:
-            yield begin, stop, rate_hz
 
 
 def _blocks(n_samples: int, size: int) -> Iterator[slice]:

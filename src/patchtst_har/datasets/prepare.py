@@ -130,9 +130,7 @@ def count_windows(dataset: PreparedDataset) -> tuple[dict[str, int], list[str]]:
         As `prepare_recordings` returns it.
     """
     participants = (dataset.preparation or {}).get("participants", {}).values()
-    counts = Counter[str]()
-    for participant in participants:
-        counts.update(participant["n_windows_by_class"])
+    counts = sum((Counter(participant["n_windows_by_class"]) for participant in participants), Counter[str]())
     lost = {name for participant in participants for name in participant["annotations_without_window"]}
     return {name: counts[name] for name in dataset.classes}, sorted(lost - set(counts))
 

@@ -11,8 +11,14 @@ import patchtst_har
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.records.run import Provenance
 from patchtst_har.support.files import atomic_write_text
+from patchtst_har.support.formatting import metric_text
 
 MODEL_CARD_FILE = "MODEL_CARD.md"
+
+_SMOOTHING = {
+    "none": "none: every window is labelled for itself.",
+    "viterbi": "hidden Markov model; it uses the whole recording, past and future: no real-time result.",
+}
 
 
 def write_model_card(
@@ -43,7 +49,7 @@ def write_model_card(
         for name, n_windows in provenance.n_windows.items()
     )
     judged = "test" if split.test else "validation"
-    scores = "\n".join(f"| {name} | {value:.4f} |" for name, value in metrics.items())
+    scores = "\n".join(f"| {name} | {metric_text(name, value, 4)} |" for name, value in metrics.items())
     names = ", ".join(map(_literal, classes))
     plugins = ", ".join(map(_literal, config.features.plugins)) or "none"
     text = f"""# {_literal(config.experiment_name)}
@@ -56,8 +62,7 @@ PatchTST encoder with rotary attention, statistical and topological feature toke
 - **Feature plug-ins** (must be registered where the model is loaded): {plugins}.
 - **Output**: one of {len(classes)} classes: {names}. A movement that is none of these still
   gets one of these labels.
-- **Smoothing**: {config.smoothing.method}; it uses the whole recording, past and future, and is
-  not a real-time result.
+- **Smoothing**: {_SMOOTHING[config.smoothing.method]}
 
 ## Data
 

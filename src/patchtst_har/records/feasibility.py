@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, ConfigDict, Field, model_validator
@@ -12,6 +14,8 @@ from patchtst_har.support.settings import Count, NonNegativeFloat, PositiveFloat
 
 # Processes that ran or waited in the minute before; one that only starts the measurement makes less.
 _BUSY = 0.5
+# Of the time while it was measured: waiting this much can make one decision in a thousand late.
+_BUSY_SHARE = 0.01
 
 Verdict = Literal["feasible", "undecided", "not measured", "not feasible"]
 Percentile = Literal["p50", "p95"]
@@ -22,6 +26,8 @@ class Artefact(Record):
     """The model that was measured."""
 
     model_dir: str
+    name: str = ""
+    """Of the experiment that made it; earlier versions did not store it."""
     fingerprint: str
     classes: tuple[str, ...]
     parameters: int
@@ -123,7 +129,15 @@ class JudgedTarget(Target):
 
     verdict: Verdict
     reasons: tuple[str, ...]
+    """Of each requirement, the one that decides first."""
     margin: float | None
+    busy: bool = False
+    """Whether it is undecided because others used the processor while it was measured."""
+
+    @property
+    def outcome(self) -> str:
+        """The verdict, and that the machine was busy if that is why there is no other."""
+        return f"{self.verdict} (busy)" if self.busy else self.verdict
 
 
 class Change(Record):
@@ -157,6 +171,28 @@ class Comparison(Record):
     improvements: int
 
 
+def busy_with(host: Mapping[str, Any]) -> str | None:
+    """Return what others did on a host while it was measured, in words; None if they left it alone.
+
+    Known from ``waited_share`` and ``stolen_share`` of its facts; where these are missing, only from the
+    ``load_average`` before the measurement.
+    """
+    waited, stolen = host.get("waited_share"), host.get("stolen_share")
+    if waited is None or stolen is None:
+        load = _load_of_others(host)
+        return None if load is None else f"a load average of {load:.1f} before it"
+    if waited > _BUSY_SHARE:
+        return f"it waited for a core for {100 * waited:.2g} % of its time"
+    if stolen > _BUSY_SHARE:
+        return f"the hypervisor gave {100 * stolen:.2g} % of the processor to others"
+    return None
+
+
+def _load_of_others(host: Mapping[str, Any]) -> float | None:
+    load = host.get("load_average")
+    return load if isinstance(load, float) and load > _BUSY else None
+
+
 class FeasibilityRecord(Record):
     """`feasibility.json`."""
 
@@ -175,8 +211,17 @@ class FeasibilityRecord(Record):
     @property
     def load_of_others(self) -> float | None:
         """The load average when the measurement began, if others were busy then."""
-        load = self.host.get("load_average")
-        return load if isinstance(load, float) and load > _BUSY else None
+        return _load_of_others(self.host)
+
+    @property
+    def busy(self) -> str | None:
+        """What others did while it was measured; see `busy_with`."""
+        return busy_with(self.host)
+
+    @property
+    def title(self) -> str:
+        """The model's name; of a record without one, the last names of its path."""
+        return self.artefact.name or "/".join(PurePath(self.artefact.model_dir).parts[-2:])
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 
 from patchtst_har.errors import DataError
 from patchtst_har.records.reading import ZONE, read_table, wall_clock
 from patchtst_har.reports import plots
-from patchtst_har.reports.plots.prediction import daily_minutes
+from patchtst_har.reports.plots.prediction import daily_minutes, unit_of_days
 from patchtst_har.reports.plots.timeline import Extent
-from patchtst_har.reports.rendering import facts, render, words
+from patchtst_har.reports.rendering import facts, pictures, render, words
 from patchtst_har.support.files import atomic_write_text
 from patchtst_har.support.formatting import readable
 
@@ -27,6 +26,7 @@ _TOO_SHORT_FOR_DAYS = pd.Timedelta(hours=1)
 _DROPPED = {
     "n_nonfinite": "samples that are not numbers",
     "n_zero": "samples of exactly zero",
+    "n_out_of_range": "samples beyond what a sensor measures",
     "repeated_s": "seconds of repeated values",
     "n_gaps": "gaps",
     "short_stretches": "segments shorter than a window",
@@ -85,21 +85,16 @@ def render_prediction_report(
         raise DataError(f"timeline: label {unknown[0]!r} is not one of the classes {', '.join(names)}")
     extent, span = _extent(frame, instants, recording_info)
     minutes = daily_minutes(frame, names)
-    figures = {
-        "days": _plot_timeline(frame, names, extent),
-        "probabilities": plots.plot_probabilities(frame),
-    }
+    figures = {"days": _plot_timeline(frame, names, extent), "probabilities": plots.plot_probabilities(frame)}
     if span >= _TOO_SHORT_FOR_DAYS:
         figures["minutes"] = plots.plot_daily_minutes(minutes)
     html = render(
         "prediction.html.j2",
         title=str(recording_info.get("name", "Recording")),
-        figures={name: Markup(svg) for name, svg in figures.items()},  # noqa: S704 - made here, text escaped
+        figures=pictures(figures),
         facts=_facts(frame, instants, extent, span),
         clock=recording_info.get("clock"),
-        days=[(f"{day:%a %d %b %Y}", row.tolist()) for day, row in minutes.iterrows()],
-        totals=minutes.sum().tolist(),
-        classes=names,
+        time=_table_of_days(minutes),
         recording=list(facts(_in_words(recording_info))),
         model=list(facts(model_info)),
         warnings=list(warnings),
@@ -107,6 +102,21 @@ def render_prediction_report(
     )
     atomic_write_text(out, html)
     return Path(out)
+
+
+def _table_of_days(minutes: pd.DataFrame) -> dict[str, Any]:
+    """Return unit, head and rows of the time of each class on each day; the longer side goes downwards."""
+    scale, unit, decimals = unit_of_days(minutes)
+    table = (minutes / scale).rename(index=lambda day: f"{day:%a %d %b %Y}")
+    corner, others = "Day", ("All", "All days")
+    if len(table) <= len(table.columns):
+        table, corner, others = table.T, "Activity", ("All days", "All")
+    table[others[0]] = table.sum(axis=1)
+    table.loc[others[1]] = table.sum()
+    if len(minutes) == 1:
+        table = table.loc[:, table.columns != "All days"]
+    rows = [(str(name), [f"{value:,.{decimals}f}" for value in row]) for name, row in table.iterrows()]
+    return {"unit": unit.lower(), "head": [corner, *map(str, table.columns)], "rows": rows}
 
 
 def _plot_timeline(frame: pd.DataFrame, classes: Sequence[str], extent: Extent) -> str:
@@ -146,10 +156,7 @@ def _extent(
 
 
 def _stamp(value: Any, name: str) -> pd.Timestamp:
-    try:
-        stamp = pd.to_datetime(str(value), format="ISO8601")
-    except ValueError as error:
-        raise DataError(f"recording_info: {name}: not a time ({value!r})") from error
+    stamp = pd.to_datetime(str(value), format="ISO8601", errors="coerce")
     if pd.isna(stamp):
         raise DataError(f"recording_info: {name}: not a time ({value!r})")
     return stamp.as_unit("ns")

@@ -15,6 +15,11 @@ def score(value: float | None) -> str:
     return NONE if value is None else f"{value:.3f}"
 
 
+def metric_text(name: str, value: float, decimals: int) -> str:
+    """Return a metric of a training run: a score with decimals, an epoch without."""
+    return f"{value:.0f}" if name.endswith("epoch") else f"{value:.{decimals}f}"
+
+
 def percent(value: float | None) -> str:
     """Return a fraction in percent."""
     return NONE if value is None else f"{100 * value:.1f} %"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 # A limit of "none" of the first version of control groups: whole pages below 2**63.
 _UNLIMITED_BYTES = 2**60
+# user, nice, system, idle, iowait, irq, softirq, steal; what follows is counted in these, too.
+_N_TICKS = 8
 
 
 def clock_settings(cpus: Path = Path("/sys/devices/system/cpu")) -> dict[str, Any]:
@@ -46,6 +49,52 @@ def container_limits(
                 cpus += _cpus_of(folder)
                 memory_mb += _memory_of(folder)
     return {"cpus": min(cpus, default=None), "memory_mb": min(memory_mb, default=None)}
+
+
+@dataclass(frozen=True)
+class ProcessorUse:
+    """What the main thread of this process had of the processor, and what the hypervisor took, so far.
+
+    Attributes
+    ----------
+    ran_ns, waited_ns : int
+        Time on a core, and time ready to run while others did.
+    all_ticks, stolen_ticks : int
+        Of all cores of the machine.
+    """
+
+    ran_ns: int
+    waited_ns: int
+    all_ticks: int
+    stolen_ticks: int
+
+    @classmethod
+    def now(cls, processes: Path = Path("/proc")) -> ProcessorUse | None:
+        """Return the counters of this moment; None where the system does not show them."""
+        scheduled = (_read(processes / "self" / "schedstat") or "").split()
+        ticks = (_read(processes / "stat") or "").partition("\n")[0].split()[1:]
+        if len(scheduled) < 2 or len(ticks) < _N_TICKS:
+            return None
+        return cls(
+            int(scheduled[0]), int(scheduled[1]), sum(map(int, ticks[:_N_TICKS])), int(ticks[_N_TICKS - 1])
+        )
+
+    def until(self, later: ProcessorUse | None) -> dict[str, float]:
+        """Return the shares of the time until `later`; empty if that is None.
+
+        Returns
+        -------
+        dict
+            ``waited_share``, of the thread's time; ``stolen_share``, of the machine's.
+        """
+        if later is None:
+            return {}
+        ran, waited = later.ran_ns - self.ran_ns, later.waited_ns - self.waited_ns
+        ticks = later.all_ticks - self.all_ticks
+        return {
+            "waited_share": waited / max(ran + waited, 1),
+            "stolen_share": (later.stolen_ticks - self.stolen_ticks) / max(ticks, 1),
+        }
 
 
 def _upwards(root: Path, path: str) -> list[Path]:

@@ -34,6 +34,7 @@ class FailOn(StrEnum):
     """Results on which a script may want to stop."""
 
     NOT_FEASIBLE = "not-feasible"
+    UNDECIDED = "undecided"
     REGRESSION = "regression"
 
 
@@ -59,7 +60,10 @@ def run(
     smoothing: SmoothingOption = None,
     fail_on: Annotated[
         list[FailOn] | None,
-        typer.Option(help=f"End with status {FAILED} at such a result; may be repeated."),
+        typer.Option(
+            help=f"End with status {FAILED} at such a result; may be repeated. A latency that is too long "
+            "on a busy machine is undecided."
+        ),
     ] = None,
     units: UnitsOption = "g",
     time_unit: TimeUnitOption = None,
@@ -70,7 +74,7 @@ def run(
 
     Writes feasibility.html and feasibility.json; standard output is that JSON on one line.
     """
-    from patchtst_har.benchmark.feasibility import run_benchmark, settings_for
+    from patchtst_har.benchmark.feasibility import run_benchmark, settings_for, too_short
     from patchtst_har.data import read_recording
     from patchtst_har.reports.feasibility import REPORT_FILE, render_feasibility
 
@@ -80,13 +84,20 @@ def run(
         raise DataError("--fail-on regression: needs --compare")
     targets = _targets(budget, hop)
     samples = None if recording is None else read_recording(recording, units=units, time_unit=time_unit)[0]
+    settings, whole = (
+        settings_for(targets, hop_s=hop, smoothing=smoothing, quick=shortened) for shortened in (quick, False)
+    )
+    undecidable = [name for name in too_short(targets, settings) if name not in too_short(targets, whole)]
+    if undecidable:
+        names = ", ".join(undecidable)
+        err.print(f"--quick makes too few decisions for: {names}. Run without --quick to decide them.")
     with progress() as on_progress:
         record = run_benchmark(
             model,
             out_dir,
             budget=targets,
             recording=samples,
-            settings=settings_for(targets, hop_s=hop, smoothing=smoothing, quick=quick),
+            settings=settings,
             compare_with=compare,
             timezone=timezone,
             on_progress=on_progress,
@@ -112,17 +123,19 @@ def _found(record: FeasibilityRecord) -> set[FailOn]:
     found = set()
     if any(target.verdict == "not feasible" for target in record.targets):
         found.add(FailOn.NOT_FEASIBLE)
+    if any(target.verdict == "undecided" for target in record.targets):
+        found.add(FailOn.UNDECIDED)
     if record.comparison is not None and record.comparison.regressions:
         found.add(FailOn.REGRESSION)
     return found
 
 
 def _verdicts(record: FeasibilityRecord) -> Table:
-    table = Table(title=f"Real-time feasibility, {record.scope}")
+    table = Table(title=f"Real-time feasibility of {record.title}, {record.scope}")
     for title in ("target", "verdict", "why"):
         table.add_column(title)
     for target in record.targets:
-        table.add_row(target.name, target.verdict, "\n".join(target.reasons))
+        table.add_row(target.name, target.outcome, "\n".join(target.reasons))
     compared = record.comparison
     if compared is not None:
         table.caption = (

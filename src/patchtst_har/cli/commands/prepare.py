@@ -45,7 +45,7 @@ def run(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a prepared data set that is already there.")
     ] = False,
-    units: UnitsOption = "g",
+    units: UnitsOption = None,
     time_unit: TimeUnitOption = None,
     strict: StrictOption = False,
     config: ConfigOption = None,
@@ -85,3 +85,4 @@ def run(
     for participant, reason in dataset.failures.items():
         err.print(f"patchtst-har: warning: {participant} could not be used: {reason}", soft_wrap=True)
     out.print(f"prepared data set: {out_dir}", soft_wrap=True)
+    out.print(f"to train on it:    patchtst-har train --set data.proc_dir={out_dir}", soft_wrap=True)

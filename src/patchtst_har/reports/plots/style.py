@@ -20,20 +20,33 @@ from patchtst_har.support.formatting import duration
 RAW, SMOOTHED, TRUTH = "#E69F00", "#0072B2", "#4D4D4D"
 MISSING = "#ECECEC"
 BESIDE = "#A9B2BC"
-# Okabe & Ito's colour-blind safe set without its yellow and black, then colours of Paul Tol's "muted" set.
+# Behind text that lies on lines. Backgrounds are #FFFFFF, and transparent in a page.
+PAGE = "#FFFFFE"
 _CLASS_COLOURS = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#CC79A7",
-    "#56B4E9",
-    "#D55E00",
-    "#332288",
-    "#999933",
-    "#882255",
-    "#44AA99",
-    "#6B6B6B",
+    # Okabe & Ito's colour-blind safe set without yellow and black, then colours of Paul Tol's "muted" set.
+    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"),
+    *("#332288", "#999933", "#882255", "#44AA99", "#6B6B6B"),
 )
+# What a page that may be dark replaces by a variable of its style sheet (`themed`).
+_THEME = {
+    PAGE.lower(): "page",
+    "#1c2733": "ink",
+    "#555555": "soft",
+    "#8a8a8a": "axis",
+    "#e2e2e2": "grid",
+    "#f2f2f2": "tint",
+    "#e6e6e6": "tint",
+    "#eef1f4": "tint",
+    "#b34700": "warn",
+    TRUTH.lower(): "truth",
+    MISSING.lower(): "missing",
+    "#0072b2": "blue",
+    "#332288": "indigo",
+    "#882255": "wine",
+    "#6b6b6b": "grey",
+}
+SMALL = 8.5
+"""Smallest size of text (points): 11 pixels in a page, which shows pictures at their full size."""
 _SETTINGS: Any = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -41,7 +54,8 @@ _SETTINGS: Any = {
     "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "axes.labelcolor": "#333333",
+    "text.color": "#1C2733",
+    "axes.labelcolor": "#1C2733",
     "axes.edgecolor": "#8A8A8A",
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -61,8 +75,9 @@ def class_colours(classes: Sequence[str]) -> dict[str, Any]:
     """Return one colour a class, by its position: the same in every plot of one label set."""
     if len(classes) <= len(_CLASS_COLOURS):
         return dict(zip(classes, _CLASS_COLOURS, strict=False))
-    shades = mpl.colormaps["turbo"].resampled(len(classes))
-    return {name: mpl.colors.to_hex(shades(i)) for i, name in enumerate(classes)}
+    # The ends of the map are too dark for a dark page.
+    shades = mpl.colormaps["turbo"](np.linspace(0.08, 0.92, len(classes)))
+    return {name: mpl.colors.to_hex(shade) for name, shade in zip(classes, shades, strict=True)}
 
 
 def settings(name: str) -> Any:
@@ -71,26 +86,28 @@ def settings(name: str) -> Any:
 
 
 def new_figure(
-    width_in: float, height_in: float, *, layout: Any = "constrained", **grid: Any
+    width_in: float, height_in: float, *, layout: Any = "constrained", mosaic: Any = None, **grid: Any
 ) -> tuple[Figure, Any]:
-    """Return a figure outside pyplot and its axes (an array where `grid` asks for several)."""
+    """Return a figure outside pyplot and its axes: of `mosaic` by name, of a `grid` of several an array."""
     figure = Figure(figsize=(width_in, height_in), layout=layout)
     FigureCanvasSVG(figure)
-    return figure, figure.subplots(**grid)
-
-
-def new_mosaic(
-    width_in: float, height_in: float, mosaic: Any, **options: Any
-) -> tuple[Figure, dict[str, Any]]:
-    """Return a figure outside pyplot and its axes by name, laid out as `mosaic` shows."""
-    figure = Figure(figsize=(width_in, height_in), layout="constrained")
-    FigureCanvasSVG(figure)
-    return figure, figure.subplot_mosaic(mosaic, **options)
+    return figure, figure.subplot_mosaic(mosaic, **grid) if mosaic else figure.subplots(**grid)
 
 
 def add_grid(axes: Axes, axis: Any = "both") -> None:
     """Draw a light grid along `axis`."""
     axes.grid(visible=True, axis=axis)
+
+
+def add_note(axes: Axes, text: str, at: tuple[float, float], offset: tuple[int, int], **look: Any) -> None:
+    """Write text at a place, so many points beside it."""
+    axes.annotate(text, at, xytext=offset, textcoords="offset points", **look)
+
+
+def label_rows(axes: Axes, labels: Sequence[str], margin: float = 0.5) -> None:
+    """Name the rows at y = 0, 1, ..., the first at the top, with a margin above and below."""
+    axes.set_yticks(range(len(labels)), labels=list(labels))
+    axes.set_ylim(len(labels) - 1 + margin, -margin)
 
 
 def stack_bars(axes: Axes, parts: Any, colours: Mapping[str, Any], height: float) -> Any:
@@ -146,6 +163,18 @@ def to_svg(figure: Figure, name: str, description: str) -> str:
     return _retitle(text, description)
 
 
+def themed(svg: str) -> str:
+    """Return a picture whose neutral and dark colours are variables of the page that it stands in."""
+
+    def variable(match: re.Match[str]) -> str:
+        if match[2] == "#ffffff":
+            return f"{match[1]}: none"
+        name = _THEME.get(match[2])
+        return match[0] if name is None else f"{match[1]}: var(--{name})"
+
+    return re.sub(r"\b(fill|stroke): (#[0-9a-f]{6})\b", variable, svg)
+
+
 def _number_ids(text: str, name: str) -> str:
     """Put `name` before every id, and numbers in place of hashes.
 
@@ -161,10 +190,11 @@ def _number_ids(text: str, name: str) -> str:
 
 
 def _retitle(text: str, description: str) -> str:
-    """Replace the fixed size by a largest width, and add the description."""
+    """Replace the fixed size by a width in pixels of the page, and add the description."""
     head, rest = text.split(">", 1)
     width = float(re.search(r'\bwidth="([0-9.]+)pt"', head)[1])  # type: ignore[index]
     head = re.sub(r'\s(?:width|height)="[^"]*"', "", head)
     label = escape(description, quote=True)
-    style = f"width:100%;max-width:{width * 4 / 3:.0f}px;height:auto;stroke-linejoin:round"
+    # No page may shrink it: its text would become too small to read.
+    style = f"width:{width * 4 / 3:.0f}px;height:auto;stroke-linejoin:round"
     return f'{head} role="img" aria-label="{label}" style="{style}">{rest}'

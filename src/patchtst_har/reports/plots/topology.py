@@ -6,10 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 
 from patchtst_har.records.run import TopologyExample
-from patchtst_har.reports.plots.style import RAW, SMOOTHED, TRUTH, add_grid, new_mosaic, settings, to_svg
+from patchtst_har.reports.plots.style import (
+    RAW,
+    SMALL,
+    SMOOTHED,
+    TRUTH,
+    add_grid,
+    new_figure,
+    settings,
+    to_svg,
+)
 
 _LAYOUT = [["series"] * 3, ["cloud", "diagram", "features"]]
 
@@ -30,14 +40,9 @@ def plot_topology(example: TopologyExample, *, name: str = "topology") -> str:
         An SVG element.
     """
     with settings(name):
-        figure, axes = new_mosaic(
-            9,
-            6.6,
-            _LAYOUT,
-            height_ratios=(1, 2.6),
-            width_ratios=(3.2, 3, 2.3),
-            per_subplot_kw={"cloud": {"projection": "3d"}},
-        )
+        sizes = {"height_ratios": (1, 2.6), "width_ratios": (3.2, 3, 2.3)}
+        solid = {"cloud": {"projection": "3d"}}
+        figure, axes = new_figure(9, 6.6, mosaic=_LAYOUT, **sizes, per_subplot_kw=solid)
         _series(axes["series"], example)
         _cloud(axes["cloud"], example.points)
         _diagram(axes["diagram"], example)
@@ -60,9 +65,11 @@ def _cloud(axes: Any, points: Sequence[Sequence[float]]) -> None:
     """Draw the first three coordinates; missing ones are 0."""
     x, y, z = np.array([[*point, 0.0, 0.0][:3] for point in points], np.float64).reshape(-1, 3).T
     axes.plot(x, y, z, color="#B5B5B5", linewidth=0.4)
-    axes.scatter(x, y, z, c=np.arange(len(x)), cmap="viridis", s=9, depthshade=False)
+    # The ends of the map are lost on a dark or a white page.
+    shades = colormaps["viridis"](np.linspace(0.25, 0.85, len(x)))
+    axes.scatter(x, y, z, c=shades, s=9, depthshade=False)
     axes.set_title("Delay embedding (g)")
-    axes.tick_params(labelsize=7, pad=-2)
+    axes.tick_params(labelsize=SMALL, pad=-2)
     axes.set_anchor("N")
 
 
@@ -70,7 +77,7 @@ def _diagram(axes: Axes, example: TopologyExample) -> None:
     limit = 1.05 * (example.radius or 1.0)
     axes.plot([0, limit], [0, limit], color="#8A8A8A", linewidth=0.8)
     axes.axhline(example.radius, color=TRUTH, linewidth=0.8, linestyle=":")
-    axes.annotate("enclosing radius", (limit, example.radius), ha="right", va="bottom", fontsize=8)
+    axes.annotate("enclosing radius", (limit, example.radius), ha="right", va="bottom", fontsize=SMALL)
     for key, label, marker, colour in (("h0", "H0: pieces", "o", SMOOTHED), ("h1", "H1: loops", "^", RAW)):
         births, deaths = np.array(getattr(example, key), np.float64).reshape(-1, 2).T
         axes.plot(births, deaths, marker, color=colour, markersize=4.5, alpha=0.7, label=label)
