@@ -280,11 +280,22 @@ def test_an_annotation_that_is_not_in_the_map_is_named_with_both_files(tmp_path:
             "annotation,label:Doherty2018\na,b\na,c\n",
             "annotation 'a' has two classes in column 'label:Doherty2018'",
         ),
+        (
+            "annotation,label:Doherty2018,label:Doherty2018\na,b,c\n",
+            "2 columns are named 'label:Doherty2018'",
+        ),
     ],
 )
 def test_dictionaries_are_checked(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         LabelMap.from_csv(dictionary(tmp_path, text), "label:Doherty2018")
+
+
+def test_blanks_around_a_class_do_not_count(tmp_path: Path) -> None:
+    text = "annotation,class\nwalk, W\nrun,W \nrest, \n"
+    label_map = LabelMap.from_csv(dictionary(tmp_path, text), "class")
+    assert label_map.classes == ("W",)
+    assert label_map.classes_by_annotation["rest"] == ""
 
 
 def test_missing_and_foreign_dictionaries_are_named(tmp_path: Path) -> None:
