@@ -23,7 +23,8 @@ PYTEST = $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile --n
 test: install
 	$(PYTEST) $(ARGS)
 
-# Without the tests that train, compile, draw, start processes, need a browser or are slow: numerics, readers, configuration, streams.
+# A first answer in less than a minute: a part of the tests of everything but training, compilers, pictures, processes of their own
+# and browsers. It leaves out what is marked so, and as `slow` the long sweeps, oracles and whole commands: `make test` has them.
 test-fast: install
 	$(PYTEST) -m 'not (study or slow or trains or compiles or draws or spawns or browser)' $(ARGS)
 
@@ -119,7 +120,7 @@ bench-compare: install
 # On a machine with CUDA: any Python with torch and Triton will do, so nothing is installed (docs/cuda.md).
 # ARGS goes to the script: `ARGS='--out FOLDER'`, `ARGS=--interpreter`.
 cuda-check:
-	PYTHONPATH=src $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) benches/cuda_check.py $(ARGS)
+	PYTHONPATH=src$${PYTHONPATH:+:$$PYTHONPATH} $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) benches/cuda_check.py $(ARGS)
 
 # Builds a wheel, installs it in an environment of its own and uses it from another folder.
 wheel-check: install

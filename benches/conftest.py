@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 import textwrap
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ import pytest
 
 from measuring import Contestant, Measure, summary, times_in_turn
 from patchtst_har import _core, synthetic
-from patchtst_har.support.host import host_facts
+from patchtst_har.support.host import host_facts, package_versions
 from results_table import Line, render, without_device
 from selection import LONG, is_chosen
 
@@ -130,8 +129,9 @@ def compare(request: pytest.FixtureRequest, benchmark: Any) -> Callable[..., Non
 
 
 def _host() -> dict[str, Any]:
-    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    return host_facts() | versions | {"compiler": _compiler(), "cuda_device": _cuda_device()}
+    return (
+        host_facts() | package_versions(_PACKAGES) | {"compiler": _compiler(), "cuda_device": _cuda_device()}
+    )
 
 
 def _compiler() -> str | None:

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from on_cuda import document, extension, page, parts
+from on_cuda import document, extension, page, parts, results
 from on_cuda.document import STATUSES, Document, Part
 from on_cuda.sizes import TOLERANCES
 
@@ -40,9 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.part,
             options.lines,
             options.allowed_s,
+            options.turn,
             interpreted=options.interpreter,
             has_extension=not options.without_extension,
         )
+        return 0
+    if options.table is not None:
+        print(results.markdown(document.parse(options.table.read_text(encoding="utf-8"))), end="")
         return 0
     if options.render is not None:
         found = document.parse(options.render.read_text(encoding="utf-8"))
@@ -61,12 +65,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--render", type=Path, metavar="JSON", help="check a document again and write its page"
     )
+    parser.add_argument(
+        "--table", type=Path, metavar="JSON", help="print the results of a document as Markdown"
+    )
     for name in ("--part", "--facts"):
         parser.add_argument(name, help=argparse.SUPPRESS)
     parser.add_argument("--lines", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--allowed-s", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--turn", type=_turn, default=(0, 1), help=argparse.SUPPRESS)
     parser.add_argument("--without-extension", action="store_true", help=argparse.SUPPRESS)
     return parser
+
+
+def _turn(text: str) -> tuple[int, int]:
+    number, n = map(int, text.split("/"))
+    return number, n
 
 
 def check(out: Path, budget_s: float, *, interpreted: bool, only: Sequence[str] | None) -> int:

@@ -1,10 +1,13 @@
 """The demonstration as `make demo` runs it, and the care it takes of folders."""
 
 import json
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
 
+from patchtst_har import demo
 from patchtst_har.demo import MARKER, run_demo
 from patchtst_har.errors import ConfigError, DataError
 
@@ -61,3 +64,62 @@ def test_an_impossible_name_is_refused_before_anything_is_touched(tmp_path):
     with pytest.raises(ConfigError, match="experiment_name"):
         run_demo(folder, overwrite=True)
     assert (folder / MARKER).exists()
+
+
+def earlier_demo(folder):
+    folder.mkdir()
+    for name in (MARKER, "report.html", "old.txt"):
+        (folder / name).write_text("old")
+    return folder
+
+
+def contents(folder):
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("error", [DataError("no"), KeyboardInterrupt()])
+def test_an_earlier_demonstration_comes_back_if_the_new_one_fails(tmp_path, monkeypatch, error):
+    folder = earlier_demo(tmp_path / "demo")
+    before, seen = contents(folder), []
+
+    def fail(recordings):
+        seen.append(sorted(path.name for path in folder.iterdir()))
+        raise error
+
+    monkeypatch.setattr(demo, "write_watch_recordings", fail)
+    with pytest.raises(type(error)):
+        run_demo(folder, overwrite=True)
+    assert seen == [[".lock", MARKER, "data"]]
+    assert contents(folder) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from patchtst_har import demo
+demo.write_watch_recordings = lambda recordings: os.kill(os.getpid(), 9)
+demo.run_demo(Path(sys.argv[1]), overwrite=True)
+"""
+
+
+@pytest.mark.spawns
+def test_an_earlier_demonstration_comes_back_after_a_kill(tmp_path):
+    folder = earlier_demo(tmp_path / "demo")
+    before = contents(folder)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(folder)], capture_output=True, timeout=120)
+    assert done.returncode == -9, done.stderr
+    assert not (folder / "old.txt").exists()
+    with pytest.raises(DataError, match="is not empty"):
+        run_demo(folder)
+    assert contents(folder) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
+
+
+def test_of_two_whole_demonstrations_the_later_stays(tmp_path):
+    folder = earlier_demo(tmp_path / "demo")
+    left = earlier_demo(tmp_path / "left")
+    (left / "old.txt").write_text("older")
+    demo._put_back(folder, left)
+    assert contents(folder)["old.txt"] == "old"
+    assert not left.exists()

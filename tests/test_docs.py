@@ -103,6 +103,7 @@ def test_the_example_of_the_page_on_profiling_runs(tmp_path):
     assert (tmp_path / "profile.json").exists()
 
 
+@pytest.mark.draws
 def test_the_picture_of_the_topology_is_there_and_can_be_drawn():
     root = ElementTree.parse(DOCS / "topology.svg").getroot()  # noqa: S314 - ours
     assert "24 topological features" in root.get("aria-label")

@@ -1,6 +1,7 @@
 import json
 import logging
 import random
+from importlib import metadata
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 import patchtst_har
 from patchtst_har.errors import ConfigError
 from patchtst_har.reproducibility import environment, resolve_device, seed_everything
+from patchtst_har.support.host import package_versions
 
 
 def draws() -> tuple[float, float, float]:
@@ -49,3 +51,23 @@ def test_the_environment_is_json_and_names_versions():
     assert facts["numpy"] == np.__version__
     assert facts["torch"] == torch.__version__
     assert facts["n_cores"] >= 1
+
+
+def test_what_is_not_installed_is_recorded_as_that():
+    """A training on a machine without the clustering libraries must not fail for the record of it."""
+    found = package_versions(["numpy", "a-package-that-is-not-there"])
+    assert found == {"numpy": np.__version__, "a-package-that-is-not-there": "not installed"}
+
+
+def test_environment_without_ripser_and_hmmlearn_is_recorded(monkeypatch):
+    version = metadata.version
+
+    def lacks(name):
+        if name in ("ripser", "hmmlearn"):
+            raise metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(metadata, "version", lacks)
+    facts = environment()
+    assert (facts["ripser"], facts["hmmlearn"]) == ("not installed", "not installed")
+    assert facts["scipy"] == version("scipy")

@@ -14,7 +14,8 @@ from on_cuda.attention_on_device import captured
 from on_cuda.checks import Found, Planned
 from on_cuda.machine import clocks
 from on_cuda.sizes import TOLERANCES, Size, label
-from on_cuda.timing import IN_A_GRAPH, time_in_turn
+from on_cuda.timing import time_in_turn
+from on_cuda.timing_names import FUSED, IN_A_GRAPH, PLAIN
 from patchtst_har.models.attention import rope_attention
 
 _ROUNDS_S = 1.5
@@ -46,12 +47,15 @@ def _time(size: Size, dtype: torch.dtype, p: float, backward: bool) -> Found:
 
     def call(backend: str, dropout_p: float) -> tuple[Tensor, ...]:
         out = rope_attention(qkv, cos, sin, dropout_p=dropout_p, training=True, backend=backend)
-        return (out, *torch.autograd.grad(out, qkv, grad)) if backward else (out,)
+        # Detached: results outlive the call, and a graph of autograd that is kept ties the leaf to the stream
+        # of this call, while the next one is captured on another.
+        gradient = torch.autograd.grad(out, qkv, grad) if backward else ()
+        return (out.detach(), *gradient)
 
     _validate(lambda: call("triton", 0.0), lambda: call("torch", 0.0), plain_in_double(case), dtype)
     calls: dict[str, Callable[[], object]] = {
-        "fused": lambda: call("triton", p),
-        "rotation and torch SDPA": lambda: call("torch", p),
+        FUSED: lambda: call("triton", p),
+        PLAIN: lambda: call("torch", p),
     }
     for variant, eager in tuple(calls.items()):
         calls[variant + IN_A_GRAPH], _ = captured(eager)
@@ -69,13 +73,11 @@ def _validate(
     rtol, atol = TOLERANCES[str(dtype).removeprefix("torch.")]
     wanted = (expected[0], expected[2])
     for got, right in zip(fused(), wanted, strict=False):
-        torch.testing.assert_close(got.detach().cpu(), right, rtol=rtol, atol=atol)
+        torch.testing.assert_close(got.cpu(), right, rtol=rtol, atol=atol)
     # torch rotates and rounds in half precision along the way.
     loose = 1.0 if dtype is torch.float32 else 8.0
     for got, right in zip(plain(), wanted, strict=False):
-        torch.testing.assert_close(
-            got.detach().cpu(), right, rtol=loose * rtol, atol=max(atol, (loose - 1) * 5e-3)
-        )
+        torch.testing.assert_close(got.cpu(), right, rtol=loose * rtol, atol=max(atol, (loose - 1) * 5e-3))
 
 
 def _ratio(fused_us: float, plain_us: float) -> str:

@@ -42,7 +42,14 @@ class Planned:
     run: Callable[[], Found | None]
 
 
-def run_planned(planned: Sequence[Planned], lines: Path, deadline: float | None, *, timed: bool) -> None:
+def run_planned(
+    planned: Sequence[Planned],
+    lines: Path,
+    deadline: float | None,
+    turn: tuple[int, int] = (0, 1),
+    *,
+    timed: bool,
+) -> None:
     """Make the checks, and write the plan, each start and each result to `lines`.
 
     Parameters
@@ -53,6 +60,8 @@ def run_planned(planned: Sequence[Planned], lines: Path, deadline: float | None,
         File that is appended to.
     deadline : float, optional
         On the clock of `time.monotonic`; no check begins later.
+    turn : (int, int)
+        Which of how many processes this is: of n processes, each makes every n-th check.
     timed : bool
         Whether to say how long each took.
     """
@@ -62,8 +71,11 @@ def run_planned(planned: Sequence[Planned], lines: Path, deadline: float | None,
             file.write(json.dumps(line) + "\n")
             file.flush()
 
-        say(planned=[one.name for one in planned])
-        for one in planned:
+        first, n = turn
+        mine = planned[first::n]
+        say(listed=[one.name for one in planned])
+        say(planned=[one.name for one in mine])
+        for one in mine:
             if deadline is not None and time.monotonic() > deadline:
                 continue
             say(started=one.name)
@@ -134,6 +146,36 @@ def collect(lines: Iterable[str], ended: str | None) -> list[Check]:
         else:
             checks.append(Check(name, "not run", ended or TIME_IS_UP))
     return checks
+
+
+def join(texts: Sequence[Sequence[str]], checks: Sequence[Sequence[Check]]) -> list[Check]:
+    """Return the checks of several processes in the order in which they are listed.
+
+    Those of a process that ended before its plan are listed by the others, and were not run.
+
+    Parameters
+    ----------
+    texts : sequence of sequence of str
+        What each process wrote (`run_planned`).
+    checks : sequence of sequence of Check
+        What came of each (`collect`), or one failed check with the reason.
+    """
+    found = {check.name: check for one in checks for check in one}
+    listed: list[str] = next(filter(None, map(_listed, texts)), [])
+    for number, name in enumerate(listed):
+        ended = checks[number % len(checks)][0]
+        found.setdefault(name, Check(name, "not run", ended.detail))
+    position = {name: number for number, name in enumerate(listed)}
+    return sorted(found.values(), key=lambda check: position.get(check.name, len(listed)))
+
+
+def _listed(texts: Sequence[str]) -> list[str]:
+    """Return every check of the part, of all processes; empty if the process did not come so far."""
+    try:
+        names: list[str] = json.loads(texts[0])["listed"] if texts else []
+    except (json.JSONDecodeError, KeyError):
+        return []
+    return names
 
 
 def _read(row: dict[str, object]) -> Check:

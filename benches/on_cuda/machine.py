@@ -46,6 +46,16 @@ def clocks() -> Clocks:
     return Clocks(*numbers, throttling=values[4] if len(values) > 4 else None)
 
 
+def one_process_only() -> bool:
+    """Whether a device is set to serve one process at a time."""
+    command = ["nvidia-smi", "--query-gpu=compute_mode", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return "Exclusive" in done.stdout
+
+
 def _nvidia_smi(*names: str) -> list[str] | None:
     """Return what nvidia-smi answers for the current device, None if it does not."""
     import torch

@@ -21,6 +21,7 @@ from on_cuda.model_cases import (
     training_step,
 )
 from on_cuda.timing import time_in_turn
+from on_cuda.timing_names import FUSED, PLAIN
 from patchtst_har.models.attention import use_attention_backend
 
 _ROUNDS_S = 1.5
@@ -54,8 +55,8 @@ def _inference(batch: int) -> Found:
             return model(*inputs)
 
     calls = {
-        "fused": _checked(lambda: call("triton"), expected),
-        "rotation and torch SDPA": _checked(lambda: call("torch"), expected),
+        FUSED: _checked(lambda: call("triton"), expected),
+        PLAIN: _checked(lambda: call("torch"), expected),
     }
     before = clocks()
     timings = time_in_turn("inference, float32", batch, calls, _ROUNDS_S)
@@ -66,8 +67,8 @@ def _training(batch: int, mixed: bool) -> Found:
     inputs = make_inputs(batch)
     _check_gradients(batch)
     calls = {
-        "fused": training_step(make_model(0.3).train(), inputs, "triton", mixed=mixed),
-        "rotation and torch SDPA": training_step(make_model(0.3).train(), inputs, "torch", mixed=mixed),
+        FUSED: training_step(make_model(0.3).train(), inputs, "triton", mixed=mixed),
+        PLAIN: training_step(make_model(0.3).train(), inputs, "torch", mixed=mixed),
     }
     what = f"training step, {'bfloat16 autocast' if mixed else 'float32'}"
     before = clocks()
@@ -90,7 +91,7 @@ def _compiled_inference() -> Found:
         for batch in _compiling_order():
             inputs = make_inputs(batch)
             call = torch.inference_mode()(partial(fast, *inputs))
-            calls = {"fused, torch.compile": _checked(call, logits_in_double(model, inputs))}
+            calls = {f"{FUSED}, torch.compile": _checked(call, logits_in_double(model, inputs))}
             timings += time_in_turn("inference, float32", batch, calls, _ROUNDS_S / 2)
     return Found(timings=timings, clocks=(before, clocks()))
 
@@ -104,7 +105,7 @@ def _compiled_training() -> Found:
         for batch in _compiling_order():
             step = training_step(fast, make_inputs(batch), "triton")
             timings += time_in_turn(
-                "training step, float32", batch, {"fused, torch.compile": step}, _ROUNDS_S / 2
+                "training step, float32", batch, {f"{FUSED}, torch.compile": step}, _ROUNDS_S / 2
             )
     return Found(timings=timings, clocks=(before, clocks()))
 

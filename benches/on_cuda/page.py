@@ -23,14 +23,17 @@ th, td { padding: .2rem .7rem; border-bottom: 1px solid var(--line); text-align:
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .passed { color: var(--good); } .failed { color: var(--bad); font-weight: 600; } .not { color: var(--open); }
 .detail { overflow-wrap: anywhere; max-width: 40rem; }
-figure { display: inline-block; max-width: 100%; overflow-x: auto; margin: .5rem 1.5rem .5rem 0; }
+figure { display: inline-block; width: 460px; max-width: 100%; overflow-x: auto; margin: .5rem 1.5rem .5rem 0;
+  vertical-align: top; }
+figure span { white-space: nowrap; }
 figcaption { font-weight: 600; }
 svg text { fill: var(--ink); } svg line { stroke: var(--line); }
 summary { cursor: pointer; }
 """
 _NONE = "\u2013"
 _COLOURS = ("#2f86d8", "#e0622d", "#2a9d55", "#a35be0")
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 460, 280, 56, 40
+# The label of the last batch reaches into the margin on the right.
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _BOTTOM = 460, 280, 56, 24, 40
 
 
 def write(document: Document, path: Path) -> Path:
@@ -76,7 +79,7 @@ def _summary(document: Document) -> str:
     if document.mode == "interpreter":
         where = "Triton's interpreter: numerics only, no times; says nothing about a device"
     counts = ", ".join(
-        f'<span class="{status.split()[0]}">{document.count(status)} {status}</span>'
+        f'<span class="{status.split()[0] if (n := document.count(status)) else "none"}">{n} {status}</span>'
         for status in ("passed", "failed", "not run")
     )
     rows = [
@@ -150,12 +153,16 @@ def _times(document: Document) -> str:
             str(timing.batch),
             str(timing.n_samples),
             *(_number(value) for value in (timing.min_us, timing.p50_us, timing.p95_us, timing.p99_us)),
-            _NONE if timing.peak_bytes is None else f"{timing.peak_bytes / 2**20:.1f}",
+            _NONE if timing.peak_bytes is None else mebibytes(timing.peak_bytes),
         )
         for timing in timings
     ]
     head = ("what", "variant", "batch", "samples", "least", "p50", "p95", "p99", "peak MiB")
     return text + _table(head, rows, range(2, 9)) + _clocks(document.parts)
+
+
+def mebibytes(n: int) -> str:
+    return f"{n / 2**20:.3f}" if n < 2**20 else f"{n / 2**20:,.1f}"
 
 
 def _number(value: float | None) -> str:
@@ -166,9 +173,13 @@ def _groups(timings: Sequence[Timing]) -> dict[str, list[Timing]]:
     """Return the timings by what was timed, without the sizes that differ within it."""
     groups: dict[str, list[Timing]] = {}
     for timing in timings:
-        name = timing.what.replace(f"B={timing.batch} ", "")
-        groups.setdefault(name, []).append(timing)
+        groups.setdefault(without_batch(timing), []).append(timing)
     return groups
+
+
+def without_batch(timing: Timing) -> str:
+    """Return what was timed, without the batch."""
+    return timing.what.replace(f"B={timing.batch} ", "")
 
 
 def _figure(title: str, timings: Sequence[Timing]) -> str:
@@ -179,7 +190,7 @@ def _figure(title: str, timings: Sequence[Timing]) -> str:
     span = math.log(batches[-1] / batches[0])
 
     def x(batch: int) -> float:
-        return _LEFT + (_WIDTH - _LEFT - 10) * math.log(batch / batches[0]) / span
+        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * math.log(batch / batches[0]) / span
 
     def y(microseconds: float) -> float:
         return 10 + (_HEIGHT - _BOTTOM - 10) * (1 - (math.log10(microseconds) - low) / (high - low))
@@ -187,7 +198,7 @@ def _figure(title: str, timings: Sequence[Timing]) -> str:
     parts = []
     for power in range(low, high + 1):
         at = y(10.0**power)
-        parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - 10}" y1="{at:.1f}" y2="{at:.1f}" />')
+        parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
         parts.append(f'<text x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{10.0**power:,.10g}</text>')
     parts += [
         f'<text x="{x(batch):.1f}" y="{_HEIGHT - 20}" text-anchor="middle">{batch}</text>'

@@ -10,11 +10,10 @@ import numpy as np
 import torch
 
 from on_cuda.document import Timing
+from on_cuda.timing_names import IN_A_GRAPH
 from patchtst_har.support.percentiles import MIN_SAMPLES
 
 _WARM_UP, _MOST_ROUNDS = 10, 1000
-IN_A_GRAPH = ", in a graph"
-"""Ends the name of a variant that replays a CUDA graph."""
 
 Call = Callable[[], Any]
 

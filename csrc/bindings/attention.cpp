@@ -1,7 +1,6 @@
 #include <pybind11/stl.h>
 
 #include <array>
-#include <cstddef>
 #include <cstdint>
 
 #include "attention/attention.hpp"
@@ -23,13 +22,21 @@ float* mutable_floats(Address address) {
     return reinterpret_cast<float*>(address);  // NOLINT(performance-no-int-to-ptr)
 }
 
+attention::Dropout dropout_of(std::uint64_t seed, std::uint32_t threshold) {
+    require(threshold < 65536, "threshold must be below 65536");
+    return {seed, threshold};
+}
+
 attention::Inputs attention_inputs(const Extents& shape, const std::array<Address, 3>& qkv_cos_sin,
                                    std::uint64_t seed, std::uint32_t threshold) {
     const auto [n_batch, n_tokens, n_heads, head_dim] = shape;
     require(head_dim % 2 == 0, "head_dim must be even");
-    require(threshold < 65536, "threshold must be below 65536");
     const auto [qkv, cos, sin] = qkv_cos_sin;
-    return {{n_batch, n_tokens, n_heads, head_dim}, {seed, threshold}, floats(qkv), floats(cos), floats(sin)};
+    return {{n_batch, n_tokens, n_heads, head_dim},
+            dropout_of(seed, threshold),
+            floats(qkv),
+            floats(cos),
+            floats(sin)};
 }
 
 void attention_forward(const Extents& shape, const std::array<Address, 3>& qkv_cos_sin, std::uint64_t seed,
@@ -51,19 +58,19 @@ void attention_backward(const Extents& shape, const std::array<Address, 3>& qkv_
 
 FloatArray attention_dropout_factors(std::size_t n_heads, std::size_t n_tokens, std::uint64_t seed,
                                      std::uint32_t threshold) {
-    require(threshold < 65536, "threshold must be below 65536");
-    FloatArray factors({n_heads, n_tokens, n_tokens});
+    const attention::Dropout dropout = dropout_of(seed, threshold);
+    auto factors = new_array<float>({n_heads, n_tokens, n_tokens});
     float* to = factors.mutable_data();
     const py::gil_scoped_release released;
-    attention::dropout_factors({1, n_tokens, n_heads, 2}, {seed, threshold}, to);
+    attention::dropout_factors({1, n_tokens, n_heads, 2}, dropout, to);
     return factors;
 }
 
 void drop_values(Address values, std::size_t n, std::uint64_t seed, std::uint32_t threshold, Address result,
                  std::size_t n_threads) {
-    require(threshold < 65536, "threshold must be below 65536");
+    const attention::Dropout dropout = dropout_of(seed, threshold);
     const py::gil_scoped_release released;
-    attention::drop_values(floats(values), n, {seed, threshold}, mutable_floats(result), n_threads);
+    attention::drop_values(floats(values), n, dropout, mutable_floats(result), n_threads);
 }
 
 }  // namespace

@@ -1,5 +1,3 @@
-#include <cstddef>
-
 #include "bindings/bindings.hpp"
 #include "persistence/rips.hpp"
 
@@ -7,7 +5,7 @@ namespace patchtst_har::bindings {
 namespace {
 
 FloatArray array_of(const persistence::Bar* bars, std::size_t n_bars) {
-    FloatArray result({static_cast<py::ssize_t>(n_bars), py::ssize_t{2}});
+    auto result = new_array<float>({n_bars, 2});
     float* ends = result.mutable_data();
     for (std::size_t i = 0; i < n_bars; ++i) {
         *ends++ = bars[i].birth;
@@ -16,42 +14,40 @@ FloatArray array_of(const persistence::Bar* bars, std::size_t n_bars) {
     return result;
 }
 
-py::tuple arrays_of(const persistence::Diagrams& diagrams) {
-    return py::make_tuple(array_of(diagrams.h0, diagrams.n_h0), array_of(diagrams.h1, diagrams.n_h1));
-}
-
-template <typename Real>
-py::tuple diagrams_of_points(const py::array_t<Real, py::array::c_style>& points, float max_edge) {
-    require(points.ndim() == 2 && points.shape(1) >= 1, "points must have shape (n, d >= 1)");
-    require(static_cast<std::size_t>(points.shape(0)) <= persistence::kMostPoints, "too many points");
+// Calls compute(workspace) without the lock of Python; returns the bars as arrays.
+template <typename Compute>
+py::tuple diagrams_by(const Compute& compute) {
     persistence::Diagrams diagrams{};
     {
         const py::gil_scoped_release released;
-        diagrams = persistence::rips_of_points(points.data(), static_cast<std::size_t>(points.shape(0)),
-                                               static_cast<std::size_t>(points.shape(1)), max_edge,
-                                               workspace().persistence);
+        diagrams = compute(workspace().persistence);
     }
-    return arrays_of(diagrams);
+    return py::make_tuple(array_of(diagrams.h0, diagrams.n_h0), array_of(diagrams.h1, diagrams.n_h1));
+}
+
+template <typename Array>
+py::tuple diagrams_of_points(const Array& points, float max_edge) {
+    require_shape(points, "points", {kAny, kSome}, "(n, d >= 1)");
+    require(extent(points, 0) <= persistence::kMostPoints, "too many points");
+    return diagrams_by([&](persistence::Workspace& memory) {
+        return persistence::rips_of_points(points.data(), extent(points, 0), extent(points, 1), max_edge,
+                                           memory);
+    });
 }
 
 py::tuple rips_of_points(const py::array& points, float max_edge) {
-    using DoubleArray = py::array_t<double, py::array::c_style>;
     if (py::isinstance<FloatArray>(points)) return diagrams_of_points(FloatArray(points), max_edge);
     require(py::isinstance<DoubleArray>(points), "points must be float32 or float64 in C order");
     return diagrams_of_points(DoubleArray(points), max_edge);
 }
 
 py::tuple rips_of_distances(const FloatArray& distances, float max_edge) {
-    require(distances.ndim() == 2 && distances.shape(0) == distances.shape(1),
-            "distances must have shape (n, n)");
+    require_shape(distances, "distances", {kAny, kAny}, "(n, n)");
+    require_shape(distances, "distances", {kAny, extent(distances, 0)}, "(n, n)");
     require(extent(distances, 0) <= persistence::kMostPoints, "too many points");
-    persistence::Diagrams diagrams{};
-    {
-        const py::gil_scoped_release released;
-        diagrams = persistence::rips_of_distances(distances.data(), extent(distances, 0), max_edge,
-                                                  workspace().persistence);
-    }
-    return arrays_of(diagrams);
+    return diagrams_by([&](persistence::Workspace& memory) {
+        return persistence::rips_of_distances(distances.data(), extent(distances, 0), max_edge, memory);
+    });
 }
 
 }  // namespace

@@ -17,7 +17,6 @@
 namespace patchtst_har::bindings {
 namespace {
 
-using DoubleArray = py::array_t<double, py::array::c_style>;
 using Int64Array = py::array_t<std::int64_t, py::array::c_style>;
 
 // Handing the lock of Python over and back costs more than feeding so few samples.
@@ -25,13 +24,11 @@ constexpr std::size_t kMostSamplesUnderLock = 64;
 
 std::size_t feed(stream::WindowBuffer& buffer, const FloatArray& samples,
                  const std::optional<Int64Array>& stamps_ns, std::size_t first) {
-    require(samples.ndim() == 2 && samples.shape(1) == stream::kAxes, "samples must have shape (n, 3)");
+    require_shape(samples, "samples", {kAny, stream::kAxes}, "(n, 3)");
     const std::size_t n = extent(samples, 0);
     require(first <= n, "first must not lie behind the samples");
-    require(!stamps_ns || (stamps_ns->ndim() == 1 && extent(*stamps_ns, 0) == n),
-            "stamps_ns must have shape (n,)");
     const float* values = samples.data();
-    const std::int64_t* stamps = stamps_ns ? stamps_ns->data() : nullptr;
+    const std::int64_t* stamps = stamps_ns ? vector_of(*stamps_ns, "stamps_ns", n, "(n,)") : nullptr;
     if (n - first <= kMostSamplesUnderLock) return buffer.feed(values, stamps, first, n);
     const py::gil_scoped_release released;
     return buffer.feed(values, stamps, first, n);
@@ -48,13 +45,12 @@ std::size_t feed_sample(stream::WindowBuffer& buffer, float x, float y, float z,
 FloatArray window_view(const py::object& self) {
     const auto& buffer = self.cast<const stream::WindowBuffer&>();
     require(buffer.ready(), "no window is complete");
-    const auto n = static_cast<py::ssize_t>(buffer.options().window_size);
-    return FloatArray({n, static_cast<py::ssize_t>(stream::kAxes)}, buffer.window(), self);
+    return FloatArray({buffer.options().window_size, stream::kAxes}, buffer.window(), self);
 }
 
 py::tuple place_of(const stream::WindowBuffer& buffer) {
     const auto& place = buffer.place();
-    return py::make_tuple(place.start_ns, place.stretch, place.number, place.restarts);
+    return py::make_tuple(place.start_ns, place.segment, place.number, place.restarts);
 }
 
 py::dict counts_of(const stream::WindowBuffer& buffer) {
@@ -76,20 +72,19 @@ auto numbers_of(State& state) {
     return std::array{
         &counts.n_samples,    &counts.n_nonfinite, &counts.n_zero,           &counts.n_repeated_stamps,
         &counts.n_gaps,       &counts.n_jumps,     &state.previous.stamp_ns, &state.current.stamp_ns,
-        &state.start_ns,      &state.next_point,   &state.stretch,           &state.last_stamp_ns,
+        &state.start_ns,      &state.next_point,   &state.segment,           &state.last_stamp_ns,
         &state.last_place_ns, &state.n_same_stamp, &state.span_start_ns,     &state.n_span,
         &state.n_unstamped};
 }
 
-// All numbers, whether there is a last stamp and a stretch; the last two samples and the points kept.
+// All numbers, whether there is a last stamp and a segment; the last two samples and the points kept.
 py::tuple buffer_state(const stream::WindowBuffer& buffer) {
     const stream::BufferState& state = buffer.state();
     std::vector<std::int64_t> numbers;
     for (const std::int64_t* number : numbers_of(state)) numbers.push_back(*number);
     numbers.push_back(state.has_stamp ? 1 : 0);
-    numbers.push_back(state.in_stretch ? 1 : 0);
-    FloatArray points(
-        {static_cast<py::ssize_t>(buffer.n_kept()) + 2, static_cast<py::ssize_t>(stream::kAxes)});
+    numbers.push_back(state.in_segment ? 1 : 0);
+    auto points = new_array<float>({buffer.n_kept() + 2, stream::kAxes});
     float* values = points.mutable_data();
     values = std::copy(state.previous.value.begin(), state.previous.value.end(), values);
     values = std::copy(state.current.value.begin(), state.current.value.end(), values);
@@ -101,12 +96,12 @@ void restore_buffer(stream::WindowBuffer& buffer, const Int64Array& numbers, con
     stream::BufferState state;
     const auto targets = numbers_of(state);
     require(numbers.ndim() == 1 && extent(numbers, 0) == targets.size() + 2, "numbers has the wrong length");
-    require(points.ndim() == 2 && points.shape(0) >= 2 && points.shape(1) == stream::kAxes,
-            "points must have shape (n >= 2, 3)");
+    require_shape(points, "points", {kAny, stream::kAxes}, "(n >= 2, 3)");
+    require(extent(points, 0) >= 2, "points must have shape (n >= 2, 3)");
     const std::int64_t* values = numbers.data();
     for (std::int64_t* target : targets) *target = *values++;
     state.has_stamp = *values++ != 0;
-    state.in_stretch = *values != 0;
+    state.in_segment = *values != 0;
     const float* sample = points.data();
     std::copy_n(sample, stream::kAxes, state.previous.value.begin());
     std::copy_n(sample + stream::kAxes, stream::kAxes, state.current.value.begin());
@@ -125,41 +120,40 @@ stream::WindowBuffer make_buffer(double rate_hz, std::size_t window_size, std::s
     return stream::WindowBuffer({rate_hz, window_size, hop_size, max_gap_s * 1e9});
 }
 
-std::vector<double> matrix_of(const DoubleArray& values, std::size_t n) {
-    require(static_cast<std::size_t>(values.size()) == n, "transitions and emissions must have shape (K, K)");
-    return {values.data(), values.data() + values.size()};
+std::vector<double> values_of(const DoubleArray& array) {
+    return {array.data(), array.data() + array.size()};
 }
 
 stream::CausalSmoother make_smoother(const DoubleArray& start, const DoubleArray& transitions,
                                      const DoubleArray& emissions, double exponent, std::size_t lag) {
-    const auto n = static_cast<std::size_t>(start.size());
-    require(n >= 1 && lag <= 1000, "needs at least one class and a lag of at most 1000");
-    return {{matrix_of(start, n), matrix_of(transitions, n * n), matrix_of(emissions, n * n), exponent}, lag};
+    require_shape(start, "start", {kSome}, "(K >= 1,)");
+    require_shape(transitions, "transitions", {extent(start, 0), extent(start, 0)}, "(K, K)");
+    require_shape(emissions, "emissions", {extent(start, 0), extent(start, 0)}, "(K, K)");
+    require(lag <= 1000, "lag must be at most 1000");
+    return {{values_of(start), values_of(transitions), values_of(emissions), exponent}, lag};
 }
 
 bool observe(stream::CausalSmoother& smoother, const DoubleArray& probabilities) {
-    require(static_cast<std::size_t>(probabilities.size()) == smoother.n_classes(),
-            "probabilities must have shape (K,)");
-    return smoother.observe(probabilities.data());
+    return smoother.observe(vector_of(probabilities, "probabilities", smoother.n_classes(), "(K,)"));
 }
 
 DoubleArray filtered(const stream::CausalSmoother& smoother) {
     require(smoother.n_held() >= 1, "no window was observed");
-    DoubleArray posterior(static_cast<py::ssize_t>(smoother.n_classes()));
+    auto posterior = new_array<double>({smoother.n_classes()});
     smoother.filtered(posterior.mutable_data());
     return posterior;
 }
 
 DoubleArray look_ahead(stream::CausalSmoother& smoother, std::size_t back) {
     require(back < smoother.n_held(), "so many windows are not held");
-    DoubleArray posterior(static_cast<py::ssize_t>(smoother.n_classes()));
+    auto posterior = new_array<double>({smoother.n_classes()});
     smoother.look_ahead(back, posterior.mutable_data());
     return posterior;
 }
 
 DoubleArray smoother_state(const stream::CausalSmoother& smoother) {
     const std::size_t size = smoother.n_classes();
-    DoubleArray filters({static_cast<py::ssize_t>(smoother.n_held()), static_cast<py::ssize_t>(size)});
+    auto filters = new_array<double>({smoother.n_held(), size});
     for (std::size_t back = 0; back < smoother.n_held(); ++back) {
         std::copy_n(smoother.filter_row(back), size, filters.mutable_data() + back * size);
     }
@@ -167,9 +161,8 @@ DoubleArray smoother_state(const stream::CausalSmoother& smoother) {
 }
 
 void restore_smoother(stream::CausalSmoother& smoother, const DoubleArray& filters) {
-    require(filters.ndim() == 2 && extent(filters, 0) <= smoother.lag() + 1 &&
-                extent(filters, 1) == smoother.n_classes(),
-            "filters must have shape (n <= lag + 1, K)");
+    require_shape(filters, "filters", {kAny, smoother.n_classes()}, "(n <= lag + 1, K)");
+    require(extent(filters, 0) <= smoother.lag() + 1, "filters must have shape (n <= lag + 1, K)");
     smoother.restore(filters.data(), extent(filters, 0));
 }
 
@@ -177,23 +170,22 @@ void restore_smoother(stream::CausalSmoother& smoother, const DoubleArray& filte
 
 void bind_stream(py::module_& m) {
     m.attr("MOST_STAMP_NS") = stream::kMostNs;
-    const auto type = py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type));
     py::register_exception<stream::TooFastError>(m, "TooFastError", PyExc_RuntimeError);
-    py::class_<stream::WindowBuffer>(m, "WindowBuffer", type, "Samples on a regular grid, cut into windows.")
+    new_class<stream::WindowBuffer>(m, "WindowBuffer", "Samples on a regular grid, cut into windows.")
         .def(py::init(&make_buffer), py::arg("rate_hz"), py::arg("window_size"), py::arg("hop_size"),
              py::arg("max_gap_s"))
         .def("feed", &feed, py::arg("samples").noconvert(), py::arg("stamps_ns").noconvert(),
              py::arg("first"), "Take samples until a window is complete; return the first not taken.")
         .def("feed_sample", &feed_sample, py::arg("x"), py::arg("y"), py::arg("z"), py::arg("stamp_ns"),
              py::arg("first"), "Do what feed() does, with one sample.")
-        .def("finish", &stream::WindowBuffer::finish, "End the stretch.")
+        .def("finish", &stream::WindowBuffer::finish, "End the segment.")
         .def_property_readonly("ready", &stream::WindowBuffer::ready, "Whether a window is complete.")
         .def("window", &window_view, "Return the window (window_size, 3), valid until the next sample.")
-        .def("place", &place_of, "Return start_ns, stretch, number in the stretch, restarts of the window.")
+        .def("place", &place_of, "Return start_ns, segment, number in the segment, restarts of the window.")
         .def("counts", &counts_of, "Return what was counted of the samples.")
         .def("state", &buffer_state, "Return numbers and points from which restore() goes on.")
         .def("restore", &restore_buffer, py::arg("numbers").noconvert(), py::arg("points").noconvert());
-    py::class_<stream::CausalSmoother>(m, "CausalSmoother", type, "A hidden Markov model, window by window.")
+    new_class<stream::CausalSmoother>(m, "CausalSmoother", "A hidden Markov model, window by window.")
         .def(py::init(&make_smoother), py::arg("start").noconvert(), py::arg("transitions").noconvert(),
              py::arg("emissions").noconvert(), py::arg("exponent"), py::arg("lag"))
         .def("restart", &stream::CausalSmoother::restart, "The next window begins a sequence.")

@@ -1,55 +1,34 @@
-#include <cstddef>
-
+#include "topology/topology.hpp"
 #include "bindings/bindings.hpp"
 #include "persistence/rips.hpp"
-#include "topology/topology.hpp"
 
 namespace patchtst_har::bindings {
 namespace {
 
-void require_topology_shapes(const FloatArray& windows, const FloatArray& out) {
-    require(windows.ndim() == 3 && windows.shape(1) >= 1 && windows.shape(2) == 3,
-            "windows must have shape (n, T >= 1, 3)");
-    require(out.ndim() == 2 && out.shape(0) == windows.shape(0) && extent(out, 1) == topology::kFeatureCount,
-            "out must have shape (n, 24)");
-}
+constexpr const char* kOutShape = "(n, 24)";
 
 // Returns the seconds that all windows together spent in magnitude, decimation, embedding, persistence and
 // summary.
 py::tuple topological_features(const FloatArray& windows, std::size_t factor, std::size_t dimension,
                                std::size_t delay, FloatArray& out) {
-    require_topology_shapes(windows, out);
-    const std::size_t n_windows = extent(windows, 0);
-    const std::size_t n_samples = extent(windows, 1);
     const topology::Embedding embedding{factor, dimension, delay};
-    require_embedding(n_samples, embedding);
-    const float* window = windows.data();
-    float* features = out.mutable_data();
+    require_shape(windows, "windows", {kAny, kSome, 3}, "(n, T >= 1, 3)");
+    require_embedding(extent(windows, 1), embedding);
     topology::StageSeconds seconds;
-    {
-        const py::gil_scoped_release released;
-        for (std::size_t i = 0; i < n_windows; ++i) {
-            topology::compute_features(window, n_samples, embedding, workspace(), features, seconds);
-            window += 3 * n_samples;
-            features += topology::kFeatureCount;
-        }
-    }
+    for_each_window(windows, out, topology::kFeatureCount, kOutShape,
+                    [&](const float* window, std::size_t n_samples, float* features) {
+                        topology::compute_features(window, n_samples, embedding, workspace(), features,
+                                                   seconds);
+                    });
     return py::make_tuple(seconds.magnitude, seconds.decimation, seconds.embedding, seconds.persistence,
                           seconds.summary);
 }
 
 void simplified_topological_features(const FloatArray& windows, FloatArray& out) {
-    require_topology_shapes(windows, out);
-    const std::size_t n_windows = extent(windows, 0);
-    const std::size_t n_samples = extent(windows, 1);
-    const float* window = windows.data();
-    float* features = out.mutable_data();
-    const py::gil_scoped_release released;
-    for (std::size_t i = 0; i < n_windows; ++i) {
-        topology::compute_simplified_features(window, n_samples, workspace(), features);
-        window += 3 * n_samples;
-        features += topology::kFeatureCount;
-    }
+    for_each_window(windows, out, topology::kFeatureCount, kOutShape,
+                    [](const float* window, std::size_t n_samples, float* features) {
+                        topology::compute_simplified_features(window, n_samples, workspace(), features);
+                    });
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include <pybind11/stl.h>
 
 #include <array>
-#include <cstddef>
 #include <optional>
 
 #include "bindings/bindings.hpp"
@@ -22,19 +21,16 @@ WindowClassifier make_classifier(const py::object& engine, double rate_hz, std::
     stream::ClassifierOptions options{rate_hz, window_size, patch_len, patch_hop, uses_statistics, {}};
     if (embedding) {
         const auto [factor, dimension, delay] = *embedding;
-        require_embedding(window_size, {factor, dimension, delay});
         options.embedding = {factor, dimension, delay};
+        require_embedding(window_size, *options.embedding);
     }
     return {engine_of(engine), options};
 }
 
 py::tuple classify(const WindowClassifier& classifier, const FloatArray& window, const FloatArray& times) {
-    require(
-        window.ndim() == 2 && extent(window, 0) == classifier.options().window_size && window.shape(1) == 3,
-        "window must have shape (window_size, 3)");
-    require(static_cast<std::size_t>(times.size()) == classifier.n_time_features(),
-            "times must have shape (1, n_time_features)");
-    py::array_t<double> probabilities(static_cast<py::ssize_t>(classifier.n_classes()));
+    require_shape(window, "window", {classifier.options().window_size, 3}, "(window_size, 3)");
+    require_shape(times, "times", {1, classifier.n_time_features()}, "(1, n_time_features)");
+    DoubleArray probabilities(static_cast<py::ssize_t>(classifier.n_classes()));
     const float* samples = window.data();
     const float* features = times.data();
     double* values = probabilities.mutable_data();
@@ -49,9 +45,8 @@ py::tuple classify(const WindowClassifier& classifier, const FloatArray& window,
 }  // namespace
 
 void bind_window_classifier(py::module_& m) {
-    py::class_<WindowClassifier>(m, "WindowClassifier",
-                                 py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)),
-                                 "From a window to the probabilities of its classes in one call.")
+    new_class<WindowClassifier>(m, "WindowClassifier",
+                                "From a window to the probabilities of its classes in one call.")
         .def(py::init(&make_classifier), py::arg("engine"), py::arg("rate_hz"), py::arg("window_size"),
              py::arg("patch_len"), py::arg("patch_hop"), py::arg("uses_statistics"), py::arg("embedding"),
              py::keep_alive<1, 2>())

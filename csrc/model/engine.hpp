@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "model/kernels.hpp"
-#include "model/operations.hpp"
 #include "support/aligned.hpp"
 
 namespace patchtst_har::model {

@@ -149,9 +149,17 @@ Diagrams diagrams_of(std::size_t n, float max_edge, Workspace& workspace) {
     return {workspace.h0.data(), workspace.h0.size(), workspace.h1.data(), workspace.h1.size(), radius};
 }
 
+// The order of the bits of what is not negative is that of the numbers. -0 has other bits than 0; negative
+// numbers and NaN are refused before they come here, and must not lead out of memory if they do.
+float usable(float distance) {
+    return distance > 0.0F ? distance : 0.0F;
+}
+
+}  // namespace
+
 template <typename Real>
-Diagrams rips_of(const Real* points, std::size_t n, std::size_t dimension, float max_edge,
-                 Workspace& workspace) {
+Diagrams rips_of_points(const Real* points, std::size_t n, std::size_t dimension, float max_edge,
+                        Workspace& workspace) {
     central_distances(points, n, dimension, workspace.eccentricity);
     order_by(workspace.eccentricity, n, workspace.point_order);
     drop_duplicates(points, dimension, workspace.point_order, workspace.kept);
@@ -163,27 +171,8 @@ Diagrams rips_of(const Real* points, std::size_t n, std::size_t dimension, float
     return diagrams_of(layout.n, max_edge, workspace);
 }
 
-}  // namespace
-
-Diagrams rips_of_points(const float* points, std::size_t n, std::size_t dimension, float max_edge,
-                        Workspace& workspace) {
-    return rips_of(points, n, dimension, max_edge, workspace);
-}
-
-Diagrams rips_of_points(const double* points, std::size_t n, std::size_t dimension, float max_edge,
-                        Workspace& workspace) {
-    return rips_of(points, n, dimension, max_edge, workspace);
-}
-
-namespace {
-
-// The order of the bits of what is not negative is that of the numbers. -0 has other bits than 0; negative
-// numbers and NaN are refused before they come here, and must not lead out of memory if they do.
-float usable(float distance) {
-    return distance > 0.0F ? distance : 0.0F;
-}
-
-}  // namespace
+template Diagrams rips_of_points(const float*, std::size_t, std::size_t, float, Workspace&);
+template Diagrams rips_of_points(const double*, std::size_t, std::size_t, float, Workspace&);
 
 Diagrams rips_of_distances(const float* distances, std::size_t n, float max_edge, Workspace& workspace) {
     if (n < 2) return diagrams_of(n, max_edge, workspace);

@@ -22,10 +22,10 @@ struct MemoryBoundError : std::length_error {
     using std::length_error::length_error;
 };
 
-// `points` is n x dimension, row major; coincident points are allowed, n at most kMostPoints.
-Diagrams rips_of_points(const float* points, std::size_t n, std::size_t dimension, float max_edge,
-                        Workspace& workspace);
-Diagrams rips_of_points(const double* points, std::size_t n, std::size_t dimension, float max_edge,
+// `points` is n x dimension, row major, float or double; coincident points are allowed, n at most
+// kMostPoints.
+template <typename Real>
+Diagrams rips_of_points(const Real* points, std::size_t n, std::size_t dimension, float max_edge,
                         Workspace& workspace);
 
 // `distances` is n x n, row major; only what is above the diagonal is read.

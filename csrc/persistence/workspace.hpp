@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "persistence/chain.hpp"
-#include "persistence/complex.hpp"
+#include "persistence/kernels.hpp"
 
 namespace patchtst_har::persistence {
 

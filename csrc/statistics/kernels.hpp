@@ -1,11 +1,61 @@
-// The kernels of one instruction set; every set gives the same bits.
+// The kernels of one instruction set, and what the host prepares for them: plain data, so that a per-ISA unit
+// contains no code but its own. Every set gives the same bits.
 #pragma once
 
 #include <cstddef>
-
-#include "statistics/plan.hpp"
+#include <cstdint>
 
 namespace patchtst_har::statistics {
+
+struct FftPass {
+    std::size_t radix, n_groups, stride, first_twiddle;
+};
+
+// A complex transform of n values. Lengths of the form 2^a 3^b 5^c are done in Stockham passes
+// (self-sorting, so no bit reversal); all others by Bluestein's chirp convolution of length padded->n.
+struct FftPlan {
+    static constexpr std::size_t kMostPasses = 24;
+
+    std::size_t n, n_passes;
+    FftPass passes[kMostPasses];
+    const double *twiddle_re, *twiddle_im;  // of a pass: twiddle (p, k) at first_twiddle + k n_groups + p
+    const FftPlan* padded;                  // null unless Bluestein
+    const double *chirp_re, *chirp_im;      // exp(-i pi k^2 / n)
+    const double *chirp_spectrum_re, *chirp_spectrum_im;  // of its conjugate, divided by padded->n
+    double *padded_re, *padded_im;
+    double *scratch_re, *scratch_im;  // as long as the passes need
+};
+
+// The power spectrum of n real values: even n by a complex transform of n / 2, odd n by one of n.
+struct SpectrumPlan {
+    const FftPlan* fft;
+    const double *unpack_re, *unpack_im;  // exp(-2 pi i k / n): takes an even signal's transform apart
+};
+
+// Everything one window needs; each array holds n values and is padded to whole lanes unless noted.
+struct Plan {
+    std::size_t n;
+    double bin_width_hz, entropy_scale;  // rate / n and 1 / ln(n / 2)
+    std::size_t lag;                     // samples in a second, at most n - 1
+    SpectrumPlan spectrum;
+    double gain;          // of the gravity filter
+    const double* decay;  // decay[k] = (1 - gain)^(k + 1) for the n / 8 samples of a segment
+
+    float* channels[4];  // x, y, z after repair; their magnitude m
+    float* selection;    // candidates for a rank
+    std::uint8_t* buckets;
+    double* centred;      // m - mean
+    double* relative;     // 3 n, x, y, z relative to their first samples, the eight segments side by side
+    double* filtered;     // 3 n, their low-pass part, by the segment alone
+    double *re, *im;      // complex signal of the transform
+    double* power;        // n / 2
+    float* prominences;   // of the peaks of m
+    float* turning;       // m without plateaus, a place before and after it
+    float* peaks[2];      // of m, at most n / 2; two places before and one after them
+    float* valleys[2];    // between them; one place before and after them
+    float *height, *gap;  // at most n / 2, stack of the peaks that later ones have not exceeded
+    float* left;          // at most n / 2, their lowest value to the left
+};
 
 struct Kernels {
     // Writes the features of `window` (plan.n x 3, row major) to features[0..kFeatureCount).

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <memory>
 
-#include "statistics/plan.hpp"
+#include "statistics/kernels.hpp"
 #include "support/aligned.hpp"
 #include "support/recent.hpp"
 

@@ -12,7 +12,7 @@ struct SmootherModel {
     double exponent;                             // of the likelihoods
 };
 
-// Sums run in the order of smoothing/posteriors.py, so that the bits are the same.
+// Sums run in the order of smoothing/kernels.py, so that the bits are the same.
 class CausalSmoother {
   public:
     CausalSmoother(SmootherModel model, std::size_t lag);

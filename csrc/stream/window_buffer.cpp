@@ -39,7 +39,7 @@ std::size_t WindowBuffer::feed(const float* samples, const std::int64_t* stamps_
                                        : stamps_ns[first];
         take(samples + kAxes * first, stamp);
         ++first;
-        // The end of a stretch completed a window before the new stretch began.
+        // The end of a segment completed a window before the new segment began.
         if (ready_) return first;
     }
     return first;
@@ -47,7 +47,7 @@ std::size_t WindowBuffer::feed(const float* samples, const std::int64_t* stamps_
 
 void WindowBuffer::finish() {
     ready_ = false;
-    end_stretch();
+    end_segment();
     state_.has_stamp = false;
 }
 
@@ -59,19 +59,19 @@ void WindowBuffer::take(const float* sample, std::int64_t stamp_ns) {
     ++state_.counts.n_samples;
     const std::int64_t place = place_of(stamp_ns);
     if (!is_usable(sample)) return;
-    if (state_.in_stretch && static_cast<double>(place - state_.current.stamp_ns) > options_.max_gap_ns) {
+    if (state_.in_segment && static_cast<double>(place - state_.current.stamp_ns) > options_.max_gap_ns) {
         ++state_.counts.n_gaps;
-        end_stretch();
+        end_segment();
     }
     state_.previous = state_.current;
     std::copy_n(sample, kAxes, state_.current.value.begin());
     state_.current.stamp_ns = place;
-    if (!state_.in_stretch) {
-        state_.in_stretch = true;
+    if (!state_.in_segment) {
+        state_.in_segment = true;
         state_.previous = state_.current;
         state_.start_ns = place;
         state_.next_point = 0;
-        ++state_.stretch;
+        ++state_.segment;
     }
 }
 
@@ -79,7 +79,7 @@ void WindowBuffer::take(const float* sample, std::int64_t stamp_ns) {
 std::int64_t WindowBuffer::place_of(std::int64_t stamp_ns) {
     if (state_.has_stamp && stamp_ns < state_.last_stamp_ns) {
         ++state_.counts.n_jumps;
-        end_stretch();
+        end_segment();
         state_.has_stamp = false;
     }
     watch_rate(stamp_ns);
@@ -115,7 +115,7 @@ void WindowBuffer::watch_rate(std::int64_t stamp_ns) {
     state_.span_start_ns = stamp_ns;
     state_.n_span = 0;
     if (n_steps <= kClearlyFaster * options_.rate_hz * span_s) return;
-    state_.in_stretch = state_.has_stamp = false;
+    state_.in_segment = state_.has_stamp = false;
     throw TooFastError(std::to_string(static_cast<std::int64_t>(n_steps)) + " samples came within " +
                        std::to_string(span_s) + " s");
 }
@@ -133,28 +133,32 @@ bool WindowBuffer::is_usable(const float* sample) {
 }
 
 // The grid may reach half a step past the last sample; there it takes that sample's value.
-void WindowBuffer::end_stretch() {
-    if (!state_.in_stretch) return;
+void WindowBuffer::end_segment() {
+    if (!state_.in_segment) return;
     const auto duration_ns = static_cast<double>(state_.current.stamp_ns - state_.start_ns);
     const double last_point = std::floor(duration_ns * 1e-9 * options_.rate_hz + 0.5);
     if (static_cast<double>(state_.next_point) <= last_point) write(state_.current.value);
-    state_.in_stretch = false;
+    state_.in_segment = false;
 }
 
 // Writes the points of the grid up to the current sample; stops and returns true when a window is complete.
 bool WindowBuffer::advance() {
-    while (!ready_ && state_.in_stretch) {
-        const std::int64_t due_ns = grid_ns(state_.next_point);
+    while (!ready_ && state_.in_segment) {
+        const std::int64_t due_ns = grid_ns(state_, state_.next_point);
         if (due_ns > state_.current.stamp_ns) return false;
         write(interpolate(due_ns));
     }
     return ready_;
 }
 
+void WindowBuffer::put(std::size_t slot, const float* point) {
+    std::copy_n(point, kAxes, ring_.data() + kAxes * slot);
+    std::copy_n(point, kAxes, ring_.data() + kAxes * (slot + options_.window_size));
+}
+
 void WindowBuffer::write(const std::array<float, kAxes>& value) {
     const std::size_t size = options_.window_size;
-    std::copy_n(value.begin(), kAxes, ring_.begin() + static_cast<std::ptrdiff_t>(kAxes * slot_));
-    std::copy_n(value.begin(), kAxes, ring_.begin() + static_cast<std::ptrdiff_t>(kAxes * (slot_ + size)));
+    put(slot_, value.data());
     slot_ = slot_ + 1 == size ? 0 : slot_ + 1;
     ++state_.next_point;
     const std::int64_t spare = state_.next_point - static_cast<std::int64_t>(size);
@@ -162,11 +166,11 @@ void WindowBuffer::write(const std::array<float, kAxes>& value) {
     if (spare < 0 || spare % hop != 0) return;
     ready_ = true;
     window_slot_ = slot_;
-    place_ = {grid_ns(spare), state_.stretch, spare / hop, state_.counts.n_jumps};
+    place_ = {grid_ns(state_, spare), state_.segment, spare / hop, state_.counts.n_jumps};
 }
 
-std::int64_t WindowBuffer::grid_ns(std::int64_t point) const {
-    return state_.start_ns + rounded(static_cast<double>(point) * period_ns_);
+std::int64_t WindowBuffer::grid_ns(const BufferState& state, std::int64_t point) const {
+    return state.start_ns + rounded(static_cast<double>(point) * period_ns_);
 }
 
 std::array<float, kAxes> WindowBuffer::interpolate(std::int64_t at_ns) const {
@@ -185,14 +189,14 @@ std::array<float, kAxes> WindowBuffer::interpolate(std::int64_t at_ns) const {
 }
 
 std::size_t WindowBuffer::n_kept() const {
-    if (!state_.in_stretch) return 0;
+    if (!state_.in_segment) return 0;
     return std::min(static_cast<std::size_t>(state_.next_point), options_.window_size);
 }
 
 void WindowBuffer::copy_kept(float* points) const {
     const std::size_t n = n_kept();
     const std::size_t first = (slot_ + options_.window_size - n) % options_.window_size;
-    std::copy_n(ring_.begin() + static_cast<std::ptrdiff_t>(kAxes * first), kAxes * n, points);
+    std::copy_n(ring_.data() + kAxes * first, kAxes * n, points);
 }
 
 void WindowBuffer::require_consistent(const BufferState& state) const {
@@ -201,7 +205,7 @@ void WindowBuffer::require_consistent(const BufferState& state) const {
         require(stamp > -kMostRestoredNs && stamp < kMostRestoredNs);
     }
     const BufferCounts& counts = state.counts;
-    for (const std::int64_t count : {state.next_point, state.stretch, state.n_same_stamp, state.n_span,
+    for (const std::int64_t count : {state.next_point, state.segment, state.n_same_stamp, state.n_span,
                                      state.n_unstamped, counts.n_samples, counts.n_nonfinite, counts.n_zero,
                                      counts.n_repeated_stamps, counts.n_gaps, counts.n_jumps}) {
         require(count >= 0 && count < kMostRestoredNs);
@@ -211,37 +215,29 @@ void WindowBuffer::require_consistent(const BufferState& state) const {
         require(static_cast<double>(steps) * period_ns_ < static_cast<double>(kMostRestoredNs));
     }
     require(state.previous.stamp_ns <= state.current.stamp_ns && state.start_ns <= state.current.stamp_ns);
-    require(!state.in_stretch || state.has_stamp);
+    require(!state.in_segment || state.has_stamp);
     if (state.has_stamp) {
         require(state.last_stamp_ns <= state.last_place_ns && state.span_start_ns <= state.last_stamp_ns);
-        require(!state.in_stretch || state.current.stamp_ns <= state.last_place_ns);
+        require(!state.in_segment || state.current.stamp_ns <= state.last_place_ns);
     }
-    if (state.in_stretch) {
+    if (state.in_segment) {
         // No point beyond the last sample was written. Points before it may be due after a window that could
         // not be decided, at most as many as lie in a gap that is bridged.
-        const auto grid = [&](std::int64_t point) {
-            return state.start_ns + rounded(static_cast<double>(point) * period_ns_);
-        };
-        require(state.stretch >= 1);
-        require(state.next_point == 0 || grid(state.next_point - 1) <= state.current.stamp_ns);
-        require(static_cast<double>(state.current.stamp_ns - grid(state.next_point)) <= options_.max_gap_ns);
+        require(state.segment >= 1);
+        require(state.next_point == 0 || grid_ns(state, state.next_point - 1) <= state.current.stamp_ns);
+        require(static_cast<double>(state.current.stamp_ns - grid_ns(state, state.next_point)) <=
+                options_.max_gap_ns);
     }
 }
 
 void WindowBuffer::restore(const BufferState& state, const float* kept, std::size_t n_kept) {
     require_consistent(state);
     const auto size = static_cast<std::int64_t>(options_.window_size);
-    const std::int64_t expected = state.in_stretch ? std::min(state.next_point, size) : 0;
+    const std::int64_t expected = state.in_segment ? std::min(state.next_point, size) : 0;
     require(static_cast<std::int64_t>(n_kept) == expected);
     state_ = state;
     ready_ = false;
-    slot_ = 0;
-    for (std::size_t i = 0; i < n_kept; ++i) {
-        const auto target = static_cast<std::ptrdiff_t>(kAxes * i);
-        std::copy_n(kept + kAxes * i, kAxes, ring_.begin() + target);
-        std::copy_n(kept + kAxes * i, kAxes,
-                    ring_.begin() + target + static_cast<std::ptrdiff_t>(kAxes * options_.window_size));
-    }
+    for (std::size_t i = 0; i < n_kept; ++i) put(i, kept + kAxes * i);
     slot_ = n_kept % options_.window_size;
 }
 

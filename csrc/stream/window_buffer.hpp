@@ -27,8 +27,8 @@ struct BufferCounts {
 // Where a complete window stands.
 struct WindowPlace {
     std::int64_t start_ns;
-    std::int64_t stretch;   // pause-free part, counted from 1
-    std::int64_t number;    // of the window in its stretch, from 0
+    std::int64_t segment;   // pause-free part, counted from 1
+    std::int64_t number;    // of the window in its segment, from 0
     std::int64_t restarts;  // how often the clock had jumped backwards
 };
 
@@ -46,16 +46,16 @@ struct BufferState {
     };
     BufferCounts counts{};
     Sample previous, current;
-    std::int64_t start_ns = 0;    // of the stretch
+    std::int64_t start_ns = 0;    // of the segment
     std::int64_t next_point = 0;  // of the grid
-    std::int64_t stretch = 0;
+    std::int64_t segment = 0;
     std::int64_t last_stamp_ns = 0;  // as it came
     std::int64_t last_place_ns = 0;  // with repeated stamps spread
     std::int64_t n_same_stamp = 0;
     std::int64_t span_start_ns = 0;  // of the samples over which the rate is watched
     std::int64_t n_span = 0;
     std::int64_t n_unstamped = 0;
-    bool has_stamp = false, in_stretch = false;
+    bool has_stamp = false, in_segment = false;
 };
 
 class WindowBuffer {
@@ -67,7 +67,7 @@ class WindowBuffer {
     // Without stamps (nullptr), samples follow each other at the grid's own rate.
     std::size_t feed(const float* samples, const std::int64_t* stamps_ns, std::size_t first, std::size_t n);
 
-    // Ends the stretch; ready() is true if that completed a window.
+    // Ends the segment; ready() is true if that completed a window.
     void finish();
 
     [[nodiscard]] bool ready() const { return ready_; }
@@ -79,7 +79,7 @@ class WindowBuffer {
     [[nodiscard]] const BufferOptions& options() const { return options_; }
     [[nodiscard]] const BufferState& state() const { return state_; }
 
-    // Points of the stretch's grid that a later window may need: (n_kept(), 3), oldest first.
+    // Points of the segment's grid that a later window may need: (n_kept(), 3), oldest first.
     [[nodiscard]] std::size_t n_kept() const;
     void copy_kept(float* points) const;
     // Goes on from a state; throws std::invalid_argument if it cannot be one.
@@ -92,10 +92,11 @@ class WindowBuffer {
     std::int64_t place_of(std::int64_t stamp_ns);
     void watch_rate(std::int64_t stamp_ns);
     bool is_usable(const float* sample);
-    void end_stretch();
+    void end_segment();
     bool advance();
+    void put(std::size_t slot, const float* point);
     void write(const std::array<float, kAxes>& value);
-    [[nodiscard]] std::int64_t grid_ns(std::int64_t point) const;
+    [[nodiscard]] std::int64_t grid_ns(const BufferState& state, std::int64_t point) const;
     void require_consistent(const BufferState& state) const;
     [[nodiscard]] std::array<float, kAxes> interpolate(std::int64_t at_ns) const;
 

@@ -4,193 +4,143 @@
 // counter.
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <limits>
-#include <random>
-#include <string>
 #include <thread>
-#include <vector>
 
-#include "cpu/isa.hpp"
 #include "persistence/rips.hpp"
-#include "tests/allocations.hpp"
-#include "tests/clouds.hpp"
+#include "tests/inputs.hpp"
+#include "tests/sweep.hpp"
 
+namespace patchtst_har::tests {
 namespace {
 
-namespace cpu = patchtst_har::cpu;
-namespace persistence = patchtst_har::persistence;
-using patchtst_har::tests::coordinate;
-using patchtst_har::tests::flat;
-
 constexpr float kNoLimit = std::numeric_limits<float>::max();
-const char* const kKinds[] = {"noise", "grid", "circle", "line", "constant", "far", "clusters"};
 
-template <typename Real>
-struct Cloud {
-    std::size_t n_points, dimension;
-    std::vector<Real> points;
-};
-
-template <typename Real = float>
-Cloud<Real> make_cloud(const std::string& kind, std::size_t n_points, std::size_t dimension = 3) {
-    // The same clouds in every run.
-    std::mt19937 generator(1);  // NOLINT(bugprone-random-generator-seed)
-    std::normal_distribution<double> normal;
-    Cloud<Real> cloud{n_points, dimension, std::vector<Real>(dimension * n_points)};
-    for (std::size_t i = 0; i < cloud.points.size(); ++i) {
-        cloud.points[i] =
-            static_cast<Real>(coordinate(kind, i / dimension, i % dimension, normal(generator)));
-    }
-    return cloud;
+std::string described(const std::string& kind, std::size_t n_points) {
+    return kind + ", " + std::to_string(n_points) + " points";
 }
 
 template <typename Real>
-std::vector<float> bars_of(const Cloud<Real>& cloud, persistence::Workspace& workspace,
-                           float max_edge = kNoLimit) {
-    return flat(persistence::rips_of_points(cloud.points.data(), cloud.n_points, cloud.dimension, max_edge,
+Floats bars_of(const std::vector<Real>& points, std::size_t dimension, float max_edge,
+               persistence::Workspace& workspace) {
+    return flat(persistence::rips_of_points(points.data(), points.size() / dimension, dimension, max_edge,
                                             workspace));
 }
 
+// Of a plain cloud of three axes.
+Floats bars_of(const Floats& points, persistence::Workspace& workspace) {
+    return bars_of(points, 3, kNoLimit, workspace);
+}
+
 // The same through a matrix of distances.
-std::vector<float> bars_of_distances(const Cloud<float>& cloud, persistence::Workspace& workspace) {
-    const std::size_t n = cloud.n_points;
-    std::vector<float> distances(n * n);
+Floats bars_of_distances(const Floats& points, persistence::Workspace& workspace) {
+    const std::size_t n = points.size() / 3;
+    Floats distances;
     for (std::size_t i = 0; i < n; ++i) {
         for (std::size_t j = 0; j < n; ++j) {
             double sum = 0.0;
-            for (std::size_t c = 0; c < cloud.dimension; ++c) {
-                const double step = static_cast<double>(cloud.points[i * cloud.dimension + c]) -
-                                    static_cast<double>(cloud.points[j * cloud.dimension + c]);
+            for (std::size_t c = 0; c < 3; ++c) {
+                const double step =
+                    static_cast<double>(points[3 * i + c]) - static_cast<double>(points[3 * j + c]);
                 sum += step * step;
             }
-            distances[i * n + j] = static_cast<float>(std::sqrt(sum));
+            distances.push_back(static_cast<float>(std::sqrt(sum)));
         }
     }
     return flat(persistence::rips_of_distances(distances.data(), n, kNoLimit, workspace));
 }
 
-void fail(const std::string& where, const std::string& kind, std::size_t n_points, const char* what) {
-    std::fprintf(stderr, "%s, %s, %zu points: %s\n", where.c_str(), kind.c_str(), n_points, what);
-    std::exit(1);
-}
-
-void compare_isas(const std::string& kind, std::size_t n_points) {
-    const Cloud<float> cloud = make_cloud(kind, n_points);
-    std::vector<float> expected;
-    for (const auto& isa : cpu::available_isas()) {
-        cpu::select_isa(isa);
+void compare(const std::string& kind, std::size_t n_points) {
+    const Floats points = make_cloud<float>(kind, n_points);
+    require_same_in_every_set(described(kind, n_points), [&](const std::string& where) {
         persistence::Workspace workspace;
-        const std::vector<float> bars = bars_of(cloud, workspace);
-        const std::size_t before = n_allocations;
-        persistence::rips_of_points(cloud.points.data(), n_points, cloud.dimension, kNoLimit, workspace);
-        if (n_allocations != before) fail(isa, kind, n_points, "allocates for a cloud it has seen");
-        if (isa == cpu::available_isas().front()) expected = bars;
-        if (bars != expected) fail(isa, kind, n_points, "differs from the first instruction set");
-        if (bars_of_distances(cloud, workspace) != bars) {
-            fail(isa, kind, n_points, "differs from its matrix of distances");
-        }
-        if (n_points > 0 && bars.size() > 1 && !(bars[0] > 0.0F)) fail(isa, kind, n_points, "has no radius");
-    }
+        const Floats bars = bars_of(points, workspace);
+        require_no_allocation(
+            where, [&] { persistence::rips_of_points(points.data(), n_points, 3, kNoLimit, workspace); });
+        if (bars_of_distances(points, workspace) != bars) fail(where, "differs from its matrix of distances");
+        if (n_points > 0 && bars.size() > 1 && !(bars[0] > 0.0F)) fail(where, "has no radius");
+        return bars;
+    });
 }
 
-// In every instruction set: other numbers of axes, both precisions, and a limit on the edges.
+// Other numbers of axes, both precisions, and a limit on the edges.
 void compare_other_forms(const std::string& kind, std::size_t n_points) {
-    std::vector<std::vector<float>> expected;
-    for (const auto& isa : cpu::available_isas()) {
-        cpu::select_isa(isa);
+    require_same_in_every_set(described(kind, n_points), [&](const std::string& /*where*/) {
         persistence::Workspace workspace;
-        std::vector<std::vector<float>> results;
+        Floats all;
+        const auto add = [&all](const Floats& bars) { all.insert(all.end(), bars.begin(), bars.end()); };
         for (const std::size_t dimension : {1, 2, 5}) {
             for (const float max_edge : {0.0F, 0.1F, 1.0F, kNoLimit}) {
-                results.push_back(bars_of(make_cloud(kind, n_points, dimension), workspace, max_edge));
-                results.push_back(
-                    bars_of(make_cloud<double>(kind, n_points, dimension), workspace, max_edge));
+                add(bars_of(make_cloud<float>(kind, n_points, dimension), dimension, max_edge, workspace));
+                add(bars_of(make_cloud<double>(kind, n_points, dimension), dimension, max_edge, workspace));
             }
         }
-        if (isa == cpu::available_isas().front()) expected = results;
-        if (results != expected) fail(isa, kind, n_points, "of other forms differs");
-    }
+        return all;
+    });
 }
 
 // Lengths without any geometry, edges between the groups first: so many cycles and saddles that the lists
 // fill and are emptied again and again.
-std::vector<float> make_lengths(std::size_t n_points, std::size_t n_groups) {
-    std::mt19937 generator(1);  // NOLINT(bugprone-random-generator-seed)
-    std::uniform_real_distribution<float> length(1.0F, 2.0F);
-    std::vector<float> distances(n_points * n_points);
+Floats make_lengths(std::size_t n_points, std::size_t n_groups) {
+    ExactRandom random;
+    Floats distances(n_points * n_points);
     for (std::size_t i = 0; i < n_points; ++i) {
         for (std::size_t j = i + 1; j < n_points; ++j) {
-            const float within = i % n_groups == j % n_groups ? 1.0F : 0.0F;
-            distances[i * n_points + j] = distances[j * n_points + i] = within + length(generator);
+            const double within = i % n_groups == j % n_groups ? 2.0 : 1.0;
+            distances[i * n_points + j] = static_cast<float>(within + random.uniform());
         }
     }
     return distances;
 }
 
 void compare_lengths(std::size_t n_points, std::size_t n_groups) {
-    const std::vector<float> distances = make_lengths(n_points, n_groups);
-    std::vector<float> expected;
-    for (const auto& isa : cpu::available_isas()) {
-        cpu::select_isa(isa);
+    const Floats distances = make_lengths(n_points, n_groups);
+    require_same_in_every_set(described("lengths", n_points), [&](const std::string& where) {
         persistence::Workspace workspace;
-        const auto run = [&] {
+        const auto compute = [&] {
             return flat(persistence::rips_of_distances(distances.data(), n_points, kNoLimit, workspace));
         };
-        const std::vector<float> bars = run();
-        if (run() != bars) fail(isa, "lengths", n_points, "differs the second time");
-        if (isa == cpu::available_isas().front()) expected = bars;
-        if (bars != expected) fail(isa, "lengths", n_points, "differs from the first instruction set");
-        if (bars.size() < 3 * n_points) fail(isa, "lengths", n_points, "has few bars");
-    }
+        const Floats bars = compute();
+        if (compute() != bars) fail(where, "differs the second time");
+        if (bars.size() < 3 * n_points) fail(where, "has few bars");
+        return bars;
+    });
 }
 
-void sweep_in_threads() {
-    constexpr std::size_t kPoints = 150;
+void compare_in_threads() {
     const auto work = [] {
         persistence::Workspace own;
         persistence::Workspace fresh;
-        for (const char* kind : kKinds) {
-            const Cloud<float> cloud = make_cloud(kind, kPoints);
-            if (bars_of(cloud, own) != bars_of(cloud, fresh)) {
-                fail("threads", kind, kPoints, "not repeatable");
-            }
+        for (const char* kind : kClouds) {
+            const Floats points = make_cloud<float>(kind, 150);
+            if (bars_of(points, own) != bars_of(points, fresh)) fail(kind, "not repeatable in threads");
         }
     };
     std::vector<std::thread> threads;
-    threads.reserve(4);
     for (int i = 0; i < 4; ++i) threads.emplace_back(work);
     for (auto& thread : threads) thread.join();
     std::puts("4 threads: repeatable");
 }
 
 void refuse_more_memory() {
-    const Cloud<float> cloud = make_cloud("noise", 300);
+    const Floats points = make_cloud<float>("noise", 300);
     persistence::Workspace workspace;
-    const std::vector<float> expected = bars_of(cloud, workspace);
+    const Floats expected = bars_of(points, workspace);
     workspace.most_column_entries = 100;
     try {
-        bars_of(cloud, workspace);
-        fail("memory bound", "noise", 300, "not refused");
+        bars_of(points, workspace);
+        fail("memory bound", "not refused");
     } catch (const persistence::MemoryBoundError&) {
         workspace.most_column_entries = 1000000;
     }
-    if (bars_of(cloud, workspace) != expected) fail("memory bound", "noise", 300, "workspace is spoilt");
-}
-
-void profile(const std::string& isa, const std::string& kind, std::size_t n_points) {
-    cpu::select_isa(isa);
-    const Cloud<float> cloud = make_cloud(kind, n_points);
-    persistence::Workspace workspace;
-    for (int i = 0; i < 100; ++i) bars_of(cloud, workspace);
+    if (bars_of(points, workspace) != expected) fail("memory bound", "workspace is spoilt");
 }
 
 void sweep() {
-    std::vector<std::size_t> sizes;
+    std::vector<std::size_t> sizes{127, 128, 129, 255, 256, 257, 490, 511, 512, 513, 600};
     for (std::size_t n = 0; n <= 70; ++n) sizes.push_back(n);
-    for (const std::size_t n : {127, 128, 129, 255, 256, 257, 490, 511, 512, 513, 600}) sizes.push_back(n);
-    for (const char* kind : kKinds) {
-        for (const std::size_t n : sizes) compare_isas(kind, n);
+    for (const char* kind : kClouds) {
+        for (const std::size_t n : sizes) compare(kind, n);
         for (const std::size_t n : {0, 1, 2, 9, 33, 65, 130}) compare_other_forms(kind, n);
     }
     for (const std::size_t n : {64, 130, 200, 300, 520}) {
@@ -198,18 +148,22 @@ void sweep() {
     }
     refuse_more_memory();
     std::printf("%zu sizes, %zu kinds of clouds, %zu instruction sets: the same bars\n", sizes.size(),
-                std::size(kKinds), cpu::available_isas().size());
+                std::size(kClouds), cpu::available_isas().size());
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-    if (argc == 5) {
-        profile(argv[2], argv[3], std::strtoul(argv[4], nullptr, 10));
-    } else if (argc == 2) {
-        sweep_in_threads();
+void run(const Arguments& arguments) {
+    if (arguments.size() == 4) {
+        cpu::select_isa(arguments[1]);
+        const Floats points = make_cloud<float>(arguments[2], std::stoul(arguments[3]));
+        persistence::Workspace workspace;
+        for (int i = 0; i < 100; ++i) bars_of(points, workspace);
+    } else if (!arguments.empty()) {
+        compare_in_threads();
     } else {
         sweep();
     }
-    return 0;
 }
+
+}  // namespace patchtst_har::tests

@@ -2,15 +2,12 @@
 #pragma once
 
 #include <cmath>
-#include <cstddef>
-#include <vector>
 
 #include "model/engine.hpp"
-#include "tests/exact_inputs.hpp"
+#include "tests/inputs.hpp"
+#include "tests/sweep.hpp"
 
 namespace patchtst_har::tests {
-
-using Floats = std::vector<float>;
 
 struct LayerShape {
     std::size_t n_tokens, n_heads, head_dim, length;

@@ -1,63 +1,41 @@
 #include "tests/recorded_values.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <istream>
-#include <ostream>
+#include <iostream>
 #include <sstream>
 #include <stdexcept>
 
 namespace patchtst_har::tests {
 namespace {
 
-struct Named {
-    Agreement agreement;
-    const char* name;
-    double share_of_value, share_of_largest;  // that the difference may have
-};
-constexpr std::array<Named, 3> kAgreements = {{
-    {Agreement::kBits, "bits", 0.0, 0.0},
-    {Agreement::kLastPlace, "last_place", 5e-7, 1e-9},
-    {Agreement::kRounding, "rounding", 0.0, 1e-5},
-}};
+constexpr Agreement kAgreements[] = {kBits, kLastPlace, kRounding};
 
-std::uint32_t bits_of(float value) {
-    std::uint32_t bits = 0;
-    std::memcpy(&bits, &value, sizeof bits);
-    return bits;
+template <typename To, typename From>
+To same_bits(From value) {
+    To result{};
+    std::memcpy(&result, &value, sizeof result);
+    return result;
 }
 
-float value_of(std::uint32_t bits) {
-    float value = 0.0F;
-    std::memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-const Named& described(Agreement agreement) {
-    return *std::find_if(kAgreements.begin(), kAgreements.end(),
-                         [&](const Named& named) { return named.agreement == agreement; });
-}
-
-Agreement agreement_called(const std::string& name) {
-    for (const auto& named : kAgreements) {
-        if (name == named.name) return named.agreement;
-    }
-    throw std::runtime_error("no agreement is called '" + name + "'");
+bool is_known(const std::string& name) {
+    return std::any_of(std::begin(kAgreements), std::end(kAgreements),
+                       [&](const Agreement& known) { return name == known.name; });
 }
 
 Case read_case(const std::string& line) {
     std::istringstream words(line);
-    std::string name;
-    std::string agreement;
-    if (!(words >> name >> agreement)) throw std::runtime_error("no case: '" + line + "'");
-    Case result{name, agreement_called(agreement), {}};
+    Case result;
+    if (!(words >> result.name >> result.agreement)) throw std::runtime_error("no case: '" + line + "'");
+    if (!is_known(result.agreement)) {
+        throw std::runtime_error("no agreement is called '" + result.agreement + "'");
+    }
     std::uint32_t bits = 0;
-    while (words >> std::hex >> bits) result.values.push_back(value_of(bits));
-    if (!words.eof()) throw std::runtime_error(name + ": a value cannot be read");
+    while (words >> std::hex >> bits) result.values.push_back(same_bits<float>(bits));
+    if (!words.eof()) throw std::runtime_error(result.name + ": a value cannot be read");
     return result;
 }
 
@@ -72,21 +50,20 @@ float largest_of(const std::vector<float>& values) {
     return largest;
 }
 
-void compare_values(const Case& ours, const Case& theirs, Tally& tally) {
-    const Named& named = described(ours.agreement);
+void compare_values(const Agreement& agreement, const Case& ours, const Case& theirs, Tally& tally) {
     const double largest = std::max(largest_of(ours.values), largest_of(theirs.values));
     ++tally.n_cases;
     tally.n_values += ours.values.size();
     for (std::size_t i = 0; i < ours.values.size(); ++i) {
         const float mine = ours.values[i];
         const float other = theirs.values[i];
-        if (bits_of(mine) == bits_of(other)) continue;
+        if (same_bits<std::uint32_t>(mine) == same_bits<std::uint32_t>(other)) continue;
         ++tally.n_different;
         const double apart = std::fabs(static_cast<double>(mine) - static_cast<double>(other));
         const double allowed =
-            named.share_of_value * std::fabs(static_cast<double>(other)) + named.share_of_largest * largest;
+            agreement.of_value * std::fabs(static_cast<double>(other)) + agreement.of_largest * largest;
         if (largest > 0.0) tally.most = std::max(tally.most, apart / largest);
-        if (ours.agreement != Agreement::kBits && apart <= allowed) continue;
+        if (ours.agreement != kBits.name && apart <= allowed) continue;
         ++tally.n_too_far;
         std::fprintf(stderr, "%s, value %zu: %.9g here, %.9g there\n", ours.name.c_str(), i,
                      static_cast<double>(mine), static_cast<double>(other));
@@ -98,8 +75,8 @@ void compare_values(const Case& ours, const Case& theirs, Tally& tally) {
 void write_cases(const std::vector<Case>& cases, std::ostream& to) {
     to << std::hex;
     for (const auto& one : cases) {
-        to << one.name << ' ' << described(one.agreement).name;
-        for (const float value : one.values) to << ' ' << bits_of(value);
+        to << one.name << ' ' << one.agreement;
+        for (const float value : one.values) to << ' ' << same_bits<std::uint32_t>(value);
         to << '\n';
     }
 }
@@ -119,15 +96,15 @@ bool compare_cases(const std::vector<Case>& ours, const std::vector<Case>& their
         return false;
     }
     bool all_agree = !ours.empty();
-    for (const auto& named : kAgreements) {
+    for (const auto& agreement : kAgreements) {
         Tally tally;
         for (std::size_t i = 0; i < ours.size(); ++i) {
-            if (ours[i].agreement == named.agreement) compare_values(ours[i], theirs[i], tally);
+            if (ours[i].agreement == agreement.name) compare_values(agreement, ours[i], theirs[i], tally);
         }
         all_agree = all_agree && tally.n_too_far == 0;
         std::printf(
             "%-10s %5zu cases, %6zu values: %zu differ, by at most %.1e of the largest, %zu too much\n",
-            named.name, tally.n_cases, tally.n_values, tally.n_different, tally.most, tally.n_too_far);
+            agreement.name, tally.n_cases, tally.n_values, tally.n_different, tally.most, tally.n_too_far);
     }
     return all_agree;
 }

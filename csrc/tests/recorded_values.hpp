@@ -2,23 +2,25 @@
 // the values as the hexadecimal bits of float32.
 #pragma once
 
-#include <cstdint>
 #include <iosfwd>
 #include <string>
 #include <vector>
 
 namespace patchtst_har::tests {
 
-// How far two machines may be apart.
-enum class Agreement : std::uint8_t {
-    kBits,       // not at all
-    kLastPlace,  // the C library takes part (sin, cos, exp, log, atan2, pow): a few units in the last place
-    kRounding,   // sums in an order of their own or fused steps: 1e-5 of the case's largest value
+// How far two machines may be apart: shares of the value, and of the largest one of its case.
+struct Agreement {
+    const char* name;
+    double of_value, of_largest;
 };
 
+constexpr Agreement kBits{"bits", 0.0, 0.0};  // not at all
+// The C library takes part (sin, cos, exp, log, atan2, pow): a few units in the last place.
+constexpr Agreement kLastPlace{"last_place", 5e-7, 1e-9};
+constexpr Agreement kRounding{"rounding", 0.0, 1e-5};  // sums in an order of their own, or fused steps
+
 struct Case {
-    std::string name;
-    Agreement agreement;
+    std::string name, agreement;
     std::vector<float> values;
 };
 

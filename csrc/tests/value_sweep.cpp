@@ -1,83 +1,39 @@
 // Runs every kernel on inputs made by exact arithmetic alone and prints the results in the baseline
 // instruction set. `value_sweep FILE` compares them with those that another machine printed to FILE,
 // `value_sweep FILE ISA` does so in another set.
-#include <array>
 #include <cmath>
-#include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <exception>
 #include <fstream>
 #include <iostream>
 #include <limits>
 #include <stdexcept>
-#include <string>
-#include <vector>
 
 #include "attention/attention.hpp"
-#include "cpu/isa.hpp"
 #include "model/engine.hpp"
 #include "persistence/rips.hpp"
 #include "statistics/statistics.hpp"
 #include "stream/causal_smoother.hpp"
 #include "stream/window_buffer.hpp"
-#include "tests/clouds.hpp"
 #include "tests/encoder_layer.hpp"
-#include "tests/exact_inputs.hpp"
+#include "tests/inputs.hpp"
 #include "tests/recorded_values.hpp"
+#include "tests/sweep.hpp"
 #include "topology/topology.hpp"
 
+namespace patchtst_har::tests {
 namespace {
 
-namespace attention = patchtst_har::attention;
-namespace cpu = patchtst_har::cpu;
-namespace model = patchtst_har::model;
-namespace persistence = patchtst_har::persistence;
-namespace statistics = patchtst_har::statistics;
-namespace stream = patchtst_har::stream;
-namespace topology = patchtst_har::topology;
-using patchtst_har::tests::Agreement;
-using patchtst_har::tests::Case;
-using patchtst_har::tests::coordinate;
-using patchtst_har::tests::EncoderLayer;
-using patchtst_har::tests::ExactRandom;
-using patchtst_har::tests::flat;
-using patchtst_har::tests::Floats;
+using Cases = std::vector<Case>;
 
 constexpr double kRateHz = 100.0;
 constexpr float kSpread = 0.5F;
-const char* const kSignals[] = {"walking", "grid", "noise", "constant", "invalid", "huge"};
-
-// A swing without the C library: straight up and down between -1 and 1.
-double swing(double place) {
-    return std::fabs(std::fmod(place, 4.0) - 2.0) - 1.0;
-}
-
-double signal_at(const std::string& kind, std::size_t sample, std::size_t axis, double noise) {
-    const double rest = axis == 2 ? 0.875 : 0.1875;
-    if (kind == "constant") return rest;
-    if (kind == "grid") return std::round((rest + 0.006 * noise) * 64.0) / 64.0;
-    if (kind == "noise") return rest + 0.3 * noise;
-    if (kind == "huge") return 1e19 * noise / (1.0 + std::fabs(noise));
-    if (kind == "invalid" && noise > 0.5) return std::numeric_limits<double>::quiet_NaN();
-    return rest + 0.4 * swing(static_cast<double>(sample) / 13.0 + static_cast<double>(axis)) + 0.05 * noise;
-}
-
-Floats make_window(const std::string& kind, std::size_t n_samples) {
-    ExactRandom random(1);
-    Floats window(3 * n_samples);
-    for (std::size_t i = 0; i < window.size(); ++i) {
-        window[i] = static_cast<float>(signal_at(kind, i / 3, i % 3, random.normal()));
-    }
-    return window;
-}
 
 // Adds the values of those columns as one case and the others as another.
 template <typename IsOfTheLibrary>
-void add_split(std::vector<Case>& cases, const std::string& name, const Floats& values,
+void add_split(Cases& cases, const std::string& name, const Floats& values,
                IsOfTheLibrary is_of_the_library) {
-    Case own{name, Agreement::kBits, {}};
-    Case library{name + "_library", Agreement::kLastPlace, {}};
+    Case own{name, kBits.name, {}};
+    Case library{name + "_library", kLastPlace.name, {}};
     for (std::size_t i = 0; i < values.size(); ++i) {
         (is_of_the_library(i) ? library : own).values.push_back(values[i]);
     }
@@ -85,7 +41,7 @@ void add_split(std::vector<Case>& cases, const std::string& name, const Floats& 
     cases.push_back(library);
 }
 
-void add_statistics(std::vector<Case>& cases) {
+void add_statistics(Cases& cases) {
     // The spectrum's table is made of sines; gravity's of exponentials; angles are arc tangents.
     constexpr std::size_t kSpectrum = statistics::column("freq_1");
     constexpr std::size_t kSpectrumEnd = statistics::column("peak_count");
@@ -104,24 +60,19 @@ void add_statistics(std::vector<Case>& cases) {
     }
 }
 
-void add_persistence(std::vector<Case>& cases) {
+void add_persistence(Cases& cases) {
     persistence::Workspace workspace;
     for (const std::string kind : {"noise", "grid", "line", "far", "clusters"}) {
         for (const std::size_t n : {0, 1, 2, 3, 9, 33, 64, 65, 128, 200, 300}) {
-            ExactRandom random(1);
-            std::vector<double> points(3 * n);
-            for (std::size_t i = 0; i < points.size(); ++i) {
-                points[i] = coordinate(kind, i / 3, i % 3, random.normal());
-            }
+            const auto points = make_cloud<double>(kind, n);
             const auto diagrams = persistence::rips_of_points(points.data(), n, 3,
                                                               std::numeric_limits<float>::max(), workspace);
-            cases.push_back(
-                {"persistence_" + kind + "_" + std::to_string(n), Agreement::kBits, flat(diagrams)});
+            cases.push_back({"persistence_" + kind + "_" + std::to_string(n), kBits.name, flat(diagrams)});
         }
     }
 }
 
-void add_topology(std::vector<Case>& cases) {
+void add_topology(Cases& cases) {
     const auto is_entropy = [](std::size_t i) { return i == 8 || i == 15; };
     topology::Workspace workspace;
     topology::StageSeconds seconds;
@@ -139,12 +90,12 @@ void add_topology(std::vector<Case>& cases) {
         const Floats window = make_window(kind, 1000);
         Floats features(topology::kFeatureCount);
         topology::compute_features(window.data(), 1000, {8, 3, 1}, workspace, features.data(), seconds);
-        cases.push_back({"topology_" + kind + "_decimated", Agreement::kRounding, features});
+        cases.push_back({"topology_" + kind + "_decimated", kRounding.name, features});
     }
 }
 
-void add_attention(std::vector<Case>& cases) {
-    ExactRandom random(1);
+void add_attention(Cases& cases) {
+    ExactRandom random;
     for (const std::size_t n_tokens : {1, 12, 17, 33}) {
         const attention::Shape shape{3, n_tokens, 2, 28};
         const std::size_t n_out = shape.n_batch * n_tokens * shape.n_heads * shape.head_dim;
@@ -161,16 +112,16 @@ void add_attention(std::vector<Case>& cases) {
         attention::backward(inputs, {grad_out.data(), out.data(), lse.data(), grad_qkv.data()}, 1);
         attention::dropout_factors(shape, inputs.dropout, factors.data());
         const std::string name = "attention_" + std::to_string(n_tokens);
-        cases.push_back({name, Agreement::kRounding, out});
-        cases.push_back({name + "_lse", Agreement::kRounding, lse});
-        cases.push_back({name + "_gradient", Agreement::kRounding, grad_qkv});
-        cases.push_back({name + "_dropout", Agreement::kBits, factors});
+        cases.push_back({name, kRounding.name, out});
+        cases.push_back({name + "_lse", kRounding.name, lse});
+        cases.push_back({name + "_gradient", kRounding.name, grad_qkv});
+        cases.push_back({name + "_dropout", kBits.name, factors});
     }
 }
 
-void add_model(std::vector<Case>& cases) {
+void add_model(Cases& cases) {
     constexpr std::size_t kWindows = 5;
-    ExactRandom random(1);
+    ExactRandom random;
     for (const std::size_t n_tokens : {1, 7, 12, 33}) {
         const EncoderLayer layer({n_tokens, 2, 28, 100}, random);
         const Floats patches = random.floats(kWindows * n_tokens * 100, kSpread);
@@ -180,18 +131,18 @@ void add_model(std::vector<Case>& cases) {
         Floats outputs(kWindows * EncoderLayer::kOutputs);
         engine.run({patches.data(), features.data(), nullptr, nullptr}, kWindows, outputs.data());
         const std::string name = "model_" + std::to_string(n_tokens);
-        cases.push_back({name, Agreement::kRounding, outputs});
+        cases.push_back({name, kRounding.name, outputs});
         model::softmax(outputs.data(), kWindows, EncoderLayer::kOutputs);
-        cases.push_back({name + "_softmax", Agreement::kRounding, outputs});
+        cases.push_back({name + "_softmax", kRounding.name, outputs});
     }
 }
 
 // Samples whose stamps wander, with lost ones among them, put on the grid.
-void add_grid(std::vector<Case>& cases) {
-    ExactRandom random(1);
+void add_grid(Cases& cases) {
+    ExactRandom random;
     stream::WindowBuffer buffer({kRateHz, 200, 50, 1e9});
     std::int64_t stamp = 1'700'000'000'000'000'000;
-    Case windows{"stream_grid", Agreement::kBits, {}};
+    Case windows{"stream_grid", kBits.name, {}};
     for (int i = 0; i < 2000; ++i) {
         stamp += 10'000'000 + static_cast<std::int64_t>(500'000.0 * random.normal());
         if (i % 700 == 699) stamp += 2'000'000'000;
@@ -214,9 +165,9 @@ std::vector<double> probabilities(ExactRandom& random, std::size_t n) {
 }
 
 // With an exponent of 1 no power is taken.
-void add_smoother(std::vector<Case>& cases, double exponent) {
+void add_smoother(Cases& cases, double exponent) {
     constexpr std::size_t kClasses = 4;
-    ExactRandom random(1);
+    ExactRandom random;
     std::vector<double> transitions;
     std::vector<double> emissions;
     for (std::size_t i = 0; i < kClasses; ++i) {
@@ -224,9 +175,8 @@ void add_smoother(std::vector<Case>& cases, double exponent) {
         for (const double value : probabilities(random, kClasses)) emissions.push_back(value);
     }
     stream::CausalSmoother smoother({probabilities(random, kClasses), transitions, emissions, exponent}, 3);
-    Case posteriors{exponent == 1.0 ? "smoother" : "smoother_power",
-                    exponent == 1.0 ? Agreement::kBits : Agreement::kLastPlace,
-                    {}};
+    Case posteriors{
+        exponent == 1.0 ? "smoother" : "smoother_power", exponent == 1.0 ? kBits.name : kLastPlace.name, {}};
     std::vector<double> posterior(kClasses);
     for (int t = 0; t < 200; ++t) {
         if (!smoother.observe(probabilities(random, kClasses).data())) throw std::logic_error("impossible");
@@ -238,8 +188,8 @@ void add_smoother(std::vector<Case>& cases, double exponent) {
     cases.push_back(posteriors);
 }
 
-std::vector<Case> all_cases() {
-    std::vector<Case> cases;
+Cases all_cases() {
+    Cases cases;
     add_statistics(cases);
     add_persistence(cases);
     add_topology(cases);
@@ -251,25 +201,18 @@ std::vector<Case> all_cases() {
     return cases;
 }
 
-int run(const std::vector<std::string>& arguments) {
+}  // namespace
+
+void run(const Arguments& arguments) {
     cpu::select_isa(arguments.size() > 1 ? arguments[1] : "baseline");
-    const std::vector<Case> cases = all_cases();
+    const Cases cases = all_cases();
     if (arguments.empty()) {
-        patchtst_har::tests::write_cases(cases, std::cout);
-        return 0;
+        write_cases(cases, std::cout);
+        return;
     }
     std::ifstream file(arguments[0]);
     if (!file) throw std::runtime_error(arguments[0] + " cannot be read");
-    return patchtst_har::tests::compare_cases(cases, patchtst_har::tests::read_cases(file)) ? 0 : 1;
+    if (!compare_cases(cases, read_cases(file))) fail(arguments[0], "has other values");
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-    try {
-        return run({argv + 1, argv + argc});
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "value_sweep: %s\n", error.what());
-        return 2;
-    }
-}
+}  // namespace patchtst_har::tests

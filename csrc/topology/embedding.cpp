@@ -1,4 +1,4 @@
-#include "topology/embedding.hpp"
+#include "topology/stages.hpp"
 
 #include <algorithm>
 

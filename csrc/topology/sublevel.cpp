@@ -1,4 +1,4 @@
-#include "topology/sublevel.hpp"
+#include "topology/stages.hpp"
 
 #include <algorithm>
 #include <numeric>

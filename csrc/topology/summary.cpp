@@ -1,4 +1,4 @@
-#include "topology/summary.hpp"
+#include "topology/stages.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -5,9 +5,7 @@
 #include <limits>
 
 #include "statistics/statistics.hpp"
-#include "topology/embedding.hpp"
-#include "topology/sublevel.hpp"
-#include "topology/summary.hpp"
+#include "topology/stages.hpp"
 
 namespace patchtst_har::topology {
 namespace {

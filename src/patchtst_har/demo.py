@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,13 +23,15 @@ from patchtst_har.datasets.prepare import prepare_recordings
 from patchtst_har.errors import DataError, MissingDependencyError
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.records.run import CrossValidation
-from patchtst_har.reports.run import render_report
+from patchtst_har.reports.run import REPORT_FILE, render_report
 from patchtst_har.support.files import atomic_path, atomic_write_text, ensure_folder
+from patchtst_har.support.folders import LOCK_FILE, beside, exchange, folder_lock, left_beside
 from patchtst_har.support.progress import OnProgress, under
 from patchtst_har.training.cross_validation import cross_validate
 from patchtst_har.training.trainer import PatchTSTTrainer
 
 MARKER = ".patchtst-har-demo"
+_EARLIER = "earlier"
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def run_demo(run_dir: Path, *, overwrite: bool = False, on_progress: OnProgress 
     run_dir : pathlib.Path
         Where everything goes.
     overwrite : bool
-        Replace an earlier demonstration in `run_dir`.
+        Replace an earlier demonstration in `run_dir`, once the new one is whole.
     on_progress : callable, optional
         Called with (done, total, what).
 
@@ -87,7 +91,12 @@ def run_demo(run_dir: Path, *, overwrite: bool = False, on_progress: OnProgress 
     config = demo_config(run_dir)
     if importlib.util.find_spec("seglearn") is None:
         raise MissingDependencyError("the demonstration needs seglearn: pip install 'patchtst-har[demo]'")
-    _make_room(run_dir, overwrite)
+    with folder_lock(run_dir), _room(run_dir, overwrite):
+        return _run(config, on_progress)
+
+
+def _run(config: ExperimentConfig, on_progress: OnProgress | None) -> DemoResult:
+    run_dir = config.run_dir
     recordings = ensure_folder(run_dir / "data" / "recordings")
     write_watch_recordings(recordings)
     prepare_recordings(
@@ -102,19 +111,40 @@ def run_demo(run_dir: Path, *, overwrite: bool = False, on_progress: OnProgress 
     return DemoResult(run_dir, render_report(run_dir), scores)
 
 
-def _make_room(run_dir: Path, overwrite: bool) -> None:
-    """Begin with an empty, marked folder; only a folder with the mark is ever removed."""
-    if run_dir.is_dir() and any(run_dir.iterdir()):
-        _remove(run_dir, overwrite)
-    atomic_write_text(ensure_folder(run_dir) / MARKER, "May be replaced by the demonstration.\n")
+@contextmanager
+def _room(run_dir: Path, overwrite: bool) -> Iterator[None]:
+    """Give an empty, marked folder; only a folder with the mark is ever replaced.
 
-
-def _remove(run_dir: Path, overwrite: bool) -> None:
-    if not overwrite:
+    What an earlier demonstration left is set aside until the end. It comes back if this one fails; if this
+    one is killed, when the next one begins.
+    """
+    for left in left_beside(run_dir, _EARLIER):
+        _put_back(run_dir, left)
+    contents = [path for path in run_dir.iterdir() if path.name != LOCK_FILE]
+    if contents and not overwrite:
         raise DataError(f"{run_dir}: is not empty; choose another folder or pass --overwrite")
-    if not (run_dir / MARKER).is_file():
+    if contents and not (run_dir / MARKER).is_file():
         raise DataError(f"{run_dir}: was not made by the demonstration, it will not be removed")
-    shutil.rmtree(run_dir)
+    earlier = None
+    if contents:
+        earlier = ensure_folder(beside(run_dir, _EARLIER))
+        exchange(run_dir, earlier)
+    try:
+        atomic_write_text(run_dir / MARKER, "May be replaced by the demonstration.\n")
+        yield
+    except BaseException:
+        if earlier is not None:
+            _put_back(run_dir, earlier)
+        raise
+    if earlier is not None:
+        shutil.rmtree(earlier)
+
+
+def _put_back(run_dir: Path, earlier: Path) -> None:
+    """Keep of two demonstrations the one that is whole, the later one if both are, in `run_dir`."""
+    if (earlier / REPORT_FILE).exists() and not (run_dir / REPORT_FILE).exists():
+        exchange(run_dir, earlier)
+    shutil.rmtree(earlier)
 
 
 def _predict_held_out(run_dir: Path, recognizer: Recognizer, path: Path) -> None:

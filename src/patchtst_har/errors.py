@@ -4,6 +4,7 @@ Each carries one line that names what was wrong and where. The command line prin
 with status 2; every other exception is a bug and keeps its traceback.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -14,9 +15,15 @@ class PatchTSTHARError(Exception):
     ----------
     decisions : tuple
         What a call of a `Stream` or `StreamPool` had decided before it failed, in order; empty elsewhere.
+        Exceptions of other classes get the attribute when such a call raises them.
     """
 
     decisions: tuple[Any, ...] = ()
+
+
+def keep_decisions(error: BaseException, decisions: Iterable[Any]) -> None:
+    """Set the attribute `decisions` of an exception of any class."""
+    error.decisions = tuple(decisions)  # type: ignore[attr-defined]
 
 
 class ConfigError(PatchTSTHARError, ValueError):

@@ -8,7 +8,8 @@ model was trained on), ``model.safetensors`` (weights and scaling), ``classes.js
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.errors import ConfigError, DataError, FeatureError, ModelFolderError
 from patchtst_har.features import TOPOLOGICAL_FEATURE_NAMES, extended_statistics_names
 from patchtst_har.support.files import atomic_path, atomic_write_json, ensure_folder, read_json
+from patchtst_har.support.names import unusable_name
+from patchtst_har.support.tensors import read_tensors
 
 FORMAT_VERSION = 1
 CONFIG_FILE = "config.json"
@@ -79,9 +81,12 @@ def write_model_folder(
 
     Raises
     ------
+    ModelFolderError
+        If a class has a name that `read_model_folder` would refuse.
     OSError
         If the folder cannot be written.
     """
+    _check_class_names(Path(folder) / CLASSES_FILE, classes)
     folder = ensure_folder(folder)
     with atomic_path(folder / WEIGHTS_FILE) as temporary:
         ordered = {name: np.array(values, order="C") for name, values in tensors.items()}
@@ -103,9 +108,26 @@ def read_model_folder(folder: Path | str) -> StoredModel:
     Raises
     ------
     ModelFolderError
-        If a file is missing, empty or damaged; the message names it.
+        If a file is missing, empty or damaged, or memory does not suffice; the message names it.
     """
     folder = Path(folder)
+    with memory_errors_named(folder):
+        return _read_files(folder)
+
+
+@contextmanager
+def memory_errors_named(folder: Path | str) -> Iterator[None]:
+    """Say of which model folder it was that memory did not suffice."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # torch has no error of its own for it.
+        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+            raise
+        raise ModelFolderError(f"{folder}: needs more memory than this process can get") from error
+
+
+def _read_files(folder: Path) -> StoredModel:
     if not folder.is_dir():
         raise ModelFolderError(f"{folder}: no such model folder")
     if not (folder / CONFIG_FILE).exists() and (folder / "model" / CONFIG_FILE).exists():
@@ -198,19 +220,22 @@ def _read_classes(path: Path) -> tuple[str, ...]:
     valid = isinstance(values, list) and len(values) >= 2 and all(isinstance(name, str) for name in values)
     if not valid or len(set(values)) != len(values):
         raise ModelFolderError(f"{path}: needs a list of at least two different class names")
+    _check_class_names(path, values)
     return tuple(values)
+
+
+def _check_class_names(path: Path, classes: Sequence[str]) -> None:
+    for name in classes:
+        if (problem := unusable_name(name)) is not None:
+            raise ModelFolderError(f"{path}: class {problem}")
 
 
 def _read_tensors(path: Path) -> dict[str, NDArray[Any]]:
     _require(path)
     try:
-        tensors: dict[str, NDArray[Any]] = safetensors.numpy.load_file(path)
-    except SafetensorError as error:
-        raise ModelFolderError(f"{path}: not a safetensors file ({error})") from error
-    for name, values in tensors.items():
-        if not np.isfinite(values).all():
-            raise ModelFolderError(f"{path}: {name} has values that are not finite")
-    return tensors
+        return read_tensors(path)
+    except DataError as error:
+        raise ModelFolderError(str(error)) from error
 
 
 def _read(path: Path) -> Any:

@@ -6,14 +6,13 @@ import logging
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import patchtst_har
 from patchtst_har.errors import ConfigError
-from patchtst_har.support.host import host_facts
+from patchtst_har.support.host import host_facts, package_versions
 
 if TYPE_CHECKING:
     import torch
@@ -100,5 +99,5 @@ def environment() -> dict[str, Any]:
         "patchtst_har": patchtst_har.__version__,
         **host_facts(),
         "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else "no device",
-        **{name: metadata.version(name) for name in _RECORDED},
+        **package_versions(_RECORDED),
     }

@@ -39,7 +39,7 @@ def signal(
     sample_rate_hz: float = SAMPLE_RATE_HZ,
     step_hz: float | None = None,
 ) -> Samples:
-    """Return one stretch of a kind of movement.
+    """Return one segment of a kind of movement.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 import cuda_check
 from on_cuda import document, extension, page, parts, pytest_part
-from on_cuda.checks import TIME_IS_UP, Found, NotRunError, Planned, collect, run_planned
+from on_cuda.checks import TIME_IS_UP, Found, NotRunError, Planned, collect, join, run_planned
 from on_cuda.document import Check, Clocks, Document, Machine, Part, Timing
 from on_cuda.sizes import INTERPRETED, label
 
@@ -62,9 +62,9 @@ def make_document(**changes):
 
 
 @pytest.mark.spawns
-@pytest.mark.spawns
-def test_numerics_in_the_interpreter(tmp_path, capsys):
-    """The checks of a device on tiny sizes: against the compiled kernels and float64, dropout included."""
+def test_numerics_in_the_interpreter(tmp_path, capsys, monkeypatch):
+    """The checks of a device on tiny sizes, in two processes: against the compiled kernels and float64."""
+    monkeypatch.setattr(parts, "n_processes", lambda _part: 2)
     pytest.importorskip("triton", reason="the extra cuda is not installed")
     assert cuda_check.main(["--interpreter", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out.splitlines()
@@ -97,7 +97,6 @@ def test_without_a_device_it_says_so(monkeypatch, tmp_path, capsys):
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.spawns
 @pytest.mark.spawns
 def test_machine_is_asked_in_a_process_of_its_own():
     machine = parts.ask_machine("was there")
@@ -153,7 +152,8 @@ def test_crash_fails_the_check_in_which_it_happened():
 def process(monkeypatch, tmp_path):
     """Return ``process(code, allowed_s)``: a part whose process runs `code`, which knows the path `lines`."""
 
-    def run_code(code, allowed_s=30.0):
+    def run_code(code, allowed_s=30.0, n=1):
+        monkeypatch.setattr(parts, "n_processes", lambda _part: n)
         script = tmp_path / "script.py"
         script.write_text(f"import json, sys, time\nlines = open(sys.argv[4], 'a', buffering=1)\n{code}")
         monkeypatch.setattr(parts, "SCRIPT", script)
@@ -164,10 +164,71 @@ def process(monkeypatch, tmp_path):
     return run_code
 
 
+@pytest.mark.spawns
+def test_checks_are_divided_among_processes(process):
+    """One crashes after its plan, one before: the checks of the others are kept, in the listed order."""
+    code = """
+import os
+number, n = map(int, sys.argv[sys.argv.index('--turn') + 1].split('/'))
+names = [f'check {i}' for i in range(8)]
+if number == 2:
+    sys.exit('no device')
+say = lambda **line: print(json.dumps(line), file=lines)
+say(listed=names)
+say(planned=names[number::n])
+for name in names[number::n]:
+    say(started=name)
+    if name == 'check 1':
+        sys.exit('illegal address')
+    detail = os.environ['OMP_NUM_THREADS']
+    say(check=dict(name=name, status='passed', detail=detail, seconds=1.0, figures={}, timings=[], clocks=[]))
+"""
+    part = process(code, n=3)
+    assert [(check.name, check.status) for check in part.checks] == [
+        ("check 0", "passed"),
+        ("check 1", "failed"),
+        ("check 2", "not run"),
+        ("check 3", "passed"),
+        ("check 4", "not run"),
+        ("check 5", "not run"),
+        ("check 6", "passed"),
+        ("check 7", "not run"),
+        ("Attention compared with the CPU, process 3 of 3", "failed"),
+    ]
+    assert part.checks[1].detail == part.checks[4].detail == "the process ended with 1: illegal address"
+    assert part.checks[2].detail == part.checks[8].detail == "the process ended with 1: no device"
+
+
+def test_each_check_belongs_to_one_process(tmp_path):
+    planned = [Planned(f"check {number}", lambda: None) for number in range(7)]
+    texts, checks = [], []
+    for number in range(3):
+        lines = tmp_path / f"{number}.jsonl"
+        run_planned(planned, lines, None, (number, 3), timed=True)
+        texts.append(lines.read_text().splitlines())
+        checks.append(collect(texts[-1], None))
+    assert [len(one) for one in checks] == [3, 2, 2]
+    joined = join(texts, checks)
+    assert [check.name for check in joined] == [one.name for one in planned]
+    assert {check.status for check in joined} == {"passed"}
+
+
+def test_only_untimed_checks_are_divided(monkeypatch):
+    monkeypatch.setattr(parts.os, "sched_getaffinity", lambda _pid: range(16))
+    monkeypatch.setattr(parts, "one_process_only", lambda: False)
+    assert {part.name: parts.n_processes(part) for part in parts.PARTS if parts.n_processes(part) > 1} == {
+        "attention": 6
+    }
+    monkeypatch.setattr(parts.os, "sched_getaffinity", lambda _pid: range(3))
+    assert parts.n_processes(parts.find("attention")) == 1
+    monkeypatch.setattr(parts.os, "sched_getaffinity", lambda _pid: range(16))
+    monkeypatch.setattr(parts, "one_process_only", lambda: True)
+    assert parts.n_processes(parts.find("attention")) == 1
+
+
 STARTED = 'print(\'{"planned": ["a", "b"]}\\n{"started": "a"}\', file=lines)\n'
 
 
-@pytest.mark.spawns
 @pytest.mark.spawns
 def test_process_that_crashes(process):
     part = process(STARTED + "sys.exit('illegal address')")
@@ -176,14 +237,12 @@ def test_process_that_crashes(process):
 
 
 @pytest.mark.spawns
-@pytest.mark.spawns
 def test_process_that_crashes_before_its_plan(process):
     (check,) = process("import nowhere").checks
     assert check.status == "failed"
     assert "No module named 'nowhere'" in check.detail
 
 
-@pytest.mark.spawns
 @pytest.mark.spawns
 def test_process_that_the_budget_cuts_off(process, monkeypatch):
     part = process(STARTED + "time.sleep(60)", allowed_s=2.0)
@@ -217,7 +276,6 @@ def test_part_that_lacks_a_package_is_not_run(monkeypatch, tmp_path, part):
     assert made.checks[0].detail.startswith("not installed: ")
 
 
-@pytest.mark.spawns
 @pytest.mark.spawns
 def test_tests_for_a_device_are_listed_without_one(tmp_path):
     """The part that runs pytest, here where every one of them skips or takes its other way."""
@@ -263,7 +321,6 @@ except NotRunError as error:
 """
 
 
-@pytest.mark.spawns
 @pytest.mark.spawns
 def test_attention_is_checked_with_neither_extension_nor_pydantic():
     """Against float64, without dropout."""
@@ -328,3 +385,27 @@ def test_page_shows_everything_and_is_safe(tmp_path, capsys):
         assert wanted in text
     assert "<script" not in text
     assert not re.search(r"(?:src|href)=", text)
+
+
+def test_table_has_medians_ratios_and_what_is_missing(tmp_path, capsys):
+    plain = dataclasses.replace(TIMING, variant="rotation and torch SDPA", p50_us=40.0, p95_us=None)
+    alone = dataclasses.replace(TIMING, batch=32, what="forward, float32, B=32 N=12", peak_bytes=None)
+    check = Check("timed", "passed", seconds=2.0, timings=(TIMING, plain, alone))
+    path = tmp_path / "cuda-check.json"
+    document.write(make_document(parts=(Part("attention times", "Times", (check,)),)), path)
+    assert cuda_check.main(["--table", str(path)]) == 0
+    assert (
+        capsys.readouterr().out
+        == """\
+| device | date | software | revision | checks |
+| --- | --- | --- | --- | --- |
+| A <device> | 2026-01-01 | driver \u2013, torch 2.11, Triton 3.6 | \u2013 | 1 passed, 0 failed, 0 not run |
+
+Times:
+
+| what | batch | fused | rotation and torch SDPA | ratio | peak MiB |
+| --- | --- | --- | --- | --- | --- |
+| forward, float32, N=12 | 1 | 10 / 12 | 40 / n/a | 0.25 | 1.0 / 1.0 |
+| forward, float32, N=12 | 32 | 10 / 12 | \u2013 | \u2013 | \u2013 / \u2013 |
+"""
+    )

@@ -39,6 +39,7 @@ class Small(nn.Module):
 INPUTS = (torch.zeros(1, N_TOKENS, WIDTH), torch.zeros(1, N_CLASSES))
 
 
+@pytest.mark.slow
 def test_flops_equal_the_closed_form_with_attentions_products():
     found = model_complexity(Small(), INPUTS)
     qkv = 2 * N_TOKENS * WIDTH * 3 * WIDTH

@@ -25,6 +25,7 @@ def recognizer(small_run):
     return Recognizer.from_pretrained(small_run.folder / "model")
 
 
+@pytest.mark.slow
 def test_every_window_goes_through_every_stage(small_run, recognizer):
     told = []
     windows = small_run.trainer.data.test.windows

@@ -336,6 +336,7 @@ def test_own_overhead_is_measured_once():
     assert profiler.to_dict()["operations"] == []
 
 
+@pytest.mark.slow
 def test_own_records_are_no_leak():
     profiler = ComprehensiveProfiler()
 
@@ -348,6 +349,7 @@ def test_own_records_are_no_leak():
     assert not leak.leaks, leak.verdict()
 
 
+@pytest.mark.slow
 def test_a_leak_is_found_and_kept_with_its_operation():
     profiler, kept = ComprehensiveProfiler(), []
     with profiler.profile_operation("test"):

@@ -58,7 +58,7 @@ def test_a_recording_is_put_on_the_models_grid_without_its_pauses():
     config = ExperimentConfig(data=DataConfig(sample_rate_hz=100.0))
     workload = recorded_workload(recording_of(samples, stamps), config)
     assert (workload.name, workload.kind) == ("recorded", "recorded")
-    assert workload.description == "A recording of 30 s in 2 stretches."
+    assert workload.description == "A recording of 30 s in 2 segments."
     assert len(workload.samples) == 2 * 700 - 1 + 2 * 800 - 1
     np.testing.assert_allclose(workload.samples[:1398:2], samples[:699], atol=1e-6)
 

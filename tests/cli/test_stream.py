@@ -28,8 +28,10 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture
-def cli(cli):
+def cli(cli, monkeypatch):
     """Run `patchtst-har stream`."""
+    # A collection of everything that the tests have loaded takes longer than the rest of most of these.
+    monkeypatch.setattr(gc, "collect", lambda: 0)
     return lambda *arguments: cli("stream", *arguments)
 
 
@@ -201,6 +203,7 @@ def test_a_bad_line_is_named(cli, model, piped, lines, options, message):
 
 @pytest.mark.parametrize("smoothing", ["filter", "lag:1"])
 @pytest.mark.parametrize("bad", ["-9223372036854775807,0.1,0.2,0.9", "what,0,0,1"])
+@pytest.mark.slow
 def test_a_bad_line_loses_no_decision_before_it(cli, model, piped, bad, smoothing):
     samples, stamps, _ = expected()
     stream = small_recognizer().stream(smoothing=smoothing)
@@ -302,6 +305,7 @@ def test_wrong_options_are_one_line(cli, model, options, message):
     assert out == ""
 
 
+@pytest.mark.slow
 def test_the_live_page_is_served_meanwhile(cli, model, tmp_path):
     pytest.importorskip("uvicorn")
     samples, stamps, decisions = expected()

@@ -33,6 +33,7 @@ def peak_bytes_per_sample(function: Callable[[], object]) -> float:
 
 
 @pytest.mark.parametrize("annotated", [False, True])
+@pytest.mark.slow
 def test_cutting_windows_needs_little_more_than_the_windows(annotated: bool) -> None:
     recording = long_recording()
     if annotated:

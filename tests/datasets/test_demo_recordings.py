@@ -18,10 +18,12 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return write_watch_recordings(tmp_path_factory.mktemp("watch") / "recordings")
 
 
+@pytest.mark.slow
 def test_one_file_a_person(paths: list[Path]) -> None:
     assert [path.name for path in paths] == [f"P{number:02d}.csv" for number in range(1, 11)]
 
 
+@pytest.mark.slow
 def test_a_person_has_every_series_of_both_arms_with_pauses_between(paths: list[Path]) -> None:
     from seglearn.datasets import load_watch
 
@@ -42,6 +44,7 @@ def test_a_person_has_every_series_of_both_arms_with_pauses_between(paths: list[
     assert info["sample_rate_hz"] == pytest.approx(50)
 
 
+@pytest.mark.slow
 def test_the_demo_can_be_prepared(paths: list[Path], tmp_path: Path) -> None:
     dataset = prepare_recordings({path.stem: path for path in paths[:2]}, tmp_path / "out", DataConfig())
     assert dataset.classes == tuple(sorted(WATCH_CLASSES.values()))

@@ -1,3 +1,10 @@
+import gzip
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -292,7 +299,130 @@ def test_windows_are_counted_and_lost_annotations_named(tmp_path: Path) -> None:
     folder = tmp_path / "recordings"
     folder.mkdir()
     bouts = (("sitting", 30.0), ("running", 3.0), ("walking", 30.0))
-    for name in ("A", "B"):
-        write_recording(folder / f"{name}.csv", make_recording(bouts=bouts))
+    for seed, name in enumerate(("A", "B")):
+        write_recording(folder / f"{name}.csv", make_recording(bouts=bouts, seed=seed))
     dataset = prepare_recordings(folder, tmp_path / "out")
     assert count_windows(dataset) == ({"sitting": 6, "walking": 6}, ["running"])
+
+
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to", "copy", "compressed"])
+def test_one_recording_of_two_participants_is_refused(recordings: Path, tmp_path: Path, link: str) -> None:
+    """The same person could be trained on and tested with."""
+    source, twin = recordings / "P002.csv", recordings / "P003.csv"
+    if link == "copy":
+        twin.write_bytes(source.read_bytes())
+    elif link == "compressed":
+        twin = recordings / "P003.csv.gz"
+        twin.write_bytes(gzip.compress(source.read_bytes()))
+    else:
+        getattr(twin, link)(source)
+    found_early = link.endswith("_to")
+    message = "is the recording of participant 'P002'" if found_early else "has the same windows as 'P002'"
+    with pytest.raises(DataError, match=rf"P003\..*{message}"):
+        prepare_recordings(recordings, tmp_path / "out", CONFIG)
+    assert (tmp_path / "out").exists() != found_early
+    dataset = prepare_recordings(recordings, tmp_path / "noted", CONFIG, on_error="record")
+    assert dataset.participants == ("P001", "P002")
+    assert message in dataset.failures["P003"]
+
+
+def test_one_path_of_two_participants_is_refused(recordings: Path, tmp_path: Path) -> None:
+    path = recordings / "P002.csv"
+    with pytest.raises(DataError, match=r"P002\.csv: is the recording of participant 'ann', too"):
+        prepare_recordings(
+            {"ann": path, "zoe": recordings / ".." / "recordings" / path.name}, tmp_path / "out"
+        )
+
+
+@pytest.mark.parametrize("name", ["=1+1", "a\x00b"])
+def test_a_class_that_tables_cannot_hold_is_refused_with_a_way_out(
+    recordings: Path, tmp_path: Path, name: str
+) -> None:
+    def reader(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+        recording, info = read_recording(path)
+        return LabelMap({"sitting": name, "walking": "walking"}).apply(recording), info
+
+    with pytest.raises(DataError, match=r"P001\.npz: class .*; map it to another name \(--labels\)"):
+        prepare_recordings(recordings, tmp_path / "out", CONFIG, reader=reader)
+
+
+# Imports once, and for every line that it is sent starts a process that replaces a data set, by turns with
+# one and with two people, until it is killed.
+REPLACERS = """
+import os
+import sys
+from pathlib import Path
+from patchtst_har.config import DataConfig
+from patchtst_har.datasets.prepare import prepare_recordings
+folder, recordings = map(Path, sys.argv[1:])
+names = {"P001": recordings / "P001.csv.gz", "P002": recordings / "P002.csv"}
+for _ in sys.stdin:
+    child = os.fork()
+    if child:
+        print(child, flush=True)
+        os.waitpid(child, 0)
+        print("killed", flush=True)
+    while not child:
+        for n in (1, 2):
+            chosen = dict(list(names.items())[:n])
+            prepare_recordings(chosen, folder, DataConfig(window_size=200, hop_size=200), overwrite=True)
+            print("replaced", flush=True)
+"""
+
+
+@pytest.mark.spawns
+def test_a_kill_at_any_moment_leaves_a_whole_data_set(recordings: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    prepare_recordings(recordings, folder, CONFIG)
+    (folder / "features_cache").mkdir()
+    (folder / "features_cache" / "a.npz").write_bytes(b"cached")
+    chance = np.random.default_rng(0)
+    command = [sys.executable, "-c", REPLACERS, str(folder), str(recordings)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as replacers:
+        assert replacers.stdout is not None
+        for _ in range(8):
+            print(file=replacers.stdin, flush=True)
+            child = int(replacers.stdout.readline())
+            assert replacers.stdout.readline() == "replaced\n"
+            time.sleep(chance.uniform(0.0, 0.15))
+            os.kill(child, signal.SIGKILL)
+            assert "killed\n" in iter(replacers.stdout.readline, "")
+            dataset = PreparedDataset.open(folder)
+            assert dataset.participants in (("P001",), ("P001", "P002"))
+            assert dataset.preparation is not None
+            assert tuple(dataset.preparation["participants"]) == dataset.participants
+            assert all(len(dataset.load(name)) == 7 for name in dataset.participants)
+    prepare_recordings(recordings, folder, CONFIG, overwrite=True)
+    assert (folder / "features_cache" / "a.npz").read_bytes() == b"cached"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "recordings"]
+    assert not (folder / ".lock").exists()
+
+
+def test_a_replacement_that_fails_leaves_the_earlier_data_set(recordings: Path, tmp_path: Path) -> None:
+    prepare_recordings(recordings, tmp_path / "out", CONFIG)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    (recordings / "P003.csv").write_text("time,x,y\n")
+    with pytest.raises(DataError, match=r"P003\.csv: no column 'z'"):
+        prepare_recordings(recordings, tmp_path / "out", CONFIG, overwrite=True)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "recordings"]
+
+
+def test_two_preparations_into_one_folder_are_refused(recordings: Path, tmp_path: Path) -> None:
+    messages = []
+
+    def reader(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+        def other() -> None:
+            with pytest.raises(
+                DataError, match=rf"out: is being written by process {os.getpid()} on "
+            ) as caught:
+                prepare_recordings(recordings, tmp_path / "out", CONFIG)
+            messages.append(str(caught.value))
+
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        return read_recording(path)
+
+    assert prepare_recordings(recordings, tmp_path / "out", CONFIG, reader=reader).participants
+    assert len(messages) == 2

@@ -1,5 +1,6 @@
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ def test_manifest_rows_are_checked(folder: Path, rows: list[str], message: str) 
             r"no column 'outfile' \(found: 'participant', 'status'\)",
         ),
         ("manifest.csv", "", r"no column 'participant', 'status', 'outfile' \(found: none\)"),
-        ("manifest.csv", b"participant,status,outfile\n\xff,ok,a\n", "not CSV text in UTF-8"),
+        ("manifest.csv", b"participant,status,outfile\n\xff,ok,a\n", "not UTF-8 text"),
         ("classes.json", "{}", "needs a list of class names"),
         ("classes.json", "[]", "needs a list of class names"),
         ("classes.json", '["a", 1]', "needs a list of class names"),
@@ -289,10 +290,49 @@ def test_a_data_set_is_replaced_only_on_request(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds a prepared data set already"):
         PreparedWriter(tmp_path)
     writer = PreparedWriter(tmp_path, overwrite=True)
-    with pytest.raises(DataError, match="no such file"):
-        PreparedDataset.open(tmp_path)
     writer.add("P02", **windows_of(3))
+    assert PreparedDataset.open(tmp_path).participants == ("P01",)
     assert writer.finish({}).participants == ("P02",)
+    assert not (tmp_path / "P01.npz").exists()
+
+
+@pytest.mark.parametrize("kind", ["path", "spelling", "symlink_to", "hardlink_to", "copy", "rewritten"])
+def test_one_file_of_two_participants_is_refused(folder: Path, kind: str) -> None:
+    twin = folder / "twin.npz"
+    outfile = {"path": "P01.npz", "spelling": "./P01.npz"}.get(kind, twin.name)
+    if kind.endswith("_to"):
+        getattr(twin, kind)(folder / "P01.npz")
+    elif kind == "copy":
+        twin.write_bytes((folder / "P01.npz").read_bytes())
+    elif kind == "rewritten":
+        with np.load(folder / "P01.npz") as arrays:
+            labels = arrays["labels_str"][::-1]
+            np.savez(twin, **{**arrays, "labels_str": labels})
+    set_manifest(folder, "P01,ok,P01.npz", f"other,ok,{outfile}")
+    with pytest.raises(DataError, match=r"participant 'other' (is that of|has the same windows as) 'P01'"):
+        PreparedDataset.open(folder)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("P\x0001,ok,P01.npz", r"row 1: participant 'P\\x0001' has a control character"),
+        ("P01,ok,P\x0001.npz", r"row 1: outfile 'P\\x0001\.npz' cannot be a file's name"),
+        ("=1+1,ok,P01.npz", "row 1: participant '=1[+]1' begins with '='"),
+    ],
+)
+def test_names_that_no_table_can_hold_are_refused(folder: Path, row: str, message: str) -> None:
+    set_manifest(folder, row)
+    with pytest.raises(DataError, match=rf"manifest\.csv: {message}"):
+        PreparedDataset.open(folder)
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "classes.json", "label_encoder.json", "preparation.json"])
+def test_a_pipe_in_place_of_a_file_is_refused_not_waited_for(folder: Path, name: str) -> None:
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    with pytest.raises(DataError, match=rf"{name}: is not a regular file"):
+        PreparedDataset.open(folder)
 
 
 @pytest.mark.parametrize("name", ["", "../P01", "a/b", ".hidden", "P 1", "P01\n"])

@@ -51,6 +51,7 @@ def test_kfold_tests_everyone_once_and_validates_on_others() -> None:
 
 @settings(deadline=None)
 @given(st.integers(4, 40), st.integers(2, 8), st.integers(0, 7), st.integers(1, 5), st.integers(0, 99))
+@pytest.mark.slow
 def test_no_kfold_split_overlaps_or_loses_anyone(
     n: int, n_folds: int, fold: int, val_n: int, seed: int
 ) -> None:

@@ -39,6 +39,7 @@ def test_a_window_too_short_to_embed_has_an_example_too(n_samples):
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 5])
+@pytest.mark.draws
 def test_every_dimension_can_be_drawn(dimension):
     from patchtst_har.reports.plots import plot_topology
 

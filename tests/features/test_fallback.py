@@ -77,6 +77,7 @@ def test_simplified_features_equal_the_reference(name, n_samples):
         ),
     )
 )
+@pytest.mark.slow
 def test_simplified_features_of_any_window(window):
     check_simplified(window)
 

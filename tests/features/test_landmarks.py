@@ -46,6 +46,7 @@ def test_landmarks_are_chosen_by_the_definition(kind, n_landmarks):
     st.integers(0, 2**32 - 1),
     st.integers(1, 60),
 )
+@pytest.mark.slow
 def test_the_diagrams_differ_by_no_more_than_the_bound(kind, n_points, dimension, seed, n_landmarks):
     points = cloud(kind, n_points, dimension, seed)
     result = landmark_persistence(points, n_landmarks)

@@ -25,6 +25,7 @@ def test_equal_the_reference(module, sr):
 
 
 @pytest.mark.parametrize("n_samples", [2**20, 2**20 - 3, 10**6, 3**12])
+@pytest.mark.slow
 def test_the_longest_windows_equal_numpys_version(n_samples):
     """2**20 - 3 is prime; the reference's loops would take minutes."""
     window = noisy(n_samples)

@@ -20,6 +20,8 @@ from patchtst_har.features import rips_persistence, rips_persistence_of_distance
 from patchtst_har.features.embedding import decimate
 from recorded_windows import windows_by_activity
 
+pytestmark = pytest.mark.slow
+
 
 def some_cloud(largest, kinds=KINDS):
     return st.builds(

@@ -39,6 +39,7 @@ def test_equals_the_reference_at_every_rate(sr):
 
 
 @pytest.mark.parametrize("n_samples", [30011, 2**15, 3**9, 5**6, 2 * 3 * 5 * 7 * 11 * 13])
+@pytest.mark.slow
 def test_equals_the_reference_for_long_windows(n_samples):
     check(walking(n_samples))
 
@@ -139,6 +140,7 @@ def test_enmo_counts_only_what_exceeds_one_g():
 
 @fixed
 @given(ordinary)
+@pytest.mark.slow
 def test_bounds_hold(window):
     features = dict(
         zip(STATISTICAL_FEATURE_NAMES, compute_statistical_features(window).tolist(), strict=True)
@@ -155,6 +157,7 @@ def test_bounds_hold(window):
 
 @fixed
 @given(ordinary)
+@pytest.mark.slow
 def test_exchanging_channels_exchanges_their_features(window):
     features = compute_statistical_features(window)
     exchanged = compute_statistical_features(np.ascontiguousarray(window[:, [1, 0, 2]]))

@@ -21,6 +21,7 @@ from statistical_windows import feature, fixed, noisy, samples, walking
 
 @fixed
 @given(samples, st.integers(0, 5))
+@pytest.mark.slow
 def test_features_do_not_depend_on_the_rest_of_the_batch(window, position):
     rng = np.random.default_rng(position)
     windows = rng.normal(size=(6, *window.shape)).astype(np.float32)

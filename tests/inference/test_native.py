@@ -100,6 +100,7 @@ def test_options_of_training_change_nothing(name):
 
 
 @pytest.mark.parametrize("sizes", [(2, 1, 1), (4, 2, 3), (10, 5, 16), (16, 1, 17), (18, 3, 31), (34, 1, 33)])
+@pytest.mark.slow
 def test_widths_around_the_lanes(sizes, every_isa):
     width, n_heads, hidden = sizes
     for n_patches in SIZES:
@@ -117,6 +118,7 @@ def test_widths_around_the_lanes(sizes, every_isa):
 
 
 @pytest.mark.parametrize("options", [{}, ARCHITECTURES["everything"], ARCHITECTURES["narrow"]])
+@pytest.mark.slow
 def test_a_window_does_not_depend_on_its_batch_or_its_thread(options, isa):
     config = ModelConfig(**options)
     native = NativeClassifier.from_torch(model_of(config))
@@ -153,6 +155,7 @@ def test_an_engine_keeps_to_the_set_it_was_made_for(every_isa):
 
 @pytest.mark.parametrize("name", ["default", "everything", "attention pooling post-norm relu"])
 @pytest.mark.parametrize("position", range(4))
+@pytest.mark.slow
 def test_a_value_that_is_not_finite_spoils_its_own_window_as_in_torch(position, name, isa):
     config = ModelConfig(**ARCHITECTURES[name])
     model, inputs = model_of(config), arrays_of(config, 20)

@@ -93,6 +93,7 @@ def test_weights_are_those_that_the_attention_applies():
     torch.testing.assert_close(rope_attention(qkv, cos, sin), mixed)
 
 
+@pytest.mark.slow
 def test_gradients_match_finite_differences():
     qkv = torch.from_numpy(random_qkv(1, 5, 2, 4)).requires_grad_()
     cos, sin = (table.double() for table in precompute_freqs_cis(4, 5))

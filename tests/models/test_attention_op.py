@@ -38,7 +38,11 @@ def both(call, qkv, cos, sin, **options):
 
 
 @pytest.mark.parametrize(
-    "shape", [(1, 1, 1, 2), (3, 12, 2, 28), (2, 17, 3, 6), (1, 200, 1, 64), (1, 4096, 1, 4), (0, 4, 2, 4)]
+    "shape",
+    [
+        *[(1, 1, 1, 2), (3, 12, 2, 28), (2, 17, 3, 6), (1, 200, 1, 64), (0, 4, 2, 4)],
+        pytest.param((1, 4096, 1, 4), marks=pytest.mark.slow),
+    ],
 )
 def test_output_and_gradient_equal_plain_torch(shape):
     (out, grad), (plain_out, plain_grad) = both(rope_attention, *inputs(*shape))
@@ -84,6 +88,7 @@ def test_gradient_of_the_output_that_is_not_contiguous():
 
 
 @pytest.mark.parametrize("dropout_p", [0.0, 0.3])
+@pytest.mark.slow
 def test_opcheck(dropout_p):
     qkv, cos, sin = inputs(2, 5, 2, 4)
     seed = torch.tensor([5]) if dropout_p else None
@@ -262,6 +267,7 @@ def test_gradient_checkpointing_meets_the_same_dropout():
     assert torch.equal(*results)
 
 
+@pytest.mark.compiles
 def test_compiled_model_equals_eager():
     """Traced forward and backward with the fused operator in the graph, dropout included."""
     model = PatchTSTClassifier(ModelConfig(dropout=0.2, n_layers=1), 4).train()
@@ -288,6 +294,7 @@ def test_compiled_model_equals_eager():
     assert "patchtst_har.rope_attention" in graphs[0].code
 
 
+@pytest.mark.compiles
 def test_compiled_through_autograd():
     qkv, cos, sin = inputs()
     compiled = torch.compile(rope_attention, backend="aot_eager", fullgraph=True)
@@ -325,6 +332,7 @@ imports_inductor = pytest.mark.filterwarnings(
 )
 
 
+@pytest.mark.compiles
 @imports_inductor
 def test_compiled_dropout_is_the_same_in_the_backward_pass():
     """Through the partitioner, which may compute cheap values again in the backward pass."""
@@ -350,6 +358,7 @@ def test_inductor_compiles_forward_and_backward(tmp_path, monkeypatch):
         torch.testing.assert_close(*results, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.compiles
 def test_export_keeps_the_operator():
     layer = RoPETransformerEncoderLayer(8, 2, 0.0).eval()
     tables, x = precompute_freqs_cis(4, 6), torch.randn(3, 6, 8)

@@ -93,6 +93,7 @@ def test_what_the_operator_does_not_do_goes_to_torch():
     assert (Dropout(1.0)(torch.ones(10)) == 0).all()
 
 
+@pytest.mark.compiles
 def test_checkpointing_and_compiling_meet_the_same_pattern():
     module, x = Dropout(0.5), torch.randn(30, 4)
     compiled = torch.compile(module, backend="aot_eager", fullgraph=True)

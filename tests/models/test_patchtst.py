@@ -51,6 +51,7 @@ def test_return_attn_reaches_every_layer():
 @pytest.mark.parametrize(
     ("stat", "topo", "time"), list(itertools.product((0, N_STATISTICAL_FEATURES), (0, 24), (0, 5)))
 )
+@pytest.mark.slow
 def test_every_set_of_feature_tokens(stat, topo, time):
     config = ModelConfig(n_stat_features=stat, n_topo_features=topo, n_time_features=time)
     model = PatchTSTClassifier(config, 5).eval()
@@ -70,6 +71,7 @@ def test_gradients_are_finite_and_reach_every_parameter():
         assert parameter.grad.abs().max() > 0, name
 
 
+@pytest.mark.slow
 def test_checkpointing_changes_neither_output_nor_gradients():
     inputs = random_inputs(ModelConfig(), 4)
     results = []
@@ -85,6 +87,7 @@ def test_checkpointing_changes_neither_output_nor_gradients():
         torch.testing.assert_close(plain, recomputed, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 def test_checkpointing_recomputes_the_layers():
     config = ModelConfig(gradient_checkpointing=True)
     model = PatchTSTClassifier(config, 6).train()
@@ -184,6 +187,7 @@ def test_standardizer_refuses_nothing_to_fit():
 
 
 @pytest.mark.parametrize("options", ARCHITECTURES.values(), ids=ARCHITECTURES)
+@pytest.mark.slow
 def test_every_architecture_equals_the_reference(options):
     config = ModelConfig(**options)
     model = randomise(PatchTSTClassifier(config, 5)).eval()
@@ -195,6 +199,7 @@ def test_every_architecture_equals_the_reference(options):
 
 
 @pytest.mark.parametrize("options", ARCHITECTURES.values(), ids=ARCHITECTURES)
+@pytest.mark.slow
 def test_gradients_reach_every_parameter_of_every_architecture(options):
     config = ModelConfig(dropout=0.0, **options)
     model = randomise(PatchTSTClassifier(config, 5)).train()

@@ -229,7 +229,10 @@ def test_what_was_decided_before_a_bad_sample_rides_on_the_error(recognizer, smo
         assert stream.stats.n_decisions == len(caught.value.decisions)
 
 
-def test_what_was_decided_before_a_plug_in_fails_rides_on_the_error(recognizer):
+@pytest.mark.parametrize(
+    "error", [FeatureError("feature 'x': nan"), ZeroDivisionError(), KeyboardInterrupt()]
+)
+def test_what_was_decided_before_a_window_fails_rides_on_the_error(recognizer, error):
     class Failing:
         """Classifies as the model, but fails on one window."""
 
@@ -239,26 +242,29 @@ def test_what_was_decided_before_a_plug_in_fails_rides_on_the_error(recognizer):
         def __call__(self, window, start_ns):
             self.n_left -= 1
             if self.n_left == -1:
-                raise FeatureError("feature 'x': nan")
+                raise error
             return self.classify(window, start_ns)
 
     samples, stamps = make_samples(20, jitter_ms=0)
     whole = values(recognizer.stream(0.5, "lag:2").push(samples, stamps))
     stream = Stream(recognizer, 0.5, "lag:2", max_pending=100, classify=Failing(5))
-    with pytest.raises(FeatureError) as caught:
+    with pytest.raises(type(error)) as caught:
         stream.push(samples, stamps)
     assert values(caught.value.decisions) == whole[:3]
     stream = Stream(recognizer, 0.5, "lag:2", max_pending=100, classify=Failing(5))
     stream.feed(samples, stamps)
-    with pytest.raises(FeatureError) as caught:
+    with pytest.raises(type(error)) as caught:
         stream.decide()
     assert values(caught.value.decisions) == whole[:3]
     assert stream.n_pending == len(whole) + 2 - 6
     stream = Stream(recognizer, 0.5, "lag:2", max_pending=100, classify=Failing(5))
     stream.feed(samples, stamps)
-    with pytest.raises(FeatureError) as caught:
+    with pytest.raises(type(error)) as caught:
         stream.finish()
     assert values(caught.value.decisions) == whole[:3]
+    with pytest.raises(ValueError, match="shape") as caught:
+        stream.push(samples[:, :2], stamps)
+    assert caught.value.decisions == ()
 
 
 @pytest.mark.parametrize("hop_s", [0.0, -1.0, 2.01, 0.0149, float("nan"), float("inf"), "1", True])

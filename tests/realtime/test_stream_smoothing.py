@@ -31,14 +31,14 @@ def judge(probabilities, places, smoother):
     return [judged.start_ns for judged, _ in known], np.array([posterior for _, posterior in known])
 
 
-def places_of(starts, stretches=None):
+def places_of(starts, segments=None):
     numbers, last = [], None
-    for stretch in stretches or [1] * len(starts):
-        numbers.append(numbers[-1] + 1 if stretch == last else 0)
-        last = stretch
+    for segment in segments or [1] * len(starts):
+        numbers.append(numbers[-1] + 1 if segment == last else 0)
+        last = segment
     return [
-        WindowPlace(start, stretch, number, 0)
-        for start, stretch, number in zip(starts, stretches or [1] * len(starts), numbers, strict=True)
+        WindowPlace(start, segment, number, 0)
+        for start, segment, number in zip(starts, segments or [1] * len(starts), numbers, strict=True)
     ]
 
 
@@ -59,9 +59,9 @@ def test_same_bits_as_offline(n_classes, lag):
         if lag
         else smoother.filter_proba(probabilities, sequences)
     )
-    stretches = [1] * 10 + [2] * 10 + [3] * 10
+    segments = [1] * 10 + [2] * 10 + [3] * 10
     got, posterior = judge(
-        probabilities, places_of(starts.tolist(), stretches), StreamSmoother(smoother, CONFIG, 2.0, lag)
+        probabilities, places_of(starts.tolist(), segments), StreamSmoother(smoother, CONFIG, 2.0, lag)
     )
     np.testing.assert_array_equal(got, starts)
     np.testing.assert_array_equal(posterior, expected)
@@ -78,7 +78,7 @@ def test_a_jump_of_the_clock_restarts_even_if_the_start_fits():
 def test_a_dropped_window_is_a_step_without_evidence():
     smoother = random_smoother()
     probabilities = np.random.default_rng(1).dirichlet(np.ones(3), 2)
-    # Window 1 to 3 of the stretch are missing.
+    # Window 1 to 3 of the segment are missing.
     places = [WindowPlace(0, 1, 0, 0), WindowPlace(4 * HOP_NS, 1, 4, 0)]
     _, posterior = judge(probabilities, places, StreamSmoother(smoother, CONFIG, 2.0, 0))
     belief = smoother.start_probabilities * (smoother.emission_matrix @ probabilities[0])

@@ -1,8 +1,6 @@
 """The compiled buffer makes the windows that `cut_windows` makes, bit for bit."""
 
-import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,19 +9,18 @@ from patchtst_har import _core
 from patchtst_har.config import DataConfig
 from patchtst_har.data.windows import cut_windows
 from streams import make_samples, recording_of
-
-ROOT = Path(__file__).parents[2]
+from sweeps import native_sweep
 
 
 def drain(buffer, samples, stamps):
-    """Feed everything and end the stretch: windows, their starts, their (stretch, number)."""
+    """Feed everything and end the segment: windows, their starts, their (segment, number)."""
     windows, starts, places = [], [], []
 
     def keep():
         windows.append(buffer.window().copy())
-        start, stretch, number, _ = buffer.place()
+        start, segment, number, _ = buffer.place()
         starts.append(start)
-        places.append((stretch, number))
+        places.append((segment, number))
 
     first = 0
     while True:
@@ -87,7 +84,7 @@ def test_the_grid_ends_half_a_step_after_the_last_sample():
     for later in (False, True):
         buffer = _core.WindowBuffer(100.0, 20, 20, 1.0)
         if later:
-            # The window is made by the sample that shows that the stretch has ended.
+            # The window is made by the sample that shows that the segment has ended.
             extra = np.append(samples, samples[:1], axis=0), np.append(stamps, stamps[-1] + 5 * 10**9)
             assert buffer.feed(*extra, 0) == 20
             assert buffer.ready
@@ -118,22 +115,22 @@ def test_a_sample_at_a_time_makes_the_same_windows():
     assert [place[1:3] for _, place in single] == places
 
 
-def test_windows_are_numbered_in_their_stretch():
+def test_windows_are_numbered_in_their_segment():
     samples, stamps = make_samples(20, jitter_ms=0)
     stamps = stamps.copy()
     stamps[1000:] += 2 * 10**9
     places = drain(_core.WindowBuffer(100.0, 200, 200, 1.0), samples, stamps)[2]
-    assert places == [(stretch, number) for stretch in (1, 2) for number in range(5)]
+    assert places == [(segment, number) for segment in (1, 2) for number in range(5)]
 
 
-def test_a_clock_that_jumps_backwards_begins_a_stretch():
+def test_a_clock_that_jumps_backwards_begins_a_segment():
     samples, stamps = make_samples(20, jitter_ms=0)
     stamps = stamps.copy()
     stamps[1000:] -= 4 * 10**9
     buffer = _core.WindowBuffer(100.0, 200, 200, 1.0)
     windows, starts, places = drain(buffer, samples, stamps)
     assert buffer.counts()["n_jumps"] == 1
-    assert [stretch for stretch, _ in places] == [1] * 5 + [2] * 5
+    assert [segment for segment, _ in places] == [1] * 5 + [2] * 5
     assert buffer.place()[3] == 1
     parts = [
         cut_windows(recording_of(samples[part], stamps[part]), DataConfig(window_size=200, hop_size=200))
@@ -259,14 +256,7 @@ def test_the_window_is_the_buffers_own_memory():
 @pytest.mark.compiles
 def test_no_memory_is_allocated_after_construction(tmp_path):
     """The sweep program, with a counting allocator of its own, fails at an allocation."""
-    compiler = shutil.which("c++")
-    libraries = sorted((ROOT / "build").glob("cp*/libpatchtst_har_kernels.a"))
-    if compiler is None or not libraries:
-        pytest.skip("no compiler, or no build folder with the library of kernels")
-    program = tmp_path / "stream_sweep"
-    source = ROOT / "csrc/tests/stream_sweep.cpp"
-    command = [compiler, "-std=c++17", "-I", ROOT / "csrc", source, libraries[0], "-o", program]
-    subprocess.run(command, check=True)
+    program = native_sweep("stream_sweep", tmp_path)
     result = subprocess.run([program], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "no allocation" in result.stdout

@@ -22,7 +22,7 @@ def native_sweep(name: str, folder: Path, *others: str) -> Path:
     if compiler is None or not libraries:
         pytest.skip("no compiler, or no build folder with the library of kernels")
     definitions = ["-DPATCHTST_HAR_X86"] if len(_core.available_isas()) > 1 else []
-    sources = [SOURCES / f"{source}.cpp" for source in (name, *others)]
+    sources = [SOURCES / f"{source}.cpp" for source in (name, "sweep", *others)]
     command = [compiler, "-std=c++17", "-O1", *definitions, "-I", ROOT / "csrc", *sources, libraries[0]]
     subprocess.run([*command, "-pthread", "-o", folder / name], check=True)
     return folder / name

@@ -126,7 +126,7 @@ def test_the_temporary_of_a_living_writer_is_left_alone(tmp_path: Path) -> None:
 def test_temporaries_of_other_hosts_and_strange_names_are_left_alone(tmp_path: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    place = files._owner().rpartition("-")[0]
+    place = files.owner().rpartition("-")[0]
     host = place.rpartition("-")[0]
     assert host == (socket.gethostname().replace(".", "_") or "host")
     ours = tmp_path / f".a.txt.{place}-{gone.pid}.x1.part"

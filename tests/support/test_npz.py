@@ -149,6 +149,7 @@ def test_truncated_and_flipped_archives_are_refused(tmp_path: Path, compression:
 @pytest.mark.parametrize(
     "compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
 )
+@pytest.mark.slow
 def test_every_flipped_byte_is_refused_with_the_name_of_the_file(tmp_path: Path, compression: int) -> None:
     array = np.random.default_rng(0).integers(0, 9, 100).astype(np.float32)
     path = _archive(tmp_path / "a.npz", {"x.npy": _member(array)}, compression)

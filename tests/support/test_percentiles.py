@@ -35,6 +35,7 @@ def test_ranks_are_the_narrowest_that_hold(n, percent):
     assert quantile_ranks(n, percent / 100) == expected
 
 
+@pytest.mark.slow
 def test_bounds_hold_the_true_percentile_as_often_as_they_say():
     rng = np.random.default_rng(0)
     samples = np.rint(rng.exponential(1e6, (2000, 130))).astype(np.int64)

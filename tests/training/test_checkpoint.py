@@ -70,6 +70,7 @@ def step(one: Trainee) -> None:
     torch.randperm(3, generator=one.shuffle)
 
 
+@pytest.mark.slow
 def test_everything_comes_back(tmp_path):
     one = trainee()
     for _ in range(3):

@@ -1,6 +1,8 @@
 import json
 import logging
 import math
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +132,27 @@ def test_a_bad_data_folder_leaves_nothing_behind(tmp_path):
     with pytest.raises((DataError, OSError), match="prepared"):
         PatchTSTTrainer(config).train()
     assert not config.run_dir.exists()
+
+
+def test_a_run_folder_that_another_process_writes_is_refused(prepared, tmp_path):
+    config = small_config(prepared, output_dir=tmp_path)
+    refused = []
+
+    def train(done, total, what):
+        with pytest.raises(DataError, match=rf"small: is being written by process {os.getpid()} on "):
+            PatchTSTTrainer(config).train()
+        refused.append(what)
+
+    def elsewhere(*progress):
+        thread = threading.Thread(target=train, args=progress)
+        thread.start()
+        thread.join()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        PatchTSTTrainer(config, on_progress=elsewhere).train()
+    assert len(refused) == 1
+    assert not list(tmp_path.iterdir()), "nothing was written, so nothing is left"
 
 
 @pytest.mark.trains

@@ -4,7 +4,6 @@
 #pragma once
 
 #include "attention/kernel/backward.hpp"
-#include "attention/kernel/forward.hpp"
 
 namespace patchtst_har::attention {
 namespace {

@@ -8,25 +8,17 @@ namespace patchtst_har::attention {
 namespace {
 
 struct BackwardMemory {
+    Sizes size;
+    Scratch scratch;
     // Of every token: keys, values, and the gradients of both.
-    float *keys, *values, *grad_keys, *grad_values;
+    float *keys = scratch.take(size.rows), *values = scratch.take(size.rows);
+    float *grad_keys = scratch.take(size.rows), *grad_values = scratch.take(size.rows);
     // Of sixteen queries: rows and columns of the query and of the output's gradient; the query's gradient.
-    float *queries, *query_columns, *grads, *grad_columns, *grad_queries;
+    float *queries = scratch.take(size.block), *query_columns = scratch.take(size.block);
+    float *grads = scratch.take(size.block), *grad_columns = scratch.take(size.block);
+    float* grad_queries = scratch.take(size.block);
     // Of a tile of keys and sixteen queries.
-    float *weights, *grad_scores;
-
-    PATCHTST_HAR_INLINE BackwardMemory(const Sizes& size, float* start)
-        : keys(start),
-          values(keys + size.rows),
-          grad_keys(values + size.rows),
-          grad_values(grad_keys + size.rows),
-          queries(grad_values + size.rows),
-          query_columns(queries + size.block),
-          grads(query_columns + size.block),
-          grad_columns(grads + size.block),
-          grad_queries(grad_columns + size.block),
-          weights(grad_queries + size.block),
-          grad_scores(weights + size.tile) {}
+    float *weights = scratch.take(size.tile), *grad_scores = scratch.take(size.tile);
 };
 
 // The sum over the columns of a * b, for sixteen rows, in the lanes.
@@ -117,7 +109,7 @@ PATCHTST_HAR_INLINE void backward_queries(const Inputs& inputs, const Tables& ta
 void backward_head(const Inputs& inputs, const Tables& tables, const Gradients& gradients, std::size_t index,
                    float* scratch) {
     const Head head(inputs.shape, index);
-    const BackwardMemory memory(Sizes(inputs.shape), scratch);
+    const BackwardMemory memory{Sizes(inputs.shape), {scratch}};
     rotate_rows(head, tables, 0, inputs.qkv + head.in_qkv(1), head.n_tokens, 1.0F, memory.keys);
     copy_rows(head, inputs.qkv + head.in_qkv(2), head.qkv_row(), head.n_tokens, memory.values);
     for (std::size_t first = 0; first < head.n_tokens; first += kLanes) {

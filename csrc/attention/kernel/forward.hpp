@@ -21,10 +21,10 @@ PATCHTST_HAR_INLINE float score_scale(const Head& head) {
     return kLog2E / __builtin_sqrtf(static_cast<float>(head.head_dim));
 }
 
-// Floats that one head's parts take.
+// Floats that one head's parts take: of every token; of sixteen queries; of a tile of keys and sixteen
+// queries.
 struct Sizes {
-    std::size_t rows, block,
-        tile;  // of every token; of sixteen queries; of a tile of keys and sixteen queries
+    std::size_t rows, block, tile;
 
     explicit PATCHTST_HAR_INLINE Sizes(const Shape& shape)
         : rows(shape.n_tokens * padded(shape.head_dim)),
@@ -32,16 +32,23 @@ struct Sizes {
           tile(kLanes * (shape.n_tokens < kTile ? shape.n_tokens : kTile)) {}
 };
 
-struct ForwardMemory {
-    float *keys, *values, *queries, *columns, *sums, *weights;
+// Hands out one part of the scratch memory after the other.
+struct Scratch {
+    float* next;
 
-    PATCHTST_HAR_INLINE ForwardMemory(const Sizes& size, float* start)
-        : keys(start),
-          values(keys + size.rows),
-          queries(values + size.rows),
-          columns(queries + size.block),
-          sums(columns + size.block),
-          weights(sums + size.block) {}
+    PATCHTST_HAR_INLINE float* take(std::size_t size) {
+        next += size;
+        return next - size;
+    }
+};
+
+struct ForwardMemory {
+    Sizes size;
+    Scratch scratch;
+    float *keys = scratch.take(size.rows), *values = scratch.take(size.rows);
+    float *queries = scratch.take(size.block), *columns = scratch.take(size.block);
+    float* sums = scratch.take(size.block);
+    float* weights = scratch.take(size.tile);
 };
 
 // What the online softmax keeps of sixteen queries.
@@ -118,7 +125,7 @@ PATCHTST_HAR_INLINE void attend(const Inputs& inputs, const Head& head, const Qu
 void forward_head(const Inputs& inputs, const Tables& tables, const Outputs& outputs, std::size_t index,
                   float* scratch) {
     const Head head(inputs.shape, index);
-    const ForwardMemory memory(Sizes(inputs.shape), scratch);
+    const ForwardMemory memory{Sizes(inputs.shape), {scratch}};
     rotate_rows(head, tables, 0, inputs.qkv + head.in_qkv(1), head.n_tokens, 1.0F, memory.keys);
     copy_rows(head, inputs.qkv + head.in_qkv(2), head.qkv_row(), head.n_tokens, memory.values);
     for (std::size_t first = 0; first < head.n_tokens; first += kLanes) {

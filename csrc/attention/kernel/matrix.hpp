@@ -67,40 +67,34 @@ PATCHTST_HAR_INLINE void multiply_blocks(Left a, const Right& b, std::size_t n_r
 
 // c (n_rows, n_columns) = (adds ? c : 0) + a (n_rows, n_steps) b (n_steps, n_columns). n_columns is a
 // multiple of sixteen.
-template <bool adds>
-PATCHTST_HAR_INLINE void multiply(const Left& a, Right b, std::size_t n_rows, std::size_t n_steps,
-                                  std::size_t n_columns, float* c, std::size_t c_row) {
+PATCHTST_HAR_INLINE void multiply(const Left& a, const Right& b, std::size_t n_rows, std::size_t n_steps,
+                                  std::size_t n_columns, bool adds, float* c, std::size_t c_row) {
     for (std::size_t column = 0; column < n_columns; column += kLanes) {
-        multiply_blocks<kRows, adds>(a, {b.first + column, b.row}, n_rows, n_steps, c + column, c_row);
+        const Right part{b.first + column, b.row};
+        if (adds) {
+            multiply_blocks<kRows, true>(a, part, n_rows, n_steps, c + column, c_row);
+        } else {
+            multiply_blocks<kRows, false>(a, part, n_rows, n_steps, c + column, c_row);
+        }
     }
 }
 
 // Scores of keys against sixteen queries: rows (n_keys, row) times columns (n_steps, 16).
 PATCHTST_HAR_STAGE void multiply_by_columns(const float* rows, std::size_t row, const float* columns,
                                             std::size_t n_keys, std::size_t n_steps, float* c) {
-    multiply<false>({rows, row, 1}, {columns, kLanes}, n_keys, n_steps, kLanes, c, kLanes);
+    multiply({rows, row, 1}, {columns, kLanes}, n_keys, n_steps, kLanes, false, c, kLanes);
 }
 
 // Sums over queries: weights (n_keys, 16) times rows (n_queries, width), for every key.
 PATCHTST_HAR_STAGE void sum_over_queries(const float* weights, const float* rows, std::size_t width,
                                          std::size_t n_keys, std::size_t n_queries, bool adds, float* c) {
-    const Left a = {weights, kLanes, 1};
-    if (adds) {
-        multiply<true>(a, {rows, width}, n_keys, n_queries, width, c, width);
-    } else {
-        multiply<false>(a, {rows, width}, n_keys, n_queries, width, c, width);
-    }
+    multiply({weights, kLanes, 1}, {rows, width}, n_keys, n_queries, width, adds, c, width);
 }
 
 // Sums over keys: weights (n_keys, 16), transposed, times rows (n_keys, width), for every query.
 PATCHTST_HAR_STAGE void sum_over_keys(const float* weights, const float* rows, std::size_t width,
                                       std::size_t n_keys, std::size_t n_queries, bool adds, float* c) {
-    const Left a = {weights, 1, kLanes};
-    if (adds) {
-        multiply<true>(a, {rows, width}, n_queries, n_keys, width, c, width);
-    } else {
-        multiply<false>(a, {rows, width}, n_queries, n_keys, width, c, width);
-    }
+    multiply({weights, 1, kLanes}, {rows, width}, n_queries, n_keys, width, adds, c, width);
 }
 
 // columns[c][i] = rows[i][c] for sixteen rows, by blocks of four; `n_columns` is rounded up to such a block.

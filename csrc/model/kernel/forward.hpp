@@ -3,14 +3,12 @@
 // Nothing else here has external linkage: the linker could otherwise pick one unit's copy for all of them.
 #pragma once
 
-#include "model/kernel/attention.hpp"
 #if defined(PATCHTST_HAR_BFLOAT16)
 #include "model/kernel/linear_bfloat16.hpp"
 #else
 #include "model/kernel/linear.hpp"
 #endif
 #include "model/kernel/rows.hpp"
-#include "model/kernels.hpp"
 
 namespace patchtst_har::model {
 namespace {

@@ -1,7 +1,7 @@
 // Linear steps in float32.
 #pragma once
 
-#include "model/kernel/activation.hpp"
+#include "model/kernel/product.hpp"
 
 namespace patchtst_har::model {
 namespace {

@@ -1,7 +1,7 @@
 // Linear steps whose factors are rounded to bfloat16, two to a lane; sums are float32.
 #pragma once
 
-#include "model/kernel/activation.hpp"
+#include "model/kernel/product.hpp"
 #include "simd/bfloat16.hpp"
 
 namespace patchtst_har::model {

@@ -1,11 +1,29 @@
 // Matrix products: a tile of rows times a panel of columns is kept in registers.
 #pragma once
 
-#include "model/kernel/vector.hpp"
-#include "model/operations.hpp"
+#include "model/kernels.hpp"
+#include "simd/functions.hpp"
 
 namespace patchtst_har::model {
 namespace {
+
+using namespace simd;
+
+constexpr std::size_t kLanes = kWidth<float>;
+
+using Vector = Floats;
+
+PATCHTST_HAR_INLINE Vector load(const float* from) {
+    return simd::load<Vector>(from);
+}
+
+PATCHTST_HAR_INLINE Vector all(float value) {
+    return filled<Vector>(value);
+}
+
+constexpr std::size_t vectors_for(std::size_t n_floats) {
+    return (n_floats + kLanes - 1) / kLanes;
+}
 
 // Accumulators, a row of the panel and a broadcast value fill 32 registers, or 16 before AVX-512.
 #if PATCHTST_HAR_VECTOR_BYTES == 64
@@ -90,6 +108,28 @@ template <typename Factors = Values>
 PATCHTST_HAR_INLINE void multiply(const Tile& tile, std::size_t n_rows, std::size_t n_vectors) {
     using All = typename CountedLanes<kPanelVectors * kTileRows>::Type;
     product_of<Factors>((n_vectors - 1) * kTileRows + n_rows - 1, All{})(tile);
+}
+
+// What a linear step applies to a tile of its results.
+PATCHTST_HAR_INLINE Vector gelu(const Vector& x) {
+    const Vector half = 0.5F * x;
+    return fused(half, error_function(x), half);
+}
+
+PATCHTST_HAR_INLINE Vector relu(const Vector& x) {
+    return x < 0.0F ? Vector{} : x;
+}
+
+template <typename Gelu>
+PATCHTST_HAR_STAGE void activate(const Tile& tile, std::size_t n_rows, std::size_t n_vectors,
+                                 Activation activation, Gelu gelu) {
+    for (std::size_t i = 0; i < n_rows; ++i) {
+        float* row = tile.c[i];
+        for (std::size_t j = 0; j < n_vectors; ++j, row += kLanes) {
+            const Vector x = load(row);
+            store(row, activation == Activation::kGelu ? gelu(x) : relu(x));
+        }
+    }
 }
 
 // So many rows that the tiles left are of equal size.

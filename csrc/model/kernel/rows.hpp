@@ -67,18 +67,11 @@ PATCHTST_HAR_INLINE void normalise_rows(const Normalise& step, const Block& bloc
 
 void normalise(const Normalise& step, const Block& block) {
     const std::size_t n_vectors = vectors_for(step.width);
-    switch (n_vectors) {
-        case 1:
-            return normalise_rows(step, block, 1);
-        case 2:
-            return normalise_rows(step, block, 2);
-        case 3:
-            return normalise_rows(step, block, 3);
-        case 4:
-            return normalise_rows(step, block, 4);
-        default:
-            return normalise_rows(step, block, n_vectors);
-    }
+    if (n_vectors == 1) return normalise_rows(step, block, 1);
+    if (n_vectors == 2) return normalise_rows(step, block, 2);
+    if (n_vectors == 3) return normalise_rows(step, block, 3);
+    if (n_vectors == 4) return normalise_rows(step, block, 4);
+    normalise_rows(step, block, n_vectors);
 }
 
 // Softmax of the first n values of a row; the rest of its last vector is unspecified.

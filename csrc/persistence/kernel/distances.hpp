@@ -48,14 +48,9 @@ void measure_in(const Points& points, const Distances& distances) {
 }
 
 void measure(const Points& points, const Distances& distances) {
-    switch (points.dimension) {
-        case 2:
-            return measure_in<2>(points, distances);
-        case 3:
-            return measure_in<3>(points, distances);
-        default:
-            return measure_in<0>(points, distances);
-    }
+    if (points.dimension == 2) return measure_in<2>(points, distances);
+    if (points.dimension == 3) return measure_in<3>(points, distances);
+    measure_in<0>(points, distances);
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // Bit sets of vertices as registers.
 #pragma once
 
-#include "persistence/complex.hpp"
+#include "persistence/kernels.hpp"
 #include "simd/block.hpp"
 
 namespace patchtst_har::persistence {

@@ -5,7 +5,6 @@
 
 #include "persistence/kernel/distances.hpp"
 #include "persistence/kernel/growth.hpp"
-#include "persistence/kernels.hpp"
 
 namespace patchtst_har::persistence {
 

@@ -4,14 +4,10 @@
 #pragma once
 
 #include "statistics/columns.hpp"
-#include "statistics/kernel/fft.hpp"
-#include "statistics/kernel/load.hpp"
 #include "statistics/kernel/moments.hpp"
 #include "statistics/kernel/orientation.hpp"
 #include "statistics/kernel/peaks.hpp"
-#include "statistics/kernel/selection.hpp"
 #include "statistics/kernel/spectrum.hpp"
-#include "statistics/kernels.hpp"
 
 namespace patchtst_har::statistics {
 namespace {

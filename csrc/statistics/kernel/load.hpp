@@ -3,7 +3,7 @@
 #pragma once
 
 #include "statistics/kernel/blocks.hpp"
-#include "statistics/plan.hpp"
+#include "statistics/kernels.hpp"
 
 namespace patchtst_har::statistics {
 namespace {
@@ -16,7 +16,7 @@ bool is_valid(const float* value) {
     return static_cast<std::int32_t>(load<std::uint32_t>(value) & 0x7FFFFFFFU) <= kLargestBits;
 }
 
-// Fills the invalid stretch (left, right) exclusive; both ends are valid.
+// Fills the invalid run (left, right) exclusive; both ends are valid.
 void interpolate(float* channel, std::size_t left, std::size_t right) {
     const double start = channel[left];
     const double slope = (static_cast<double>(channel[right]) - start) / static_cast<double>(right - left);

@@ -1,9 +1,7 @@
 // Population moments and correlations in float64, about the means of the first pass.
 #pragma once
 
-#include "statistics/kernel/blocks.hpp"
 #include "statistics/kernel/load.hpp"
-#include "statistics/plan.hpp"
 
 namespace patchtst_har::statistics {
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "statistics/kernel/blocks.hpp"
-#include "statistics/plan.hpp"
+#include "statistics/kernels.hpp"
 
 namespace patchtst_har::statistics {
 namespace {

@@ -1,9 +1,7 @@
 // Local maxima and their prominences in linear time.
 #pragma once
 
-#include "statistics/kernel/blocks.hpp"
 #include "statistics/kernel/selection.hpp"
-#include "statistics/plan.hpp"
 
 namespace patchtst_har::statistics {
 namespace {

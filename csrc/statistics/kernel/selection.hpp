@@ -3,9 +3,8 @@
 // again.
 #pragma once
 
-#include "statistics/kernel/blocks.hpp"
 #include "statistics/kernel/bytes.hpp"
-#include "statistics/plan.hpp"
+#include "statistics/kernels.hpp"
 
 namespace patchtst_har::statistics {
 namespace {

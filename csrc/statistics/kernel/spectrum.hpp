@@ -1,9 +1,7 @@
 // Power spectrum of the centred magnitude and what the features take from it.
 #pragma once
 
-#include "statistics/kernel/blocks.hpp"
 #include "statistics/kernel/fft.hpp"
-#include "statistics/plan.hpp"
 
 namespace patchtst_har::statistics {
 namespace {

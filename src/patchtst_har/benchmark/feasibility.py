@@ -128,7 +128,7 @@ def run_benchmark(
     Raises
     ------
     ModelFolderError, DataError, OSError
-        If a file is missing or damaged, the recording has no stretch as long as a window, or the saved
+        If a file is missing or damaged, the recording has no segment as long as a window, or the saved
         report is of another model or other settings; before anything is measured.
     """
     budget = Budget() if budget is None else budget

@@ -130,14 +130,14 @@ def recorded_workload(recording: pd.DataFrame, config: ExperimentConfig, name: s
         If the recording is malformed or has no usable sample.
     """
     rate_hz = config.data.sample_rate_hz
-    stretches = resample_recording(recording, rate_hz, max_gap_s=config.data.max_gap_s)
-    if not stretches:
+    segments = resample_recording(recording, rate_hz, max_gap_s=config.data.max_gap_s)
+    if not segments:
         raise DataError("recording: has no usable sample to measure on")
-    samples = np.concatenate([stretch.samples for stretch in stretches])
+    samples = np.concatenate([segment.samples for segment in segments])
     # Interpolation between two usable samples can meet zero exactly.
     samples = samples[(samples != 0).any(axis=1)]
     seconds = len(samples) / rate_hz
-    parts = f"{len(stretches)} stretch" + "es" * (len(stretches) > 1)
+    parts = f"{len(segments)} segment" + "s" * (len(segments) > 1)
     return Workload(name, "recorded", f"A recording of {seconds:.0f} s in {parts}.", samples)
 
 

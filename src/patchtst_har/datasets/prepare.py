@@ -18,6 +18,7 @@ from patchtst_har.data.windows import cut_windows
 from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.datasets.prepared_writer import PreparedWriter, check_name
 from patchtst_har.errors import DataError
+from patchtst_har.support.folders import folder_lock
 from patchtst_har.support.progress import OnProgress
 
 if TYPE_CHECKING:
@@ -79,9 +80,11 @@ def prepare_recordings(
     ------
     DataError
         If there are no recordings, a recording is not usable (with ``on_error="raise"``), none of them is,
-        or there is a data set already. A recording is not usable either if its participant cannot name a
-        file, which is found before anything is written, or if its stamps count from another clock (UTC or
-        wall clock) than those of the first. The folder then holds no manifest, so it is not a data set.
+        another process prepares into the folder, or there is a data set already. A recording is not usable
+        either if its participant cannot name a file or its file is another participant's, which is found
+        before anything is written, if its windows are another participant's, or if its stamps count from
+        another clock (UTC or wall clock) than those of the first. The folder then holds no manifest, so it
+        is not a data set, or still the earlier data set.
     OSError
         If the data set cannot be written.
     """
@@ -89,20 +92,30 @@ def prepare_recordings(
         raise DataError(f"on_error={on_error!r} is not known (known: raise, record)")
     config = config or DataConfig()
     paths = find_recordings(recordings)
+    twice = _named_twice(paths)
     if on_error == "raise":
         for participant, path in paths.items():
             _check_name(participant, path)
-    preparation = _Preparation(PreparedWriter(out_dir, overwrite=overwrite), config, label_map, reader)
-    for done, (participant, path) in enumerate(paths.items(), start=1):
+        for problem in twice.values():
+            raise DataError(problem)
+    with folder_lock(Path(out_dir)):
+        preparation = _Preparation(PreparedWriter(out_dir, overwrite=overwrite), config, label_map, reader)
         try:
-            preparation.add(participant, path)
-        except DataError as error:
-            if on_error == "raise":
-                raise
-            preparation.writer.record_failure(participant, str(error))
-        if on_progress is not None:
-            on_progress(done, len(paths), participant)
-    return preparation.finish()
+            for done, (participant, path) in enumerate(paths.items(), start=1):
+                try:
+                    if participant in twice:
+                        raise DataError(twice[participant])
+                    preparation.add(participant, path)
+                except DataError as error:
+                    if on_error == "raise":
+                        raise
+                    preparation.writer.record_failure(participant, str(error))
+                if on_progress is not None:
+                    on_progress(done, len(paths), participant)
+            return preparation.finish()
+        except BaseException:
+            preparation.writer.abandon()
+            raise
 
 
 def count_windows(dataset: PreparedDataset) -> tuple[dict[str, int], list[str]]:
@@ -163,6 +176,21 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:
         return False
+
+
+def _named_twice(paths: Mapping[str, Path]) -> dict[str, str]:
+    """Return what is wrong with participants whose file is another participant's: one path, or one file."""
+    owners: dict[Any, str] = {}
+    problems = {}
+    for participant, path in paths.items():
+        try:
+            status = path.stat()
+        except (OSError, ValueError):
+            continue  # Reading it says what is wrong.
+        other = owners.setdefault((status.st_dev, status.st_ino), participant)
+        if other != participant:
+            problems[participant] = f"{path}: is the recording of participant {other!r}, too ({paths[other]})"
+    return problems
 
 
 def _check_name(participant: str, path: Path) -> None:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
 import logging
 import os
-from collections.abc import Collection, Iterable
+import zipfile
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, get_args
@@ -22,8 +25,9 @@ from numpy.typing import NDArray
 from patchtst_har.data.times import Clock
 from patchtst_har.data.windows import Windows
 from patchtst_har.errors import DataError
-from patchtst_har.support.documents import MOST_JSON_BYTES
+from patchtst_har.support.documents import MOST_JSON_BYTES, read_text
 from patchtst_har.support.files import read_json
+from patchtst_har.support.names import unusable_name
 from patchtst_har.support.npz import MAX_EXPANDED_BYTES, read_npz
 
 logger = logging.getLogger(__name__)
@@ -35,6 +39,8 @@ PREPARATION = "preparation.json"
 MANIFEST_COLUMNS = ("participant", "status", "outfile")
 # It describes every recording, so it grows with their number.
 _MOST_PREPARATION_BYTES = 256 * 2**20
+_MOST_MANIFEST_BYTES = 256 * 2**20
+_CONTENT = ("windows.npy", "first_ts_epoch_ns.npy")
 
 
 ParticipantWindows = Windows
@@ -71,8 +77,8 @@ class PreparedDataset:
         ------
         DataError
             If the folder or a file is missing, a manifest row is contradictory or names a file outside of
-            the folder, nobody has status ok, classes and encoder disagree, or the recorded clock is unknown;
-            the message names the file.
+            the folder or another participant's, nobody has status ok, classes and encoder disagree, or the
+            recorded clock is unknown; the message names the file.
         """
         folder = Path(folder)
         if not folder.is_dir():
@@ -83,10 +89,16 @@ class PreparedDataset:
             raise DataError(f"{folder / MANIFEST}: nobody has status ok")
         for name, outfile in outfiles.items():
             _check_outfile(folder, name, outfile)
+        _check_distinct(folder, outfiles)
         failures = {name: status for name, (status, _) in rows.items() if status != "ok"}
         return cls(
             folder, tuple(outfiles), _read_classes(folder), failures, _read_preparation(folder), outfiles
         )
+
+    @staticmethod
+    def files(folder: Path) -> list[str]:
+        """Return the files that a manifest lists."""
+        return [outfile for _, outfile in _read_manifest(folder / MANIFEST).values() if outfile]
 
     @property
     def clock(self) -> Clock | None:
@@ -177,17 +189,17 @@ def check_labels(names: NDArray[Any], classes: Collection[str], n_windows: int, 
 def _read_manifest(path: Path) -> dict[str, tuple[str, str]]:
     """Return status and file of each participant, all as strings ("007" stays "007")."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            missing = [name for name in MANIFEST_COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                found = ", ".join(map(repr, reader.fieldnames or ())) or "none"
-                raise DataError(f"{path}: no column {', '.join(map(repr, missing))} (found: {found})")
-            return _merge_rows(reader, path)
+        text = read_text(path, _MOST_MANIFEST_BYTES)
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        missing = [name for name in MANIFEST_COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            found = ", ".join(map(repr, reader.fieldnames or ())) or "none"
+            raise DataError(f"{path}: no column {', '.join(map(repr, missing))} (found: {found})")
+        return _merge_rows(reader, path)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; is this a folder of prepared data?") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not CSV text in UTF-8 ({error})") from error
+    except csv.Error as error:
+        raise DataError(f"{path}: not CSV text ({error})") from error
 
 
 def _merge_rows(reader: Iterable[dict[str, str | None]], path: Path) -> dict[str, tuple[str, str]]:
@@ -197,6 +209,10 @@ def _merge_rows(reader: Iterable[dict[str, str | None]], path: Path) -> dict[str
         participant, status, outfile = ((row[name] or "").strip() for name in MANIFEST_COLUMNS)
         if not participant or not status:
             raise DataError(f"{path}: row {number} has no {'status' if participant else 'participant'}")
+        if (problem := unusable_name(participant)) is not None:
+            raise DataError(f"{path}: row {number}: participant {problem}")
+        if "\0" in outfile:
+            raise DataError(f"{path}: row {number}: outfile {outfile[:80]!r} cannot be a file's name")
         if rows.setdefault(participant, (status, outfile)) != (status, outfile):
             raise DataError(f"{path}: row {number} contradicts an earlier row of participant {participant!r}")
     if number > len(rows):
@@ -221,6 +237,42 @@ def _check_outfile(folder: Path, participant: str, outfile: str) -> None:
         )
 
 
+def _check_distinct(folder: Path, outfiles: Mapping[str, str]) -> None:
+    """Refuse one person under two names: one file, or files of the same windows at the same times.
+
+    The checksums that an archive keeps of its members are compared, of files of one size: nothing is read.
+    """
+    by_file: dict[Any, str] = {}
+    by_size: dict[int, list[str]] = defaultdict(list)
+    for name, outfile in outfiles.items():
+        status = (folder / outfile).stat()
+        other = by_file.setdefault((status.st_dev, status.st_ino), name)
+        if other != name:
+            raise DataError(
+                f"{folder / MANIFEST}: outfile {outfile!r} of participant {name!r} is that of {other!r}, too"
+            )
+        by_size[status.st_size].append(name)
+    for names in by_size.values():
+        by_content: dict[Any, str] = {}
+        for name in names if len(names) > 1 else ():
+            content = _checksums(folder / outfiles[name])
+            if content is not None and by_content.setdefault(content, name) != name:
+                raise DataError(
+                    f"{folder / outfiles[name]}: participant {name!r} has the same windows as "
+                    f"{by_content[content]!r}"
+                )
+
+
+def _checksums(path: Path) -> tuple[tuple[int, int], ...] | None:
+    """Return sizes and checksums of windows and stamps; None if `load` will have to say what is wrong."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [archive.getinfo(name) for name in _CONTENT]
+    except (zipfile.BadZipFile, NotImplementedError, OSError, KeyError, ValueError):
+        return None
+    return tuple((member.file_size, member.CRC) for member in members)
+
+
 def _read_classes(folder: Path) -> tuple[str, ...]:
     classes = _read_json(folder / CLASSES)
     named = isinstance(classes, list) and all(isinstance(name, str) and name for name in classes)
@@ -228,6 +280,9 @@ def _read_classes(folder: Path) -> tuple[str, ...]:
         raise DataError(f"{folder / CLASSES}: needs a list of class names")
     if len(set(classes)) < len(classes):
         raise DataError(f"{folder / CLASSES}: a class name occurs twice")
+    for name in classes:
+        if (problem := unusable_name(name)) is not None:
+            raise DataError(f"{folder / CLASSES}: class {problem}")
     encoder = _read_json(folder / LABEL_ENCODER)
     expected = {name: index for index, name in enumerate(classes)}
     if not isinstance(encoder, dict) or any(type(index) is not int for index in encoder.values()):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import os
 import re
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,9 +29,12 @@ from patchtst_har.datasets.prepared import (
 )
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import atomic_write_json, atomic_write_text, ensure_folder
+from patchtst_har.support.folders import LOCK_FILE, beside, exchange, left_beside
+from patchtst_har.support.names import unusable_name
 from patchtst_har.support.npz import write_npz
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_STAGE = "prepared"
 
 
 def check_name(participant: str) -> None:
@@ -52,27 +58,31 @@ class PreparedWriter:
     folder : path-like
         Created if need be.
     overwrite : bool
-        Replace a data set that is already there; its manifest goes first, so that no mixture of the two can
-        be read.
+        Replace a data set that is already there. The new one is written into a folder beside it, and takes
+        its place when it is whole: at any moment the folder holds one of the two. Files that are not part of
+        the old data set, such as cached features, stay.
 
     Raises
     ------
     DataError
         If there is a data set already and `overwrite` is false, or the path is a file.
     OSError
-        If nothing can be written there.
+        If nothing can be written there, or beside it where a data set is replaced.
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        self.folder = ensure_folder(folder)
+        self.folder = self._target = ensure_folder(folder)
+        for left in left_beside(self.folder, _STAGE):
+            _clear(left, self.folder)
         if (self.folder / MANIFEST).exists():
             if not overwrite:
                 raise DataError(
                     f"{self.folder}: holds a prepared data set already; pass --overwrite or choose another"
                 )
-            (self.folder / MANIFEST).unlink()
+            self._target = ensure_folder(beside(self.folder, _STAGE))
         self._rows: dict[str, tuple[str, str]] = {}
         self._classes: set[str] = set()
+        self._contents: dict[bytes, str] = {}
 
     def add(
         self,
@@ -97,7 +107,7 @@ class PreparedWriter:
         Raises
         ------
         DataError
-            If an argument is not as described.
+            If an argument is not as described, or the windows are those of another participant.
         """
         check_name(participant)
         self._check_new(participant)
@@ -108,8 +118,13 @@ class PreparedWriter:
         present = {str(name) for name in np.unique(names)}
         if "" in present:
             raise DataError(f"{path}: labels_str holds an empty class name")
+        for name in sorted(present):
+            if (problem := unusable_name(name)) is not None:
+                raise DataError(f"{path}: class {problem}; map it to another name (--labels)")
         check_labels(names, present, len(windows), path)
-        write_npz(path, {"windows": windows, "labels_str": names, "first_ts_epoch_ns": start_ns})
+        self._check_content(path, windows, start_ns)
+        arrays = {"windows": windows, "labels_str": names, "first_ts_epoch_ns": start_ns}
+        write_npz(self._target / path.name, arrays)
         self._classes |= present
         self._rows[participant] = ("ok", path.name)
 
@@ -123,7 +138,8 @@ class PreparedWriter:
         DataError
             If the participant was added before.
         """
-        if not participant.isprintable() or participant != participant.strip() or not participant:
+        shown = participant.isprintable() and participant == participant.strip() != ""
+        if not shown or unusable_name(participant) is not None:
             participant = ascii(participant)
         self._check_new(participant)
         self._rows[participant] = (f"error: {' '.join(reason.split())}", "")
@@ -147,16 +163,44 @@ class PreparedWriter:
             reasons = "; ".join(f"{name}: {status}" for name, (status, _) in list(self._rows.items())[:3])
             raise DataError(f"{self.folder}: nobody could be prepared ({reasons or 'no recordings'})")
         names = sorted(self._classes | set(classes))
-        atomic_write_json(self.folder / CLASSES, names)
-        atomic_write_json(self.folder / LABEL_ENCODER, {name: index for index, name in enumerate(names)})
-        atomic_write_json(self.folder / PREPARATION, {**preparation, "package_version": __version__})
+        atomic_write_json(self._target / CLASSES, names)
+        atomic_write_json(self._target / LABEL_ENCODER, {name: index for index, name in enumerate(names)})
+        atomic_write_json(self._target / PREPARATION, {**preparation, "package_version": __version__})
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(MANIFEST_COLUMNS)
         table.writerows((name, *row) for name, row in self._rows.items())
-        atomic_write_text(self.folder / MANIFEST, text.getvalue())
+        atomic_write_text(self._target / MANIFEST, text.getvalue())
+        if self._target != self.folder:
+            PreparedDataset.open(self._target)
+            exchange(self.folder, self._target)
+            _clear(self._target, self.folder)
         return PreparedDataset.open(self.folder)
+
+    def abandon(self) -> None:
+        """Remove what was written beside a data set that was to be replaced."""
+        if self._target != self.folder:
+            shutil.rmtree(self._target, ignore_errors=True)
+
+    def _check_content(self, path: Path, windows: NDArray[np.float32], start_ns: NDArray[np.int64]) -> None:
+        """Refuse one person under two names: they could be trained on and tested with."""
+        digest = hashlib.sha256(np.ascontiguousarray(windows).data)
+        digest.update(np.ascontiguousarray(start_ns).data)
+        other = self._contents.setdefault(digest.digest(), path.stem)
+        if other != path.stem:
+            raise DataError(f"{path}: participant {path.stem!r} has the same windows as {other!r}")
 
     def _check_new(self, participant: str) -> None:
         if participant in self._rows:
             raise DataError(f"{self.folder}: participant {participant!r} was added twice")
+
+
+def _clear(stage: Path, folder: Path) -> None:
+    """Remove an earlier data set, or a part of a new one, from beside its folder; files of others go back."""
+    owned = {CLASSES, LABEL_ENCODER, PREPARATION, MANIFEST, LOCK_FILE}
+    if (stage / MANIFEST).exists():
+        owned |= set(PreparedDataset.files(stage))
+        for path in stage.iterdir():
+            if path.name not in owned and not (folder / path.name).exists():
+                path.rename(folder / path.name)
+    shutil.rmtree(stage)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -43,8 +45,9 @@ def write_model_card(
     )
     judged = "test" if split.test else "validation"
     scores = "\n".join(f"| {name} | {metric_text(name, value, 4)} |" for name, value in metrics.items())
-    plugins = ", ".join(config.features.plugins) or "none"
-    text = f"""# {config.experiment_name}
+    names = ", ".join(map(_literal, classes))
+    plugins = ", ".join(map(_literal, config.features.plugins)) or "none"
+    text = f"""# {_literal(config.experiment_name)}
 
 PatchTST encoder with rotary attention, statistical and topological feature tokens; patchtst-har
 {patchtst_har.__version__}.
@@ -52,7 +55,7 @@ PatchTST encoder with rotary attention, statistical and topological feature toke
 - **Input**: tri-axial wrist acceleration in g, {data.sample_rate_hz:g} Hz, windows of {data.window_size}
   samples, a decision every {data.hop_size} samples.
 - **Feature plug-ins** (must be registered where the model is loaded): {plugins}.
-- **Output**: one of {len(classes)} classes: {", ".join(classes)}. A movement that is none of these still
+- **Output**: one of {len(classes)} classes: {names}. A movement that is none of these still
   gets one of these labels.
 - **Smoothing**: {config.smoothing.method}; it uses the whole recording, past and future, and is
   not a real-time result.
@@ -79,3 +82,8 @@ The scores hold for people, devices, wrists and activities like those above. A s
 calibration or other activities were not tested. Not a medical device.
 """
     atomic_write_text(folder / MODEL_CARD_FILE, text)
+
+
+def _literal(name: str) -> str:
+    """Return Markdown that shows a name as it is: neither HTML nor a link, an image or code."""
+    return re.sub(r"([\\`\[\]])", r"\\\1", html.escape(name, quote=False))

@@ -20,7 +20,12 @@ from patchtst_har.inference.native_program import Precision
 from patchtst_har.inference.probabilities import predict_native, predict_probabilities
 from patchtst_har.inference.timeline import build_timeline, decision_spans
 from patchtst_har.inference.window_classifier import SingleWindowClassifier
-from patchtst_har.model_folder import SMOOTHING_FILE, read_model_folder, write_model_folder
+from patchtst_har.model_folder import (
+    SMOOTHING_FILE,
+    memory_errors_named,
+    read_model_folder,
+    write_model_folder,
+)
 from patchtst_har.realtime.backlog import DropPolicy
 from patchtst_har.realtime.stream import Stream
 from patchtst_har.smoothing import HMMSmoother
@@ -120,7 +125,7 @@ class Recognizer:
         Raises
         ------
         ModelFolderError
-            If a file is missing or damaged, or the files do not fit each other.
+            If a file is missing or damaged, the files do not fit each other, or memory does not suffice.
         PrecisionError
             If the precision is not available here.
         ValueError
@@ -363,4 +368,5 @@ def _load(
 
         return load_model(folder)
     stored = read_model_folder(folder)
-    return NativeClassifier.from_stored(stored, precision), stored.classes, stored.config
+    with memory_errors_named(folder):
+        return NativeClassifier.from_stored(stored, precision), stored.classes, stored.config

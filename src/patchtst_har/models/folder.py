@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from patchtst_har.config import ExperimentConfig
-from patchtst_har.model_folder import read_model_folder, write_model_folder
+from patchtst_har.model_folder import memory_errors_named, read_model_folder, write_model_folder
 from patchtst_har.models.patchtst import PatchTSTClassifier
 
 
@@ -52,7 +52,8 @@ def load_model(folder: Path | str) -> tuple[PatchTSTClassifier, tuple[str, ...],
         If a file is missing, empty, damaged, or does not fit the others; the message names it.
     """
     stored = read_model_folder(folder)
-    model = PatchTSTClassifier(stored.config.model, len(stored.classes))
+    with memory_errors_named(folder):
+        model = PatchTSTClassifier(stored.config.model, len(stored.classes))
     try:
         load_tensors(model, stored.tensors)
     except RuntimeError as error:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Hashable
 from typing import Any
 
-from patchtst_har.errors import BacklogError, DataError, PatchTSTHARError
+from patchtst_har.errors import BacklogError, DataError, keep_decisions
 from patchtst_har.realtime.backlog import DropPolicy
 from patchtst_har.realtime.decision import Decision, StreamStats
 from patchtst_har.realtime.stream import Stream
@@ -129,8 +129,9 @@ class StreamPool:
                 continue
             try:
                 decisions += [(key, decision) for decision in stream.decide(1)]
-            except PatchTSTHARError as error:
-                error.decisions = (*decisions, *((key, decision) for decision in error.decisions))
+            except BaseException as error:
+                more = getattr(error, "decisions", ())
+                keep_decisions(error, [*decisions, *((key, decision) for decision in more)])
                 raise
             finally:
                 if stream.n_pending:
@@ -152,7 +153,7 @@ class StreamPool:
             stream = self._streams.pop(key)
         try:
             return stream.finish()
-        except PatchTSTHARError:
+        except BaseException:
             with self._lock:
                 self._streams.setdefault(key, stream)
             raise

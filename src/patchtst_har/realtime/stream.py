@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har import _core
-from patchtst_har.errors import BacklogError, DataError, PatchTSTHARError
+from patchtst_har.errors import BacklogError, DataError, keep_decisions
 from patchtst_har.realtime import stream_state
 from patchtst_har.realtime.backlog import Backlog, DropPolicy
 from patchtst_har.realtime.decision import Decision, StreamStats
@@ -118,13 +118,17 @@ class Stream:
             at fault were taken; what they decided in the same call is in the error's `decisions`.
         FeatureError
             If a feature plug-in fails on a window.
+
+        Notes
+        -----
+        Any other exception, one of `classify` or an interrupt, has `decisions` too.
         """
         arrival_ns = perf_counter_ns()
         decisions: list[Decision] = []
         with self._deciding, self._lock:
-            take = self._reader(samples, t)
-            first, buffer = 0, self._buffer
             try:
+                take = self._reader(samples, t)
+                first, buffer = 0, self._buffer
                 if self._backlog:
                     self._decide_waiting(decisions)
                 while True:
@@ -133,8 +137,8 @@ class Stream:
                         return decisions
                     self._n_windows += 1
                     self._decide(buffer.window(), WindowPlace(*buffer.place()), arrival_ns, decisions)
-            except PatchTSTHARError as error:
-                error.decisions = tuple(decisions)
+            except BaseException as error:
+                keep_decisions(error, decisions)
                 raise
 
     def feed(self, samples: Any, t: Any = None) -> int:
@@ -193,8 +197,8 @@ class Stream:
                     break
                 try:
                     self._decide(waiting.window, waiting.place, waiting.arrival_ns, decisions)
-                except PatchTSTHARError as error:
-                    error.decisions = tuple(decisions)
+                except BaseException as error:
+                    keep_decisions(error, decisions)
                     raise
                 finally:
                     with self._lock:
@@ -203,7 +207,7 @@ class Stream:
         return decisions
 
     def finish(self) -> list[Decision]:
-        """End the stretch and the sequence; return what was still to be decided.
+        """End the segment and the sequence; return what was still to be decided.
 
         The stream can still be used: the next sample starts a new segment.
 
@@ -222,13 +226,11 @@ class Stream:
                     self._n_windows += 1
                     place = WindowPlace(*self._buffer.place())
                     self._decide(self._buffer.window(), place, arrival_ns, decisions)
-            except PatchTSTHARError as error:
-                error.decisions = tuple(decisions)
+                smoothed = self._smoother.finish() if self._smoother else []
+                return decisions + [self._decision(*known, arrival_ns, 0) for known in smoothed]
+            except BaseException as error:
+                keep_decisions(error, decisions)
                 raise
-            if self._smoother is not None:
-                smoothed = self._smoother.finish()
-                decisions += [self._decision(*known, arrival_ns, 0) for known in smoothed]
-            return decisions
 
     @property
     def n_pending(self) -> int:
@@ -258,7 +260,7 @@ class Stream:
             counts = [self._n_windows, self._n_decisions, self._n_late, self._backlog.n_dropped]
             numbers, points = self._buffer.state()
             waiting = list(self._backlog)
-            places = [(w.place.start_ns, w.place.stretch, w.place.number, w.place.restarts) for w in waiting]
+            places = [(w.place.start_ns, w.place.segment, w.place.number, w.place.restarts) for w in waiting]
             return {
                 **stream_state.head(self._settings, self._stamped),
                 "counts": np.array(counts, np.int64),

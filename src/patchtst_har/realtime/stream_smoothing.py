@@ -23,10 +23,10 @@ Arrays = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class WindowPlace:
-    """Place of a window in a stream: its start, its stretch, its number there, clock jumps before it."""
+    """Place of a window in a stream: its start, its segment, its number there, clock jumps before it."""
 
     start_ns: int
-    stretch: int
+    segment: int
     number: int
     restarts: int
 
@@ -171,7 +171,7 @@ class StreamSmoother:
         last = self._last
         if last is None or last.restarts != place.restarts:
             return None
-        if last.stretch == place.stretch:
+        if last.segment == place.segment:
             # After so many windows without evidence nothing is known of the last one any more.
             n_steps = place.number - last.number
             return n_steps if 1 <= n_steps <= _MOST_STEPS else None
@@ -194,7 +194,7 @@ class StreamSmoother:
         return {
             "filters": self._core.state(),
             "last_window": np.array(
-                [] if last is None else [last.start_ns, last.stretch, last.number, last.restarts], np.int64
+                [] if last is None else [last.start_ns, last.segment, last.number, last.restarts], np.int64
             ),
             "held": np.array([entry is not None for entry in self._held], np.bool_),
             "held_start_ns": np.array([entry.start_ns for entry in held], np.int64),

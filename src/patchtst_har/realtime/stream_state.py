@@ -69,7 +69,7 @@ def check_state(
 
 
 def _check_places(arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse windows whose place (start, stretch, number, restarts) no buffer can have counted."""
+    """Refuse windows whose place (start, segment, number, restarts) no buffer can have counted."""
     for name in ("waiting_places", "last_window"):
         rows = arrays.get(name, np.empty(0, np.int64))
         if rows.size % 4:

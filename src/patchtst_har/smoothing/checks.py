@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -44,10 +44,8 @@ def check_probabilities(probabilities: npt.ArrayLike, n_classes: int) -> FloatAr
     off = np.abs(rows.sum(axis=1) - 1) > _SUM_TOLERANCE
     wrong = np.flatnonzero(off | (rows < 0).any(axis=1))
     if wrong.size:
-        raise DataError(
-            f"probabilities: row {wrong[0]} is not a distribution, "
-            f"its sum is {rows[wrong[0]].sum():.6g} ({_short(rows[wrong[0]])})"
-        )
+        row, sum_text = rows[wrong[0]], f"its sum is {rows[wrong[0]].sum():.6g}"
+        raise DataError(f"probabilities: row {wrong[0]} is not a distribution, {sum_text} ({_short(row)})")
     return rows
 
 
@@ -68,15 +66,12 @@ def check_distributions(name: str, value: npt.ArrayLike, shape: tuple[int, ...])
     return rows
 
 
-def check_positive(name: str, value: Any) -> None:
-    """Refuse what is not a finite positive number."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or value <= 0
-    ):
+def checked_positive(name: str, value: Any) -> float:
+    """Return a number as a float; refuse what is not finite and positive."""
+    # The largest float, not infinity: a whole number in a file may be too large for a float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= sys.float_info.max:
         raise DataError(f"{name}: needs a finite positive number, is {value!r}")
+    return float(value)
 
 
 def _short(row: FloatArray) -> str:

@@ -16,14 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from patchtst_har.errors import DataError, ModelFolderError
-from patchtst_har.smoothing.checks import (
-    check_distributions,
-    check_labels,
-    check_positive,
-    check_probabilities,
-)
+from patchtst_har.smoothing import checks, storage
 from patchtst_har.smoothing.sequences import sequence_bounds
-from patchtst_har.smoothing.storage import read_document, write_document
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -63,12 +57,9 @@ class HMMSmoother:
     def __init__(self, n_classes: int, pseudo_count: float = 1.0, *, hop_s: float | None = None) -> None:
         if isinstance(n_classes, bool) or not isinstance(n_classes, int | np.integer) or n_classes < 1:
             raise DataError(f"n_classes: needs a positive integer, is {n_classes!r}")
-        check_positive("pseudo_count", pseudo_count)
-        if hop_s is not None:
-            check_positive("hop_s", hop_s)
         self.n_classes = int(n_classes)
-        self.pseudo_count = float(pseudo_count)
-        self.hop_s = None if hop_s is None else float(hop_s)
+        self.pseudo_count = checks.checked_positive("pseudo_count", pseudo_count)
+        self.hop_s = None if hop_s is None else checks.checked_positive("hop_s", hop_s)
         self._start: FloatArray | None = None
         self._transitions: FloatArray | None = None
         self._emissions: FloatArray | None = None
@@ -122,16 +113,11 @@ class HMMSmoother:
         DataError
             If there is no window, a label is out of range, or shapes differ.
         """
-        states = check_labels(labels, self.n_classes)
-        bounds = sequence_bounds(sequences, states.size)
-        within = np.ones(states.size, dtype=bool)
-        within[bounds[:-1]] = False
-        later = np.flatnonzero(within)
-        size = self.n_classes
-        pairs = states[later - 1] * size + states[later]
-        counts = np.bincount(pairs, minlength=size * size).reshape(size, size)
+        states, size = checks.check_labels(labels, self.n_classes), self.n_classes
+        later = np.delete(np.arange(states.size), sequence_bounds(sequences, states.size)[:-1])
+        pairs = np.bincount(states[later - 1] * size + states[later], minlength=size * size)
         self._start = self._normalise(np.bincount(states, minlength=size))
-        self._transitions = self._normalise(counts)
+        self._transitions = self._normalise(pairs.reshape(size, size))
         return self
 
     def fit_emissions(self, labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Self:
@@ -149,8 +135,8 @@ class HMMSmoother:
         DataError
             If there is no window, a label is out of range, a row is not a distribution, or shapes differ.
         """
-        states = check_labels(labels, self.n_classes)
-        observed = check_probabilities(probabilities, self.n_classes)
+        states = checks.check_labels(labels, self.n_classes)
+        observed = checks.check_probabilities(probabilities, self.n_classes)
         if len(observed) != states.size:
             raise DataError(f"labels and probabilities: {states.size} labels for {len(observed)} rows")
         totals = np.zeros((self.n_classes, self.n_classes))
@@ -245,7 +231,7 @@ class HMMSmoother:
         self, probabilities: npt.ArrayLike, sequences: npt.ArrayLike, lags: Sequence[int]
     ) -> list[FloatArray]:
         """Return what `fixed_lag_proba` returns for each of `lags`, from one pass of the filter."""
-        from patchtst_har.smoothing import posteriors
+        from patchtst_har.smoothing import kernels
 
         for lag in lags:
             if isinstance(lag, bool) or not isinstance(lag, int | np.integer) or lag < 0:
@@ -254,58 +240,48 @@ class HMMSmoother:
         filtered = self._filter(likelihoods, bounds)
         results = [np.zeros_like(filtered) for _ in lags]
         for lag, posterior in zip(lags, results, strict=True):
-            posteriors.look_ahead(filtered, self.transition_matrix, bounds, int(lag), posterior)
+            kernels.look_ahead(filtered, self.transition_matrix, bounds, int(lag), posterior)
         return results
 
     def _likelihoods(
         self, probabilities: npt.ArrayLike, sequences: npt.ArrayLike
     ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
         """Check the input; return the likelihoods of windows (n, K), and the bounds of sequences."""
-        from patchtst_har.smoothing import viterbi
+        from patchtst_har.smoothing import kernels
 
-        observed = check_probabilities(probabilities, self.n_classes)
+        observed = checks.check_probabilities(probabilities, self.n_classes)
         bounds = sequence_bounds(sequences, len(observed))
-        return viterbi.observation_likelihoods(observed, self.emission_matrix), bounds
+        return kernels.observation_likelihoods(observed, self.emission_matrix), bounds
 
     def _viterbi(self, likelihoods: FloatArray, bounds: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        from patchtst_har.smoothing import viterbi
+        from patchtst_har.smoothing import kernels
 
         path = np.zeros(len(likelihoods), dtype=np.int64)
-        stuck = viterbi.viterbi_path(
-            _log(likelihoods), _log(self.start_probabilities), _log(self.transition_matrix), bounds, path
-        )
-        _refuse_impossible(stuck)
+        logs = map(_log, (likelihoods, self.start_probabilities, self.transition_matrix))
+        _refuse_impossible(kernels.viterbi_path(*logs, bounds, path))
         return path
 
     def _filter(self, likelihoods: FloatArray, bounds: npt.NDArray[np.int64]) -> FloatArray:
-        from patchtst_har.smoothing import posteriors
+        from patchtst_har.smoothing import kernels
 
         filtered = np.zeros_like(likelihoods)
-        stuck = posteriors.filter_posteriors(
-            likelihoods, self.start_probabilities, self.transition_matrix, bounds, filtered
-        )
-        _refuse_impossible(stuck)
+        model = (self.start_probabilities, self.transition_matrix)
+        _refuse_impossible(kernels.filter_posteriors(likelihoods, *model, bounds, filtered))
         return filtered
 
     def _smooth(self, likelihoods: FloatArray, bounds: npt.NDArray[np.int64]) -> FloatArray:
-        from patchtst_har.smoothing import posteriors
+        from patchtst_har.smoothing import kernels
 
         filtered = self._filter(likelihoods, bounds)
         posterior = np.zeros_like(filtered)
-        posteriors.smooth(filtered, self.transition_matrix, bounds, posterior)
+        kernels.smooth(filtered, self.transition_matrix, bounds, posterior)
         return posterior
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model as JSON (`smoothing.json` in a model folder)."""
-        document = {
-            "n_classes": self.n_classes,
-            "pseudo_count": self.pseudo_count,
-            "hop_s": self.hop_s,
-            "start_probabilities": self.start_probabilities.tolist(),
-            "transition_matrix": self.transition_matrix.tolist(),
-            "emission_matrix": self.emission_matrix.tolist(),
-        }
-        write_document(path, document)
+        settings = {name: getattr(self, name) for name in storage.SETTINGS}
+        tables = {name: getattr(self, name).tolist() for name in storage.TABLES}
+        storage.write_document(path, {**settings, **tables})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -317,16 +293,9 @@ class HMMSmoother:
             If the file is missing or not JSON, or a field is missing, unknown, or not what it should be; the
             message names the file and the field.
         """
-        document = read_document(path)
+        parameters = storage.read_document(path)
         try:
-            return cls.from_parameters(
-                document["start_probabilities"],
-                document["transition_matrix"],
-                document["emission_matrix"],
-                n_classes=document["n_classes"],
-                pseudo_count=document["pseudo_count"],
-                hop_s=document["hop_s"],
-            )
+            return cls.from_parameters(**parameters)
         except DataError as error:
             raise ModelFolderError(f"{path}: {error}") from error
 
@@ -349,10 +318,10 @@ class HMMSmoother:
             If a shape is wrong or a row is not a distribution; the message names the field.
         """
         smoother = cls(n_classes, pseudo_count, hop_s=hop_s)
-        square = (smoother.n_classes, smoother.n_classes)
-        smoother._start = check_distributions("start_probabilities", start_probabilities, square[:1])
-        smoother._transitions = check_distributions("transition_matrix", transition_matrix, square)
-        smoother._emissions = check_distributions("emission_matrix", emission_matrix, square)
+        row, check = (smoother.n_classes,), checks.check_distributions
+        smoother._start = check("start_probabilities", start_probabilities, row)
+        smoother._transitions = check("transition_matrix", transition_matrix, row * 2)
+        smoother._emissions = check("emission_matrix", emission_matrix, row * 2)
         return smoother
 
     def _normalise(self, counts: npt.NDArray[Any]) -> FloatArray:

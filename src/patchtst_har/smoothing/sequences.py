@@ -42,9 +42,16 @@ def sequence_ids(
     """
     people = np.asarray(participants)
     starts = np.asarray(start_ns)
-    _check_shapes(people, starts)
-    _check_duration("hop_s", hop_s, positive=True)
-    _check_duration("max_gap_s", max_gap_s, positive=False)
+    if people.ndim != 1 or starts.shape != people.shape:
+        raise DataError(
+            f"participants and start_ns: need one shape (n,), have {people.shape} and {starts.shape}"
+        )
+    if starts.size and starts.dtype.kind not in "iu":
+        raise DataError(f"start_ns: needs integer nanoseconds, has {starts.dtype}")
+    if not 0 < hop_s < math.inf:
+        raise DataError(f"hop_s: needs a finite positive number, is {hop_s}")
+    if not 0 <= max_gap_s < math.inf:
+        raise DataError(f"max_gap_s: needs a finite non-negative number, is {max_gap_s}")
     if people.size == 0:
         return np.zeros(0, dtype=np.int64)
     starts = starts.astype(np.int64)
@@ -85,22 +92,6 @@ def sequence_bounds(sequences: npt.ArrayLike, n_windows: int) -> npt.NDArray[np.
     first = np.concatenate([[0], np.flatnonzero(ids[1:] != ids[:-1]) + 1])
     _refuse_split("sequences", ids, first)
     return np.append(first, n_windows).astype(np.int64)
-
-
-def _check_shapes(people: npt.NDArray[Any], starts: npt.NDArray[Any]) -> None:
-    if people.ndim != 1 or starts.shape != people.shape:
-        raise DataError(
-            f"participants and start_ns: need one shape (n,), have {people.shape} and {starts.shape}"
-        )
-    if starts.size and starts.dtype.kind not in "iu":
-        raise DataError(f"start_ns: needs integer nanoseconds, has {starts.dtype}")
-
-
-def _check_duration(name: str, value: float, *, positive: bool) -> None:
-    if not math.isfinite(value) or value < 0 or (positive and value == 0):
-        raise DataError(
-            f"{name}: needs a finite {'positive' if positive else 'non-negative'} number, is {value}"
-        )
 
 
 def _check_order(

@@ -9,15 +9,9 @@ from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.support.files import atomic_write_json, read_json
 
 FORMAT_VERSION = 1
-_FIELDS = {
-    "format_version",
-    "n_classes",
-    "pseudo_count",
-    "hop_s",
-    "start_probabilities",
-    "transition_matrix",
-    "emission_matrix",
-}
+SETTINGS = ("n_classes", "pseudo_count", "hop_s")
+TABLES = ("start_probabilities", "transition_matrix", "emission_matrix")
+_FIELDS = {"format_version", *SETTINGS, *TABLES}
 
 
 def write_document(path: str | os.PathLike[str], parameters: dict[str, Any]) -> None:
@@ -26,7 +20,7 @@ def write_document(path: str | os.PathLike[str], parameters: dict[str, Any]) -> 
 
 
 def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return what `write_document` wrote; errors name the file and the field."""
+    """Return the parameters that `write_document` wrote; errors name the file and the field."""
     try:
         document = read_json(path)
     except OSError as error:
@@ -38,8 +32,7 @@ def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
     for problem, fields in (("lacks", _FIELDS - set(document)), ("has unknown", set(document) - _FIELDS)):
         if fields:
             raise ModelFolderError(f"{path}: {problem} {', '.join(sorted(fields))}")
-    if document["format_version"] != FORMAT_VERSION:
-        raise ModelFolderError(
-            f"{path}: format_version is {document['format_version']!r}, this version reads {FORMAT_VERSION}"
-        )
+    version = document.pop("format_version")
+    if version != FORMAT_VERSION:
+        raise ModelFolderError(f"{path}: format_version is {version!r}, this version reads {FORMAT_VERSION}")
     return document

@@ -49,15 +49,15 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(target)
     _clean_now_and_then(target.parent)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.{_owner()}.", suffix=_SUFFIX)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.{owner()}.", suffix=_SUFFIX)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
-        _sync(temporary)
+        sync(temporary)
         temporary.replace(target)
-        _sync(target.parent)
+        sync(target.parent)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(temporary)):
@@ -117,7 +117,7 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
 def _probe(folder: Path, asked_for: Path) -> None:
     """Create a file and remove it: permission bits lie to root and on network shares."""
     try:
-        handle, name = tempfile.mkstemp(dir=folder, prefix=f".probe.{_owner()}.", suffix=_SUFFIX)
+        handle, name = tempfile.mkstemp(dir=folder, prefix=f".probe.{owner()}.", suffix=_SUFFIX)
     except OSError as error:
         raise OSError(error.errno, f"cannot be written ({error.strerror})", str(asked_for)) from error
     os.close(handle)
@@ -127,12 +127,16 @@ def _probe(folder: Path, asked_for: Path) -> None:
 def clean_orphans(folder: Path) -> None:
     """Remove temporaries in `folder` whose process is gone; those of other containers are left for a week."""
     for path in folder.glob(f".*{_SUFFIX}"):
-        owner = path.name.removesuffix(_SUFFIX).split(".")[-2]
-        place, _, pid = owner.rpartition("-")
-        known = place == _pid_space() and pid.isdigit()
-        # Of another boot or container nothing can be known, but nobody writes one file for a week.
-        if (known and not _alive(int(pid))) or (pid.isdigit() and _age_s(path) > _WEEK_S):
+        if is_orphan(path, path.name.removesuffix(_SUFFIX).split(".")[-2]):
             path.unlink(missing_ok=True)
+
+
+def is_orphan(path: Path, owned_by: str) -> bool:
+    """Whether the process that made a temporary file or folder is gone; `owned_by`: its `owner`."""
+    place, _, pid = owned_by.rpartition("-")
+    known = place == _pid_space() and pid.isdigit()
+    # Of another boot or container nothing can be known, but nobody writes one file for a week.
+    return (known and not _alive(int(pid))) or (pid.isdigit() and _age_s(path) > _WEEK_S)
 
 
 def _age_s(path: Path) -> float:
@@ -166,7 +170,8 @@ def _pid_space() -> str:
     return f"{host}-{zlib.crc32(''.join(marks).encode()):08x}"
 
 
-def _owner() -> str:
+def owner() -> str:
+    """Name this process among those of all hosts and containers, without dots."""
     return f"{_pid_space()}-{os.getpid()}"
 
 
@@ -180,7 +185,8 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have a file's content, or a folder's entries, on the disk before going on."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

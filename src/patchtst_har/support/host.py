@@ -6,6 +6,8 @@ import gc
 import os
 import platform
 import sys
+from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,20 @@ def cpu_info() -> dict[str, Any]:
         "available": _core.available_isas(),
         "features": _core.cpu_features(),
     }
+
+
+def package_versions(names: Iterable[str]) -> dict[str, str]:
+    """Return the version of each package, ``not installed`` for one that is not there.
+
+    What is recorded is not what is needed: a part of the package runs without the dependencies of another.
+    """
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
 
 
 def host_facts() -> dict[str, Any]:

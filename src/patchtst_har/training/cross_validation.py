@@ -12,6 +12,7 @@ from patchtst_har.evaluation.baselines import RANDOM_FOREST, LabelledFeatures, r
 from patchtst_har.evaluation.held_out import HeldOut, pool
 from patchtst_har.records.run import CrossValidation, Fold
 from patchtst_har.support.files import atomic_write_json
+from patchtst_har.support.folders import folder_lock
 from patchtst_har.support.progress import OnProgress
 from patchtst_har.training.trainer import CHECKPOINT, PatchTSTTrainer
 
@@ -65,8 +66,17 @@ def cross_validate(
     ------
     ConfigError
         If ``data.split`` is not ``kfold``.
+    DataError
+        If another process writes into the run folder, or as `PatchTSTTrainer.train`.
     """
     require_folds(config)
+    with folder_lock(config.run_dir):
+        return _cross_validate(config, done, resume, on_progress)
+
+
+def _cross_validate(
+    config: ExperimentConfig, done: PatchTSTTrainer | None, resume: bool, on_progress: OnProgress | None
+) -> CrossValidation:
     folds = []
     for number in range(config.data.n_folds):
         trainer = done if done is not None and number == config.data.fold else None

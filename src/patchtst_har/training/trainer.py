@@ -25,6 +25,7 @@ from patchtst_har.reproducibility import environment, resolve_device, seed_every
 from patchtst_har.smoothing import HMMSmoother
 from patchtst_har.smoothing.decide import decide, hop_s, sequences_of
 from patchtst_har.support.files import atomic_write_json
+from patchtst_har.support.folders import folder_lock
 from patchtst_har.support.log import TrainingLogger, log_to_file
 from patchtst_har.support.progress import OnProgress, under
 from patchtst_har.training.checkpoint import Progress, check_resumable
@@ -89,15 +90,17 @@ class PatchTSTTrainer:
         Raises
         ------
         ConfigError, DataError
-            If configuration or data cannot be used; nothing is written then.
+            If configuration or data cannot be used, or another process trains into the run folder; nothing is
+            written then.
         """
-        self._check_folder()
-        device = resolve_device(self.config.training.device)
-        data = self.data = ExperimentData.load(self.config, self.on_progress)
-        if self.resume:
-            check_resumable(self._checkpoint, data.fingerprint(self.config))
-        with threads(self.config.training.n_threads):
-            return self._run(data, device, self._open_run(data))
+        with folder_lock(self.config.run_dir):
+            self._check_folder()
+            device = resolve_device(self.config.training.device)
+            data = self.data = ExperimentData.load(self.config, self.on_progress)
+            if self.resume:
+                check_resumable(self._checkpoint, data.fingerprint(self.config))
+            with threads(self.config.training.n_threads):
+                return self._run(data, device, self._open_run(data))
 
     def _run(
         self, data: ExperimentData, device: torch.device, tracker: ExperimentTracker

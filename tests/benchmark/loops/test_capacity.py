@@ -20,6 +20,7 @@ def fleet(cost_ns):
 
 
 @pytest.mark.parametrize("start", [1, 40, 300])
+@pytest.mark.slow
 def test_it_finds_how_many_decisions_fit_in_a_hop(start):
     streams = fleet(23 * MS)
     probes = search(lambda n: judge(streams.run(n, 662 // n + 5)), Range(start, resolution=0))

@@ -125,6 +125,7 @@ def test_after_a_rest_every_workload_is_decided_again(document):
         assert rested["ratio_of_medians"] == pytest.approx(ratio)
 
 
+@pytest.mark.slow
 def test_a_rest_is_never_longer_than_the_hop(monkeypatch):
     monkeypatch.setattr(measure, "N_PUSHES", 50)
     slept = []
@@ -191,6 +192,7 @@ def test_torchs_engine_and_a_lag_are_measured_as_well(model_dir, monkeypatch):
     assert measured.memory.of_streams[0].peak_rss_mb > 100
 
 
+@pytest.mark.slow
 def test_the_capacity_is_searched_with_a_pool_of_streams(monkeypatch):
     monkeypatch.setattr(measure, "N_PUSHES", 50)
     settings = HarnessSettings(

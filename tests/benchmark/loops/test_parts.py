@@ -24,6 +24,7 @@ from streams import make_samples
 SAMPLES, _ = make_samples(20)
 
 
+@pytest.mark.slow
 def test_collections_are_counted_by_generation_and_the_longest_pause_kept():
     before = list(gc.callbacks)
     with GarbageWatch() as watch:

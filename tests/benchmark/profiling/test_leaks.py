@@ -31,6 +31,7 @@ def test_memory_that_is_kept_is_a_leak():
     assert estimate.verdict().startswith("a leak: ")
 
 
+@pytest.mark.slow
 def test_small_objects_that_are_kept_are_a_leak_of_blocks():
     kept = []
     estimate = watched(lambda: kept.append(object()))
@@ -39,6 +40,7 @@ def test_small_objects_that_are_kept_are_a_leak_of_blocks():
     assert estimate.python_blocks.per_repeat == pytest.approx(1, abs=0.1)
 
 
+@pytest.mark.slow
 def test_what_is_given_back_is_no_leak():
     def work():
         return np.ones(500_000).sum() + len([object() for _ in range(1000)])
@@ -49,6 +51,7 @@ def test_what_is_given_back_is_no_leak():
     assert estimate.verdict().startswith("no leak found")
 
 
+@pytest.mark.slow
 def test_garbage_in_cycles_is_no_leak():
     def work():
         knot = [bytearray(100_000)]
@@ -57,6 +60,7 @@ def test_garbage_in_cycles_is_no_leak():
     assert not watched(work).leaks
 
 
+@pytest.mark.slow
 def test_a_cache_that_fills_up_is_no_leak_after_the_warm_up():
     cache = {}
 

@@ -57,6 +57,7 @@ REFERENCES = {"jerk_rms": jerk_rms, "hjorth": hjorth, "sample_entropy": sample_e
 
 @pytest.mark.parametrize("name", REFERENCES)
 @pytest.mark.parametrize(("activity", "n_samples", "sr"), [("walking", 300, 50.0), ("sitting", 601, 100.0)])
+@pytest.mark.slow
 def test_agrees_with_the_slow_reference(name, activity, n_samples, sr):
     window = activity_signal(activity, n_samples, np.random.default_rng(5), sample_rate_hz=sr)
     computed = compute_plugin_features(window, [name], sr)

@@ -100,6 +100,7 @@ def test_comments_and_places_do_not_change_it():
 
 
 @pytest.mark.usefixtures("registry")
+@pytest.mark.slow
 def test_a_changed_helper_in_another_file_is_not_answered_from_the_old_compiled_code(tmp_path, monkeypatch):
     """numba's own cache looks at the feature's file only."""
     monkeypatch.syspath_prepend(str(tmp_path))

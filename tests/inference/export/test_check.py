@@ -39,6 +39,7 @@ def run_of(model, change=lambda outputs: outputs, seen=None):
 
 
 @pytest.mark.parametrize(("n", "batches"), [(1, [1, 1, 1]), (5, [1, 2, 5]), (600, [1, 2, 256, 256, 88])])
+@pytest.mark.slow
 def test_batches_of_several_sizes_cover_every_window(model, n, batches):
     seen = []
     assert check(run_of(model, seen=seen), model, window_inputs(n), "a.onnx") < 1e-5
@@ -70,6 +71,7 @@ def test_what_differs_is_refused(model, change, message):
         check(run_of(model, change), model, window_inputs(5), "a.onnx")
 
 
+@pytest.mark.slow
 def test_a_wrong_last_window_is_found(model):
     def spoil(outputs):
         return (

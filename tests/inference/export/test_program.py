@@ -3,6 +3,7 @@
 import logging
 import warnings
 
+import pytest
 import torch
 
 from architectures import randomise
@@ -11,6 +12,7 @@ from patchtst_har.inference.export.program import trace, used_inputs, without_ex
 from patchtst_har.models import PatchTSTClassifier
 
 
+@pytest.mark.slow
 def test_the_model_is_not_changed():
     model = randomise(PatchTSTClassifier(ModelConfig(n_layers=1), 5)).double().train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from patchtst_har.cli.console import SmoothingOption, TimeUnitOption, TimezoneOption, UnitsOption, err, out
-from patchtst_har.errors import DataError, PatchTSTHARError
+from patchtst_har.errors import DataError
 
 if TYPE_CHECKING:
     from patchtst_har.data.stamps import TimeUnit
@@ -122,8 +122,8 @@ def _decided(call: Callable[[], list[Decision]]) -> Iterator[Decision]:
     """Yield what a call of a stream decides; if it fails, what it had decided before, then the error."""
     try:
         yield from call()
-    except PatchTSTHARError as error:
-        yield from error.decisions
+    except BaseException as error:
+        yield from getattr(error, "decisions", ())
         raise
 
 

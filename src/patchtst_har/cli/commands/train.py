@@ -33,6 +33,7 @@ def run(
     from patchtst_har.benchmark.run_measurements import measure_run
     from patchtst_har.inference.recognizer import Recognizer
     from patchtst_har.reports.run import render_report
+    from patchtst_har.support.folders import folder_lock
     from patchtst_har.training.cross_validation import cross_validate, require_folds
     from patchtst_har.training.trainer import PatchTSTTrainer
 
@@ -41,14 +42,14 @@ def run(
     if cross_validation:
         require_folds(settings)
     scores = None
-    with progress() as on_progress, resumable():
+    with folder_lock(settings.run_dir), progress() as on_progress, resumable():
         trainer = PatchTSTTrainer(settings, resume=resume, on_progress=on_progress)
         _, metrics = trainer.train()
         if cross_validation:
             scores = cross_validate(settings, done=trainer, resume=resume, on_progress=on_progress)
         recognizer = Recognizer.from_pretrained(settings.run_dir / "model")
         measure_run(settings.run_dir, recognizer, trainer.judged, on_progress=on_progress)
-    report = render_report(settings.run_dir)
+        report = render_report(settings.run_dir)
     for name, value in metrics.items():
         out.print(f"{name:24s} {metric_text(name, value, 3)}")
     if scores is not None:

@@ -1,0 +1,80 @@
+#include "tests/sweep.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <new>
+
+namespace {
+
+std::atomic<std::size_t> n_counted{0};
+
+}  // namespace
+
+void* operator new(std::size_t size, std::align_val_t alignment) {
+    ++n_counted;
+    const auto line = static_cast<std::size_t>(alignment);
+    void* memory = std::aligned_alloc(line, (size + line) / line * line);
+    if (memory == nullptr) throw std::bad_alloc();
+    return memory;
+}
+void* operator new(std::size_t size) {
+    return operator new(size, std::align_val_t{alignof(std::max_align_t)});
+}
+void operator delete(void* memory) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::align_val_t /*alignment*/) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::size_t /*size*/) noexcept {
+    std::free(memory);
+}
+
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+extern "C" {
+void* __libc_malloc(std::size_t size);  // NOLINT(bugprone-reserved-identifier)
+
+void* malloc(std::size_t size) {
+    ++n_counted;
+    return __libc_malloc(size);
+}
+}
+#endif
+
+namespace patchtst_har::tests {
+
+void fail(const std::string& where, const std::string& what) {
+    std::fprintf(stderr, "%s: %s\n", where.c_str(), what.c_str());
+    std::exit(1);
+}
+
+std::size_t n_allocations() {
+    return n_counted;
+}
+
+bool same_bits(const Floats& a, const Floats& b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), sizeof(float) * a.size()) == 0;
+}
+
+void require_finite(const std::string& where, const Floats& values) {
+    const bool all =
+        std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
+    if (!all) fail(where, "a value is not finite");
+}
+
+}  // namespace patchtst_har::tests
+
+int main(int argc, char** argv) {
+    try {
+        patchtst_har::tests::run({argv + 1, argv + argc});
+        return 0;
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s: %s\n", argv[0], error.what());
+        return 2;
+    }
+}

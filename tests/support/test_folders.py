@@ -1,0 +1,103 @@
+"""Folders with one writer at a time, and folders that are replaced whole."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from patchtst_har.errors import DataError
+from patchtst_har.support import folders
+from patchtst_har.support.folders import LOCK_FILE, exchange, folder_lock, left_beside
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from patchtst_har.support.folders import folder_lock
+with folder_lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_folder_that_stays_empty_leaves_no_trace(tmp_path: Path) -> None:
+    with folder_lock(tmp_path / "a" / "b"):
+        assert (tmp_path / "a" / "b" / LOCK_FILE).exists()
+    assert not list(tmp_path.iterdir())
+    with folder_lock(tmp_path / "a" / "b"):
+        (tmp_path / "a" / "b" / "file").touch()
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["file"]
+
+
+def test_its_thread_may_lock_a_folder_again(tmp_path: Path) -> None:
+    with folder_lock(tmp_path):
+        with folder_lock(tmp_path / ".." / tmp_path.name):
+            pass
+        assert (tmp_path / LOCK_FILE).exists()
+    assert not (tmp_path / LOCK_FILE).exists()
+
+
+@pytest.mark.spawns
+def test_a_held_folder_names_its_holder_and_is_free_when_that_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(DataError, match=rf": is being written by process {holder.pid} on \S+; wait"):
+            folder_lock(tmp_path).__enter__()
+        holder.send_signal(signal.SIGKILL)
+    assert (tmp_path / LOCK_FILE).exists(), "nobody cleaned up"
+    with folder_lock(tmp_path):
+        assert (tmp_path / LOCK_FILE).read_text().startswith(f"process {os.getpid()} on ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_file_is_never_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("text")
+    (tmp_path / LOCK_FILE).symlink_to(tmp_path / "precious")
+    with pytest.raises(OSError, match="symbolic links"):
+        folder_lock(tmp_path).__enter__()
+    assert (tmp_path / "precious").read_text() == "text"
+
+
+class _NoLibrary:
+    """A C library of before 2018."""
+
+
+@pytest.mark.parametrize("in_one_step", [True, False])
+def test_folders_change_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_one_step: bool) -> None:
+    if not in_one_step:
+        monkeypatch.setattr(folders.ctypes, "CDLL", lambda *_, **__: _NoLibrary())
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"from_{name}").touch()
+    exchange(tmp_path / "one", tmp_path / "other")
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*")) == [
+        "one/from_other",
+        "other/from_one",
+    ]
+    with pytest.raises(FileNotFoundError):
+        exchange(tmp_path / "one", tmp_path / "gone")
+    assert (tmp_path / "one" / "from_other").exists() or not in_one_step
+
+
+@pytest.mark.spawns
+def test_what_is_left_beside_is_that_of_processes_that_are_gone(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    mine = folders.beside(tmp_path / "a", "new")
+    theirs = mine.with_name(mine.name.replace(f"-{os.getpid()}.", f"-{gone.pid}."))
+    for path in (mine, theirs, tmp_path / ".a.b.new", tmp_path / ".a.new", tmp_path / ".ab.x-1.new"):
+        path.mkdir()
+    assert left_beside(tmp_path / "a", "new") == [theirs]
+
+
+def test_a_lock_holds_for_what_takes_the_place_of_its_folder(tmp_path: Path) -> None:
+    with folder_lock(tmp_path / "one"):
+        (tmp_path / "other").mkdir()
+        exchange(tmp_path / "one", tmp_path / "other")
+        inode = (tmp_path / "other" / LOCK_FILE).stat().st_ino
+        assert (tmp_path / "one" / LOCK_FILE).stat().st_ino == inode
+    assert not (tmp_path / "one").exists(), "it was made for the lock, and is empty"
