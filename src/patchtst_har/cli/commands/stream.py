@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -55,6 +57,14 @@ def run(
         str | None,
         typer.Option(help="Token of the live page; by default a random one, if one is needed."),
     ] = None,
+    keep_page: Annotated[
+        bool | None,
+        typer.Option(
+            "--keep-page/--no-keep-page",
+            help="Serve the live page until Ctrl-C, also after the stream has ended; by default where "
+            "standard output is a terminal.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line per decision.")] = False,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out and count lines that cannot be read.")
@@ -75,22 +85,29 @@ def run(
     name = "standard input" if source == "-" else source
     check_clock = _clock_check(recognizer, source)
     opened = _batches(source, pace, time_unit, units, check_clock, skip_bad=skip_bad)
-    with (
-        _served(stream, monitor, name, serve, token, recognizer.config.data.sample_rate_hz) as page,
-        opened as (batches, count_bad),
-        _shown(monitor, stream, name, as_json=as_json) as show,
-        _settled(),
-    ):
-        try:
+    with _served(stream, monitor, name, serve, token, recognizer.config.data.sample_rate_hz) as (page, url):
+        ended = False
+        with (
+            opened as (batches, count_bad),
+            _shown(monitor, stream, name, as_json=as_json) as show,
+            _settled(),
+        ):
+            try:
+                with contextlib.suppress(KeyboardInterrupt):
+                    for batch in batches:
+                        _take(stream, batch, monitor, page, show)
+                    ended = True
+            finally:
+                # Also after a bad sample: the windows before it are decided.
+                for decision in _decided(stream.finish):
+                    _tell(decision, monitor.add(decision), page, show)
+        bad = f", {count_bad()} bad lines skipped" if skip_bad else ""
+        err.print(f"{name}: {monitor.summary(stream.stats)}{bad}", soft_wrap=True)
+        if page is not None and ended and (sys.stdout.isatty() if keep_page is None else keep_page):
+            page.ended = True
+            err.print(f"the live page stays until Ctrl-C: {url}", soft_wrap=True)
             with contextlib.suppress(KeyboardInterrupt):
-                for batch in batches:
-                    _take(stream, batch, monitor, page, show)
-        finally:
-            # Also after a bad sample: the windows before it are decided.
-            for decision in _decided(stream.finish):
-                _tell(decision, monitor.add(decision), page, show)
-    bad = f", {count_bad()} bad lines skipped" if skip_bad else ""
-    err.print(f"{name}: {monitor.summary(stream.stats)}{bad}", soft_wrap=True)
+                threading.Event().wait()
 
 
 @contextlib.contextmanager
@@ -143,10 +160,10 @@ def _served(
     address: str | None,
     token: str | None,
     sample_rate_hz: float,
-) -> Iterator[LivePage | None]:
-    """Yield the live page while it is served, if one is asked for."""
+) -> Iterator[tuple[LivePage | None, str]]:
+    """Yield the live page and its address while it is served, if one is asked for."""
     if address is None:
-        yield None
+        yield None, ""
         return
     from patchtst_har.realtime.live_page import LivePage, parse_address, serve
 
@@ -155,7 +172,7 @@ def _served(
     with serve(page, host, port, token) as url:
         err.print(f"live page: {url}", soft_wrap=True)
         try:
-            yield page
+            yield page, url
         finally:
             page.ended = True
 
