@@ -12,7 +12,7 @@ BENCH_RESULT ?= benches/results/$(shell git describe --always --dirty 2>/dev/nul
 CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DSKBUILD_PROJECT_VERSION=0.0.0
 CONFIGURE_KERNELS = $(CONFIGURE) -DPATCHTST_HAR_BINDINGS=OFF
 
-.PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare bench-history cuda-check wheel-check clean
+.PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare bench-history latency-table cuda-check wheel-check clean
 
 demo: install
 	$(BIN)/patchtst-har demo --overwrite
@@ -85,13 +85,14 @@ arm64-check: install
 	  command -v $$tool > /dev/null || { echo "$$tool is missing; Debian and Ubuntu have it in g++-aarch64-linux-gnu and qemu-user" >&2; exit 1; }; \
 	done
 	$(CONFIGURE_KERNELS) -B build/native -DCMAKE_BUILD_TYPE=Release > /dev/null
-	$(CONFIGURE_KERNELS) -B build/arm64 -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLCHAIN_FILE=$(abspath cmake/aarch64-linux-gnu.cmake) \
-	  -DPATCHTST_HAR_VALUES=$(abspath build/native/values.txt) > /dev/null
+	$(CONFIGURE_KERNELS) -B build/arm64 -DCMAKE_BUILD_TYPE=Release \
+	  -DCMAKE_TOOLCHAIN_FILE=$(abspath cmake/aarch64-linux-gnu.cmake) > /dev/null
 	$(BIN)/cmake --build build/native --target value_sweep
 	$(BIN)/cmake --build build/arm64 --target sweeps
 	build/native/value_sweep > build/native/values.txt
 	$(BIN)/ctest --test-dir build/arm64 --output-on-failure
-	$(BIN)/ctest --test-dir build/arm64 --verbose --tests-regex values_of_another_machine
+	qemu-aarch64 -L /usr/aarch64-linux-gnu build/arm64/value_sweep > build/arm64/values.txt
+	$(BIN)/python tests/support/recorded_values.py build/native/values.txt build/arm64/values.txt
 
 format: install
 	$(BIN)/ruff check --fix
@@ -116,6 +117,20 @@ bench-check: install
 bench-compare: install
 	$(if $(BASE),,$(error BASE=... must name a stored run or a git revision))
 	$(BIN)/python benches/compare.py $(BASE) $(ARGS)
+
+# Measures every row of the table in docs/latency.md and writes it there: on an idle machine, some 8 minutes. The demonstration's
+# model is used, and made if it is missing.
+LATENCY := build/latency
+RECORDING ?= runs/demo/data/recordings/P01.csv
+latency-table: install
+	test -d runs/demo/model || $(BIN)/patchtst-har demo
+	rm -rf $(LATENCY) && mkdir -p $(LATENCY)
+	$(BIN)/patchtst-har benchmark runs/demo/model --recording $(RECORDING) --out $(LATENCY) > /dev/null
+	timeout --signal=INT 150 $(BIN)/patchtst-har stream runs/demo/model --from $(RECORDING) --hop 1 --json > $(LATENCY)/live.jsonl || true
+	$(BIN)/patchtst-har stream runs/demo/model --from $(RECORDING) --hop 1 --speed 200 --json > $(LATENCY)/replay.jsonl
+	$(BIN)/python benches/study_small_targets.py runs/demo/model --recording $(RECORDING) --decisions 130 --speed 5 > $(LATENCY)/small.txt
+	$(BIN)/python -m pytest benches/bench_end_to_end.py benches/bench_stream.py --benchmark-only -k "push or one_call or window_to_label and not torch and not prototype" --benchmark-json=$(LATENCY)/bench.json
+	$(BIN)/python benches/latency_table.py $(LATENCY)
 
 # On a machine with CUDA: any Python with torch and Triton will do, so nothing is installed (docs/cuda.md).
 # ARGS goes to the script: `ARGS='--out FOLDER'`, `ARGS=--interpreter`.

@@ -19,14 +19,8 @@ from patchtst_har.reproducibility import threads
 N_HEADS, HEAD_DIM = 2, 28
 LONG = pytest.mark.bench_long
 # A parameter marked long makes every combination with it long.
-SHAPES = [
-    (32, 12),
-    (256, 12),
-    *(
-        pytest.param(*shape, marks=LONG)
-        for shape in ((1, 12), (32, 8), (1024, 12), (8, 32), (8, 128), (8, 512))
-    ),
-]
+LONG_SHAPES = ((1, 12), (32, 8), (1024, 12), (8, 32), (8, 128), (8, 512))
+SHAPES = [(32, 12), (256, 12), *(pytest.param(*shape, marks=LONG) for shape in LONG_SHAPES)]
 BATCHES = [32, 256, *(pytest.param(batch, marks=LONG) for batch in (1, 1024))]
 
 

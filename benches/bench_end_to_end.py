@@ -5,31 +5,22 @@ Every result is compared with another way before it is timed. One thread.
 
 from __future__ import annotations
 
-import itertools
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from day import WINDOWS_A_DAY, day_recording
-from measuring import percentiles_us
 from patchtst_har import synthetic
 from patchtst_har.config import TopologyConfig
-from patchtst_har.reproducibility import threads
 from prototype import Prototype
 from recognizers import expected_posteriors, reference_recognizer
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 POINTS_490 = TopologyConfig(max_points=490)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    with threads(1):
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -68,21 +59,9 @@ def test_prototype_window_to_label(mixed, measure):
     prototype = Prototype(reference_recognizer("torch"))
     expected = expected_posteriors(reference_recognizer(topology=POINTS_490), mixed[:6])
     np.testing.assert_allclose([prototype(window) for window in mixed[:6]], expected, rtol=0, atol=1e-4)
-    stream, ours = reference_recognizer().stream(), []
-
-    def windows_after_ours():
-        for window in itertools.cycle(mixed):
-            start = time.perf_counter()
-            stream.push(window)
-            ours.append(time.perf_counter() - start)
-            yield window
-
-    theirs = measure(prototype, windows_after_ours(), rounds=30)
-    slow, fast = percentiles_us(theirs), percentiles_us(ours[-len(theirs) :])
-    for name in ("p50", "p95"):
-        enough = slow[f"{name}_us"] is not None
-        ratio = round(slow[f"{name}_us"] / fast[f"{name}_us"], 1) if enough else None
-        measure.extra_info[f"prototype_to_ours_{name}"] = ratio
+    measure(prototype, mixed, rounds=30)
+    stream = reference_recognizer().stream()
+    measure.ratio("prototype_to_ours_p50", prototype, stream.push, mixed, rounds=20)
 
 
 def test_day_to_timeline_per_window(measure, tmp_path):

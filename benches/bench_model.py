@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import warnings
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -26,6 +25,7 @@ from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.models.attention import use_attention_backend
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 CONFIG, N_CLASSES = ModelConfig(), 6
 N_ROUNDS = {1: 3000, 32: 300, 256: 60, 1024: 20}
 
@@ -34,14 +34,6 @@ N_ROUNDS = {1: 3000, 32: 300, 256: 60, 1024: 20}
 def model():
     torch.manual_seed(0)
     return randomise(PatchTSTClassifier(CONFIG, N_CLASSES)).eval()
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(params=N_ROUNDS, ids=lambda n: f"batch{n}")
@@ -64,28 +56,31 @@ def batches(request, model):
 
 
 @pytest.fixture
-def compare(batches, measure, benchmark):
-    """Return ``compare(classify)``: check one batch against float64, then time every batch."""
+def check_and_measure(batches, measure, benchmark):
+    """Return ``check_and_measure(classify)``: check one batch against float64, then time every batch."""
     inputs, expected = batches
     n = len(expected)
 
     def run(classify):
         np.testing.assert_allclose(np.asarray(classify(inputs[0])), expected, rtol=0, atol=1e-4)
         measure(classify, inputs, rounds=N_ROUNDS[n], per_round=n)
-        if not benchmark.disabled:
-            flops = expected_complexity(CONFIG, N_CLASSES)["flops"]
-            benchmark.extra_info["gflops_at_p50"] = round(flops / benchmark.extra_info["p50_us"] / 1e3, 1)
+        note_gflops(benchmark, expected_complexity(CONFIG, N_CLASSES)["flops"])
 
     return run
 
 
+def note_gflops(benchmark, flops):
+    if not benchmark.disabled:
+        benchmark.extra_info["gflops_at_p50"] = round(flops / benchmark.extra_info["p50_us"] / 1e3, 1)
+
+
 @pytest.mark.parametrize("isa", instruction_sets())
-def test_native(compare, model, isa):
+def test_native(check_and_measure, model, isa):
     active = _core.active_isa()
     _core.select_isa(isa)
     native = NativeClassifier.from_torch(model)
     _core.select_isa(active)
-    compare(lambda inputs: native.logits(*inputs))
+    check_and_measure(lambda inputs: native.logits(*inputs))
 
 
 def test_native_bfloat16(batches, model, measure):
@@ -97,30 +92,25 @@ def test_native_bfloat16(batches, model, measure):
     single = NativeClassifier.from_torch(model)
     inputs, expected = batches
     n = len(expected)
-    np.testing.assert_allclose(rounded.logits(*inputs[0]), expected, rtol=0, atol=0.03)
-    measure(lambda batch: rounded.logits(*batch), inputs, rounds=N_ROUNDS[n], per_round=n)
-    measure.ratio(
-        "float32_to_bfloat16_p50",
-        lambda batch: single.logits(*batch),
-        lambda batch: rounded.logits(*batch),
-        inputs,
-        rounds=N_ROUNDS[n],
-    )
+    slow, fast = (lambda batch: single.logits(*batch)), (lambda batch: rounded.logits(*batch))
+    np.testing.assert_allclose(fast(inputs[0]), expected, rtol=0, atol=0.03)
+    measure(fast, inputs, rounds=N_ROUNDS[n], per_round=n)
+    measure.ratio("float32_to_bfloat16_p50", slow, fast, inputs, rounds=N_ROUNDS[n])
 
 
-def test_eager(compare, model):
-    compare(torch.inference_mode()(lambda inputs: model(*map(torch.from_numpy, inputs))))
+def test_eager(check_and_measure, model):
+    check_and_measure(torch.inference_mode()(lambda inputs: model(*map(torch.from_numpy, inputs))))
 
 
 @pytest.mark.bench_long
-def test_compiled(batches, compare, model):
+def test_compiled(batches, check_and_measure, model):
     with warnings.catch_warnings():
         # torch's compiler imports parts of torch that announce their own removal.
         warnings.simplefilter("ignore", DeprecationWarning)
         compiled = torch.compile(model, dynamic=False)
         classify = torch.inference_mode()(lambda inputs: compiled(*map(torch.from_numpy, inputs)))
         classify(batches[0][0])
-    compare(classify)
+    check_and_measure(classify)
 
 
 @pytest.fixture(scope="module")
@@ -133,27 +123,25 @@ def onnx_path(model, tmp_path_factory):
     return path
 
 
-def test_onnx_runtime(compare, onnx_path):
+def test_onnx_runtime(check_and_measure, onnx_path):
     runtime = pytest.importorskip("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = runtime.InferenceSession(onnx_path, options, providers=["CPUExecutionProvider"])
-    compare(lambda inputs: session.run(None, dict(zip(INPUT_NAMES, inputs, strict=True)))[0])
+    check_and_measure(lambda inputs: session.run(None, dict(zip(INPUT_NAMES, inputs, strict=True)))[0])
 
 
-def test_openvino(batches, compare, onnx_path):
+def test_openvino(batches, check_and_measure, onnx_path):
     openvino = pytest.importorskip("openvino")
     model = openvino.Core().read_model(onnx_path)
     # As large as they will be: it optimises for the sizes it knows.
     model.reshape({name: array.shape for name, array in zip(INPUT_NAMES, batches[0][0], strict=True)})
-    settings = {
-        "INFERENCE_NUM_THREADS": 1,
-        "NUM_STREAMS": 1,
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": "f32",
-    }
+    settings = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
+    settings["INFERENCE_PRECISION_HINT"] = "f32"
     request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
-    compare(lambda inputs: request.infer(dict(zip(INPUT_NAMES, inputs, strict=True)), share_inputs=True)[0])
+    check_and_measure(
+        lambda inputs: request.infer(dict(zip(INPUT_NAMES, inputs, strict=True)), share_inputs=True)[0]
+    )
 
 
 @pytest.mark.parametrize("attention", ["torch", "triton"])
@@ -179,7 +167,8 @@ def test_device(batches, model, measure, benchmark, device, attention):
         device_ms.append(begin.elapsed_time(end))
         return logits
 
-    with use_attention_backend(attention), torch.inference_mode(), full_precision():
+    assert torch.get_float32_matmul_precision() == "highest"
+    with use_attention_backend(attention), torch.inference_mode():
         np.testing.assert_allclose(classify(inputs[0]).cpu().numpy(), expected, rtol=0, atol=1e-4)
         measure(classify, inputs, rounds=N_ROUNDS[n], per_round=n)
     # Without the check and the warm-up, which come first.
@@ -188,22 +177,10 @@ def test_device(batches, model, measure, benchmark, device, attention):
     benchmark.extra_info.update(of_device)
 
 
-@contextmanager
-def full_precision():
-    """Multiply float32 as float32 on CUDA, not rounded to TF32."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
 def test_matrix_product(measure, benchmark):
     """A large product on one thread: what this machine reaches at best."""
     matrices = [torch.randn(768, 768) for _ in range(3)]
     exact = matrices[0].double() @ matrices[0].double()
     torch.testing.assert_close((matrices[0] @ matrices[0]).double(), exact, rtol=1e-4, atol=1e-3)
     measure(lambda a: a @ a, matrices, rounds=100)
-    if not benchmark.disabled:
-        benchmark.extra_info["gflops_at_p50"] = round(2 * 768**3 / benchmark.extra_info["p50_us"] / 1e3, 1)
+    note_gflops(benchmark, 2 * 768**3)

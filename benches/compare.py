@@ -27,7 +27,6 @@ from revisions import ROOT, commit_of, install_commit, install_here, run_benchma
 from runs import COMPARED, Run, in_common, paired_repeats, paired_runs, read_run
 
 TOLD = ("slower", "faster")
-RESULTS = ROOT / "benches" / "results"
 # What runs in turn differs in less than what was stored.
 THRESHOLD_IN_TURN = 0.01
 
@@ -40,7 +39,7 @@ def with_file(arguments: argparse.Namespace, console: Console) -> tuple[Pairs, t
     path = arguments.here
     if path is None:
         console.print(f"Running the benchmarks, {len(base.benchmarks)} in {arguments.base}")
-        path = run_benchmarks(sys.executable, RESULTS / "compared.json", arguments.pytest)
+        path = run_benchmarks(sys.executable, ROOT / "benches/results/compared.json", arguments.pytest)
     here = read_run(path)
     for line in differing_facts(base, here):
         console.print(f"[yellow]{line}", highlight=False)
@@ -72,7 +71,7 @@ def differing_facts(base: Run, here: Run) -> Iterator[str]:
             yield f"{name}: {base.host.get(name)} in base, {here.host.get(name)} here"
 
 
-def table_of(pairs: Pairs, changes: Sequence[Change]) -> Table:
+def changes_table(pairs: Pairs, changes: Sequence[Change]) -> Table:
     """Return a table, a benchmark a row."""
     table = Table(title="here to base; above 1 is slower")
     table.add_column("benchmark", overflow="fold")
@@ -101,13 +100,10 @@ def _cell(change: Change | None) -> str:
 
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("base", help="file of a stored run, or git revision")
-    parser.add_argument(
-        "--here", type=Path, help="stored run to compare a file with, in place of a fresh one"
-    )
+    parser.add_argument("--here", type=Path, help="stored run to compare a file with, not a fresh one")
     parser.add_argument("--pairs", type=int, default=6, help="of runs, with a revision")
     parser.add_argument("--rounds-factor", type=float, default=0.25, help="of each run, with a revision")
     parser.add_argument("--fail", action="store_true", help="exit with 1 if a benchmark is slower")
@@ -128,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DataError as error:
         print(error, file=sys.stderr)
         return 2
-    console.print(table_of(pairs, changes))
+    console.print(changes_table(pairs, changes))
     names = [set(run.benchmarks) for run in pairs[0]]
     if lonely := sorted(names[0] ^ names[1]):
         console.print(f"In only one of the runs: {', '.join(lonely)}", highlight=False, markup=False)

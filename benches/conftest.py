@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import textwrap
 from collections.abc import Callable, Sequence
@@ -13,13 +14,17 @@ import pytest
 
 from measuring import Contestant, Measure, summary, times_in_turn
 from patchtst_har import _core, synthetic
+from patchtst_har.reproducibility import threads
 from patchtst_har.support.host import host_facts, package_versions
-from results_table import Line, render, without_device
+from recorded_windows import windows_of_all
+from results_table import Line, table_lines, without_device
 from selection import LONG, is_chosen
 
 _LINES: pytest.StashKey[dict[tuple[str, str], Line]] = pytest.StashKey()
 _COMPARED: pytest.StashKey[dict[str, dict[str, dict[str, float]]]] = pytest.StashKey()
 _ON_CUDA: pytest.StashKey[set[str]] = pytest.StashKey()
+RECORDINGS = os.environ.get("PATCHTST_HAR_RECORDINGS")
+"""A folder of annotated NPZ recordings at 100 Hz, whose windows are one more kind."""
 _PACKAGES = ("scipy", "numba", "hmmlearn", "ripser", "torch")
 
 
@@ -62,8 +67,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _device(item: pytest.Item) -> str:
     callspec = getattr(item, "callspec", None)
-    device: str = callspec.params.get("device", "cpu") if callspec else "cpu"
-    return device
+    return callspec.params.get("device", "cpu") if callspec else "cpu"
 
 
 def _line(item: pytest.Item) -> Line:
@@ -73,9 +77,11 @@ def _line(item: pytest.Item) -> Line:
     return lines.setdefault((part, name), Line(part, name))
 
 
-@pytest.fixture(params=synthetic.KINDS)
+@pytest.fixture(params=[*synthetic.KINDS, *(["recorded"] if RECORDINGS else [])])
 def windows(request: pytest.FixtureRequest) -> np.ndarray:
     """Return (64, 1000, 3) float32 windows of one kind, the same in every run."""
+    if request.param == "recorded":
+        return windows_of_all(Path(RECORDINGS), 64)
     return synthetic.windows(request.param, 64)
 
 
@@ -86,6 +92,21 @@ def isa(request: pytest.FixtureRequest) -> Any:
     _core.select_isa(request.param)
     yield request.param
     _core.select_isa(active)
+
+
+@pytest.fixture
+def n_threads(request: pytest.FixtureRequest) -> Any:
+    """Return the parameter; skip on a machine with fewer cores."""
+    if request.param > (os.cpu_count() or 1):
+        pytest.skip(f"fewer than {request.param} cores")
+    return request.param
+
+
+@pytest.fixture
+def one_thread() -> Any:
+    """Keep torch to one thread."""
+    with threads(1):
+        yield
 
 
 @pytest.fixture(params=["cpu", "cuda"])
@@ -162,7 +183,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         facts = {name: "not readable" if value is None else value for name, value in _host().items()}
         host = ", ".join(f"{name} {value}" for name, value in facts.items())
         terminalreporter.line(textwrap.fill(host, width=120))
-        for text in render(lines, has_cuda=_cuda_device() is not None):
+        for text in table_lines(lines, has_cuda=_cuda_device() is not None):
             terminalreporter.line(text)
     for name, rows in config.stash[_COMPARED].items():
         width = max(map(len, rows))

@@ -25,7 +25,7 @@ import numpy as np
 from patchtst_har.benchmark.changes import N_DEVIATIONS, THRESHOLD, Paired, find_changes
 from patchtst_har.errors import DataError
 from patchtst_har.records.feasibility import Change, Outcome, Percentile
-from patchtst_har.records.reading import read_lines
+from patchtst_har.records.reading import read_json_lines
 from patchtst_har.support.files import atomic_path, ensure_folder
 from revisions import ROOT
 from runs import COMPARED, Run, Timed, careful, evenly, is_interrupted, read_run, scatter_of
@@ -106,7 +106,7 @@ def read_all(folder: Path) -> dict[str, list[Run]]:
 
 
 def _read(path: Path) -> list[Run]:
-    runs = read_lines(path, Run)
+    runs = read_json_lines(path, Run)
     for number, run in enumerate(runs, start=1):
         if run.fingerprint != path.stem:
             raise DataError(f"{path}: line {number} is a run of another machine ({run.fingerprint})")

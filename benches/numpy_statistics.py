@@ -1,8 +1,8 @@
-"""The 56 statistical features, written for speed in numpy and scipy: half the time of `numpy_plain`.
+"""The 56 statistical features, written for speed in numpy and scipy.
 
 Channels lie in rows, so that every reduction runs over memory in order: by columns, means and extremes alone
-take ten times as long. Quartiles come from one sort (`numpy.quantile` takes four times as long), sums of
-products from `numpy.vecdot`, which needs no temporary.
+take ten times as long, and the whole twice as long. Quartiles come from one sort (`numpy.quantile` takes four
+times as long), sums of products from `numpy.vecdot`, which needs no temporary.
 """
 
 from __future__ import annotations

@@ -9,23 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 from ripser import ripser
 
-from patchtst_har.features import rips_persistence, takens_embedding
+from patchtst_har.features import takens_embedding
 
 Diagrams = Sequence[NDArray[np.float32]]
 
 
 def with_ripser(distances: NDArray[np.float32]) -> Diagrams:
     """Return all bars of a matrix of distances."""
-    diagrams: Diagrams = ripser(distances, maxdim=1, distance_matrix=True)["dgms"]
-    return diagrams
+    return ripser(distances, maxdim=1, distance_matrix=True)["dgms"]
 
 
 def with_giotto(distances: NDArray[np.float32]) -> Diagrams:
     """Return all bars of a matrix of distances."""
     from gph import ripser_parallel
 
-    diagrams: Diagrams = ripser_parallel(distances, maxdim=1, metric="precomputed", n_threads=1)["dgms"]
-    return diagrams
+    return ripser_parallel(distances, maxdim=1, metric="precomputed", n_threads=1)["dgms"]
 
 
 OTHERS: dict[str, Callable[[NDArray[np.float32]], Diagrams]] = {"ripser.py": with_ripser}
@@ -43,14 +41,6 @@ def lasting(diagrams: Diagrams) -> list[NDArray[np.float32]]:
     return kept
 
 
-def check_bars(points: NDArray[np.float32], distances: NDArray[np.float32]) -> None:
-    """Raise AssertionError unless all installed engines give the same bars."""
-    native = rips_persistence(points)
-    for compute in OTHERS.values():
-        for bars, expected in zip(lasting(compute(distances)), native, strict=True):
-            np.testing.assert_allclose(bars, expected, rtol=1e-5)
-
-
 def prototype_cloud(window: NDArray[np.float32], n_points: int) -> NDArray[np.float32]:
     """Return the first points of what the prototype embeds: every second sample, delay 5."""
     magnitude = np.linalg.norm(window, axis=1)[::2]
@@ -60,5 +50,4 @@ def prototype_cloud(window: NDArray[np.float32], n_points: int) -> NDArray[np.fl
 def prototype_diagrams(window: NDArray[np.float32]) -> Diagrams:
     """Return the diagrams of the prototype's method, on 490 points."""
     magnitude = np.sqrt(np.square(window).sum(axis=1))
-    diagrams: Diagrams = ripser(takens_embedding(magnitude[::2], 3, 5), maxdim=1)["dgms"]
-    return diagrams
+    return ripser(takens_embedding(magnitude[::2], 3, 5), maxdim=1)["dgms"]

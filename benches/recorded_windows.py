@@ -1,4 +1,4 @@
-"""What the studies share: windows of labelled recordings as the device wrote them, and tables.
+"""Windows of labelled recordings as the device wrote them.
 
 Neither resampled nor filtered, ties included.
 """
@@ -6,6 +6,7 @@ Neither resampled nor filtered, ties included.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,21 +26,21 @@ def windows_by_activity(folder: Path, per_activity: int) -> dict[str, np.ndarray
     spread evenly over the people.
     """
     found: dict[str, list[np.ndarray]] = {}
-    for _, activity, window in labelled_windows(folder):
-        found.setdefault(activity, []).append(window)
+    for path in sorted(folder.glob("*.npz")):
+        for activity, window in _windows(read_recording(path)[0]):
+            found.setdefault(activity, []).append(window)
     chosen = {activity: _spread(windows, per_activity) for activity, windows in found.items()}
     return dict(sorted(chosen.items(), key=lambda item: _restlessness(item[1])))
 
 
-def labelled_windows(folder: Path) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Yield person, activity and window (1000, 3) of every stretch of one annotation, back to back."""
-    for path in sorted(folder.glob("*.npz")):
-        for activity, window in _windows(read_recording(path)[0]):
-            yield path.stem, activity, window
+@cache
+def windows_of_all(folder: Path, count: int) -> np.ndarray:
+    """Return (at most `count`, 1000, 3) windows, spread evenly over activities and people."""
+    return _spread(list(np.concatenate(list(windows_by_activity(folder, count).values()))), count)
 
 
 def _windows(recording: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield windows back to back from every stretch of one annotation without a pause."""
+    """Yield activities and windows, back to back from every stretch of one annotation without a pause."""
     samples = recording[["x", "y", "z"]].to_numpy(np.float32)
     codes = recording["annotation"].cat.codes.to_numpy()
     names = recording["annotation"].cat.categories
@@ -58,14 +59,3 @@ def _spread(windows: list[np.ndarray], count: int) -> np.ndarray:
 def _restlessness(windows: np.ndarray) -> float:
     """Return the median, over windows, of the standard deviation of the magnitude."""
     return float(np.median(np.linalg.norm(windows, axis=2).std(axis=1)))
-
-
-def show(*cells: object) -> None:
-    """Print a row of a table in Markdown."""
-    print("|", " | ".join(str(cell) for cell in cells), "|", flush=True)
-
-
-def show_head(*cells: str) -> None:
-    """Print the head of a table."""
-    show(*cells)
-    show(*["---"] * len(cells))

@@ -43,7 +43,7 @@ class Line:
         return ", ".join(f"{name} {value}" for name, value in entries if name not in _KEPT)
 
 
-def render(lines: Iterable[Line], *, has_cuda: bool) -> list[str]:
+def table_lines(lines: Iterable[Line], *, has_cuda: bool) -> list[str]:
     """Return the lines of text, part by part."""
     lines = sorted(lines, key=lambda line: place_of(line.part))
     width = max([len(line.name) for line in lines], default=0) + 2

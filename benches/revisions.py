@@ -27,16 +27,8 @@ def run_benchmarks(
     """
     result.parent.mkdir(parents=True, exist_ok=True)
     result.unlink(missing_ok=True)
-    command = [
-        python,
-        "-m",
-        "pytest",
-        "benches",
-        "--benchmark-only",
-        f"--benchmark-json={result}",
-        *arguments,
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    options = ["--benchmark-only", f"--benchmark-json={result}", *arguments]
+    done = _done(python, "-m", "pytest", "benches", *options)
     if (done.returncode and not may_fail) or not result.is_file() or not result.stat().st_size:
         tail = "\n".join(done.stdout.splitlines()[-30:])
         raise DataError(f"the benchmarks failed with {python}:\n{tail}\n{done.stderr}")
@@ -51,8 +43,7 @@ def commit_of(revision: str) -> str:
     DataError
         If there is none.
     """
-    command = ["git", "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = _done("git", "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     if done.returncode:
         raise DataError(f"{revision!r} is neither a file nor a git revision")
     return done.stdout.strip()
@@ -104,8 +95,12 @@ def _install(source: Path, folder: Path) -> None:
         raise DataError(f"{python} would measure {where}, not the package built from {source}")
 
 
+def _done(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
 def _run(*command: str | Path) -> str:
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = _done(*command)
     if done.returncode:
         raise DataError(f"{' '.join(map(str, command))}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return done.stdout

@@ -56,8 +56,7 @@ class Timed(Record):
 
     def value(self, percentile: str) -> float | None:
         """Return p50, p95 or p99 in µs; None of too few rounds."""
-        value: float | None = getattr(self, f"{percentile}_us")
-        return value
+        return getattr(self, f"{percentile}_us")
 
     def logs(self, percentile: Percentile) -> Logs:
         """Return the logarithms of the blocks (n,) relative to the machine's speed."""
@@ -205,10 +204,7 @@ def paired_repeats(repeats: Sequence[tuple[Run, Run]]) -> list[Paired]:
             for name in names
         }
         logs = {name: parts for name, parts in logs.items() if all(map(len, parts))}
-        errors = {
-            name: float(np.std([part.mean() for part in parts], ddof=1) / np.sqrt(len(parts)))
-            for name, parts in logs.items()
-        }
+        errors = {name: float(stats.sem([part.mean() for part in parts])) for name, parts in logs.items()}
         usual = float(np.median(list(errors.values()))) if errors else 0.0
         found += [
             Paired(name, percentile, np.concatenate(parts), careful(errors[name], usual, len(parts)))

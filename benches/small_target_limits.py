@@ -8,10 +8,10 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 PERIOD_S = 0.1
 """A share of a core is a share of each period: 10 % is 10 ms in every 100 ms."""
@@ -25,7 +25,7 @@ class Limit(Protocol):
     def apply(self, pid: int) -> None:
         """Begin to limit a process."""
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, int]:
         """Return what shows that it held."""
 
     def close(self) -> None:
@@ -72,22 +72,34 @@ def _upwards(group: Path, top: Path) -> Iterator[Path]:
         yield group
 
 
-class _Group:
-    """A control group of its own."""
+class Group:
+    """A control group of its own, with `settings` by file; the files `shown` tell what it did."""
 
-    def __init__(self, control: Control, controller: str, settings: dict[str, str]) -> None:
+    def __init__(
+        self, control: Control, controller: str, settings: Mapping[str, object], shown: Sequence[str]
+    ) -> None:
         self.name = f"control group, version {control.version}"
+        self._shown = shown
         self._folder = control.parent / f"small-target-{controller}-{os.getpid()}"
         self._folder.mkdir()
         try:
             for file, value in settings.items():
-                (self._folder / file).write_text(value)
+                (self._folder / file).write_text(str(value))
         except OSError:
             self.close()
             raise
 
     def apply(self, pid: int) -> None:
         (self._folder / "cgroup.procs").write_text(str(pid))
+
+    def facts(self) -> dict[str, int]:
+        """Return the number of each file, or the named numbers in it."""
+        found: dict[str, int] = {}
+        for path in (self._folder / file for file in self._shown):
+            words = path.read_text().split() if path.exists() else []
+            names, values = ([path.name], words) if len(words) == 1 else (words[::2], words[1::2])
+            found.update(zip(names, map(int, values), strict=True))
+        return found
 
     def close(self) -> None:
         # A group can be removed when the system is done with its last process.
@@ -97,47 +109,6 @@ class _Group:
                 return
             time.sleep(0.02)
         raise RuntimeError(f"{self._folder} cannot be removed")
-
-    def _numbers(self, file: str) -> dict[str, int]:
-        path = self._folder / file
-        if not path.exists():
-            return {}
-        words = path.read_text().split()
-        return {file: int(words[0])} if len(words) == 1 else _pairs(words)
-
-
-def _pairs(words: list[str]) -> dict[str, int]:
-    return {name: int(value) for name, value in zip(words[::2], words[1::2], strict=True)}
-
-
-class CpuGroup(_Group):
-    """So much of a core in every period, by the scheduler."""
-
-    def __init__(self, control: Control, share: float) -> None:
-        period, quota = round(PERIOD_S * 1e6), round(share * PERIOD_S * 1e6)
-        settings = {"cpu.max": f"{quota} {period}"}
-        if control.version == 1:
-            settings = {"cpu.cfs_period_us": str(period), "cpu.cfs_quota_us": str(quota)}
-        super().__init__(control, "cpu", settings)
-
-    def facts(self) -> dict[str, Any]:
-        stat = self._numbers("cpu.stat")
-        return {name: stat[name] for name in ("nr_periods", "nr_throttled") if name in stat}
-
-
-class MemoryGroup(_Group):
-    """So many bytes of memory, pages of files that the process is the first to read among them; no swap."""
-
-    def __init__(self, control: Control, n_bytes: int) -> None:
-        self._version = control.version
-        settings = {"memory.max": str(n_bytes)}
-        if control.version == 1:
-            settings = {"memory.limit_in_bytes": str(n_bytes), "memory.swappiness": "0"}
-        super().__init__(control, "memory", settings)
-
-    def facts(self) -> dict[str, Any]:
-        files = ("memory.peak",) if self._version == 2 else ("memory.max_usage_in_bytes", "memory.failcnt")
-        return {name: value for file in files for name, value in self._numbers(file).items()}
 
 
 class DutyCycle:
@@ -160,7 +131,7 @@ class DutyCycle:
         self._thread = threading.Thread(target=self._run, args=(descriptor,), daemon=True)
         self._thread.start()
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, int]:
         return {"nr_periods": self._n_periods, "nr_throttled": self._n_periods}
 
     def close(self) -> None:
@@ -190,7 +161,7 @@ class DataLimit:
     def apply(self, pid: int) -> None:
         resource.prlimit(pid, resource.RLIMIT_DATA, (self._n_bytes, self._n_bytes))
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, int]:
         return {}
 
     def close(self) -> None:
@@ -200,10 +171,24 @@ class DataLimit:
 def limit_cpu(share: float) -> Limit:
     """Return a limit to a share of a core: by a control group, or by signals where none can be made."""
     control = find_control("cpu")
-    return DutyCycle(share) if control is None else CpuGroup(control, share)
+    if control is None:
+        return DutyCycle(share)
+    period, quota = round(PERIOD_S * 1e6), round(share * PERIOD_S * 1e6)
+    settings: dict[str, object] = {"cpu.max": f"{quota} {period}"}
+    if control.version == 1:
+        settings = {"cpu.cfs_period_us": period, "cpu.cfs_quota_us": quota}
+    return Group(control, "cpu", settings, ["cpu.stat"])
 
 
 def limit_memory(n_bytes: int) -> Limit:
-    """Return a limit of memory: by a control group, or by RLIMIT_DATA where none can be made."""
+    """Return a limit of memory: by a control group, without swap, or by RLIMIT_DATA where none can be made.
+
+    A group counts a file's page for the process that read it first.
+    """
     control = find_control("memory")
-    return DataLimit(n_bytes) if control is None else MemoryGroup(control, n_bytes)
+    if control is None:
+        return DataLimit(n_bytes)
+    if control.version == 1:
+        settings = {"memory.limit_in_bytes": n_bytes, "memory.swappiness": 0}
+        return Group(control, "memory", settings, ["memory.max_usage_in_bytes", "memory.failcnt"])
+    return Group(control, "memory", {"memory.max": n_bytes}, ["memory.peak"])

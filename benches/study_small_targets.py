@@ -25,16 +25,17 @@ from typing import Any
 import numpy as np
 
 from patchtst_har import Recognizer
-from patchtst_har.benchmark.loops.feed import Feed
+from patchtst_har.benchmark.loops.schedule import Feed
 from patchtst_har.benchmark.workloads import recorded_workload, simulated_workloads
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.support.host import host_facts
 from patchtst_har.support.percentiles import MIN_SAMPLES, describe, miss_rate_upper
-from recorded_windows import show, show_head
 from small_target_limits import limit_cpu, limit_memory
 
 CHILD = Path(__file__).with_name("small_target_child.py")
 SHOWN = ("p50_us", "p95_us", "p99_us", "max_us")
+HEADS = ["processor", "start, s", "p50, ms", "p95", "p99", "max", "later than the hop"]
+HEADS += ["used", "peak resident, MB", "of no file"]
 
 
 def samples_of(arguments: argparse.Namespace, config: ExperimentConfig) -> np.ndarray:
@@ -70,17 +71,14 @@ def measure(
     command += [arguments.model, samples, str(arguments.hop), str(arguments.speed)]
     # A thread a core would only reserve memory: products of this size run in the caller.
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with contextlib.ExitStack() as stack:
         limits = {"memory": limit_memory(arguments.memory_mb * 10**6)}
         stack.callback(limits["memory"].close)
         if share is not None:
             limits["cpu"] = limit_cpu(share)
             stack.callback(limits["cpu"].close)
-        process = stack.enter_context(
-            subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-            )
-        )
+        process = stack.enter_context(subprocess.Popen(command, env=environment, **pipes))
         stack.callback(process.kill)
         os.sched_setaffinity(process.pid, {arguments.core})
         for limit in limits.values():
@@ -91,32 +89,23 @@ def measure(
         ready = json.loads(process.stdout.readline() or "null")
         start_s = time.perf_counter() - began
         result = json.loads(process.stdout.readline() or "null")
+        facts = {f"{kind}_limit": {"by": limit.name, **limit.facts()} for kind, limit in limits.items()}
         if result is None:
-            return {"share": share, "failed": f"ended with {process.wait()}", **described(limits)}
+            return {"share": share, "failed": f"ended with {process.wait()}", **facts}
         if result.pop("digest") != expected:
             raise SystemExit("the limited process decided otherwise: its times are not shown")
-        return judged(arguments, share, result) | {
-            "seconds_to_ready": start_s,
-            "resident_when_ready": ready["resident"],
-            **described(limits),
-        }
+        ready = {"seconds_to_ready": start_s, "resident_when_ready": ready["resident"]}
+        return {"share": share, **judged(result, arguments.hop / arguments.speed), **ready, **facts}
 
 
-def described(limits: dict[str, Any]) -> dict[str, Any]:
-    return {f"{kind}_limit": {"by": limit.name, **limit.facts()} for kind, limit in limits.items()}
-
-
-def judged(arguments: argparse.Namespace, share: float | None, result: dict[str, Any]) -> dict[str, Any]:
+def judged(result: dict[str, Any], deadline_s: float) -> dict[str, Any]:
     """Return percentiles and missed deadlines; a decision misses if it comes later than the next window."""
-    latency_ns = np.array(result.pop("latency_ns"), np.int64)
-    work_ns = np.array(result.pop("work_ns"), np.int64)
-    deadline_s = arguments.hop / arguments.speed
+    latency_ns, work_ns = (np.array(result.pop(name), np.int64) for name in ("latency_ns", "work_ns"))
     n_missed = int((latency_ns > deadline_s * 1e9).sum())
+    missed = {"n_missed": n_missed, "miss_rate_at_most": miss_rate_upper(n_missed, len(latency_ns))}
     return {
-        "share": share,
         "deadline_s": deadline_s,
-        "n_missed": n_missed,
-        "miss_rate_at_most": miss_rate_upper(n_missed, len(latency_ns)),
+        **missed,
         "latency": describe(latency_ns),
         "work": describe(work_ns),
         **result,
@@ -124,9 +113,10 @@ def judged(arguments: argparse.Namespace, share: float | None, result: dict[str,
 
 
 def row(run: dict[str, Any]) -> list[str]:
+    """Return the cells below `HEADS`."""
     share = "whole core" if run["share"] is None else f"{100 * run['share']:g} %"
     if "failed" in run:
-        return [share, run["failed"], *[""] * 8]
+        return [share, run["failed"], *[""] * (len(HEADS) - 2)]
     times = [run["latency"][name] for name in SHOWN]
     return [
         share,
@@ -137,14 +127,6 @@ def row(run: dict[str, Any]) -> list[str]:
         f"{run['peak_resident'] / 1e6:.0f}",
         f"{run['resident_anonymous'] / 1e6:.0f}",
     ]
-
-
-def show_runs(runs: list[dict[str, Any]]) -> None:
-    """Print the table."""
-    heads = ["processor", "start, s", "p50, ms", "p95", "p99", "max", "later than the hop", "used"]
-    show_head(*heads, "peak resident, MB", "of no file")
-    for run in runs:
-        show(*row(run))
 
 
 def main() -> None:
@@ -164,7 +146,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         samples, expected = write_samples(arguments, Path(folder))
         runs = [measure(arguments, samples, expected, share) for share in (None, *arguments.shares)]
-    show_runs(runs)
+    for cells in (HEADS, ["---"] * len(HEADS), *map(row, runs)):
+        print("|", " | ".join(cells), "|")
     settings = {name: getattr(arguments, name) for name in ("memory_mb", "hop", "speed", "core")}
     print(json.dumps({"host": host_facts(), "settings": settings, "runs": runs}, allow_nan=False))
 

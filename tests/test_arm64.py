@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from patchtst_har import _core
-from sweeps import ROOT, arm64_build, native_sweep, run_tests
+from recorded_values import compare, main
+from sweeps import ROOT, arm64_build, native_sweep, run_arm64
 
 pytestmark = pytest.mark.compiles
 
@@ -27,7 +26,7 @@ def need(*tools):
 
 @pytest.fixture(scope="module")
 def value_sweep(tmp_path_factory):
-    return native_sweep("value_sweep", tmp_path_factory.mktemp("native"), "recorded_values")
+    return native_sweep("value_sweep", tmp_path_factory.mktemp("native"))
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +37,6 @@ def values(value_sweep):
     return path
 
 
-def compare(program, values, *isa):
-    return subprocess.run([program, values, *isa], capture_output=True, text=True, check=False)
-
-
-def differences(output):
-    """Return for each agreement how many values were compared, differ, and differ too much."""
-    pattern = r"(\w+) +\d+ cases, +(\d+) values: (\d+) differ, .*, (\d+) too much"
-    return {name: tuple(map(int, counts)) for name, *counts in re.findall(pattern, output)}
-
-
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.parent.name)
 def test_a_baseline_unit_compiles_for_arm64(tmp_path, unit):
     need(COMPILER)
@@ -55,24 +44,27 @@ def test_a_baseline_unit_compiles_for_arm64(tmp_path, unit):
     subprocess.run([*command, "-I", ROOT / "csrc", "-c", unit, "-o", tmp_path / "unit.o"], check=True)
 
 
-def test_arm64_gives_the_values_of_this_machine(values):
+def test_arm64_gives_the_values_of_this_machine(values, tmp_path):
     need(COMPILER, "qemu-aarch64")
-    folder = arm64_build(values, "value_sweep", "stream_sweep")
-    result = run_tests(folder, "^(stream_sweep|values_of_another_machine)$")
-    assert result.returncode == 0, result.stdout
-    found = differences(result.stdout)
-    assert found["bits"][0] > 30_000
-    assert found["bits"][1:] == (0, 0)
-    assert found["last_place"][2] == found["rounding"][2] == 0
+    folder = arm64_build("value_sweep", "stream_sweep")
+    stream = run_arm64(folder / "stream_sweep")
+    assert stream.returncode == 0, stream.stderr
+    there = tmp_path / "arm64.txt"
+    there.write_text(run_arm64(folder / "value_sweep").stdout)
+    found = compare(values, there)
+    assert found["bits"].n_values > 30_000
+    assert found["bits"].n_different == 0
+    assert found["last_place"].messages == found["rounding"].messages == ()
 
 
 @pytest.mark.parametrize("isa", _core.available_isas())
-def test_every_instruction_set_gives_the_values_of_the_baseline(value_sweep, values, isa):
-    result = compare(value_sweep, values, isa)
-    assert result.returncode == 0, result.stderr
-    found = differences(result.stdout)
+def test_every_instruction_set_gives_the_values_of_the_baseline(value_sweep, values, tmp_path, isa):
+    there = tmp_path / "values.txt"
+    there.write_text(subprocess.run([value_sweep, isa], capture_output=True, text=True, check=True).stdout)
+    found = compare(values, there)
     assert set(found) == {"bits", "last_place", "rounding"}
-    assert found["bits"][1:] == found["last_place"][1:] == (0, 0)
+    assert found["bits"].n_different == found["last_place"].n_different == 0
+    assert found["rounding"].messages == ()
 
 
 @pytest.mark.parametrize(
@@ -85,16 +77,17 @@ def test_every_instruction_set_gives_the_values_of_the_baseline(value_sweep, val
         ("model_7", 20, True),
     ],
 )
-def test_what_is_too_far_is_named(value_sweep, values, tmp_path, case, bit, too_far):
+def test_what_is_too_far_is_named(values, tmp_path, capsys, case, bit, too_far):
     lines = values.read_text().splitlines()
     row = next(i for i, line in enumerate(lines) if line.startswith(f"{case} "))
     name, agreement, first, *others = lines[row].split()
     lines[row] = " ".join([name, agreement, f"{int(first, 16) ^ 1 << bit:x}", *others])
     changed = tmp_path / "values.txt"
     changed.write_text("\n".join(lines))
-    result = compare(value_sweep, changed)
-    assert result.returncode == too_far, result.stdout
-    assert (f"{case}, value 0" in result.stderr) == too_far
+    assert main(str(values), str(changed)) == too_far
+    shown = capsys.readouterr()
+    assert (f"{case}, value 0" in shown.err) == too_far
+    assert "1 differ, by at most" in shown.out
 
 
 @pytest.mark.parametrize(
@@ -106,11 +99,8 @@ def test_what_is_too_far_is_named(value_sweep, values, tmp_path, case, bit, too_
         ("model_1 bits 0 pear\n", "model_1: a value cannot be read"),
     ],
 )
-def test_other_files_are_refused(value_sweep, tmp_path, text, message):
+def test_other_files_are_refused(values, tmp_path, text, message):
     path = tmp_path / "values.txt"
     path.write_text(text)
-    result = compare(value_sweep, path)
-    assert result.returncode != 0
-    assert message in result.stderr
-    missing = compare(value_sweep, Path("nowhere"))
-    assert "nowhere cannot be read" in missing.stderr
+    with pytest.raises(ValueError, match=message):
+        compare(values, path)

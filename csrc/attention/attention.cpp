@@ -43,16 +43,17 @@ std::size_t useful_threads(const Shape& shape, std::size_t n_threads, std::size_
     return std::max<std::size_t>(1, std::min(n_threads, all / kWorthAThread));
 }
 
-// Calls body(head, scratch) for every head; the memory is there before the threads begin, which must not
-// throw.
+// Calls body(tables, head, scratch) for every head; the memory is there before the threads begin, which must
+// not throw.
 template <typename Body>
-void for_each_head(const Shape& shape, std::size_t n_threads, std::size_t scratch_size, const Body& body) {
+void for_each_head(const Inputs& inputs, std::size_t n_threads, std::size_t scratch_size, const Body& body) {
+    const RotationTables tables(inputs);
     const std::size_t size = padded(scratch_size);
     support::AlignedFloats scratch(n_threads * size);
     const auto heads = [&](std::size_t thread, std::size_t begin, std::size_t end) {
-        for (std::size_t head = begin; head < end; ++head) body(head, scratch.data() + thread * size);
+        for (std::size_t head = begin; head < end; ++head) body(tables.get(), head, &scratch[thread * size]);
     };
-    threads::parallel_for(n_heads_of(shape), n_threads, heads);
+    threads::parallel_for(n_heads_of(inputs.shape), n_threads, heads);
 }
 
 }  // namespace
@@ -63,19 +64,17 @@ const Kernels& active_kernels() {
 
 void forward(const Inputs& inputs, const Outputs& outputs, std::size_t n_threads) {
     const Kernels& kernels = active_kernels();
-    const RotationTables tables(inputs);
-    for_each_head(inputs.shape, useful_threads(inputs.shape, n_threads, 2),
-                  kernels.forward_scratch(inputs.shape), [&](std::size_t head, float* scratch) {
-                      kernels.forward(inputs, tables.get(), outputs, head, scratch);
+    for_each_head(inputs, useful_threads(inputs.shape, n_threads, 2), kernels.forward_scratch(inputs.shape),
+                  [&](const Tables& tables, std::size_t head, float* scratch) {
+                      kernels.forward(inputs, tables, outputs, head, scratch);
                   });
 }
 
 void backward(const Inputs& inputs, const Gradients& gradients, std::size_t n_threads) {
     const Kernels& kernels = active_kernels();
-    const RotationTables tables(inputs);
-    for_each_head(inputs.shape, useful_threads(inputs.shape, n_threads, 5),
-                  kernels.backward_scratch(inputs.shape), [&](std::size_t head, float* scratch) {
-                      kernels.backward(inputs, tables.get(), gradients, head, scratch);
+    for_each_head(inputs, useful_threads(inputs.shape, n_threads, 5), kernels.backward_scratch(inputs.shape),
+                  [&](const Tables& tables, std::size_t head, float* scratch) {
+                      kernels.backward(inputs, tables, gradients, head, scratch);
                   });
 }
 

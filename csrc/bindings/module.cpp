@@ -1,7 +1,3 @@
-#include <pybind11/stl.h>
-
-#include <stdexcept>
-
 #include "bindings/bindings.hpp"
 #include "cpu/isa.hpp"
 

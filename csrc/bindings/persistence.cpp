@@ -1,5 +1,4 @@
 #include "bindings/bindings.hpp"
-#include "persistence/rips.hpp"
 
 namespace patchtst_har::bindings {
 namespace {

@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include "bindings/bindings.hpp"
-#include "statistics/statistics.hpp"
 
 namespace patchtst_har::bindings {
 namespace {

@@ -1,9 +1,5 @@
-#include <pybind11/stl.h>
-
-#include <array>
-#include <optional>
-
 #include "bindings/bindings.hpp"
+#include "stream/window_buffer.hpp"
 #include "stream/window_classifier.hpp"
 
 namespace patchtst_har::bindings {
@@ -18,6 +14,8 @@ WindowClassifier make_classifier(const py::object& engine, double rate_hz, std::
                                  std::size_t patch_len, std::size_t patch_hop, bool uses_statistics,
                                  const std::optional<EmbeddingTuple>& embedding) {
     require_rate(rate_hz);
+    require(window_size <= stream::kMostWindowSize, "window_size must be at most 2**20");
+    require(engine_of(engine).n_outputs() >= 1, "the engine has no outputs");
     stream::ClassifierOptions options{rate_hz, window_size, patch_len, patch_hop, uses_statistics, {}};
     if (embedding) {
         const auto [factor, dimension, delay] = *embedding;

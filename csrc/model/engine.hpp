@@ -15,6 +15,9 @@ namespace patchtst_har::model {
 
 using support::AlignedFloats;
 
+// Sizes, strides and counts up to here cannot overflow when they are multiplied and added.
+inline constexpr std::size_t kMostFloats = std::size_t{1} << 31U;
+
 // Rows in a buffer, as seen from outside: see View.
 struct Place {
     std::size_t buffer, offset, outer_stride, inner_stride;
@@ -37,11 +40,7 @@ class Engine {
     // std::invalid_argument where the precision is not available (kernels_for).
     Engine(const std::array<std::size_t, kInputs>& input_sizes, std::size_t n_block_windows,
            Precision precision = Precision::kFloat32);
-    ~Engine();
-    Engine(const Engine&) = delete;
-    Engine& operator=(const Engine&) = delete;
-    Engine(Engine&&) = delete;
-    Engine& operator=(Engine&&) = delete;
+    ~Engine();  // where Workspace is known
 
     // Returns the number of a new buffer of `n_floats` a window; 0 to 3 are the inputs.
     std::size_t add_buffer(std::size_t n_floats);
@@ -71,7 +70,6 @@ class Engine {
     [[nodiscard]] std::size_t input_size(std::size_t input) const { return sizes_[input]; }
     // How often run() had to make memory: the only occasion on which it allocates.
     [[nodiscard]] std::size_t n_workspaces_made() const { return n_workspaces_made_; }
-    [[nodiscard]] const Kernels& kernels() const { return *kernels_; }
 
   private:
     using Step = std::variant<Linear, Standardise, Constant, Normalise, Attention, Pool>;
@@ -81,6 +79,9 @@ class Engine {
     const float* keep(std::size_t n_floats, const float* values, std::size_t n_values);
     [[nodiscard]] View read(Place place, RowCount rows, std::size_t n_floats) const;
     [[nodiscard]] View write(Place place, RowCount rows, std::size_t n_floats) const;
+    void add(const Step& step);
+    // Those of fewer buffers and steps are too small.
+    void forget_workspaces();
     const float* packed(const float* weights, std::size_t n_columns, std::size_t n_values);
     [[nodiscard]] std::unique_ptr<Workspace> borrow();
     void give_back(std::unique_ptr<Workspace> workspace);

@@ -1,7 +1,6 @@
 #include <cmath>
 #include <cstdint>
 
-#include "statistics/kernels.hpp"
 #include "statistics/workspace.hpp"
 
 namespace patchtst_har::statistics {
@@ -47,10 +46,8 @@ void Fft::plan_passes() {
         stride *= radix;
         rest = n_groups;
     }
-    plan_.twiddle_re = twiddles_.re.data();
-    plan_.twiddle_im = twiddles_.im.data();
-    plan_.scratch_re = scratch_.re.data();
-    plan_.scratch_im = scratch_.im.data();
+    plan_.twiddles = twiddles_.signal();
+    plan_.scratch = scratch_.signal();
 }
 
 void Fft::plan_bluestein() {
@@ -72,14 +69,11 @@ void Fft::plan_bluestein() {
         chirp_spectrum_.re[k] = chirp_spectrum_.re[mirror] = chirp_.re[k] * scale;
         chirp_spectrum_.im[k] = chirp_spectrum_.im[mirror] = -chirp_.im[k] * scale;
     }
-    active_kernels().transform(padded_->plan(), chirp_spectrum_.re.data(), chirp_spectrum_.im.data());
+    active_kernels().transform(padded_->plan(), chirp_spectrum_.signal());
     plan_.padded = &padded_->plan();
-    plan_.chirp_re = chirp_.re.data();
-    plan_.chirp_im = chirp_.im.data();
-    plan_.chirp_spectrum_re = chirp_spectrum_.re.data();
-    plan_.chirp_spectrum_im = chirp_spectrum_.im.data();
-    plan_.padded_re = work_.re.data();
-    plan_.padded_im = work_.im.data();
+    plan_.chirp = chirp_.signal();
+    plan_.chirp_spectrum = chirp_spectrum_.signal();
+    plan_.work = work_.signal();
 }
 
 }  // namespace patchtst_har::statistics

@@ -7,6 +7,17 @@
 
 namespace patchtst_har::statistics {
 
+// Complex numbers, real and imaginary parts apart.
+struct Signal {
+    const double *re, *im;
+};
+
+struct MutableSignal {
+    double *re, *im;
+
+    operator Signal() const { return {re, im}; }
+};
+
 struct FftPass {
     std::size_t radix, n_groups, stride, first_twiddle;
 };
@@ -18,18 +29,18 @@ struct FftPlan {
 
     std::size_t n, n_passes;
     FftPass passes[kMostPasses];
-    const double *twiddle_re, *twiddle_im;  // of a pass: twiddle (p, k) at first_twiddle + k n_groups + p
-    const FftPlan* padded;                  // null unless Bluestein
-    const double *chirp_re, *chirp_im;      // exp(-i pi k^2 / n)
-    const double *chirp_spectrum_re, *chirp_spectrum_im;  // of its conjugate, divided by padded->n
-    double *padded_re, *padded_im;
-    double *scratch_re, *scratch_im;  // as long as the passes need
+    Signal twiddles;        // of a pass: twiddle (p, k) at first_twiddle + k n_groups + p
+    MutableSignal scratch;  // as long as the passes need
+    const FftPlan* padded;  // null unless Bluestein
+    Signal chirp;           // exp(-i pi k^2 / n)
+    Signal chirp_spectrum;  // of its conjugate, divided by padded->n
+    MutableSignal work;     // padded->n
 };
 
 // The power spectrum of n real values: even n by a complex transform of n / 2, odd n by one of n.
 struct SpectrumPlan {
     const FftPlan* fft;
-    const double *unpack_re, *unpack_im;  // exp(-2 pi i k / n): takes an even signal's transform apart
+    Signal unpack;  // exp(-2 pi i k / n): takes an even signal's transform apart
 };
 
 // Everything one window needs; each array holds n values and is padded to whole lanes unless noted.
@@ -44,17 +55,17 @@ struct Plan {
     float* channels[4];  // x, y, z after repair; their magnitude m
     float* selection;    // candidates for a rank
     std::uint8_t* buckets;
-    double* centred;      // m - mean
-    double* relative;     // 3 n, x, y, z relative to their first samples, the eight segments side by side
-    double* filtered;     // 3 n, their low-pass part, by the segment alone
-    double *re, *im;      // complex signal of the transform
-    double* power;        // n / 2
-    float* prominences;   // of the peaks of m
-    float* turning;       // m without plateaus, a place before and after it
-    float* peaks[2];      // of m, at most n / 2; two places before and one after them
-    float* valleys[2];    // between them; one place before and after them
-    float *height, *gap;  // at most n / 2, stack of the peaks that later ones have not exceeded
-    float* left;          // at most n / 2, their lowest value to the left
+    double* centred;       // m - mean
+    double* relative;      // 3 n, x, y, z relative to their first samples, the eight segments side by side
+    double* filtered;      // 3 n, their low-pass part, by the segment alone
+    MutableSignal signal;  // of the transform
+    double* power;         // n / 2
+    float* prominences;    // of the peaks of m
+    float* turning;        // m without plateaus, a place before and after it
+    float* peaks[2];       // of m, at most n / 2; two places before and one after them
+    float* valleys[2];     // between them; one place before and after them
+    float *height, *gap;   // at most n / 2, stack of the peaks that later ones have not exceeded
+    float* left;           // at most n / 2, their lowest value to the left
 };
 
 struct Kernels {
@@ -62,8 +73,8 @@ struct Kernels {
     void (*features)(const float* window, const Plan& plan, float* features);
     // Fills plan.channels: the repaired axes and their magnitude.
     void (*load)(const float* window, const Plan& plan);
-    // Replaces re + i im by its unnormalised transform with the kernel exp(-2 pi i j k / n).
-    void (*transform)(const FftPlan& plan, double* re, double* im);
+    // Replaces the signal by its unnormalised transform with the kernel exp(-2 pi i j k / n).
+    void (*transform)(const FftPlan& plan, MutableSignal signal);
 };
 
 // One a unit; see cpu/dispatch.hpp.

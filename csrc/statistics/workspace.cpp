@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <memory>
 
 namespace patchtst_har::statistics {
 namespace {
@@ -44,9 +43,8 @@ void Planned::plan_spectrum() {
         unpack_.im[k] = -std::sin(angle);
     }
     signal_.resize(padded(size));
-    plan_.spectrum = {&fft_->plan(), unpack_.re.data(), unpack_.im.data()};
-    plan_.re = signal_.re.data();
-    plan_.im = signal_.im.data();
+    plan_.spectrum = {&fft_->plan(), unpack_.signal()};
+    plan_.signal = signal_.signal();
 }
 
 void Planned::plan_filter() {

@@ -20,6 +20,7 @@ struct ComplexVector {
         re.assign(n, 0.0);
         im.assign(n, 0.0);
     }
+    MutableSignal signal() { return {re.data(), im.data()}; }
 };
 
 // Owns what an FftPlan points to.

@@ -2,12 +2,9 @@
 // instruction set, and compares the bits; a second run must not allocate. `cloud_sweep threads` runs the same
 // clouds in several threads at once. `cloud_sweep profile ISA KIND N` computes 100 clouds, for an instruction
 // counter.
-#include <cmath>
 #include <cstdio>
-#include <limits>
 #include <thread>
 
-#include "persistence/rips.hpp"
 #include "tests/inputs.hpp"
 #include "tests/sweep.hpp"
 

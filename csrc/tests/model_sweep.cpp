@@ -1,9 +1,7 @@
 // Runs the steps of the engine over widths around every lane edge, in every instruction set and precision
 // that there is, and compares the results. Counts allocations after the first pass.
-#include <cmath>
 #include <cstdio>
 
-#include "model/engine.hpp"
 #include "tests/encoder_layer.hpp"
 #include "tests/sweep.hpp"
 

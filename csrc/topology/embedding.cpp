@@ -45,22 +45,22 @@ void mirror(const float* values, std::size_t n, std::size_t margin, double* mirr
 
 void decimate(const Plan& plan, const float* magnitude, double* mirrored, double* kept) {
     const std::size_t n = plan.n_samples();
-    if (plan.taps().empty()) {
+    if (plan.taps.empty()) {
         std::copy_n(magnitude, n, kept);
         return;
     }
-    const std::size_t n_taps = plan.taps().size();
+    const std::size_t n_taps = plan.taps.size();
     mirror(magnitude, n, n_taps / 2, mirrored);
-    for (std::size_t i = 0; i < plan.n_kept(); ++i) {
-        kept[i] = dot(plan.taps().data(), mirrored + i * plan.embedding().factor, n_taps);
+    for (std::size_t i = 0; i < plan.n_kept; ++i) {
+        kept[i] = dot(plan.taps.data(), mirrored + i * plan.embedding.factor, n_taps);
     }
 }
 
 void embed(const Plan& plan, const double* kept, float* points) {
-    const double mean = mean_of(kept, plan.n_kept());
-    const auto [factor, dimension, delay] = plan.embedding();
+    const double mean = mean_of(kept, plan.n_kept);
+    const auto [factor, dimension, delay] = plan.embedding;
     // Rounded about its mean, the series keeps small lifetimes precise and equal samples equal.
-    for (std::size_t i = 0; i < plan.n_points(); ++i) {
+    for (std::size_t i = 0; i < plan.n_points; ++i) {
         for (std::size_t k = 0; k < dimension; ++k) {
             points[i * dimension + k] = static_cast<float>(kept[i + k * delay] - mean);
         }

@@ -43,7 +43,7 @@ void compute_features_of_magnitude(const float* magnitude, std::size_t n_samples
     embed(plan, workspace.kept.data(), workspace.points.data());
     stopwatch.lap(seconds.embedding);
     const persistence::Diagrams diagrams =
-        persistence::rips_of_points(workspace.points.data(), plan.n_points(), embedding.dimension,
+        persistence::rips_of_points(workspace.points.data(), plan.n_points, embedding.dimension,
                                     std::numeric_limits<float>::infinity(), workspace.persistence);
     stopwatch.lap(seconds.persistence);
     summarise(diagrams, workspace.lifetimes, workspace.sorted_lifetimes, features);

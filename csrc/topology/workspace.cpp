@@ -38,24 +38,24 @@ std::size_t count_points(std::size_t n_samples, const Embedding& embedding) {
     return fits ? n_kept - reach * embedding.delay : 0;
 }
 
-Plan::Plan(std::size_t n_samples, const Embedding& embedding)
-    : n_samples_(n_samples),
-      embedding_(embedding),
-      n_kept_(count_kept(n_samples, embedding)),
-      n_points_(count_points(n_samples, embedding)) {
-    if (embedding.factor > 1) taps_ = low_pass(embedding.factor);
+Plan::Plan(std::size_t n_samples, const Embedding& embedding_)
+    : length(n_samples),
+      embedding(embedding_),
+      n_kept(count_kept(n_samples, embedding)),
+      n_points(count_points(n_samples, embedding)) {
+    if (embedding.factor > 1) taps = low_pass(embedding.factor);
 }
 
-bool Plan::is_for(std::size_t n_samples, const Embedding& embedding) const {
-    return n_samples_ == n_samples && embedding_.factor == embedding.factor &&
-           embedding_.dimension == embedding.dimension && embedding_.delay == embedding.delay;
+bool Plan::is_for(std::size_t n_samples, const Embedding& other) const {
+    return length == n_samples && embedding.factor == other.factor &&
+           embedding.dimension == other.dimension && embedding.delay == other.delay;
 }
 
 const Plan& Workspace::plan(std::size_t n_samples, const Embedding& embedding) {
     const Plan& plan = recent_.plan(n_samples, embedding);
-    mirrored.resize(plan.taps().empty() ? 0 : n_samples + plan.taps().size() - 1);
-    kept.resize(plan.n_kept());
-    points.resize(plan.n_points() * embedding.dimension);
+    mirrored.resize(plan.taps.empty() ? 0 : n_samples + plan.taps.size() - 1);
+    kept.resize(plan.n_kept);
+    points.resize(plan.n_points * embedding.dimension);
     return plan;
 }
 

@@ -20,23 +20,16 @@ struct Embedding {
 std::size_t count_points(std::size_t n_samples, const Embedding& embedding);
 
 // What depends on the length of a window and its embedding alone.
-class Plan {
-  public:
+struct Plan {
     Plan(std::size_t n_samples, const Embedding& embedding);
 
-    [[nodiscard]] bool is_for(std::size_t n_samples, const Embedding& embedding) const;
-    [[nodiscard]] std::size_t n_samples() const { return n_samples_; }
-    [[nodiscard]] const Embedding& embedding() const { return embedding_; }
-    [[nodiscard]] std::size_t n_kept() const { return n_kept_; }
-    [[nodiscard]] std::size_t n_points() const { return n_points_; }
-    // Of the low-pass filter, an odd number; none without decimation.
-    [[nodiscard]] const std::vector<double>& taps() const { return taps_; }
+    [[nodiscard]] bool is_for(std::size_t n_samples, const Embedding& other) const;
+    [[nodiscard]] std::size_t n_samples() const { return length; }
 
-  private:
-    std::size_t n_samples_;
-    Embedding embedding_;
-    std::size_t n_kept_, n_points_;
-    std::vector<double> taps_;
+    std::size_t length;
+    Embedding embedding;
+    std::size_t n_kept, n_points;
+    std::vector<double> taps;  // of the low-pass filter, an odd number; none without decimation
 };
 
 // Of a window's statistical and topological features.

@@ -1,4 +1,4 @@
-from results_table import Line, render
+from results_table import Line, table_lines
 
 FOUND = {"p50_us": 1234.5, "p95_us": None, "p99_us": 2.0, "device": "cpu", "per_round": 1}
 
@@ -26,7 +26,7 @@ def test_lines_are_grouped_by_part_in_the_order_of_the_pipeline():
         Line("statistics", "one", {"cpu": FOUND}),
         Line("model", "eager", {"cpu": FOUND, "cuda": None}),
     ]
-    text = render(lines, has_cuda=False)
+    text = table_lines(lines, has_cuda=False)
     assert text[0].split() == [
         "CPU",
         "p50",

@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from patchtst_har.benchmark.model_facts import artefact_facts, fingerprint, known_accuracy
+from patchtst_har.benchmark.model_facts import artefact_facts, known_accuracy, model_fingerprint
 from patchtst_har.config import N_STATISTICAL_FEATURES
 from patchtst_har.errors import DataError
 from patchtst_har.inference.recognizer import Recognizer
@@ -20,27 +20,27 @@ def model(tmp_path):
 
 
 def test_the_fingerprint_is_that_of_what_decides(model, tmp_path):
-    first = fingerprint(model)
+    first = model_fingerprint(model)
     (model / "MODEL_CARD.md").write_text("words")
-    assert fingerprint(model) == first
+    assert model_fingerprint(model) == first
     copy = shutil.copytree(model, tmp_path / "copy")
-    assert fingerprint(copy) == first
+    assert model_fingerprint(copy) == first
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "smoothing.json", "classes.json"])
 def test_every_file_that_decides_changes_the_fingerprint(model, name):
-    first = fingerprint(model)
+    first = model_fingerprint(model)
     (model / name).write_bytes((model / name).read_bytes() + b"\n")
-    assert fingerprint(model) != first
+    assert model_fingerprint(model) != first
 
 
 def test_bytes_do_not_move_unseen_from_one_file_to_the_next(model):
-    first = fingerprint(model)
+    first = model_fingerprint(model)
     smoothing, classes = model / "smoothing.json", model / "classes.json"
     content = smoothing.read_bytes() + classes.read_bytes()
     smoothing.write_bytes(content[:10])
     classes.write_bytes(content[10:])
-    assert fingerprint(model) != first
+    assert model_fingerprint(model) != first
 
 
 def test_facts_of_a_model(model):
@@ -106,4 +106,4 @@ def test_a_model_without_a_smoother_has_a_fingerprint(tmp_path):
     folder = write_model_folder(
         tmp_path / "bare", recognizer.model.tensors, recognizer.classes, recognizer.config
     )
-    assert len(fingerprint(folder)) == 64
+    assert len(model_fingerprint(folder)) == 64

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -182,7 +183,7 @@ def test_iso_stamps_zones_and_units(cli, model, piped):
         ("1,0,0,1\n2,a,0,1\n", ("--time-unit", "s"), "line 2: x is 'a', not a number"),
         ("1,0,0,1\nnow,0,0,1\n", ("--time-unit", "s"), "line 2: t is 'now', not a number"),
         ("inf,0,0,1\n", ("--time-unit", "s"), "line 1: t is 'inf', not a number"),
-        ("12.5,0,0,1\n", (), "name their unit with --time-unit"),
+        ("12.5,0,0,1\n", (), "name its unit with --time-unit"),
         ("20240101,0,0,1\n", (), "line 1: t is the number 20240101: name its unit with --time-unit"),
         ("noon,0,0,1\n", (), "line 1: t is 'noon', not an ISO 8601 time"),
         (
@@ -245,6 +246,90 @@ def test_a_tcp_source(cli, model):
         sender.join()
     assert status == 0, err
     assert keys(out) == decisions
+
+
+@pytest.mark.parametrize("cut", ["1", "170000", "1700000000000000000,0.1,0.", "1700000000000000000,0.1,-"])
+def test_a_connection_cut_within_a_line_ends_with_the_last_decisions(cli, model, cut):
+    samples, stamps, decisions = expected()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def send():
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall((lines_of(samples, stamps) + cut).encode())
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        port = server.getsockname()[1]
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            status, out, err = cli(model, "--from", f"tcp://127.0.0.1:{port}", "--json", "--time-unit", "ns")
+        sender.join()
+    assert status == 0, err
+    assert keys(out) == decisions
+    assert "line 901" in err
+    assert "the line is left out" in err
+    assert "4 decisions" in err
+
+
+def still_lines(scale, n=1200):
+    """Return lines of a sensor at rest, in a unit of which `scale` is 1 g."""
+    noise = np.random.default_rng(0).normal(0, 0.001, (n, 3))
+    rows = (noise + np.array([0.0, 0.6, 0.8])) * scale
+    return "".join(f"{number * 10},{x:.6g},{y:.6g},{z:.6g}\n" for number, (x, y, z) in enumerate(rows))
+
+
+@pytest.mark.parametrize(("scale", "unit"), [(9.80665, "m/s2"), (1000.0, "mg")])
+def test_another_unit_is_refused_before_the_first_decision(cli, model, piped, scale, unit):
+    piped(still_lines(scale))
+    status, out, err = cli(model, "--json", "--time-unit", "ms")
+    assert status == 2
+    assert out == ""
+    assert f"standard input: the magnitude at rest is {scale:.3g} g" in err
+    assert f"--units {unit}" in err
+    piped(still_lines(scale))
+    status, out, err = cli(model, "--json", "--time-unit", "ms", "--units", unit)
+    assert status == 0, err
+    assert len(documents(out)) == 6
+    assert "warning" not in err
+
+
+def test_a_named_unit_is_believed_with_a_warning(cli, model, piped):
+    piped(still_lines(9.80665))
+    status, out, err = cli(model, "--json", "--time-unit", "ms", "--units", "g")
+    assert status == 0, err
+    assert documents(out)
+    assert err.count("the values look like 'm/s2'") == 1
+
+
+def test_a_slow_source_is_said_once(cli, model, piped):
+    lines = still_lines(1.0).splitlines(keepends=True)
+    piped("".join(lines[::5]))
+    status, _, err = cli(model, "--json", "--time-unit", "ms")
+    assert status == 0, err
+    assert err.count("20 samples per second, the model has windows of 100 Hz") == 1
+
+
+def test_a_stream_of_markers_says_why_nothing_is_decided(cli, model, piped):
+    piped("".join(f"{n * 10},3e38,3e38,3e38\n" for n in range(600)))
+    status, out, err = cli(model, "--json", "--time-unit", "ms")
+    assert status == 0, err
+    assert out == ""
+    assert "600 samples (600 unusable" in err
+    assert "no decision; of 600 samples, unusable are 600 beyond 50 g" in err
+
+
+def test_markers_are_gaps_as_in_a_recording(cli, model, piped):
+    samples, stamps, _ = expected()
+    samples = samples.copy()
+    samples[300:500] = 3.4e38
+    recognizer = small_recognizer()
+    assert len(recognizer.label_recording(recording_of(samples, stamps)).timeline) == 3
+    piped(lines_of(samples, stamps))
+    status, out, err = cli(model, "--json", "--time-unit", "ns", "--smoothing", "none")
+    assert status == 0, err
+    assert [d["start_ns"] for d in documents(out)] == [int(stamps[first]) for first in (0, 500, 700)]
+    assert all(np.isfinite(list(d["probabilities"].values())).all() for d in documents(out))
 
 
 def test_a_udp_source(cli, model):
@@ -367,7 +452,8 @@ def test_a_model_that_uses_the_hour_asks_for_the_zone(cli, piped, tmp_path):
 
 
 @pytest.mark.spawns
-def test_ctrl_c_ends_with_what_was_still_to_be_decided(model):
+@pytest.mark.parametrize(("number", "status"), [("SIGINT", 0), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_ends_with_what_was_still_to_be_decided(model, number, status):
     samples, stamps, decisions = expected()
     command = [SCRIPT, "stream", model, "--json", "--time-unit", "ns", "--smoothing", "lag:1"]
     with subprocess.Popen(
@@ -376,9 +462,9 @@ def test_ctrl_c_ends_with_what_was_still_to_be_decided(model):
         process.stdin.write(lines_of(samples, stamps).encode())
         process.stdin.flush()
         seen = [process.stdout.readline() for _ in range(3)]
-        process.send_signal(signal.SIGINT)
+        process.send_signal(getattr(signal, number))
         out, err = process.communicate(timeout=30)
-    assert process.returncode == 0, err
+    assert process.returncode == status, err
     lines = b"".join(seen) + out
     assert [start for start, _ in keys(lines.decode())] == [start for start, _ in decisions]
     assert b"4 decisions" in err

@@ -80,7 +80,7 @@ def test_a_mapping_of_participants(recordings: Path, tmp_path: Path) -> None:
 
 def test_a_bad_recording_ends_the_run_and_leaves_no_data_set(recordings: Path, tmp_path: Path) -> None:
     (recordings / "P003.csv").write_text("time,x,y\n")
-    with pytest.raises(DataError, match=r"P003\.csv: no column 'z'"):
+    with pytest.raises(DataError, match=r"P003\.csv: .*no column 'z'"):
         prepare_recordings(recordings, tmp_path / "out", CONFIG)
     with pytest.raises(DataError, match=r"manifest\.csv: no such file"):
         PreparedDataset.open(tmp_path / "out")
@@ -291,7 +291,7 @@ def test_missing_and_foreign_dictionaries_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.csv: no such file"):
         LabelMap.from_csv(tmp_path / "gone.csv", "a")
     (tmp_path / "a.csv").write_bytes(b"annotation,a\n\xff,b\n")
-    with pytest.raises(DataError, match="not CSV text in UTF-8"):
+    with pytest.raises(DataError, match="not UTF-8 text"):
         LabelMap.from_csv(tmp_path / "a.csv", "a")
 
 
@@ -402,7 +402,7 @@ def test_a_replacement_that_fails_leaves_the_earlier_data_set(recordings: Path, 
     prepare_recordings(recordings, tmp_path / "out", CONFIG)
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     (recordings / "P003.csv").write_text("time,x,y\n")
-    with pytest.raises(DataError, match=r"P003\.csv: no column 'z'"):
+    with pytest.raises(DataError, match=r"P003\.csv: .*no column 'z'"):
         prepare_recordings(recordings, tmp_path / "out", CONFIG, overwrite=True)
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "recordings"]

@@ -1,4 +1,4 @@
-"""MODEL_CARD.md shows names as they are, whatever they are, and numbers as they are read."""
+"""MODEL_CARD.md shows names as they are; that it is written with every model, the tests of training see."""
 
 import re
 

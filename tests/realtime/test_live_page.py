@@ -1,5 +1,6 @@
 """The live page: what it sends, who may see it, and what a real browser makes of it."""
 
+import contextlib
 import json
 import re
 import socket
@@ -129,6 +130,36 @@ def test_a_client_that_does_not_read_is_cut(page, monkeypatch):
                 n_bytes += len(data)
     assert data == b""
     assert n_bytes < 50_000_000
+
+
+@pytest.mark.parametrize(
+    "opening", [b"", b"GET / HTTP/1.1\r\nHost: loc", b"GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n"]
+)
+def test_idle_connections_make_room_for_somebody_who_asks(page, opening):
+    """Silent, half a request, or answered and kept open: the oldest goes, the page is served."""
+    with serve(page, "127.0.0.1", 0) as url, contextlib.ExitStack() as stack:
+        address = "127.0.0.1", int(re.search(r":(\d+)/", url)[1])
+        watching = stack.enter_context(urllib.request.urlopen(url + "events", timeout=5))  # noqa: S310
+        idle = [stack.enter_context(socket.create_connection(address, timeout=5)) for _ in range(90)]
+        for connection in idle:
+            with contextlib.suppress(OSError):
+                connection.sendall(opening)
+        for _ in range(3):
+            assert "<html" in get(url)[1]
+        assert is_closed(idle[0])
+        assert watching.readline() == b"retry: 500\n", "a connection in use stays"
+        page.ended = True
+        assert b"event: end" in watching.read()
+
+
+def is_closed(connection):
+    """Whether a connection ends, be it after an answer; one that is kept open would wait."""
+    try:
+        while connection.recv(2**16):
+            pass
+    except ConnectionResetError:
+        return True
+    return True
 
 
 def test_addresses():

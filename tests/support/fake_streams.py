@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from patchtst_har.benchmark.loops.geometry import StreamGeometry
+from patchtst_har.benchmark.loops.schedule import StreamGeometry
 from patchtst_har.realtime.decision import Decision
 
 MS = 1_000_000

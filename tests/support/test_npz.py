@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from patchtst_har.errors import DataError
+from patchtst_har.support import npz
 from patchtst_har.support.npz import read_npz, write_npz
 
 
@@ -66,6 +67,24 @@ def test_object_arrays_are_neither_read_nor_written(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="'bad' holds objects"):
         write_npz(tmp_path / "b.npz", {"bad": np.array([None])})
     assert not (tmp_path / "b.npz").exists()
+
+
+def test_what_slips_through_the_header_is_not_unpickled_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second line of defence: the reader itself never takes a pickle."""
+
+    class Bomb:
+        def __reduce__(self) -> tuple[object, ...]:
+            return os.mkdir, (str(tmp_path / "exploded"),)
+
+    bombs = np.empty(1, object)
+    bombs[0] = Bomb()
+    path = _archive(tmp_path / "a.npz", {"bombs.npy": _member(bombs)})
+    monkeypatch.setattr(npz, "_declared_bytes", lambda *_: 8)
+    with pytest.raises(DataError, match=r"a\.npz: array 'bombs' cannot be read \(Object arrays"):
+        read_npz(path, ["bombs"])
+    assert not (tmp_path / "exploded").exists()
 
 
 def test_object_fields_inside_a_structured_array_are_refused(tmp_path: Path) -> None:

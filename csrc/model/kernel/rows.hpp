@@ -7,18 +7,16 @@ namespace patchtst_har::model {
 namespace {
 
 void standardise(const Standardise& step, const Block& block) {
+    using Row = simd::Block<float, kLanes>;
     for (std::size_t window = 0; window < block.n_windows; ++window) {
         const float* source = source_of(block, step.source, window);
         float* target = target_of(block, step.target, window);
-        const std::size_t n_whole = step.width / kLanes * kLanes;
-        for (std::size_t j = 0; j < n_whole; j += kLanes) {
-            const Vector scaled = (load(source + j) - load(step.mean + j)) * load(step.inverse_std + j);
-            store(target + j, limited(scaled, -step.limit, step.limit));
-        }
-        for (std::size_t j = n_whole; j < step.width; ++j) {
-            const float scaled = (source[j] - step.mean[j]) * step.inverse_std[j];
-            const float raised = scaled < -step.limit ? -step.limit : scaled;
-            target[j] = raised > step.limit ? step.limit : raised;
+        for (std::size_t j = 0; j < step.width; j += kLanes) {
+            const std::size_t left = step.width - j;
+            const Row centred = Row::first(source + j, left) - Row::first(step.mean + j, left);
+            const Row scaled = centred * Row::first(step.inverse_std + j, left);
+            const Row limited_row{{limited(scaled.part[0], -step.limit, step.limit)}};
+            limited_row.first_to(target + j, left);
         }
     }
 }
@@ -77,28 +75,16 @@ void normalise(const Normalise& step, const Block& block) {
 // Softmax of the first n values of a row; the rest of its last vector is unspecified.
 PATCHTST_HAR_INLINE void softmax(float* row, std::size_t n) {
     constexpr float kLowest = -3.4028235e38F;
-    const std::size_t n_whole = n / kLanes * kLanes;
-    const std::size_t n_last = n - n_whole;
     Vector maxima = all(kLowest);
-    for (std::size_t j = 0; j < n_whole; j += kLanes) {
-        const Vector x = load(row + j);
-        maxima = Larger{}(x, maxima);
-    }
-    if (n_last > 0) {
-        const Vector x = first_lanes(load(row + n_whole), n_last, kLowest);
-        maxima = Larger{}(x, maxima);
+    for (std::size_t j = 0; j < n; j += kLanes) {
+        maxima = Larger{}(first_lanes(load(row + j), n - j, kLowest), maxima);
     }
     const float maximum = reduced(maxima, Larger{});
     Vector sums = {};
-    for (std::size_t j = 0; j < n_whole; j += kLanes) {
-        const Vector e = exponential(load(row + j) - maximum);
+    for (std::size_t j = 0; j < n; j += kLanes) {
+        const Vector e = first_lanes(exponential(load(row + j) - maximum), n - j, 0.0F);
         sums += e;
         store(row + j, e);
-    }
-    if (n_last > 0) {
-        const Vector e = first_lanes(exponential(load(row + n_whole) - maximum), n_last, 0.0F);
-        sums += e;
-        store(row + n_whole, e);
     }
     const float scale = 1.0F / reduced(sums, Sum{});
     for (std::size_t j = 0; j < n; j += kLanes) store(row + j, load(row + j) * scale);

@@ -86,9 +86,15 @@ class Extremes {
         high_ = each(Greatest{}, high_, values);
     }
 
-    PATCHTST_HAR_INLINE void result(float& smallest, float& largest) const {
+    // With the values from `start` on, fewer than sixteen.
+    PATCHTST_HAR_INLINE void result(const float* values, std::size_t start, std::size_t n, float& smallest,
+                                    float& largest) const {
         smallest = folded(low_, Least{});
         largest = folded(high_, Greatest{});
+        for (std::size_t i = start; i < n; ++i) {
+            smallest = Least{}(smallest, values[i]);
+            largest = Greatest{}(largest, values[i]);
+        }
     }
 
   private:
@@ -100,11 +106,7 @@ PATCHTST_HAR_INLINE void extremes_of(const float* values, std::size_t n, float& 
     Extremes extremes(values[0]);
     const std::size_t whole = n - n % kFloats;
     for (std::size_t start = 0; start < whole; start += kFloats) extremes.see(values + start);
-    extremes.result(smallest, largest);
-    for (std::size_t i = whole; i < n; ++i) {
-        smallest = Least{}(smallest, values[i]);
-        largest = Greatest{}(largest, values[i]);
-    }
+    extremes.result(values, whole, n, smallest, largest);
 }
 
 }  // namespace

@@ -76,14 +76,6 @@ PATCHTST_HAR_INLINE void butterfly(Complex<Lane>* v) {
     }
 }
 
-struct Signal {
-    const double *re, *im;
-};
-
-struct MutableSignal {
-    double *re, *im;
-};
-
 // Multiplies v[1..R) by the twiddles (p, k) of this and, if a vector spans groups, the next p.
 template <std::size_t R, typename Lane, typename Read>
 PATCHTST_HAR_INLINE void twist(Complex<Lane>* v, Read twiddle) {
@@ -172,24 +164,23 @@ void run_pass(Signal in, MutableSignal out, Signal twiddles, const FftPass& pass
     }
 }
 
-void run_passes(const FftPlan& plan, double* re, double* im) {
-    MutableSignal from{re, im};
-    MutableSignal to{plan.scratch_re, plan.scratch_im};
+void run_passes(const FftPlan& plan, MutableSignal signal) {
+    MutableSignal from = signal;
+    MutableSignal to = plan.scratch;
     for (std::size_t i = 0; i < plan.n_passes; ++i) {
         const FftPass& pass = plan.passes[i];
-        const Signal in{from.re, from.im};
-        const Signal twiddles{plan.twiddle_re + pass.first_twiddle, plan.twiddle_im + pass.first_twiddle};
-        if (pass.radix == 2) run_pass<2>(in, to, twiddles, pass);
-        if (pass.radix == 3) run_pass<3>(in, to, twiddles, pass);
-        if (pass.radix == 4) run_pass<4>(in, to, twiddles, pass);
-        if (pass.radix == 5) run_pass<5>(in, to, twiddles, pass);
+        const Signal twiddles{plan.twiddles.re + pass.first_twiddle, plan.twiddles.im + pass.first_twiddle};
+        if (pass.radix == 2) run_pass<2>(from, to, twiddles, pass);
+        if (pass.radix == 3) run_pass<3>(from, to, twiddles, pass);
+        if (pass.radix == 4) run_pass<4>(from, to, twiddles, pass);
+        if (pass.radix == 5) run_pass<5>(from, to, twiddles, pass);
         const MutableSignal done = to;
         to = from;
         from = done;
     }
-    if (from.re == re) return;
-    __builtin_memcpy(re, from.re, plan.n * sizeof(double));
-    __builtin_memcpy(im, from.im, plan.n * sizeof(double));
+    if (from.re == signal.re) return;
+    __builtin_memcpy(signal.re, from.re, plan.n * sizeof(double));
+    __builtin_memcpy(signal.im, from.im, plan.n * sizeof(double));
 }
 
 // target[k] = a[k] * b[k] for k < n.
@@ -201,22 +192,21 @@ void multiply(Signal a, Signal b, std::size_t n, MutableSignal target) {
     }
 }
 
-// Replaces re + i im, each [0..n), by its unnormalised transform with the kernel exp(-2 pi i j k / n).
-PATCHTST_HAR_STAGE void transform(const FftPlan& plan, double* re, double* im) {
+// Replaces a signal of plan.n numbers by its unnormalised transform with the kernel exp(-2 pi i j k / n).
+PATCHTST_HAR_STAGE void transform(const FftPlan& plan, MutableSignal signal) {
     if (plan.padded == nullptr) {
-        run_passes(plan, re, im);
+        run_passes(plan, signal);
         return;
     }
     const std::size_t padded_size = plan.padded->n;
-    const MutableSignal work{plan.padded_re, plan.padded_im};
-    const Signal chirp{plan.chirp_re, plan.chirp_im};
-    multiply({re, im}, chirp, plan.n, work);
+    const MutableSignal work = plan.work;
+    multiply(signal, plan.chirp, plan.n, work);
     for (std::size_t k = plan.n; k < padded_size; ++k) work.re[k] = work.im[k] = 0.0;
-    run_passes(*plan.padded, work.re, work.im);
-    multiply({work.re, work.im}, {plan.chirp_spectrum_re, plan.chirp_spectrum_im}, padded_size, work);
+    run_passes(*plan.padded, work);
+    multiply(work, plan.chirp_spectrum, padded_size, work);
     // Exchanging the parts before and after a forward transform makes it the inverse one.
-    run_passes(*plan.padded, work.im, work.re);
-    multiply({work.re, work.im}, chirp, plan.n, {re, im});
+    run_passes(*plan.padded, {work.im, work.re});
+    multiply(work, plan.chirp, plan.n, signal);
 }
 
 }  // namespace

@@ -82,11 +82,7 @@ struct Tally {
     [[nodiscard]] PATCHTST_HAR_INLINE Summary finish(const float* values, std::size_t start, std::size_t n) {
         Summary result{};
         for_each_block(n - start, [&](auto block) { sum += block(values + start, 0.0); });
-        extremes.result(result.min, result.max);
-        for (std::size_t i = start; i < n; ++i) {
-            result.min = Least{}(result.min, values[i]);
-            result.max = Greatest{}(result.max, values[i]);
-        }
+        extremes.result(values, start, n, result.min, result.max);
         result.mean = sum_of(sum) / static_cast<double>(n);
         return result;
     }

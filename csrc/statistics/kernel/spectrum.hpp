@@ -15,16 +15,16 @@ struct SpectralFeatures {
 
 void power_of_even(const Plan& plan) {
     const std::size_t half = plan.n / 2;
-    double* __restrict re = plan.re;
-    double* __restrict im = plan.im;
+    double* __restrict re = plan.signal.re;
+    double* __restrict im = plan.signal.im;
     const double* __restrict signal = plan.centred;
     for (std::size_t j = 0; j < half; ++j) {
         re[j] = signal[2 * j];
         im[j] = signal[2 * j + 1];
     }
-    transform(*plan.spectrum.fft, re, im);
-    const double* __restrict unpack_re = plan.spectrum.unpack_re;
-    const double* __restrict unpack_im = plan.spectrum.unpack_im;
+    transform(*plan.spectrum.fft, plan.signal);
+    const double* __restrict unpack_re = plan.spectrum.unpack.re;
+    const double* __restrict unpack_im = plan.spectrum.unpack.im;
     double* __restrict power = plan.power;
     for (std::size_t k = 1; k < half; ++k) {
         const double even_re = re[k] + re[half - k];
@@ -40,12 +40,11 @@ void power_of_even(const Plan& plan) {
 }
 
 void power_of_odd(const Plan& plan) {
-    __builtin_memcpy(plan.re, plan.centred, plan.n * sizeof(double));
-    for (std::size_t k = 0; k < plan.n; ++k) plan.im[k] = 0.0;
-    transform(*plan.spectrum.fft, plan.re, plan.im);
-    for (std::size_t k = 1; k <= plan.n / 2; ++k) {
-        plan.power[k - 1] = plan.re[k] * plan.re[k] + plan.im[k] * plan.im[k];
-    }
+    const auto [re, im] = plan.signal;
+    __builtin_memcpy(re, plan.centred, plan.n * sizeof(double));
+    for (std::size_t k = 0; k < plan.n; ++k) im[k] = 0.0;
+    transform(*plan.spectrum.fft, plan.signal);
+    for (std::size_t k = 1; k <= plan.n / 2; ++k) plan.power[k - 1] = re[k] * re[k] + im[k] * im[k];
 }
 
 // Lowest of the strongest bins; bins outside the choice hold a negative power.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import yaml
 from pydantic import model_validator
@@ -58,8 +58,5 @@ class Budget(Section):
 
     def to_yaml(self) -> str:
         """Return the budget as YAML text; fields at their defaults are left out."""
-        targets: list[dict[str, Any]] = [
-            target.model_dump(mode="json", exclude_defaults=True) for target in self.targets
-        ]
-        text: str = yaml.safe_dump({"targets": targets}, sort_keys=False, allow_unicode=True)
-        return text
+        targets = [target.model_dump(mode="json", exclude_defaults=True) for target in self.targets]
+        return str(yaml.safe_dump({"targets": targets}, sort_keys=False, allow_unicode=True))

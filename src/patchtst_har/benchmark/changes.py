@@ -90,11 +90,11 @@ def find_changes(pairs: Sequence[Paired], threshold: float = THRESHOLD) -> tuple
 
 @dataclass(frozen=True)
 class _Shift:
-    """Hodges-Lehmann estimate of a shift, its half-widths below and above (None: too few), two-sided p."""
+    """Hodges-Lehmann estimate of a shift, its bounds (None: too few), two-sided p."""
 
     estimate: float
-    below: float | None
-    above: float | None
+    low: float | None
+    high: float | None
     p: float
 
 
@@ -118,16 +118,13 @@ def _shift(pair: Paired) -> _Shift:
     quantile = stats.norm.ppf((1 + CONFIDENCE) / 2)
     # Ranks of the sorted means that bound the shift: of the signed-rank sum, which is about normal.
     outside = math.floor(n * (n + 1) / 4 - quantile * math.sqrt(n * (n + 1) * (2 * n + 1) / 24))
+    p = 2 * stats.norm.sf(score)
     if outside < 1:
-        return _Shift(estimate, None, None, 2 * stats.norm.sf(score))
-    low, high = float(means[outside - 1]), float(means[-outside])
+        return _Shift(estimate, None, None, p)
     whole = quantile * pair.between
-    return _Shift(
-        estimate,
-        math.hypot(inflation * (estimate - low), whole),
-        math.hypot(inflation * (high - estimate), whole),
-        2 * stats.norm.sf(score),
-    )
+    below = math.hypot(inflation * (estimate - float(means[outside - 1])), whole)
+    above = math.hypot(inflation * (float(means[-outside]) - estimate), whole)
+    return _Shift(estimate, estimate - below, estimate + above, p)
 
 
 def _inflation(logs: NDArray[np.float64]) -> float:
@@ -146,10 +143,8 @@ def _inflation(logs: NDArray[np.float64]) -> float:
 def _change(pair: Paired, shift: _Shift, p_adjusted: float, n_judged: int, threshold: float) -> Change:
     n = len(pair.logs)
     outcome: Outcome = pair.unusable or "no clear change"
-    low = high = None
+    low, high = (None, None) if pair.unusable else (shift.low, shift.high)
     if pair.unusable is None:
-        if shift.below is not None and shift.above is not None:
-            low, high = shift.estimate - shift.below, shift.estimate + shift.above
         # So few blocks could not show any change, however large.
         if low is None or high is None or 2.0 ** (1 - n) * n_judged >= _SIGNIFICANT:
             outcome = "too few blocks"

@@ -17,21 +17,9 @@ from patchtst_har.records.reading import read_record
 RECORD_FILE = "feasibility.json"
 _FEWEST_BLOCKS = 3
 _PERCENTILES: tuple[Percentile, ...] = ("p50", "p95")
-# What is said to differ between two machines; their load always does.
 _BUSY = "the machine was busy in one of the runs, so only medians are compared"
-_HOST = (
-    "cpu",
-    "isa",
-    "n_cores",
-    "n_usable_cores",
-    "governor",
-    "turbo",
-    "container",
-    "platform",
-    "python",
-    "numpy",
-    "threads",
-)
+# Facts that may differ between two runs without a word.
+_MAY_DIFFER = {"load_average", "isas_available", "garbage_collection", "torch", "torch_threads"}
 # What decides which times are paired; the lengths of the other measurements do not matter here.
 _SETTINGS = ("hop_s", "smoothing", "n_decisions", "n_blocks", "seed")
 
@@ -100,11 +88,8 @@ def compare(
         Smallest relative change that counts.
     """
     before, after = saved.devices.cpu, now.devices.cpu
-    common = [
-        name
-        for name in after.workloads
-        if name in before.workloads and saved.samples[name] == now.samples[name]
-    ]
+    both = [name for name in after.workloads if name in before.workloads]
+    common = [name for name in both if saved.samples[name] == now.samples[name]]
     busy = saved.load_of_others or now.load_of_others
     changes = find_changes(list(_pairs(before, after, common, _PERCENTILES[: 1 if busy else 2])), threshold)
     unpaired = {*before.workloads, *after.workloads} - set(common)
@@ -138,6 +123,6 @@ def _pairs(
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """Yield what differs between the machines: the ratio of two machines is not that of two versions."""
-    for name in _HOST:
-        if before.get(name) != now.get(name):
+    for name in {**now, **before}:
+        if name not in _MAY_DIFFER and before.get(name) != now.get(name):
             yield f"{name.replace('_', ' ')} was {before.get(name)}, is {now.get(name)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -40,20 +39,20 @@ def model_complexity(module: nn.Module, inputs: tuple[Tensor, ...]) -> dict[str,
     for position, tensor in enumerate(inputs):
         if tensor.ndim < 1 or tensor.shape[0] != 1:
             raise DataError(f"inputs[{position}]: needs one window (1, ...), has {tuple(tensor.shape)}")
-    by_name = _count_flops(module, inputs)
+    flops = _count_flops(module, inputs)
     parameters = sum(p.numel() for p in module.parameters())
     return {
         "parameters": parameters,
         "trainable_parameters": sum(p.numel() for p in module.parameters() if p.requires_grad),
         "parameter_bytes_float32": 4 * parameters,
         "buffer_bytes": sum(b.numel() * b.element_size() for b in module.buffers()),
-        "flops": by_name["Global"],
+        "flops": flops[""],
         "modules": [
             {
                 "name": name,
                 "type": type(child).__name__,
                 "parameters": sum(p.numel() for p in child.parameters()),
-                "flops": by_name["Global"] if not name else by_name.get(f"{type(module).__name__}.{name}", 0),
+                "flops": flops.get(name, 0),
             }
             for name, child in module.named_modules()
         ],
@@ -61,6 +60,7 @@ def model_complexity(module: nn.Module, inputs: tuple[Tensor, ...]) -> dict[str,
 
 
 def _count_flops(module: nn.Module, inputs: tuple[Tensor, ...]) -> dict[str, int]:
+    """Return the operations of the module (name "") and of its submodules."""
     modes = {child: child.training for child in module.modules()}
     module.eval()
     counter = FlopCounterMode(display=False, custom_mapping=_FORMULAS)
@@ -70,16 +70,13 @@ def _count_flops(module: nn.Module, inputs: tuple[Tensor, ...]) -> dict[str, int
     finally:
         for child, training in modes.items():
             child.training = training
-    return {name: sum(ops.values()) for name, ops in counter.get_flop_counts().items()} | {
-        "Global": counter.get_total_flops()
-    }
+    counts = counter.get_flop_counts().items()
+    inner = {name.partition(".")[2]: sum(operations.values()) for name, operations in counts}
+    return inner | {"": counter.get_total_flops()}
 
 
-def _cpu_attention_flops(
-    query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: Any, **__: Any
-) -> int:
-    flops: int = sdpa_flop_count(query, key, value)
-    return flops
+def _cpu_attention_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    return int(sdpa_flop_count(query, key, value))
 
 
 # torch counts attention on CUDA only.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from patchtst_har.benchmark.budget import Budget
 from patchtst_har.benchmark.compare import RECORD_FILE, compare, read_saved, refuse_other_subject
 from patchtst_har.benchmark.loops import HarnessSettings, measure_cuda, measure_feasibility
-from patchtst_har.benchmark.model_facts import artefact_facts, fingerprint, known_accuracy
+from patchtst_har.benchmark.model_facts import artefact_facts, known_accuracy, model_fingerprint
 from patchtst_har.benchmark.verdict import judge, least_decisions, n_decisions
 from patchtst_har.benchmark.workloads import recorded_workload, simulated_workloads
 from patchtst_har.errors import DataError
@@ -26,22 +26,14 @@ from patchtst_har.support.percentiles import MIN_SAMPLES
 from patchtst_har.support.progress import OnProgress, under
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from numpy.typing import NDArray
 
     from patchtst_har.benchmark.workloads import Workload
 
 SCOPE = "measured on this host"
 _WORKLOAD_S = 120.0
-_QUICK = {
-    "n_decisions": 700,
-    "n_blocks": 10,
-    "n_rested": 15,
-    "open_loop_s": 2.0,
-    "capacity": False,
-    "cold_start": False,
-}
+_QUICK = {"n_decisions": 700, "n_blocks": 10, "n_rested": 15, "open_loop_s": 2.0}
+_QUICK |= {"capacity": False, "cold_start": False}
 _LONGEST_OPEN_LOOP_S = 60.0
 # 175 of 7000 decisions a block: enough for its p95, and blocks enough to find 15 % among disturbances.
 _N_BLOCKS = 40
@@ -138,16 +130,15 @@ def run_benchmark(
     settings = settings.replace(smoothing=smoothing)
     saved = None if compare_with is None else read_saved(compare_with)
     if saved is not None:
-        refuse_other_subject(saved, fingerprint(model_dir), settings)
+        refuse_other_subject(saved, model_fingerprint(model_dir), settings)
     accuracy = known_accuracy(model_dir, recognizer.config, smoothing)
     workloads = _workloads(recognizer, recording, settings)
     out_dir = ensure_folder(out_dir)
     host, before = host_facts(), ProcessorUse.now()
     # Nothing that measuring does not need may be loaded before: it would lie in the caches and the memory.
-    cpu = measure_feasibility(recognizer, workloads, settings, model_dir=model_dir, on_progress=on_progress)
-    cuda = measure_cuda(
-        recognizer, workloads, settings, model_dir=model_dir, on_progress=under("CUDA", on_progress)
-    )
+    what = (recognizer, workloads, settings)
+    cpu = measure_feasibility(*what, model_dir=model_dir, on_progress=on_progress)
+    cuda = measure_cuda(*what, model_dir=model_dir, on_progress=under("CUDA", on_progress))
     if before is not None:
         host |= before.until(ProcessorUse.now())
     devices = Devices(cpu=cpu, cuda=cuda)
@@ -159,7 +150,7 @@ def run_benchmark(
         host=host,
         artefact=artefact_facts(model_dir, recognizer, smoothing),
         accuracy=accuracy,
-        samples={name: _digest(workload.samples) for name, workload in workloads.items()},
+        samples={name: hashlib.sha256(one.samples.tobytes()).hexdigest() for name, one in workloads.items()},
         devices=devices,
         targets=tuple(
             judge(target, devices, host["n_usable_cores"], busy=busy_with(host), whole=whole)
@@ -185,7 +176,3 @@ def _workloads(
     if real.name in workloads:
         raise DataError(f"recording: the name {real.name!r} is that of a simulated workload")
     return {**workloads, real.name: real}
-
-
-def _digest(samples: NDArray[np.float32]) -> str:
-    return hashlib.sha256(samples.tobytes()).hexdigest()

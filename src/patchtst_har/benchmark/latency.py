@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.benchmark.loops.closed_loop import WARM_UP, run_closed_loop
-from patchtst_har.benchmark.loops.feed import Feed
-from patchtst_har.benchmark.loops.geometry import StreamGeometry
 from patchtst_har.benchmark.loops.measure import one_thread, single_threaded
+from patchtst_har.benchmark.loops.schedule import Feed, StreamGeometry
 from patchtst_har.errors import DataError
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.realtime.stream_smoothing import smoothing_name

@@ -7,13 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patchtst_har.config import ExperimentConfig
-from patchtst_har.model_folder import (
-    CLASSES_FILE,
-    CONFIG_FILE,
-    SMOOTHING_FILE,
-    WEIGHTS_FILE,
-    read_provenance,
-)
+from patchtst_har.model_folder import CLASSES_FILE, CONFIG_FILE, SMOOTHING_FILE, WEIGHTS_FILE, read_provenance
 from patchtst_har.records.feasibility import Accuracy, Artefact, Score, StreamScore
 from patchtst_har.records.reading import read_record
 from patchtst_har.records.run import Bootstrap, Evaluation, Scores
@@ -25,7 +19,7 @@ if TYPE_CHECKING:
 EVALUATION_FILE = "evaluation.json"
 
 
-def fingerprint(model_dir: Path) -> str:
+def model_fingerprint(model_dir: Path) -> str:
     """Return the SHA-256 of everything in a model folder that decides what it computes."""
     digest = hashlib.sha256()
     for name in (WEIGHTS_FILE, CONFIG_FILE, SMOOTHING_FILE, CLASSES_FILE):
@@ -53,18 +47,18 @@ def artefact_facts(model_dir: Path, recognizer: Recognizer, smoothing: str) -> A
     from patchtst_har.architecture import expected_complexity
     from patchtst_har.inference.native import NativeClassifier
 
-    model, features = recognizer.config.model, recognizer.config.features
+    model = recognizer.config.model
     return Artefact(
         model_dir=str(model_dir),
         name=recognizer.config.experiment_name,
-        fingerprint=fingerprint(model_dir),
+        fingerprint=model_fingerprint(model_dir),
         classes=recognizer.classes,
         **expected_complexity(model, len(recognizer.classes)),
         features={
             "statistical": model.n_stat_features,
             "topological": model.n_topo_features,
             "time": model.n_time_features,
-            "plugins": list(features.plugins),
+            "plugins": list(recognizer.config.features.plugins),
         },
         engine="native" if isinstance(recognizer.model, NativeClassifier) else "torch",
         smoothing=smoothing,
@@ -96,9 +90,11 @@ def known_accuracy(model_dir: Path, config: ExperimentConfig, smoothing: str) ->
     """
     path = model_dir.resolve().parent / EVALUATION_FILE
     scored, provenance = read_record(path, Evaluation), read_provenance(model_dir)
-    if scored is None or provenance is None:
-        return None
-    if provenance["split"].get("fingerprint") != scored.split.fingerprint:
+    if (
+        scored is None
+        or provenance is None
+        or provenance["split"].get("fingerprint") != scored.split.fingerprint
+    ):
         return None
     return Accuracy(
         source=str(path),
@@ -113,13 +109,11 @@ def known_accuracy(model_dir: Path, config: ExperimentConfig, smoothing: str) ->
 
 
 def _score(scores: Scores, bootstrap: Bootstrap | None, part: str) -> Score:
-    bounds = getattr(bootstrap, part).macro_f1 if bootstrap else None
-    return Score(
-        accuracy=scores.accuracy,
-        macro_f1=scores.macro_f1,
-        macro_f1_low=bounds.low if bounds else None,
-        macro_f1_high=bounds.high if bounds else None,
-    )
+    score = Score(accuracy=scores.accuracy, macro_f1=scores.macro_f1)
+    if bootstrap is None:
+        return score
+    bounds = getattr(bootstrap, part).macro_f1
+    return score.model_copy(update={"macro_f1_low": bounds.low, "macro_f1_high": bounds.high})
 
 
 def _stream_score(scored: Evaluation, smoothing: str) -> StreamScore | None:
@@ -127,8 +121,5 @@ def _stream_score(scored: Evaluation, smoothing: str) -> StreamScore | None:
     name, _, lag = smoothing.partition(":")
     if name == "none":
         return None
-    wanted = int(lag) if lag else 0
-    for row in scored.causal:
-        if row.lag == wanted:
-            return StreamScore(lag=row.lag, accuracy=row.accuracy, macro_f1=row.macro_f1)
-    return None
+    row = next((row for row in scored.causal if row.lag == int(lag or 0)), None)
+    return StreamScore(lag=row.lag, accuracy=row.accuracy, macro_f1=row.macro_f1) if row else None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from patchtst_har.benchmark.profiling.device import Device
 from patchtst_har.benchmark.profiling.leaks import LeakEstimate, watch_repeats
 from patchtst_har.benchmark.profiling.operation import Operation
-from patchtst_har.benchmark.profiling.record import Call, Record
+from patchtst_har.benchmark.profiling.record import Call, OperationRecord
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import atomic_write_json
 from patchtst_har.support.host import host_facts
@@ -58,7 +58,7 @@ class ComprehensiveProfiler:
         self._resets_peaks = resets_peaks
         # Reentrant: the collector may end a forgotten operation while this thread holds it.
         self._lock = threading.RLock()
-        self._records: dict[str, Record] = {}
+        self._records: dict[str, OperationRecord] = {}
         self._overhead: dict[str, float] | None = None
 
     def profile_operation(self, name: str) -> Operation:
@@ -213,17 +213,14 @@ class ComprehensiveProfiler:
         """
         if self._overhead is None:
             probe = ComprehensiveProfiler(keep=_N_EMPTY, imports_torch=False, resets_peaks=self._resets_peaks)
-            recorded, whole = [], []
+            taken: dict[str, list[int]] = {"recorded_us": [], "whole_us": []}
             for _ in range(_N_EMPTY):
                 before = time.perf_counter_ns()
                 with probe.profile_operation("empty") as operation:
                     pass
-                whole.append(time.perf_counter_ns() - before)
-                recorded.append(operation.call.wall_ns)
-            self._overhead = {
-                "recorded_us": statistics.median(recorded) / 1e3,
-                "whole_us": statistics.median(whole) / 1e3,
-            }
+                taken["whole_us"].append(time.perf_counter_ns() - before)
+                taken["recorded_us"].append(operation.call.wall_ns)
+            self._overhead = {name: statistics.median(ns) / 1e3 for name, ns in taken.items()}
         return self._overhead
 
     def to_dict(self) -> dict[str, Any]:
@@ -239,8 +236,8 @@ class ComprehensiveProfiler:
         """
         with self._lock:
             # By the parts of the paths: "a/b" belongs before "a b".
-            records = [self._records[path] for path in sorted(self._records, key=lambda p: p.split("/"))]
-            operations = [record.to_dict() for record in records]
+            paths = sorted(self._records, key=lambda path: path.split("/"))
+            operations = [self._records[path].to_dict() for path in paths]
         return {
             "operations": operations,
             "device": self._device.status(),
@@ -262,7 +259,7 @@ class ComprehensiveProfiler:
     def _record(self, path: str, call: Call) -> None:
         with self._lock:
             if path not in self._records:
-                self._records[path] = Record(path, self._keep)
+                self._records[path] = OperationRecord(path, self._keep)
             self._records[path].add(call)
 
 
@@ -274,7 +271,5 @@ def _refuse_what_only_makes_an_object(function: Callable[..., Any]) -> None:
     }
     for kind, belongs in kinds.items():
         if belongs(function):
-            raise TypeError(
-                f"{function.__qualname__} is a {kind} function: profile the parts of its body "
-                "with profile_operation"
-            )
+            how = "profile the parts of its body with profile_operation"
+            raise TypeError(f"{function.__qualname__} is a {kind} function: {how}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.errors import DataError
+from patchtst_har.support.formatting import listed
 
 AXES = ("x", "y", "z")
 EXTRAS = ("temperature", "light")
@@ -30,7 +31,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
 class ColumnNames:
     """A table's own names for the columns of a recording."""
 
-    time: str
+    time: str | None
     axes: tuple[str, str, str]
     annotation: str | None
     extras: dict[str, str]
@@ -38,42 +39,70 @@ class ColumnNames:
     @property
     def all(self) -> list[str]:
         """Every column to read."""
-        return [self.time, *self.axes, *([self.annotation] if self.annotation else []), *self.extras.values()]
+        optional = [name for name in (self.time, self.annotation) if name is not None]
+        return [*optional, *self.axes, *self.extras.values()]
+
+    @property
+    def found(self) -> dict[str, str]:
+        """The table's name of each column of a recording that it has."""
+        named = {"time": self.time, **dict(zip(AXES, self.axes, strict=True)), "annotation": self.annotation}
+        return {name: column for name, column in named.items() if column is not None} | self.extras
 
 
-def match_columns(names: Sequence[str], time_column: str, source: str) -> ColumnNames:
+def match_columns(
+    names: Sequence[str], chosen: Mapping[str, str], source: str, *, has_stamps: bool = True, hint: str = ""
+) -> ColumnNames:
     """Find the columns of a recording among a table's column names.
 
     Parameters
     ----------
     names : sequence of str
         The table's columns.
-    time_column : str
-        The column with the time stamps; ``"time"`` also accepts its aliases.
+    chosen : mapping of str to str
+        The table's name of some columns of `ALIASES`; the others are found by their aliases.
     source : str
         The file, for messages.
+    has_stamps : bool
+        Whether a time column is needed; if not, none is looked for.
+    hint : str
+        What else to try, for the message about absent columns.
 
     Raises
     ------
     DataError
-        If a needed column is absent (the message lists the columns found) two columns fit one name, or a name
-        that is used occurs twice.
+        If a needed column is absent (the message lists the columns found), two columns fit one name, one is
+        chosen for two purposes, or a name that is used occurs twice.
     """
-    found = {name: _match(names, name, source) for name in ALIASES if name != "time"}
-    time = time_column if time_column in names else None
-    if time is None and time_column == "time":
-        time = _match(names, "time", source)
-    x, y, z = (found[axis] for axis in AXES)
-    if time is None or x is None or y is None or z is None:
-        absent = [time_column] * (time is None) + [axis for axis in AXES if found[axis] is None]
-        listed = ", ".join(map(repr, names)) or "none"
-        raise DataError(f"{source}: no column {', '.join(map(repr, absent))} (found: {listed})")
+    found = {
+        name: _chosen(names, chosen[name]) if name in chosen else _match(names, name, source)
+        for name in ALIASES
+        if has_stamps or name != "time"
+    }
+    absent = [
+        chosen.get(name, name)
+        for name, column in found.items()
+        if column is None and (name in chosen or name in ("time", *AXES))
+    ]
+    if absent:
+        quoted = listed(map(repr, names)) or "none"
+        ways = f"name the columns (--columns {absent[0]}=...{hint})" if not chosen else f"see --columns{hint}"
+        raise DataError(f"{source}: no column {', '.join(map(repr, absent))} (found: {quoted}); {ways}")
+    x, y, z = (str(found[axis]) for axis in AXES)
     extras = {name: column for name in EXTRAS if (column := found[name]) is not None}
-    columns = ColumnNames(time, (x, y, z), found["annotation"], extras)
+    columns = ColumnNames(found.get("time"), (x, y, z), found["annotation"], extras)
     for column in columns.all:
+        if columns.all.count(column) > 1:
+            raise DataError(f"{source}: column {column!r} is chosen for two purposes")
         if names.count(column) > 1:
             raise DataError(f"{source}: {names.count(column)} columns are named {column!r}")
     return columns
+
+
+def _chosen(names: Sequence[str], wanted: str) -> str | None:
+    """Return the column of this name, blanks around it aside."""
+    return (
+        wanted if wanted in names else next((name for name in names if name.strip() == wanted.strip()), None)
+    )
 
 
 def _match(names: Sequence[str], wanted: str, source: str) -> str | None:
@@ -82,7 +111,10 @@ def _match(names: Sequence[str], wanted: str, source: str) -> str | None:
         return wanted
     fitting = [name for name in names if name.strip().lower() in ALIASES[wanted]]
     if len(fitting) > 1:
-        raise DataError(f"{source}: columns {', '.join(map(repr, fitting))} could all be {wanted!r}")
+        raise DataError(
+            f"{source}: columns {', '.join(map(repr, fitting))} could all be {wanted!r}; "
+            f"choose one (--columns {wanted}=...)"
+        )
     return fitting[0] if fitting else None
 
 

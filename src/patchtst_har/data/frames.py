@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from patchtst_har.data.columns import AXES, EXTRAS, to_float32
-from patchtst_har.data.stamps import check_order, index_ns
+from patchtst_har.data.stamps import check_order, index_ns, row_place
 from patchtst_har.errors import DataError
 
 
@@ -49,7 +49,7 @@ def make_frame(
 
 
 def check_recording(
-    recording: pd.DataFrame, source: str = "recording"
+    recording: pd.DataFrame, source: str = "recording", place: Callable[[int], str] = row_place
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return a recording's stamps (n,) int64 ns and acceleration (n, 3) float32, or say what is wrong.
 
@@ -58,8 +58,21 @@ def check_recording(
     Raises
     ------
     DataError
-        If the index is not a DatetimeIndex, holds NaT or runs backwards, or `x`, `y`, `z` are not numbers.
+        If this is no DataFrame, the index is not a DatetimeIndex, holds NaT or runs backwards, or `x`, `y`,
+        `z` are not numbers.
     """
+    time_ns, acceleration = checked_arrays(recording, source)
+    is_utc = cast(pd.DatetimeIndex, recording.index).tz is not None
+    check_order(time_ns, source, place, is_utc=is_utc)
+    return time_ns, acceleration
+
+
+def checked_arrays(
+    recording: pd.DataFrame, source: str = "recording"
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return what `check_recording` returns of a recording whose time may run backwards."""
+    if not isinstance(recording, pd.DataFrame):
+        raise DataError(f"{source}: needs a pandas DataFrame, is {type(recording).__name__}")
     if not isinstance(recording.index, pd.DatetimeIndex):
         raise DataError(f"{source}: needs a DatetimeIndex, has {type(recording.index).__name__}")
     missing = [axis for axis in AXES if axis not in recording.columns]
@@ -67,11 +80,11 @@ def check_recording(
         found = ", ".join(map(repr, recording.columns)) or "none"
         raise DataError(f"{source}: no column {', '.join(map(repr, missing))} (found: {found})")
     for axis in AXES:
+        if list(recording.columns).count(axis) > 1:
+            raise DataError(f"{source}: {list(recording.columns).count(axis)} columns are named {axis!r}")
         if recording[axis].dtype.kind not in "fiu":
             raise DataError(f"{source}: column {axis!r} holds {recording[axis].dtype}, numbers are needed")
-    time_ns = index_ns(recording.index, source)
-    check_order(time_ns, source)
-    return time_ns, acceleration_of(recording)
+    return index_ns(recording.index, source), acceleration_of(recording)
 
 
 def normalised(frame: pd.DataFrame, source: str) -> pd.DataFrame:
@@ -82,12 +95,12 @@ def normalised(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     DataError
         See `check_recording`.
     """
-    time_ns, acceleration = check_recording(frame, source)
+    time_ns, acceleration = checked_arrays(frame, source)
     annotated = "annotation" in frame.columns
     return make_frame(
         time_ns.copy(),
         np.array(acceleration, order="C"),
-        to_categorical(frame["annotation"].to_numpy(dtype=object)) if annotated else None,
+        to_categorical(frame["annotation"].to_numpy(dtype=object), source) if annotated else None,
         {name: to_float32(frame[name]) for name in EXTRAS if name in frame.columns},
         is_utc=frame.index.tz is not None,  # type: ignore[attr-defined]
     )
@@ -136,10 +149,48 @@ def join_frames(parts: Iterable[pd.DataFrame]) -> pd.DataFrame | None:
     return make_frame(time_ns, acceleration, annotation, arrays, is_utc=is_utc)
 
 
-def to_categorical(values: Any) -> pd.Categorical:
-    """Return annotations as strings with sorted categories; None, NaN and "" mean not annotated."""
-    codes, names = pd.factorize(np.asarray(values, dtype=object), use_na_sentinel=True)
-    texts = [str(name) for name in names]
-    order = sorted({text for text in texts if text})
-    position = np.array([order.index(text) if text else -1 for text in texts] + [-1], dtype=np.int64)
-    return pd.Categorical.from_codes(position[codes], categories=pd.Index(order, dtype=object))
+def to_categorical(values: Any, source: str = "recording") -> pd.Categorical:
+    """Return annotations (n,) as strings with sorted categories.
+
+    None, NaN and "" mean not annotated; bytes are UTF-8. Every other value keeps its own text: 1, 1.0 and
+    True are three annotations.
+
+    Raises
+    ------
+    DataError
+        If bytes are not UTF-8, or a text cannot be written as UTF-8.
+    """
+    values = np.asarray(values, dtype=object)
+    if pd.api.types.infer_dtype(values, skipna=True) != "string":
+        # As objects, 1, 1.0 and True are equal, and factorize would give them the text of the first.
+        values = np.array([annotation_text(value, source) for value in values], dtype=object)
+    codes, names = pd.factorize(values, use_na_sentinel=True)
+    return categorical_of(codes, list(names), source)
+
+
+def categorical_of(
+    codes: NDArray[np.integer[Any]], values: Sequence[object], source: str = "recording"
+) -> pd.Categorical:
+    """Return annotations given by their index (n,) into `values`, -1 where missing; see `to_categorical`."""
+    texts = [annotation_text(value, source) for value in values]
+    names = sorted({text for text in texts if text})
+    position = {name: number for number, name in enumerate(names)}
+    lookup = np.array([position.get(text, -1) for text in texts] + [-1], dtype=np.int64)
+    return pd.Categorical.from_codes(lookup[codes], categories=pd.Index(names, dtype=object))
+
+
+def annotation_text(value: object, source: str = "recording") -> str:
+    """Return one annotation as text, "" if it is missing; see `to_categorical`."""
+    if (
+        value is None
+        or value is pd.NA
+        or value is pd.NaT
+        or (isinstance(value, float | np.floating) and value != value)
+    ):
+        return ""
+    try:
+        text = value.decode() if isinstance(value, bytes) else str(value)
+        text.encode()
+    except UnicodeError as error:
+        raise DataError(f"{source}: annotation {value!r} is not UTF-8 text ({error.reason})") from error  # type: ignore[attr-defined]
+    return text

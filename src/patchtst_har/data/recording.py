@@ -7,7 +7,10 @@ optionally a categorical `annotation` (missing where not annotated), `temperatur
 from __future__ import annotations
 
 import gzip
+import logging
 import os
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -16,13 +19,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from patchtst_har.data.columns import AXES
-from patchtst_har.data.formats import read_file, recording_suffix
+from patchtst_har.data.formats import not_read, read_file, recording_suffix
 from patchtst_har.data.frames import check_recording
+from patchtst_har.data.options import ReadOptions
+from patchtst_har.data.order import put_in_order
 from patchtst_har.data.rate import measure_rate_hz
 from patchtst_har.data.stamps import TimeUnit, count_repeated
-from patchtst_har.data.units import PER_G, Unit, check_unit, rest_magnitude
+from patchtst_har.data.units import PER_G, Unit, check_unit, rest_magnitude, to_g
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import atomic_path
+from patchtst_har.support.formatting import counted
+
+logger = logging.getLogger(__name__)
 
 
 def read_recording(
@@ -30,8 +38,9 @@ def read_recording(
     *,
     time_column: str = "time",
     time_unit: TimeUnit | None = None,
-    units: Unit = "g",
+    units: Unit | None = None,
     strict: bool = False,
+    options: ReadOptions | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Read a recording from a file of a format in `patchtst_har.data.formats`.
 
@@ -47,10 +56,14 @@ def read_recording(
     time_unit : {"s", "ms", "us", "ns"}, optional
         Unit of numeric time stamps, counted from 1970. Numbers are refused without it: a guess that is
         wrong by a factor of 1000 looks like data. NPZ files name the unit in the array's name.
-    units : {"g", "m/s2", "mg"}
-        Unit of the acceleration in the file; the result is always in g.
+    units : {"g", "m/s2", "mg"}, optional
+        Unit of the acceleration in the file; the result is always in g. None: g, and a recording whose
+        magnitude at rest shows another unit is refused. A unit that is named is believed, with a warning.
     strict : bool
-        Refuse, in place of warning, when the magnitude at rest is far from 1 g.
+        Refuse, in place of warning, whenever the magnitude at rest is far from 1 g.
+    options : ReadOptions, optional
+        How the file departs from the usual form: columns, delimiter, lines before the header, format of the
+        stamps, no stamps, stamps out of order.
 
     Returns
     -------
@@ -59,36 +72,54 @@ def read_recording(
         and `annotation` (categorical), `temperature`, `light` where the file has them.
     info : dict
         ``source, n_samples, start, end, sample_rate_hz`` (measured), ``units, rest_magnitude_g,
-        rest_magnitude_basis, n_repeated_stamps, warnings``.
+        rest_magnitude_basis, n_repeated_stamps, n_out_of_order`` (samples sorted or dropped), ``reading``
+        (what `options` said and the file's form: columns, delimiter, header), ``warnings``.
 
     Raises
     ------
     DataError
         If the file is missing, a folder, empty, damaged, lacks a column, holds text in place of a number,
-        or its time runs backwards. Equal consecutive stamps are allowed (devices stamp in batches) and
-        counted; resampling spreads them.
+        is in another unit (see `units`), or its time runs backwards. Equal consecutive stamps are allowed
+        (devices stamp in batches) and counted; resampling spreads them.
     MissingDependencyError
         For Parquet without pyarrow 14.0.1 or newer.
 
     Warns
     -----
     patchtst_har.data.units.UnitWarning
-        If the magnitude at rest is far from 1 g and `strict` is false; the text is in ``info["warnings"]``.
+        If the magnitude at rest is far from 1 g and that is no error; the text is in ``info["warnings"]``.
+    ReadingWarning
+        If the file was cut off in its last line, or samples were sorted or dropped; likewise.
     """
     path = Path(path)
-    if units not in PER_G:
+    if units is not None and units not in PER_G:
         raise DataError(f"units={units!r} is not known (known: {', '.join(PER_G)})")
     if time_unit is not None and time_unit not in get_args(TimeUnit):
         raise DataError(f"time_unit={time_unit!r} is not known (known: {', '.join(get_args(TimeUnit))})")
     _check_file(path)
-    recording = read_file(path, time_column, time_unit)
+    options = options or ReadOptions()
+    if time_column != "time" and "time" not in options.columns:
+        options = replace(options, columns={**options.columns, "time": time_column})
+    try:
+        return _read(path, time_unit, units, options, strict=strict)
+    except MemoryError as error:
+        raise DataError(f"{path}: not enough memory to read it ({error or 'allocation failed'})") from error
+
+
+def _read(
+    path: Path, time_unit: TimeUnit | None, units: Unit | None, options: ReadOptions, *, strict: bool
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    recording, found = read_file(path, time_unit, options)
     if len(recording) == 0:
         raise DataError(f"{path}: has no samples")
-    time_ns, acceleration = check_recording(recording, str(path))
-    if units != "g":
-        acceleration = acceleration / np.float32(PER_G[units])
+    recording, n_out_of_order = put_in_order(recording, options.on_disorder)
+    time_ns, acceleration = check_recording(recording, str(path), found.place)
+    if units not in (None, "g"):
+        acceleration = to_g(acceleration, units)
         recording = _with_axes(recording, acceleration)
     sample_rate_hz = measure_rate_hz(time_ns)
+    rate = "of unknown rate" if sample_rate_hz is None else f"at {sample_rate_hz:.2f} Hz"
+    logger.info("%s: %s samples %s", path, f"{len(recording):,}", rate)
     rest = rest_magnitude(acceleration, sample_rate_hz or 100.0)
     info = {
         "source": str(path),
@@ -96,11 +127,17 @@ def read_recording(
         "start": str(recording.index[0]),
         "end": str(recording.index[-1]),
         "sample_rate_hz": sample_rate_hz,
-        "units": units,
+        "units": units or "g",
         "rest_magnitude_g": None if rest is None else rest.value_g,
         "rest_magnitude_basis": None if rest is None else rest.basis,
         "n_repeated_stamps": count_repeated(time_ns),
-        "warnings": [*check_unit(rest, units, str(path), strict=strict), *_relative_stamps(recording)],
+        "n_out_of_order": n_out_of_order,
+        "reading": {**options.given(), **found.facts},
+        "warnings": [
+            *_warned([*found.warnings, *_out_of_order(n_out_of_order, options, path)]),
+            *check_unit(rest, units, str(path), strict=strict),
+            *_relative_stamps(recording),
+        ],
     }
     return recording, info
 
@@ -109,6 +146,24 @@ def _with_axes(recording: pd.DataFrame, acceleration: NDArray[np.float32]) -> pd
     """Return a recording with other values of its axes."""
     changed = pd.DataFrame(acceleration, index=recording.index, columns=list(AXES), copy=False)
     return changed.assign(**{name: recording[name] for name in recording.columns if name not in AXES})
+
+
+class ReadingWarning(UserWarning):
+    """Samples of a file were left out, or put in another order."""
+
+
+def _warned(texts: list[str]) -> list[str]:
+    for text in texts:
+        warnings.warn(text, ReadingWarning, stacklevel=4)
+    return texts
+
+
+def _out_of_order(n_samples: int, options: ReadOptions, path: Path) -> list[str]:
+    done = {"sort": "moved to their place in time", "drop": "dropped"}
+    if not n_samples:
+        return []
+    samples = counted(n_samples, "sample", "samples")
+    return [f"{path}: {samples} out of order, {done[options.on_disorder]}"]
 
 
 def _relative_stamps(recording: pd.DataFrame) -> list[str]:
@@ -156,10 +211,15 @@ def write_recording(path: str | os.PathLike[str], recording: pd.DataFrame) -> No
 
 def _check_file(path: Path) -> None:
     if path.is_dir():
-        raise DataError(f"{path}: is a folder, a recording is a file")
+        holds = not_read(path.iterdir())
+        raise DataError(
+            f"{path}: is a folder, a recording is a file" + (f"; it holds {holds}" if holds else "")
+        )
     if not path.exists():
         if path.is_symlink():
             raise DataError(f"{path}: is a link to a file that does not exist")
         raise DataError(f"{path}: no such file")
+    if not path.is_file():
+        raise DataError(f"{path}: is a pipe or a device, a recording is a regular file")
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty")

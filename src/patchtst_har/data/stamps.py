@@ -6,6 +6,7 @@ version 3), so integers are only ever taken after an explicit conversion to nano
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,12 +17,22 @@ from patchtst_har.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
+UNIT_HINT = "time_unit='s', 'ms', 'us' or 'ns', --time-unit"
+_HOUR_S = 3600.0
+_DST_TOLERANCE_S = 2.0
 TimeUnit = Literal["s", "ms", "us", "ns"]
 _BLOCK_SAMPLES = 2**16
 NS_PER_UNIT: dict[str, int] = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
-def index_ns(index: pd.DatetimeIndex, source: str = "recording") -> NDArray[np.int64]:
+def row_place(row: int) -> str:
+    """Return where a sample of a table lies, for messages."""
+    return f"row {row} (counted from 0)"
+
+
+def index_ns(
+    index: pd.DatetimeIndex, source: str = "recording", place: Callable[[int], str] = row_place
+) -> NDArray[np.int64]:
     """Return a DatetimeIndex of any unit and zone as int64 ns since 1970, shape (n,), not to be written to.
 
     Zone-aware stamps give UTC; naive ones give their wall clock read as if it were UTC.
@@ -34,15 +45,17 @@ def index_ns(index: pd.DatetimeIndex, source: str = "recording") -> NDArray[np.i
     import pandas as pd
 
     if index.hasnans:
-        row = np.flatnonzero(np.asarray(index.isna()))[0]
-        raise DataError(f"{source}: row {row} has no time stamp (NaT)")
+        row = int(np.flatnonzero(np.asarray(index.isna()))[0])
+        raise DataError(f"{source}: {place(row)} has no time stamp (NaT)")
     try:
         return np.asarray((index if index.unit == "ns" else index.as_unit("ns")).asi8)
     except pd.errors.OutOfBoundsDatetime as error:
         raise DataError(f"{source}: a time stamp is outside the years 1677 to 2262 ({error})") from error
 
 
-def numbers_ns(values: NDArray[Any], unit: TimeUnit, source: str) -> NDArray[np.int64]:
+def numbers_ns(
+    values: NDArray[Any], unit: TimeUnit, source: str, place: Callable[[int], str] = row_place
+) -> NDArray[np.int64]:
     """Return numbers of seconds, ms, us or ns since 1970 as int64 ns, shape (n,).
 
     Integers are converted exactly; fractions are rounded to the nearest nanosecond that float64 resolves.
@@ -61,7 +74,8 @@ def numbers_ns(values: NDArray[Any], unit: TimeUnit, source: str) -> NDArray[np.
         # NaN compares false, so "not inside" catches it together with what is too large.
         outside = np.flatnonzero(~(np.abs(values) < limit))
     if outside.size:
-        raise DataError(f"{source}: row {outside[0]} has no usable time stamp ({values[outside[0]]} {unit})")
+        row = int(outside[0])
+        raise DataError(f"{source}: {place(row)} has no usable time stamp ({values[row]} {unit})")
     if values.dtype.kind in "iu":
         return values.astype(np.int64) * scale
     whole = np.floor(values)
@@ -70,22 +84,49 @@ def numbers_ns(values: NDArray[Any], unit: TimeUnit, source: str) -> NDArray[np.
     return total
 
 
-def check_order(time_ns: NDArray[np.int64], source: str = "recording") -> int:
-    """Check that time never runs backwards; return how many samples repeat the stamp before them.
+def check_order(
+    time_ns: NDArray[np.int64],
+    source: str = "recording",
+    place: Callable[[int], str] = row_place,
+    *,
+    is_utc: bool = True,
+) -> None:
+    """Check that time never runs backwards.
+
+    Parameters
+    ----------
+    time_ns : (n,) int64
+        Stamps, ns.
+    source : str
+        The file, for messages.
+    place : callable
+        Says where in the file a sample lies.
+    is_utc : bool
+        Whether the stamps are UTC; a wall clock goes back by an hour at the end of daylight saving time.
 
     Raises
     ------
     DataError
-        If a stamp is earlier than the one before; the message names the row (counted from 0).
+        If a stamp is earlier than the one before; the message names the place and ways out.
     """
-    backwards = np.flatnonzero(time_ns[1:] < time_ns[:-1])
-    if backwards.size:
-        row = int(backwards[0]) + 1
-        before, after = (str(np.datetime64(int(time_ns[i]), "ns")) for i in (row - 1, row))
-        raise DataError(
-            f"{source}: time runs backwards at row {row} ({before} -> {after}), {backwards.size} such rows"
+    backwards = np.flatnonzero(time_ns[1:] < time_ns[:-1]) + 1
+    if not backwards.size:
+        return
+    row = int(backwards[0])
+    before, after = (str(np.datetime64(int(time_ns[i]), "ns")) for i in (row - 1, row))
+    more = f", the first of {backwards.size:,} such places" if backwards.size > 1 else ""
+    step_s = (int(time_ns[row]) - int(time_ns[row - 1])) * 1e-9
+    if not is_utc and abs(step_s + _HOUR_S) <= _DST_TOLERANCE_S:
+        way_out = (
+            "exactly one hour, as the clock does when daylight saving time (DST) ends: write the stamps with "
+            "their offset from UTC (2024-10-27 02:00:00+01:00), or as UTC"
         )
-    return count_repeated(time_ns)
+    else:
+        way_out = (
+            "--sort puts the samples in order, --on-disorder drop leaves out those that go back "
+            "(on_disorder='sort' or 'drop')"
+        )
+    raise DataError(f"{source}: time runs backwards at {place(row)} ({before} -> {after}){more}; {way_out}")
 
 
 def count_repeated(time_ns: NDArray[np.int64]) -> int:
@@ -94,9 +135,19 @@ def count_repeated(time_ns: NDArray[np.int64]) -> int:
 
 
 def find_gaps(time_ns: NDArray[np.int64], max_gap_s: float) -> NDArray[np.intp]:
-    """Return the rows whose stamp follows the one before by more than `max_gap_s`, in bounded memory."""
+    """Return the rows that follow the sample before them by more than `max_gap_s`, in bounded memory.
+
+    Samples that share a stamp, as devices write them in batches, last until as many periods later.
+    """
     rows = [
         first + 1 + np.flatnonzero(np.diff(time_ns[first : first + _BLOCK_SAMPLES + 1]) > max_gap_s * 1e9)
         for first in range(0, len(time_ns), _BLOCK_SAMPLES)
     ]
-    return np.concatenate(rows) if rows else np.empty(0, np.intp)
+    gaps = np.concatenate(rows) if rows else np.empty(0, np.intp)
+    n_shared = gaps - np.searchsorted(time_ns, time_ns[gaps - 1]) - 1
+    if not n_shared.any():
+        return gaps
+    edges = np.flatnonzero(np.diff(time_ns)) + 1
+    period_ns = float(np.median(np.diff(time_ns[edges]) / np.diff(edges))) if len(edges) > 1 else 0.0
+    steps_ns = time_ns[gaps] - time_ns[gaps - 1]
+    return gaps[steps_ns - n_shared * period_ns > max_gap_s * 1e9]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from patchtst_har.config import DataConfig
 from patchtst_har.data.annotations import LabelMap
-from patchtst_har.data.formats import recording_suffix
+from patchtst_har.data.formats import not_read, recording_suffix
 from patchtst_har.data.recording import read_recording
 from patchtst_har.data.times import Clock
 from patchtst_har.data.windows import cut_windows
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
+
+logger = logging.getLogger(__name__)
 
 _CLOCK_NAMES: dict[Clock | None, str] = {"utc": "UTC", "wall": "local wall-clock time"}
 _CONFIG_FIELDS = {
@@ -127,9 +130,7 @@ def count_windows(dataset: PreparedDataset) -> tuple[dict[str, int], list[str]]:
         As `prepare_recordings` returns it.
     """
     participants = (dataset.preparation or {}).get("participants", {}).values()
-    counts = Counter[str]()
-    for participant in participants:
-        counts.update(participant["n_windows_by_class"])
+    counts = sum((Counter(participant["n_windows_by_class"]) for participant in participants), Counter[str]())
     lost = {name for participant in participants for name in participant["annotations_without_window"]}
     return {name: counts[name] for name in dataset.classes}, sorted(lost - set(counts))
 
@@ -165,8 +166,11 @@ def find_recordings(
                 f"{folder}: {found[participant].name} and {path.name} are both participant {participant!r}"
             )
         found[participant] = path
+    rest = not_read(path for path in folder.iterdir() if not _is_folder(path))
     if not found:
-        raise DataError(f"{folder}: holds no recordings")
+        raise DataError(f"{folder}: holds no recordings" + (f", but {rest}" if rest else ""))
+    if rest:
+        logger.warning("%s: passed over %s", folder, rest)
     return found
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation.confusion import Counts, FloatArray, check_pair, participant_confusions
-from patchtst_har.evaluation.metrics import number, occurring, score
+from patchtst_har.evaluation.metrics import number, occurring, score_each
 from patchtst_har.records.run import Interval, Intervals
 
 MIN_RESAMPLES = 1000
@@ -101,7 +101,7 @@ def _score_all(counts: Counts, draws: npt.NDArray[np.int64]) -> dict[str, FloatA
     with_whole = np.vstack([np.ones_like(draws[:1]), draws])
     pooled = np.tensordot(with_whole, counts, axes=1)
     never_true = ~occurring(pooled[0])
-    return score(pooled, occurring(pooled) | never_true)
+    return score_each(pooled, occurring(pooled) | never_true)
 
 
 def _interval(estimate: float, resampled: FloatArray, confidence: float | None) -> Interval:

@@ -13,23 +13,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from patchtst_har.evaluation import confusion
 from patchtst_har.evaluation.calibration import N_BINS, Probabilities, brier, ece, nll
-from patchtst_har.evaluation.confusion import (
-    Counts,
-    FloatArray,
-    Labels,
-    Mask,
-    accuracy,
-    f_score,
-    kappa,
-    matthews,
-    mean_over,
-    precision,
-    recall,
-    weighted_mean,
-)
+from patchtst_har.evaluation.confusion import Counts, FloatArray, Labels, Mask
 
 Score = Callable[[Counts, Mask], FloatArray]
+ByClass = Callable[[Counts], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -70,35 +59,37 @@ def occurring(counts: Counts) -> Mask:
     return mask
 
 
-def _macro(by_class: Callable[[Counts], FloatArray]) -> Score:
-    return lambda counts, counted: mean_over(by_class(counts), counted)
+def _macro(by_class: ByClass) -> Score:
+    return lambda counts, counted: confusion.mean_over(by_class(counts), counted)
 
 
-def _occurring(by_class: Callable[[Counts], FloatArray]) -> Score:
-    return lambda counts, _: mean_over(by_class(counts), occurring(counts))
+def _occurring(by_class: ByClass) -> Score:
+    return lambda counts, _: confusion.mean_over(by_class(counts), occurring(counts))
 
 
-def _weighted(by_class: Callable[[Counts], FloatArray]) -> Score:
-    return lambda counts, _: weighted_mean(by_class(counts), counts.sum(axis=-1))
+def _weighted(by_class: ByClass) -> Score:
+    return lambda counts, _: confusion.weighted_mean(by_class(counts), counts.sum(axis=-1))
 
 
-def _whole(function: Callable[[Counts], FloatArray]) -> Score:
+def _whole(function: ByClass) -> Score:
     return lambda counts, _: function(counts)
 
 
 METRICS: dict[str, Metric] = {
-    "macro_f1": Metric("macro F1", _macro(f_score), "summary", by_participant=True),
-    "weighted_f1": Metric("weighted F1", _weighted(f_score), "summary"),
-    "accuracy": Metric("accuracy", _whole(accuracy), "summary", by_participant=True),
-    "balanced_accuracy": Metric("balanced accuracy", _occurring(recall), "summary"),
-    "macro_precision": Metric("macro precision", _macro(precision)),
-    "macro_recall": Metric("macro recall", _macro(recall)),
-    "macro_f2": Metric("macro F2", _macro(partial(f_score, beta=2))),
-    "cohen_kappa": Metric("Cohen's kappa", _whole(kappa), "summary", by_participant=True),
-    "mcc": Metric("Matthews correlation", _whole(matthews), "summary"),
-    "macro_f1_present": Metric("macro F1 over the classes that occur", _occurring(f_score), "record"),
-    "weighted_precision": Metric("weighted precision", _weighted(precision), "record"),
-    "weighted_recall": Metric("weighted recall", _weighted(recall), "record"),
+    "macro_f1": Metric("macro F1", _macro(confusion.f_score), "summary", by_participant=True),
+    "weighted_f1": Metric("weighted F1", _weighted(confusion.f_score), "summary"),
+    "accuracy": Metric("accuracy", _whole(confusion.accuracy), "summary", by_participant=True),
+    "balanced_accuracy": Metric("balanced accuracy", _occurring(confusion.recall), "summary"),
+    "macro_precision": Metric("macro precision", _macro(confusion.precision)),
+    "macro_recall": Metric("macro recall", _macro(confusion.recall)),
+    "macro_f2": Metric("macro F2", _macro(partial(confusion.f_score, beta=2))),
+    "cohen_kappa": Metric("Cohen's kappa", _whole(confusion.kappa), "summary", by_participant=True),
+    "mcc": Metric("Matthews correlation", _whole(confusion.matthews), "summary"),
+    "macro_f1_present": Metric(
+        "macro F1 over the classes that occur", _occurring(confusion.f_score), "record"
+    ),
+    "weighted_precision": Metric("weighted precision", _weighted(confusion.precision), "record"),
+    "weighted_recall": Metric("weighted recall", _weighted(confusion.recall), "record"),
 }
 BY_PARTICIPANT = {name: metric for name, metric in METRICS.items() if metric.by_participant}
 SUMMARY = {name: metric for name, metric in METRICS.items() if metric.shown == "summary"}
@@ -110,7 +101,7 @@ PROBABILITY_METRICS: dict[str, ProbabilityMetric] = {
 }
 
 
-def score(
+def score_each(
     counts: Counts, counted: Mask, metrics: dict[str, Metric] = BY_PARTICIPANT
 ) -> dict[str, FloatArray]:
     """Return each metric of confusion matrices (..., K, K), NaN where it is undefined.
@@ -129,7 +120,7 @@ def score(
 
 def score_pooled(counts: Counts, metrics: dict[str, Metric] = METRICS) -> dict[str, Any]:
     """Return each metric of one confusion matrix, macro averages over all K classes; None for undefined."""
-    scores = score(counts, np.ones(len(counts), dtype=bool), metrics)
+    scores = score_each(counts, np.ones(len(counts), dtype=bool), metrics)
     return {name: number(value) for name, value in scores.items()}
 
 

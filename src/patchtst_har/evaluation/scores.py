@@ -12,18 +12,8 @@ from patchtst_har.errors import DataError
 from patchtst_har.evaluation import confusion
 from patchtst_har.evaluation.calibration import N_BINS, reliability_bins
 from patchtst_har.evaluation.confusion import Counts, FloatArray, Labels
-from patchtst_har.evaluation.metrics import PROBABILITY_METRICS, number, occurring, score, score_pooled
-from patchtst_har.records.run import (
-    MIN_PARTICIPANTS_FOR_DECILE,
-    CalibrationScores,
-    ClassScores,
-    Confusion,
-    ParticipantScores,
-    PerParticipant,
-    Scores,
-    Spread,
-    SpreadOfScores,
-)
+from patchtst_har.evaluation.metrics import PROBABILITY_METRICS, number, occurring, score_each, score_pooled
+from patchtst_har.records import run as records
 from patchtst_har.smoothing.checks import check_probabilities
 
 
@@ -35,7 +25,7 @@ def evaluate(
     probabilities: npt.ArrayLike | None = None,
     participants: npt.ArrayLike | None = None,
     sequences: npt.ArrayLike | None = None,
-) -> Scores:
+) -> records.Scores:
     """Compute every score of one set of decisions.
 
     The label set is fixed: macro averages run over all K classes, and a class without a window counts as 0
@@ -73,7 +63,7 @@ def evaluate(
     true, predicted = confusion.check_pair(y_true, y_pred, len(names))
     counts = confusion.confusion_counts(true, predicted, len(names))
     transition_accuracy, n_transitions = _transitions(true, predicted, participants, sequences)
-    return Scores(
+    return records.Scores(
         n_windows=true.size,
         classes=names,
         n_classes_present=int(occurring(counts).sum()),
@@ -81,7 +71,7 @@ def evaluate(
         transition_accuracy=transition_accuracy,
         n_transitions=n_transitions,
         per_class=_per_class(counts, names),
-        confusion=Confusion(
+        confusion=records.Confusion(
             counts=counts.tolist(), row_normalised=_without_nan(confusion.row_normalised(counts))
         ),
         per_participant=None
@@ -100,29 +90,24 @@ def _check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def _per_class(counts: Counts, names: Sequence[str]) -> tuple[ClassScores, ...]:
-    columns = (
-        confusion.precision(counts),
-        confusion.recall(counts),
-        confusion.f_score(counts),
-        counts.sum(axis=1),
-    )
+def _per_class(counts: Counts, names: Sequence[str]) -> tuple[records.ClassScores, ...]:
+    scores = (function(counts) for function in (confusion.precision, confusion.recall, confusion.f_score))
     return tuple(
-        ClassScores(name=name, precision=float(p), recall=float(r), f1=float(f), support=int(n))
-        for name, p, r, f, n in zip(names, *columns, strict=True)
+        records.ClassScores(name=name, precision=float(p), recall=float(r), f1=float(f), support=int(n))
+        for name, p, r, f, n in zip(names, *scores, counts.sum(axis=1), strict=True)
     )
 
 
 def _per_participant(
     true: Labels, predicted: Labels, participants: npt.ArrayLike, n_classes: int
-) -> PerParticipant:
+) -> records.PerParticipant:
     names, counts = confusion.participant_confusions(true, predicted, participants, n_classes)
     present = occurring(counts)
-    columns = score(counts, present)
-    return PerParticipant(
+    columns = score_each(counts, present)
+    return records.PerParticipant(
         n_participants=len(names),
         scores=tuple(
-            ParticipantScores(
+            records.ParticipantScores(
                 participant=name,
                 n=int(counts[i].sum()),
                 n_classes=int(present[i].sum()),
@@ -130,28 +115,30 @@ def _per_participant(
             )
             for i, name in enumerate(names)
         ),
-        summary=SpreadOfScores(**{metric: _spread(values) for metric, values in columns.items()}),
+        summary=records.SpreadOfScores(**{metric: _spread(values) for metric, values in columns.items()}),
     )
 
 
-def _spread(values: FloatArray) -> Spread:
+def _spread(values: FloatArray) -> records.Spread:
     """Summarise a score over participants: SD with n - 1, the worst decile as the 10th percentile."""
     known = values[np.isfinite(values)]
-    return Spread(
+    return records.Spread(
         n=known.size,
         mean=float(known.mean()) if known.size else None,
         sd=float(known.std(ddof=1)) if known.size > 1 else None,
         median=float(np.median(known)) if known.size else None,
-        worst_decile=float(np.quantile(known, 0.1)) if known.size >= MIN_PARTICIPANTS_FOR_DECILE else None,
+        worst_decile=float(np.quantile(known, 0.1))
+        if known.size >= records.MIN_PARTICIPANTS_FOR_DECILE
+        else None,
     )
 
 
-def _calibration(true: Labels, probabilities: npt.ArrayLike, n_classes: int) -> CalibrationScores:
+def _calibration(true: Labels, probabilities: npt.ArrayLike, n_classes: int) -> records.CalibrationScores:
     observed = check_probabilities(probabilities, n_classes)
     if len(observed) != true.size:
         raise DataError(f"probabilities: {len(observed)} rows for {true.size} labels")
     scores = {name: metric.function(true, observed) for name, metric in PROBABILITY_METRICS.items()}
-    return CalibrationScores(n_bins=N_BINS, bins=reliability_bins(true, observed), **scores)
+    return records.CalibrationScores(n_bins=N_BINS, bins=reliability_bins(true, observed), **scores)
 
 
 def _transitions(

@@ -43,27 +43,23 @@ def topology_example(
         centred; ``points`` (n, dimension); ``h0``, ``h1`` (k, 2); ``features`` by name.
     """
     magnitude = _core.magnitude(window)
-    factor, delay = embedding_plan(
-        len(magnitude), sample_rate_hz, config.max_points, config.dimension, config.delay_s
-    )
+    plan = config.max_points, config.dimension, config.delay_s
+    factor, delay = embedding_plan(len(magnitude), sample_rate_hz, *plan)
     series = decimate(magnitude, factor)
     series = (series - series.mean()).astype(np.float32)
     points = np.ascontiguousarray(takens_embedding(series, config.dimension, delay))
     h0, h1 = rips_persistence(points)
     features = compute_topological_features(window, sample_rate_hz, config)
     named = dict(zip(TOPOLOGICAL_FEATURE_NAMES, features.tolist(), strict=True))
+    arrays = {"magnitude": magnitude, "series": series, "points": points, "h0": h0, "h1": h1}
     return TopologyExample(
         participant=participant,
         label=label,
         sample_rate_hz=sample_rate_hz,
-        magnitude=magnitude.tolist(),
         factor=factor,
-        series=series.tolist(),
-        points=points.tolist(),
-        h0=h0.tolist(),
-        h1=h1.tolist(),
         radius=named["enclosing_radius"],
         features=named,
+        **{name: array.tolist() for name, array in arrays.items()},
     )
 
 
@@ -74,12 +70,9 @@ def typical_window(features: FeatureSet) -> int:
     highest median periodicity; of that class, the window whose periodicity is nearest to the median.
     """
     periodicity = features.topo[:, _PERIODICITY].astype(np.float64)
-    rows_of = {
-        label: np.flatnonzero(features.labels == label) for label in np.unique(features.labels).tolist()
-    }
-    walking = [label for label in rows_of if "walk" in features.classes[label].lower()]
-    label = (
-        walking[0] if walking else max(rows_of, key=lambda one: float(np.median(periodicity[rows_of[one]])))
-    )
-    rows = rows_of[label]
+    labels = np.unique(features.labels).tolist()
+    rows_of = {label: np.flatnonzero(features.labels == label) for label in labels}
+    medians = {label: float(np.median(periodicity[rows])) for label, rows in rows_of.items()}
+    walking = [label for label in labels if "walk" in features.classes[label].lower()]
+    rows = rows_of[walking[0] if walking else max(medians, key=medians.__getitem__)]
     return int(rows[np.argmin(np.abs(periodicity[rows] - np.median(periodicity[rows])))])

@@ -17,7 +17,7 @@ from patchtst_har.support.files import read_json
 
 Checked = TypeVar("Checked", bound=Record)
 
-_MOST_RECORD_BYTES = 256 * 2**20
+MOST_RECORD_BYTES = 256 * 2**20
 
 ZONE = r"(?<=\d)(?:Z|[+-]\d\d:?\d\d)$"
 """The zone of an ISO 8601 time. Offsets change within a recording that spans a change to summer time."""
@@ -33,10 +33,10 @@ def read_record(path: Path, kind: type[Checked]) -> Checked | None:
     """
     if not path.exists():
         return None
-    return _validate(read_json(path, _MOST_RECORD_BYTES), kind, str(path))
+    return _validate(read_json(path, MOST_RECORD_BYTES), kind, str(path))
 
 
-def read_lines(path: Path, kind: type[Checked]) -> list[Checked]:
+def read_json_lines(path: Path, kind: type[Checked]) -> list[Checked]:
     """Return every line of a file of JSON lines as `kind`.
 
     Raises
@@ -47,7 +47,7 @@ def read_lines(path: Path, kind: type[Checked]) -> list[Checked]:
         If the file cannot be opened.
     """
     lines = []
-    for number, text in enumerate(read_text(path, _MOST_RECORD_BYTES).splitlines(), start=1):
+    for number, text in enumerate(read_text(path, MOST_RECORD_BYTES).splitlines(), start=1):
         source = f"{path}: line {number}"
         lines.append(_validate(parse_json(text, source), kind, source))
     return lines
@@ -66,7 +66,7 @@ def read_history(path: Path) -> dict[str, dict[str, list[tuple[int, float]]]] | 
     if not path.exists():
         return None
     series: dict[str, dict[str, dict[int, float]]] = {}
-    for line in read_lines(path, MetricLine):
+    for line in read_json_lines(path, MetricLine):
         for name, value in line.metrics.items():
             series.setdefault(line.phase, {}).setdefault(name, {})[line.step] = value
     return {
@@ -85,10 +85,8 @@ def read_mapping(path: Path) -> dict[str, Any] | None:
     """
     if not path.exists():
         return None
-    if path.suffix == ".json":
-        value = read_json(path)
-    else:
-        value = parse_yaml(read_text(path, MOST_YAML_BYTES), str(path))
+    is_json = path.suffix == ".json"
+    value = read_json(path) if is_json else parse_yaml(read_text(path, MOST_YAML_BYTES), str(path))
     if not isinstance(value, dict):
         raise DataError(f"{path}: needs a mapping at the top, has {type(value).__name__}")
     return value

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from patchtst_har.records.feasibility import FeasibilityRecord, JudgedTarget
-from patchtst_har.records.measurement import ClosedLoop, Measured, Memory, Percentiles
+from patchtst_har.records.measurement import Measured, Percentiles, Unmeasured
 from patchtst_har.reports import plots
 from patchtst_har.reports.rendering import facts, pictures, render
 from patchtst_har.support.files import atomic_write_text
-from patchtst_har.support.formatting import duration, readable
+from patchtst_har.support.formatting import counted, duration, readable
 
 REPORT_FILE = "feasibility.html"
 _LEVELS = ("p50", "p95", "p99", "p99_9", "max")
@@ -33,17 +33,17 @@ def render_feasibility(report: FeasibilityRecord, out: Path) -> Path:
         `out`.
     """
     measured = report.devices.cpu
-    figures = _figures(report)
     html = render(
         "feasibility.html.j2",
         report=report,
         measured=measured,
-        figures=pictures(figures),
+        figures=pictures(_figures(report)),
         targets=[(target, _asked(target)) for target in report.targets],
         counts=_counts(report),
-        cuda=_on_cuda(report),
+        cuda=_times(report.devices.cuda),
         levels=_LEVELS,
-        slowest=_slowest(measured),
+        # Of this workload the stages are shown in full.
+        slowest=max(measured.workloads, key=lambda name: _times(measured)[name].p50_us or 0),
         cold_start=list(_cold_start(measured)),
         resources=list(_resources(measured)),
         host=list(facts(report.host)),
@@ -56,7 +56,7 @@ def render_feasibility(report: FeasibilityRecord, out: Path) -> Path:
 
 def _figures(report: FeasibilityRecord) -> dict[str, str]:
     measured = report.devices.cpu
-    loops = _loops(measured)
+    loops = {name: workload.closed_loop for name, workload in measured.workloads.items()}
     deadlines = sorted({target.deadline_us for target in report.targets if target.device == measured.device})
     figures = {
         "distributions": plots.plot_distributions(loops, measured.open_loop, deadlines),
@@ -71,14 +71,10 @@ def _figures(report: FeasibilityRecord) -> dict[str, str]:
     return figures
 
 
-def _loops(measured: Measured) -> dict[str, ClosedLoop]:
-    return {name: workload.closed_loop for name, workload in measured.workloads.items()}
-
-
-def _slowest(measured: Measured) -> str:
-    """Return the workload with the largest median: the one whose stages are shown in full."""
-    loops = _loops(measured)
-    return max(loops, key=lambda name: loops[name].end_to_end.p50_us or 0)
+def _times(device: Measured | Unmeasured) -> dict[str, Percentiles]:
+    """Return the times of decisions on each workload; empty if there is no such device."""
+    workloads = device.workloads if isinstance(device, Measured) else {}
+    return {name: workload.closed_loop.end_to_end for name, workload in workloads.items()}
 
 
 def _counts(report: FeasibilityRecord) -> list[tuple[str, int]]:
@@ -90,12 +86,12 @@ def _counts(report: FeasibilityRecord) -> list[tuple[str, int]]:
 def _asked(target: JudgedTarget) -> str:
     """Return what a target asks, in words."""
     part = "every decision" if target.percentile == "max" else target.percentile.replace("_", ".")
-    streams = "1 stream" if target.streams == 1 else f"{target.streams:,} streams"
-    cores = "1 core" if target.cores == 1 else f"{target.cores:,} cores"
+    within = target.effective_deadline_s
+    streams = counted(target.streams, "stream", "streams")
     words = [
-        f"{target.device.upper()}, {streams} on {cores}",
+        f"{target.device.upper()}, {streams} on {counted(target.cores, 'core', 'cores')}",
         f"a decision every {target.hop_s:g} s",
-        f"{part} within {_seconds(target.effective_deadline_s)}",
+        f"{part} within " + (f"{within:g} s" if within >= 1 else f"{1e3 * within:g} ms"),
     ]
     if target.memory_mb is not None:
         words.append(f"{target.memory_mb:,.0f} MiB of memory")
@@ -104,18 +100,6 @@ def _asked(target: JudgedTarget) -> str:
     if target.workloads:
         words.append(f"on {', '.join(target.workloads)}")
     return "; ".join(words)
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:g} s" if seconds >= 1 else f"{1e3 * seconds:g} ms"
-
-
-def _on_cuda(report: FeasibilityRecord) -> dict[str, Percentiles]:
-    """Return the times of each workload on the CUDA device; empty if there is none."""
-    device = report.devices.cuda
-    if not isinstance(device, Measured):
-        return {}
-    return {name: loop.end_to_end for name, loop in _loops(device).items()}
 
 
 def _cold_start(measured: Measured) -> Iterator[tuple[str, str]]:
@@ -132,8 +116,13 @@ def _cold_start(measured: Measured) -> Iterator[tuple[str, str]]:
 def _resources(measured: Measured) -> Iterator[tuple[str, str]]:
     memory, collector, energy = measured.memory, measured.gc, measured.energy
     since = f" since {memory.peak_since}" if memory.peak_since else ""
+    alone = "peak of a fresh process with"
+    peaks: list[tuple[str, float | None, str]] = [
+        (f"{alone} {counted(one.n_streams, 'stream', 'streams')}", one.peak_rss_mb, "MiB")
+        for one in memory.of_streams
+    ]
     for name, value, unit in (
-        *_peaks(memory),
+        *(peaks or [(f"{alone} streams", None, "")]),
         ("this process before", memory.rss_mb_before, "MiB"),
         ("this process after", memory.rss_mb_after, "MiB"),
         (f"its peak{since}", memory.peak_rss_mb, "MiB"),
@@ -151,20 +140,6 @@ def _resources(measured: Measured) -> Iterator[tuple[str, str]]:
     else:
         millijoules = readable(1e3 * energy.joules_per_decision)
         yield "energy", f"{millijoules} mJ a decision, of the whole package ({energy.source})"
-
-
-def _peaks(memory: Memory) -> list[tuple[str, float | None, str]]:
-    """Return the rows of what streams need in a process of their own."""
-    if not memory.of_streams:
-        return [("peak of a fresh process with streams", None, "")]
-    return [
-        (
-            f"peak of a fresh process with {peak.n_streams:,} stream{'s' * (peak.n_streams > 1)}",
-            peak.peak_rss_mb,
-            "MiB",
-        )
-        for peak in memory.of_streams
-    ]
 
 
 def _artefact(report: FeasibilityRecord) -> dict[str, Any]:

@@ -26,6 +26,7 @@ _TOO_SHORT_FOR_DAYS = pd.Timedelta(hours=1)
 _DROPPED = {
     "n_nonfinite": "samples that are not numbers",
     "n_zero": "samples of exactly zero",
+    "n_out_of_range": "samples beyond what a sensor measures",
     "repeated_s": "seconds of repeated values",
     "n_gaps": "gaps",
     "short_stretches": "segments shorter than a window",
@@ -84,10 +85,7 @@ def render_prediction_report(
         raise DataError(f"timeline: label {unknown[0]!r} is not one of the classes {', '.join(names)}")
     extent, span = _extent(frame, instants, recording_info)
     minutes = daily_minutes(frame, names)
-    figures = {
-        "days": _plot_timeline(frame, names, extent),
-        "probabilities": plots.plot_probabilities(frame),
-    }
+    figures = {"days": _plot_timeline(frame, names, extent), "probabilities": plots.plot_probabilities(frame)}
     if span >= _TOO_SHORT_FOR_DAYS:
         figures["minutes"] = plots.plot_daily_minutes(minutes)
     html = render(
@@ -158,10 +156,7 @@ def _extent(
 
 
 def _stamp(value: Any, name: str) -> pd.Timestamp:
-    try:
-        stamp = pd.to_datetime(str(value), format="ISO8601")
-    except ValueError as error:
-        raise DataError(f"recording_info: {name}: not a time ({value!r})") from error
+    stamp = pd.to_datetime(str(value), format="ISO8601", errors="coerce")
     if pd.isna(stamp):
         raise DataError(f"recording_info: {name}: not a time ({value!r})")
     return stamp.as_unit("ns")

@@ -16,14 +16,7 @@ from patchtst_har.reports.plots.style import themed
 from patchtst_har.support import formatting
 from patchtst_har.support.formatting import NONE, readable
 
-_FORMATS = (
-    formatting.score,
-    formatting.percent,
-    formatting.duration,
-    formatting.size,
-    formatting.count,
-    formatting.counted,
-)
+_FORMATS = ("score", "percent", "duration", "size", "count", "counted")
 _POOLED_ROWS = [
     *((name, metric.title) for name, metric in METRICS.items() if metric.shown != "record"),
     ("transition_accuracy", "transition accuracy"),
@@ -35,23 +28,14 @@ _KEPT_NAMES = frozenset({"patchtst_har"})
 
 def render(template: str, **values: Any) -> str:
     """Return the HTML of a template; text is escaped, a name that the template lacks is an error."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for function in (*_FORMATS, interval, signed, spread, bounded, sentence):
+    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.trim_blocks = environment.lstrip_blocks = True
+    environment.filters.update({name: getattr(formatting, name) for name in _FORMATS})
+    for function in (interval, signed, spread, bounded, sentence):
         environment.filters[function.__name__] = function
-    environment.globals.update(
-        zip=zip,
-        scores_of=scores_of,
-        durations=durations,
-        pooled_rows=_POOLED_ROWS,
-        BY_PARTICIPANT=BY_PARTICIPANT,
-        PROBABILITY_METRICS=PROBABILITY_METRICS,
-    )
+    environment.globals.update(zip=zip, scores_of=scores_of, durations=durations, pooled_rows=_POOLED_ROWS)
+    environment.globals.update(BY_PARTICIPANT=BY_PARTICIPANT, PROBABILITY_METRICS=PROBABILITY_METRICS)
     return environment.get_template(template).render(**values)
 
 

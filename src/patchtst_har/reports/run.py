@@ -30,7 +30,7 @@ _MIN_PARTICIPANTS_FOR_EFFECT = 6
 
 
 @dataclass(frozen=True)
-class Run:
+class RunFolder:
     """The files of a run folder, read and checked; None for each that is not there.
 
     Attributes
@@ -56,7 +56,7 @@ class Run:
     timeline: pd.DataFrame | None
 
     @classmethod
-    def read(cls, run_dir: Path) -> Run:
+    def read(cls, run_dir: Path) -> RunFolder:
         """Read a run folder.
 
         Raises
@@ -109,7 +109,7 @@ def render_report(run_dir: str | Path) -> Path:
         If this is not a run folder or a file in it is damaged; nothing is written then.
     """
     folder = Path(run_dir)
-    run = Run.read(folder)
+    run = RunFolder.read(folder)
     participant = _typical_participant(run.evaluation) if run.evaluation else None
     figures = _figures(run, participant)
     html = render(
@@ -139,7 +139,7 @@ def render_report(run_dir: str | Path) -> Path:
     return folder / REPORT_FILE
 
 
-def _figures(run: Run, participant: str | None) -> dict[str, str]:
+def _figures(run: RunFolder, participant: str | None) -> dict[str, str]:
     """Draw what the run has: name of the figure to SVG."""
     figures = {}
     if run.history:
@@ -171,7 +171,7 @@ def _figures_of_scores(scored: records.Evaluation) -> dict[str, str]:
     return figures
 
 
-def _plot_participant(run: Run, frame: pd.DataFrame, classes: tuple[str, ...], participant: str) -> str:
+def _plot_participant(run: RunFolder, frame: pd.DataFrame, classes: tuple[str, ...], participant: str) -> str:
     frame = frame[frame["participant"] == participant]
     if frame.empty:
         raise DataError(f"predictions.csv: has no window of participant {participant!r} of evaluation.json")
@@ -179,14 +179,11 @@ def _plot_participant(run: Run, frame: pd.DataFrame, classes: tuple[str, ...], p
     _refuse_unknown("predictions.csv", frame[list(rows.values())].to_numpy().ravel(), classes)
     length = pd.Timedelta(seconds=hop_s(run.config))
     bare = frame[["start"]].assign(end=frame["start"] + length)
-    return plots.plot_timelines(
-        {title: bare.assign(label=frame[column]) for title, column in rows.items()},
-        classes,
-        name="participant",
-    )
+    drawn = {title: bare.assign(label=frame[column]) for title, column in rows.items()}
+    return plots.plot_timelines(drawn, classes, name="participant")
 
 
-def _plot_timeline(run: Run, frame: pd.DataFrame) -> str:
+def _plot_timeline(run: RunFolder, frame: pd.DataFrame) -> str:
     rows = {"predicted": frame}
     if "annotation" in frame:
         known = frame[frame["annotation"] != ""]
@@ -223,7 +220,7 @@ def _typical_participant(scored: records.Evaluation) -> str | None:
     return min(known, key=lambda name: (round(abs(known[name] - median), 12), known[name], name))
 
 
-def _lowered(run: Run) -> list[tuple[str, float, float]]:
+def _lowered(run: RunFolder) -> list[tuple[str, float, float]]:
     """Return where smoothing lowers macro F1 by as much as the report shows: where, before, after."""
     parts = {"on the held-out participants": run.evaluation, "in the cross-validation": run.cross_validation}
     scores = [(where, part.raw.macro_f1, part.smoothed.macro_f1) for where, part in parts.items() if part]
@@ -238,5 +235,7 @@ def _headline(scored: records.Evaluation) -> dict[str, Any]:
         clear = "better" if difference.low > 0 else "worse" if difference.high < 0 else "unclear"
         if len(scored.split.test) < _MIN_PARTICIPANTS_FOR_EFFECT:
             clear = "few"
+    if scored.smoothing and scored.smoothing.method == "none":
+        clear = "none"
     majority = max(int(np.sum(row)) for row in scored.raw.confusion.counts) / scored.raw.n_windows
     return {"difference": difference, "effect": clear, "majority": majority}

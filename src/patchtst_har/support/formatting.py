@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
@@ -60,3 +61,10 @@ def readable(value: Any) -> str:
         return str(value)
     number = float(value)
     return f"{number:.0f}" if 1e4 <= abs(number) < 1e15 else f"{number:.4g}"
+
+
+def listed(names: Iterable[object], most: int = 12, width: int = 40) -> str:
+    """Return names separated by commas, short enough to read: long ones cut, those after `most` counted."""
+    texts = list(map(str, names))
+    shown = [text if len(text) <= width else f"{text[: width - 3]}..." for text in texts[:most]]
+    return ", ".join(shown) + (f", and {len(texts) - most:,} more" if len(texts) > most else "")

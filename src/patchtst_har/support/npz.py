@@ -7,12 +7,15 @@ allocated.
 
 from __future__ import annotations
 
+import io
 import lzma
 import math
 import os
-import tokenize
+import struct
+import sys
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,12 +26,19 @@ from numpy.typing import NDArray
 
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import atomic_path
+from patchtst_har.support.formatting import listed
 
 MAX_EXPANDED_BYTES = 16 * 2**30
 """Default cap on the memory of all arrays read from one archive."""
 
 # The DEFLATE format cannot expand further than this (https://zlib.net/zlib_tech.html).
 _MAX_DEFLATE_RATIO = 1032
+# NumPy reads a header of any declared length before it refuses what is longer than this.
+_MAX_HEADER_BYTES = 10_000
+# Of the list of members, which is read as a whole when an archive is opened: some 10,000 of them.
+_MAX_DIRECTORY_BYTES = 2**20
+_END, _END_64 = struct.Struct("<4s4H2LH"), struct.Struct("<4sQ2H2L4Q")
+_LOCATOR_64_BYTES = 20
 
 
 def read_npz(
@@ -60,16 +70,16 @@ def read_npz(
     ------
     DataError
         If the file is missing, unreadable, no archive or damaged; if a member name occurs twice, a required
-        array is absent, an array holds objects, or a declared size exceeds the cap or what the archive can
-        hold.
+        array is absent, an array holds objects, or a declared size (of the list of members, of a header, of
+        an array) exceeds its cap or what the archive can hold.
     """
     with _archive(Path(path)) as archive:
         names = archive.namelist()
-        for name in sorted({name for name in names if names.count(name) > 1}):
+        for name in sorted(name for name, count in Counter(names).items() if count > 1):
             raise DataError(f"{path}: the archive has two members named {name!r}")
         missing = [name for name in required if f"{name}.npy" not in names]
         if missing:
-            found = ", ".join(sorted(name.removesuffix(".npy") for name in names)) or "nothing"
+            found = listed(sorted(name.removesuffix(".npy") for name in names)) or "nothing"
             raise DataError(f"{path}: no array {', '.join(map(repr, missing))} (found: {found})")
         wanted = [*required, *(name for name in optional if f"{name}.npy" in names)]
         total = sum(_declared_bytes(archive, name, path) for name in wanted)
@@ -98,8 +108,10 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) 
 @contextmanager
 def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
+        with path.open("rb") as file:
+            _check_directory(file, path)
+            with zipfile.ZipFile(file) as archive:
+                yield archive
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except IsADirectoryError as error:
@@ -110,6 +122,30 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
+def _check_directory(file: BinaryIO, path: Path) -> None:
+    """Refuse a list of members that is too long, before it is read; what is no archive passes."""
+    n_bytes = file.seek(0, os.SEEK_END)
+    start = max(n_bytes - _END.size - 2**16, 0)
+    file.seek(start)
+    tail = file.read()
+    at = tail.rfind(b"PK\x05\x06")
+    if 0 <= at <= len(tail) - _END.size:
+        sizes = [_END.unpack_from(tail, at)[5]]
+        # Archives of more than 4 GiB have a second, larger end record before the first.
+        at_64 = start + at - _LOCATOR_64_BYTES - _END_64.size
+        if at_64 >= 0:
+            file.seek(at_64)
+            record = _END_64.unpack(file.read(_END_64.size))
+            if record[0] == b"PK\x06\x06":
+                sizes = [record[8]]
+        if sizes[0] > _MAX_DIRECTORY_BYTES:
+            raise DataError(
+                f"{path}: the archive's list of members takes {sizes[0]:,} bytes, "
+                f"more than {_MAX_DIRECTORY_BYTES:,}"
+            )
+    file.seek(0)
+
+
 def _declared_bytes(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> int:
     """Return the size that a member's header declares, checked against the archive."""
     member = archive.getinfo(f"{name}.npy")
@@ -118,6 +154,8 @@ def _declared_bytes(archive: zipfile.ZipFile, name: str, path: str | os.PathLike
         header_bytes = file.tell()
     if dtype.hasobject:
         raise DataError(f"{path}: array {name!r} holds objects (a pickle), which are never read")
+    if dtype.itemsize == 0 and 0 not in shape:
+        raise DataError(f"{path}: array {name!r} declares shape {shape} of {dtype}, values without a size")
     declared = math.prod(shape) * dtype.itemsize
     if declared != member.file_size - header_bytes:
         raise DataError(
@@ -134,20 +172,27 @@ def _declared_bytes(archive: zipfile.ZipFile, name: str, path: str | os.PathLike
 
 
 def _header(file: BinaryIO, name: str, path: str | os.PathLike[str]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    unreadable = f"{path}: array {name!r} has no readable NPY header"
     try:
         version = np.lib.format.read_magic(file)
-        if version == (1, 0):
-            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        elif version == (2, 0):
-            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-        else:
-            raise DataError(f"{path}: array {name!r} has NPY version {version}, which is not read")
-    # Of a header that is not Python, NumPy's reader lets the tokenizer's own error through.
-    except (ValueError, tokenize.TokenError) as error:
-        if isinstance(error, DataError):
-            raise
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path}: array {name!r} has no readable NPY header ({reason})") from error
+    except ValueError as error:
+        raise DataError(f"{unreadable} ({error})") from error
+    if version not in ((1, 0), (2, 0)):
+        raise DataError(f"{path}: array {name!r} has NPY version {version}, which is not read")
+    length = file.read(2 if version == (1, 0) else 4)
+    n_bytes = int.from_bytes(length, "little")
+    if n_bytes > _MAX_HEADER_BYTES:
+        raise DataError(f"{unreadable} ({n_bytes:,} bytes, at most {_MAX_HEADER_BYTES:,} are read)")
+    reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    try:
+        shape, _, dtype = reader(io.BytesIO(length + file.read(n_bytes)))
+    # NumPy evaluates the header as a Python literal, and lets through whatever that raises: SyntaxError,
+    # TokenError, MemoryError and RecursionError (deep nesting), TypeError, OverflowError.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(f"{unreadable} ({reason})") from error
+    if not all(type(size) is int and 0 <= size <= sys.maxsize for size in shape):
+        raise DataError(f"{unreadable} (its shape is not made of whole numbers up to {sys.maxsize})")
     return shape, dtype
 
 
@@ -155,7 +200,7 @@ def _read_member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[st
     with _member(archive, name, path) as file:
         try:
             array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise DataError(f"{path}: array {name!r} cannot be read ({error})") from error
     return array
 

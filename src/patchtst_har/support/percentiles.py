@@ -16,7 +16,7 @@ BOUND_CONFIDENCE = 0.99
 """Of the bounds of a percentile: each end errs with at most half of the rest."""
 
 
-def summarise(samples_ns: npt.NDArray[np.int64]) -> dict[str, float | int | None]:
+def summarise(samples_ns: npt.NDArray[np.int64]) -> dict[str, Any]:
     """Return percentiles, maximum and mean in microseconds.
 
     Parameters
@@ -31,7 +31,7 @@ def summarise(samples_ns: npt.NDArray[np.int64]) -> dict[str, float | int | None
         than `MIN_SAMPLES` asks.
     """
     n = int(samples_ns.size)
-    row: dict[str, float | int | None] = {"n": n, "mean_us": float(samples_ns.mean() / 1e3)}
+    row: dict[str, Any] = {"n": n, "mean_us": float(samples_ns.mean() / 1e3)}
     for name, quantile in _QUANTILE.items():
         enough = n >= MIN_SAMPLES[name]
         row[f"{name}_us"] = float(np.quantile(samples_ns, quantile) / 1e3) if enough else None

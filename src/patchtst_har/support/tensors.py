@@ -23,7 +23,7 @@ _ITEM_BYTES = {"F16": 2, "F32": 4}
 
 
 def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
-    """Return the tensors of a file, all of them float32 or float16.
+    """Return the tensors of a file: float32 or float16, and single int64 numbers (batch norm's counters).
 
     Parameters
     ----------
@@ -88,6 +88,8 @@ def read_header(path: Path) -> dict[str, Any]:
 def _check_entry(path: Path, name: str, entry: Any) -> None:
     """Refuse what is not read as it is: integers, complex numbers, types that numpy does not have."""
     dtype, shape = (entry.get(key) if isinstance(entry, dict) else None for key in ("dtype", "shape"))
+    if dtype == "I64" and shape == []:
+        return
     if dtype not in _ITEM_BYTES:
         known = " and ".join(_ITEM_BYTES)
         raise DataError(f"{path}: {name[:80]} is of type {str(dtype)[:40]}, read are {known}")

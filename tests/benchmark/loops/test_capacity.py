@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from fake_streams import GEOMETRY, MS, FakeClock, FakePool
-from patchtst_har.benchmark.loops.capacity import Range, judge, measure_capacity, search
-from patchtst_har.benchmark.loops.feed import ChunkFeed, Feed
+from patchtst_har.benchmark.loops.capacity import as_probe, measure_capacity, search
 from patchtst_har.benchmark.loops.open_loop import Fleet
+from patchtst_har.benchmark.loops.schedule import ChunkFeed, Feed
 from patchtst_har.records.measurement import Probe
 from streams import make_samples
 
@@ -23,7 +23,7 @@ def fleet(cost_ns):
 @pytest.mark.slow
 def test_it_finds_how_many_decisions_fit_in_a_hop(start):
     streams = fleet(23 * MS)
-    probes = search(lambda n: judge(streams.run(n, 662 // n + 5)), Range(start, resolution=0))
+    probes = search(lambda n: as_probe(streams.run(n, 662 // n + 5)), start, resolution=0)
     assert max(probe.n_streams for probe in probes if probe.passed) == 1000 // 23
     assert min(probe.n_streams for probe in probes if not probe.passed) == 1000 // 23 + 1
 
@@ -39,7 +39,7 @@ def test_the_measured_capacity_is_within_two_percent_and_told_with_its_p99():
 
 def test_streams_that_fall_behind_slowly_are_too_many():
     """Over three hops, no decision is late by a hop: the p99 alone would let them pass."""
-    probe = judge(fleet(4 * MS).run(300, 3))
+    probe = as_probe(fleet(4 * MS).run(300, 3))
     assert probe.p99_us < 1e6
     assert probe.deadline_misses == 0
     assert probe.utilisation == pytest.approx(1.2, rel=0.02)
@@ -84,7 +84,7 @@ def test_the_search_stops_at_the_most_it_may_try():
         tried.append(n)
         return probe_of(n, passed=True)
 
-    search(probe, Range(30, most=100))
+    search(probe, 30, most=100)
     assert tried == [30, 60, 100]
 
 
@@ -94,13 +94,13 @@ def test_the_search_is_exact_for_any_limit(limit):
         return probe_of(n, passed=n <= limit)
 
     for start in (1, 16, 100):
-        passed = [one.n_streams for one in search(probe, Range(start, most=100, resolution=0)) if one.passed]
+        passed = [one.n_streams for one in search(probe, start, most=100, resolution=0) if one.passed]
         assert max(passed) == limit
 
 
 def test_p99_is_told_only_of_enough_decisions():
-    assert judge(fleet(0).run(661, 1)).p99_us is None
-    probe = judge(fleet(MS).run(662, 1))
+    assert as_probe(fleet(0).run(661, 1)).p99_us is None
+    probe = as_probe(fleet(MS).run(662, 1))
     assert probe.p99_us is not None
     assert probe.passed is True
     assert np.isfinite(probe.p99_us)

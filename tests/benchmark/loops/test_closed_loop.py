@@ -7,8 +7,7 @@ import pytest
 
 from fake_streams import GEOMETRY, MS, FakeClock, FakePool, decision
 from patchtst_har.benchmark.loops.closed_loop import WARM_UP, ClosedLoopTimes, run_closed_loop, timeline
-from patchtst_har.benchmark.loops.feed import Feed
-from patchtst_har.benchmark.loops.geometry import StreamGeometry
+from patchtst_har.benchmark.loops.schedule import Feed, StreamGeometry
 from patchtst_har.realtime.decision import STAGES
 from patchtst_har.records.measurement import Block
 from patchtst_har.support.process_memory import MemoryMark

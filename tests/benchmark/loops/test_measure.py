@@ -13,9 +13,8 @@ from patchtst_har.benchmark.loops import (
     measure_cuda,
     measure_feasibility,
 )
-from patchtst_har.benchmark.loops.feed import Feed
 from patchtst_har.benchmark.loops.fresh_process import FreshProcess
-from patchtst_har.benchmark.loops.geometry import StreamGeometry
+from patchtst_har.benchmark.loops.schedule import Feed, StreamGeometry
 from patchtst_har.benchmark.workloads import Workload, simulated_workloads
 from patchtst_har.errors import DataError
 from patchtst_har.realtime.decision import STAGES

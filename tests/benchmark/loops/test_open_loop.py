@@ -5,9 +5,8 @@ import pytest
 
 from fake_streams import GEOMETRY, MS, FakeClock, FakePool
 from patchtst_har.benchmark.loops.closed_loop import WARM_UP, run_closed_loop
-from patchtst_har.benchmark.loops.feed import ChunkFeed, Feed
-from patchtst_har.benchmark.loops.geometry import StreamGeometry
 from patchtst_har.benchmark.loops.open_loop import Fleet
+from patchtst_har.benchmark.loops.schedule import ChunkFeed, Feed, StreamGeometry
 from patchtst_har.realtime import StreamPool
 from streams import make_samples, small_recognizer
 

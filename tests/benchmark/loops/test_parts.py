@@ -12,11 +12,9 @@ import torch
 from fake_streams import MS, FakeClock, FakePool
 from patchtst_har.benchmark.loops import HarnessSettings
 from patchtst_har.benchmark.loops.calibration import Calibration
-from patchtst_har.benchmark.loops.clock import WallClock
-from patchtst_har.benchmark.loops.energy import EnergyMeter
-from patchtst_har.benchmark.loops.feed import ChunkFeed, Feed
-from patchtst_har.benchmark.loops.garbage import GarbageWatch
 from patchtst_har.benchmark.loops.hop_loop import run_single_pushes
+from patchtst_har.benchmark.loops.resources import EnergyMeter, GarbageWatch
+from patchtst_har.benchmark.loops.schedule import ChunkFeed, Feed, WallClock
 from patchtst_har.errors import ConfigError
 from patchtst_har.records.measurement import Energy
 from streams import make_samples

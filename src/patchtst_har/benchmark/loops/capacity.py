@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,16 +17,6 @@ CRITERION = (
 MOST_STREAMS = 10_000
 _MOST_PROBE_S = 60.0
 _RESOLUTION = 0.02
-
-
-@dataclass(frozen=True)
-class Range:
-    """Numbers of streams to search among, and the step at which to stop, as a part of what was reached."""
-
-    start: int
-    least: int = 1
-    most: int = MOST_STREAMS
-    resolution: float = _RESOLUTION
 
 
 def measure_capacity(
@@ -63,17 +52,18 @@ def measure_capacity(
     least = max(math.ceil(MIN_SAMPLES["p99"] * hop_s / _MOST_PROBE_S), 1)
     start = min(max(int(expected / 2), least), MOST_STREAMS)
 
+    tell = on_probe or (lambda _streams, _done: None)
+
     def probe(n_streams: int) -> Probe:
-        tell = on_probe or (lambda _streams, _done: None)
         tell(n_streams, 0)
         n_hops = math.ceil(max(least_s / hop_s, MIN_SAMPLES["p99"] / n_streams) - 1e-9)
         # The p99 lies between the two order statistics around rank 0.01 * n from above.
         most_late = math.floor(0.01 * n_streams * n_hops) + 1
         run = fleet.run(n_streams, n_hops, most_late)
         tell(n_streams, 1)
-        return judge(run)
+        return as_probe(run)
 
-    probes = search(probe, Range(start, least))
+    probes = search(probe, start, least)
     passed = [one for one in probes if one.passed]
     best = max(passed, key=lambda one: one.n_streams, default=None)
     limit = ""
@@ -89,7 +79,7 @@ def measure_capacity(
     )
 
 
-def judge(run: OpenLoopTimes) -> Probe:
+def as_probe(run: OpenLoopTimes) -> Probe:
     """Return whether a core carried the streams of an open loop.
 
     A p99 under the hop is not enough: of streams that fall behind slowly, a short run shows only the start.
@@ -106,24 +96,27 @@ def judge(run: OpenLoopTimes) -> Probe:
     )
 
 
-def search(probe: Callable[[int], Probe], numbers: Range) -> list[Probe]:
-    """Double until a probe fails (or halve until one passes), then bisect; return the probes in order."""
-    probes = [probe(numbers.start)]
-    low, high = numbers.least - 1, numbers.most + 1
+def search(
+    probe: Callable[[int], Probe],
+    start: int,
+    least: int = 1,
+    most: int = MOST_STREAMS,
+    resolution: float = _RESOLUTION,
+) -> list[Probe]:
+    """Double until a probe fails (or halve until one passes), then bisect; return the probes in order.
+
+    Numbers of streams lie between `least` and `most`; a step of `resolution`, relative to what passed, is the
+    last one.
+    """
+    probes = [probe(start)]
+    low, high = least - 1, most + 1
     while True:
         last = probes[-1]
-        if last.passed:
-            low = last.n_streams
-        else:
-            high = last.n_streams
-        if high - low <= max(1, numbers.resolution * low):
+        low, high = (last.n_streams, high) if last.passed else (low, last.n_streams)
+        if high - low <= max(1, resolution * low):
             return probes
-        probes.append(probe(_between(low, high, numbers)))
-
-
-def _between(low: int, high: int, numbers: Range) -> int:
-    if high > numbers.most:
-        return min(2 * low, numbers.most)
-    if low < numbers.least:
-        return max(high // 2, numbers.least)
-    return (low + high) // 2
+        if high > most:
+            number = min(2 * low, most)
+        else:
+            number = max(high // 2, least) if low < least else (low + high) // 2
+        probes.append(probe(number))

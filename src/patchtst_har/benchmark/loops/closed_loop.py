@@ -4,26 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from patchtst_har.benchmark.loops.calibration import Calibration
-from patchtst_har.benchmark.loops.feed import Feed
-from patchtst_har.benchmark.loops.geometry import StreamGeometry
 from patchtst_har.benchmark.loops.hop_loop import Durations, HopLoop, Push
+from patchtst_har.benchmark.loops.schedule import Feed, StreamGeometry
 from patchtst_har.realtime.decision import STAGES
-from patchtst_har.records.measurement import (
-    END_TO_END,
-    OVERHEAD,
-    Block,
-    ClosedLoop,
-    Curve,
-    Outlier,
-    Percentiles,
-    StageTimes,
-    Timeline,
-)
+from patchtst_har.records import measurement as records
+from patchtst_har.records.measurement import END_TO_END, OVERHEAD
 from patchtst_har.support.percentiles import miss_rate_upper, summarise
 from patchtst_har.support.process_memory import MemoryMark, mark
 
@@ -69,56 +58,45 @@ class ClosedLoopTimes:
     first_ns: dict[str, int]
     hop_s: float
 
-    def record(self) -> ClosedLoop:
+    def record(self) -> records.ClosedLoop:
         """Return the measurement, durations in µs."""
-        n, whole = len(self.end_to_end_ns), self.end_to_end_ns
+        whole = self.end_to_end_ns
         misses = int((whole > self.hop_s * 1e9).sum())
-        parts = dict(zip(STAGES, self.stage_ns.T, strict=True))
-        return ClosedLoop(
-            end_to_end=Percentiles.of(whole),
-            curve=Curve.of(whole),
-            stages=tuple(StageTimes.of(took, name=name) for name, took in parts.items()),
-            overhead=Percentiles.of(whole - self.stage_ns.sum(axis=1)),
+        parts = zip(STAGES, self.stage_ns.T, strict=True)
+        return records.ClosedLoop(
+            end_to_end=records.Percentiles.of(whole),
+            curve=records.Curve.of(whole),
+            stages=tuple(records.StageTimes.of(took, name=name) for name, took in parts),
+            overhead=records.Percentiles.of(whole - self.stage_ns.sum(axis=1)),
             first_us={name: ns / 1e3 for name, ns in self.first_ns.items()},
             outliers=self._outliers(),
             timeline=timeline(self.began_ns, whole),
             deadline_misses=misses,
-            miss_rate_upper95=miss_rate_upper(misses, n),
+            miss_rate_upper95=miss_rate_upper(misses, len(whole)),
             real_time_factor=float((whole + self.feed_ns).mean() / 1e9 / self.hop_s),
             blocks=self._blocks(),
         )
 
-    def _outliers(self) -> tuple[Outlier, ...]:
+    def _outliers(self) -> tuple[records.Outlier, ...]:
         slowest = np.argsort(-self.end_to_end_ns, kind="stable")[:_N_OUTLIERS].tolist()
         parts = np.column_stack([self.stage_ns, self.end_to_end_ns - self.stage_ns.sum(axis=1)])
-        names = (*STAGES, OVERHEAD)
+        stages = np.array([*STAGES, OVERHEAD])[parts.argmax(axis=1)].tolist()
+        at_s, us = (self.began_ns / 1e9).tolist(), (self.end_to_end_ns / 1e3).tolist()
+        return tuple(records.Outlier(decision=i, at_s=at_s[i], us=us[i], stage=stages[i]) for i in slowest)
+
+    def _blocks(self) -> tuple[records.Block, ...]:
+        parts = np.split(self.end_to_end_ns, np.cumsum(self.block_sizes)[:-1])
         return tuple(
-            Outlier(
-                decision=i,
-                at_s=int(self.began_ns[i]) / 1e9,
-                us=int(self.end_to_end_ns[i]) / 1e3,
-                stage=names[int(parts[i].argmax())],
-            )
-            for i in slowest
+            records.Block(**summarise(part), calibration_us=float(np.median(ns) / 1e3))
+            for part, ns in zip(parts, self.calibration_ns, strict=True)
         )
 
-    def _blocks(self) -> tuple[Block, ...]:
-        parts = np.split(self.end_to_end_ns, np.cumsum(self.block_sizes)[:-1])
-        rows = []
-        for part, calibration_ns in zip(parts, self.calibration_ns, strict=True):
-            summary: dict[str, Any] = summarise(part)
-            calibration_us = float(np.median(calibration_ns) / 1e3)
-            rows.append(
-                Block(p50_us=summary["p50_us"], p95_us=summary["p95_us"], calibration_us=calibration_us)
-            )
-        return tuple(rows)
 
-
-def timeline(at_ns: Durations, took_ns: Durations) -> Timeline:
+def timeline(at_ns: Durations, took_ns: Durations) -> records.Timeline:
     """Return the longest of each of at most 200 slices of equally many, and when it was."""
     slices = np.array_split(np.arange(len(took_ns)), min(_N_SLICES, len(took_ns)))
     peaks = [int(rows[took_ns[rows].argmax()]) for rows in slices]
-    return Timeline(at_s=tuple(at_ns[peaks] / 1e9), us=tuple(took_ns[peaks] / 1e3))
+    return records.Timeline(at_s=tuple(at_ns[peaks] / 1e9), us=tuple(took_ns[peaks] / 1e3))
 
 
 def run_closed_loop(

@@ -7,13 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from patchtst_har.benchmark.loops.feed import Feed
-from patchtst_har.benchmark.loops.geometry import StreamGeometry
+from patchtst_har.benchmark.loops.schedule import Feed, StreamGeometry
 from patchtst_har.errors import DataError
 from patchtst_har.records.measurement import ColdStart, StreamMemory
 
@@ -98,20 +97,10 @@ class FreshProcess:
         if n_streams:
             sizes += [max(round(_MEMORY_S * geometry.rate_hz), sizes[0])] * len(feeds)
         blocks = [feed.block(0, size) for feed, size in zip([feeds[0], *feeds], sizes, strict=False)]
-        head = {
-            "model_dir": str(self.model_dir),
-            "engine": self.engine,
-            "device": self.device,
-            "hop_s": geometry.hop_s,
-            "smoothing": self.smoothing,
-            "window_size": geometry.window_size,
-            "block_sizes": sizes,
-            "n_streams": list(n_streams),
-        }
-        work = [json.dumps(head).encode(), b"\n"]
-        for samples, stamps in blocks:
-            work += [samples.tobytes(), stamps.tobytes()]
-        return _start(b"".join(work), what)
+        streams = {**asdict(self), "model_dir": str(self.model_dir), "hop_s": geometry.hop_s}
+        head = json.dumps({**streams, "block_sizes": sizes, "n_streams": list(n_streams)})
+        arrays = [part.tobytes() for block in blocks for part in block]
+        return _start(b"".join([head.encode(), b"\n", *arrays]), what)
 
 
 def _start(work: bytes, what: str) -> dict[str, Any]:

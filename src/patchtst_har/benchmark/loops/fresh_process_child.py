@@ -30,7 +30,7 @@ def main() -> None:
     loaded = perf_counter()
     sizes = iter(head["block_sizes"])
     block = _read_block(next(sizes))
-    n_first = head["window_size"]
+    n_first = head["geometry"]["window_size"]
     measured: dict[str, Any] = {
         "import_s": _IMPORTED - _BEGAN,
         "load_s": loaded - before_load,

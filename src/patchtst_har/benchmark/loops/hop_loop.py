@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from patchtst_har.benchmark.loops.feed import Feed
-from patchtst_har.benchmark.loops.geometry import StreamGeometry
+from patchtst_har.benchmark.loops.schedule import Feed, StreamGeometry
 from patchtst_har.realtime.decision import STAGES, Decision
 
 Push = Callable[[Any, Any], list[Decision]]

@@ -8,17 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from patchtst_har.benchmark.loops.clock import Clock
 from patchtst_har.benchmark.loops.closed_loop import timeline
-from patchtst_har.benchmark.loops.feed import ChunkFeed
-from patchtst_har.benchmark.loops.geometry import StreamGeometry
+from patchtst_har.benchmark.loops.hop_loop import Durations
+from patchtst_har.benchmark.loops.schedule import ChunkFeed, Clock, StreamGeometry
 from patchtst_har.realtime.decision import Decision
 from patchtst_har.records.measurement import Curve, OpenLoop, Percentiles
 from patchtst_har.support.percentiles import miss_rate_upper
-
-Durations = NDArray[np.int64]
 
 _LEAD_NS = 10_000_000
 
@@ -168,12 +164,23 @@ class Fleet:
             done_ns = clock.now_ns()
             if decisions and tally.add(due_ns, done_ns - began_ns - due_ns, len(decisions)):
                 break
-        return self._result(n_streams, tally, due_ns, done_ns - began_ns - waited_ns)
+        due, late, lateness = (np.array(ns) for ns in (tally.due_ns, tally.late_ns, tally.lateness_ns))
+        return OpenLoopTimes(
+            n_streams,
+            due,
+            late,
+            lateness,
+            # Whole chunks: the last of them has its time too.
+            scheduled_ns=-(-(due_ns + 1) // chunk_ns) * chunk_ns,
+            busy_ns=done_ns - began_ns - waited_ns,
+            complete=not tally.given_up,
+            hop_s=self._geometry.hop_s,
+            chunk_s=chunk_ns / 1e9,
+        )
 
     def _next_chunk(self, key: int) -> Any:
-        number = self._n_pushed[key]
-        self._n_pushed[key] = number + 1
-        return self._chunks.chunk(number, self._shifts[key])
+        self._n_pushed[key] += 1
+        return self._chunks.chunk(self._n_pushed[key] - 1, self._shifts[key])
 
     def _grow(self, n_streams: int) -> None:
         """Add streams that have decided already, so that every hop brings a decision."""
@@ -187,36 +194,19 @@ class Fleet:
             self._shifts.append(shift)
             self._phases_ns.append(int(self._rng.integers(self._chunk_ns)))
 
-    def _result(self, n_streams: int, tally: _Tally, last_due_ns: int, busy_ns: int) -> OpenLoopTimes:
-        return OpenLoopTimes(
-            n_streams,
-            np.array(tally.due_ns, np.int64),
-            np.array(tally.late_ns, np.int64),
-            np.array(tally.lateness_ns, np.int64),
-            # Whole chunks: the last of them has its time too.
-            scheduled_ns=-(-(last_due_ns + 1) // self._chunk_ns) * self._chunk_ns,
-            busy_ns=busy_ns,
-            complete=not tally.given_up,
-            hop_s=self._geometry.hop_s,
-            chunk_s=self._chunk_ns / 1e9,
-        )
-
 
 class _Tally:
     """What a run has measured so far."""
 
     def __init__(self, hop_ns: int, most_late: int | None) -> None:
         self.due_ns, self.late_ns, self.lateness_ns = array("q"), array("q"), array("q")
-        self.given_up = False
-        self._hop_ns = hop_ns
-        self._most_late = most_late
-        self._n_late = 0
+        self.given_up, self._n_late = False, 0
+        self._hop_ns, self._most_late = hop_ns, most_late
 
     def add(self, due_ns: int, late_ns: int, n_decisions: int) -> bool:
         """Note decisions; return whether to give up."""
-        for _ in range(n_decisions):
-            self.due_ns.append(due_ns)
-            self.late_ns.append(late_ns)
+        self.due_ns.extend([due_ns] * n_decisions)
+        self.late_ns.extend([late_ns] * n_decisions)
         if late_ns > self._hop_ns:
             self._n_late += n_decisions
             self.given_up = self._most_late is not None and self._n_late > self._most_late

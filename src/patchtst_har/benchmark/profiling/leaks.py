@@ -53,18 +53,15 @@ class LeakEstimate:
     @property
     def leaks(self) -> bool:
         """Whether the lower bound is above the tolerance for bytes, or above half a block a repeat."""
-        size, blocks = self.resident_bytes, self.python_blocks
-        return (size is not None and size.low > self.tolerance_bytes) or (
-            blocks is not None and blocks.low > 0.5
-        )
+        limits = ((self.resident_bytes, self.tolerance_bytes), (self.python_blocks, 0.5))
+        return any(growth is not None and growth.low > limit for growth, limit in limits)
 
     def verdict(self) -> str:
         """Return one sentence that claims no more than was measured."""
         size, blocks = self.resident_bytes, self.python_blocks
-        grown = [] if size is None else [f"{size.per_repeat:,.0f} bytes (at most {size.high:,.0f})"]
-        grown += (
-            [] if blocks is None else [f"{blocks.per_repeat:,.1f} Python blocks (at most {blocks.high:,.1f})"]
-        )
+        grown = [f"{size.per_repeat:,.0f} bytes (at most {size.high:,.0f})"] if size else []
+        if blocks:
+            grown.append(f"{blocks.per_repeat:,.1f} Python blocks (at most {blocks.high:,.1f})")
         what = "a leak" if self.leaks else "no leak found"
         return f"{what}: {' and '.join(grown) or 'nothing measured'} a repeat over {self.n_repeats} repeats"
 

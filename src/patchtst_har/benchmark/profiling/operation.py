@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from types import TracebackType
 from typing import Self
 
 from patchtst_har.benchmark.profiling.device import CUDA_PEAK, UTILISATION_PERIOD_NS, Device
@@ -23,9 +22,7 @@ class Covered:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._n_open = 0
-        self._since = 0
-        self._covered = 0
+        self._n_open = self._since = self._covered = 0
 
     def begin(self, now: int) -> None:
         """Open an interval."""
@@ -79,9 +76,7 @@ class Operation:
     ) -> None:
         self.path = name
         self._call: Call | None = None
-        self._owner = owner
-        self._device = device
-        self._finish = finish
+        self._owner, self._device, self._finish = owner, device, finish
         self._resets_peaks = resets_peaks
         self._nested = Covered()
         self._outer: Operation | None = None
@@ -113,9 +108,7 @@ class Operation:
         self._began_ns = time.perf_counter_ns()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, _error: BaseException | None, _where: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             self._device.synchronise()
         except BaseException as failure:

@@ -72,7 +72,7 @@ _SUMMED = ("wall_ns", "self_ns", "process_ns", "thread_ns", "resident_change")
 _HIGHEST = ("resident_peak", "cuda_peak", "utilisation_percent")
 
 
-class Record:
+class OperationRecord:
     """The calls of one operation.
 
     Parameters
@@ -99,8 +99,8 @@ class Record:
             value = getattr(call, name)
             self._sums[name] = None if total is None or value is None else total + value
         for name, highest in self._highest.items():
-            values = [value for value in (highest, getattr(call, name)) if value is not None]
-            self._highest[name] = max(values, default=None)
+            known = (value for value in (highest, getattr(call, name)) if value is not None)
+            self._highest[name] = max(known, default=None)
         if call.error is None:
             self._walls.add(call.wall_ns)
             self._selves.add(call.self_ns)
@@ -110,22 +110,23 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """Return sums, highest values and percentiles as JSON values; None for what is not known."""
-        sums, walls, selves = self._sums, self._walls.values(), self._selves.values()
-        seconds = {name: None if ns is None else ns / 1e9 for name, ns in sums.items()}
+        sums, highest = self._sums, self._highest
+        times = {name: None if ns is None else ns / 1e9 for name, ns in sums.items() if name.endswith("_ns")}
+        walls, selves = self._walls.values(), self._selves.values()
         return {
             "path": self.path,
             "n_calls": self._n_calls,
             "n_failed": self._n_failed,
             "last_error": self._last_error,
-            "total_s": seconds["wall_ns"],
-            "self_s": seconds["self_ns"],
-            "cpu_process_s": seconds["process_ns"],
-            "cpu_thread_s": seconds["thread_ns"],
+            "total_s": times["wall_ns"],
+            "self_s": times["self_ns"],
+            "cpu_process_s": times["process_ns"],
+            "cpu_thread_s": times["thread_ns"],
             "wall": summarise(walls) if walls.size else None,
             "self": summarise(selves) if selves.size else None,
             "resident_change_bytes": sums["resident_change"],
-            "resident_peak_bytes": self._highest["resident_peak"],
-            "cuda_peak_bytes": self._highest["cuda_peak"],
-            "gpu_utilisation_percent": self._highest["utilisation_percent"],
+            "resident_peak_bytes": highest["resident_peak"],
+            "cuda_peak_bytes": highest["cuda_peak"],
+            "gpu_utilisation_percent": highest["utilisation_percent"],
             "leak": None if self.leak is None else self.leak.to_dict(),
         }

@@ -21,9 +21,12 @@ from patchtst_har.cli.console import (
     progress,
     start_logging,
 )
+from patchtst_har.cli.reading import reads_recordings
 from patchtst_har.data.formats import FORMATS
+from patchtst_har.data.options import ReadOptions
 
 
+@reads_recordings
 def run(
     recordings: Annotated[
         Path, typer.Argument(help=f"Folder of recordings ({', '.join(FORMATS)}), one per participant.")
@@ -42,12 +45,14 @@ def run(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a prepared data set that is already there.")
     ] = False,
-    units: UnitsOption = "g",
+    units: UnitsOption = None,
     time_unit: TimeUnitOption = None,
     strict: StrictOption = False,
     config: ConfigOption = None,
     overrides: SetOption = None,
     verbose: VerboseOption = False,
+    *,
+    reading: ReadOptions,
 ) -> None:
     """Cut annotated recordings into windows that `train` can use."""
     from patchtst_har.data.annotations import LabelMap
@@ -66,7 +71,7 @@ def run(
             out_dir,
             settings.data,
             label_map=label_map,
-            reader=partial(read_recording, units=units, time_unit=time_unit, strict=strict),
+            reader=partial(read_recording, units=units, time_unit=time_unit, strict=strict, options=reading),
             on_error=on_error,
             overwrite=overwrite,
             on_progress=under("recordings", on_progress),
@@ -80,3 +85,4 @@ def run(
     for participant, reason in dataset.failures.items():
         err.print(f"patchtst-har: warning: {participant} could not be used: {reason}", soft_wrap=True)
     out.print(f"prepared data set: {out_dir}", soft_wrap=True)
+    out.print(f"to train on it:    patchtst-har train --set data.proc_dir={out_dir}", soft_wrap=True)

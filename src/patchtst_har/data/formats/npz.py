@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,33 +12,36 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from patchtst_har.data.columns import AXES, EXTRAS, to_float32
-from patchtst_har.data.frames import make_frame, to_categorical
-from patchtst_har.data.stamps import TimeUnit, numbers_ns
+from patchtst_har.data.frames import annotation_text, categorical_of, make_frame, to_categorical
+from patchtst_har.data.options import Found, ReadOptions
+from patchtst_har.data.stamps import UNIT_HINT, TimeUnit, numbers_ns
 from patchtst_har.errors import DataError
 from patchtst_har.support.npz import read_npz
 
 
-def read_npz_recording(path: Path, time_column: str = "", time_unit: TimeUnit | None = None) -> pd.DataFrame:
+def read_npz_recording(
+    path: Path, time_unit: TimeUnit | None, options: ReadOptions
+) -> tuple[pd.DataFrame, Found]:
     """Read an NPZ recording.
 
-    Time is `time_ns` or `t_ms` (integers since 1970, or since any origin of the file's own); acceleration is
-    `x`, `y`, `z` or `acc` (n, 3); annotations are `annotation` (strings) or `y` with `classes`, where a
-    negative index means not annotated. When `x` is there, `y` is an axis. The arrays' names give column and
-    unit of the stamps, so `time_column` and `time_unit` have no effect.
+    Time is `time_ns` or `t_ms` (integers since 1970, or since any origin of the file's own), or an array that
+    `options.columns` names, with `time_unit`; acceleration is `x`, `y`, `z` or `acc` (n, 3); annotations are
+    `annotation` (text, or numbers taken as text) or `y` with `classes`, where a negative index means not
+    annotated. When `x` is there, `y` is an axis.
     """
-    names = ("time_ns", "t_ms", "acc", "x", "y", "z", "annotation", "classes", *EXTRAS)
-    arrays = read_npz(path, (), names)
+    options.refuse(path, "delimiter", "decimal", "skip_rows", "time_format", kind="NPZ files")
+    chosen = options.columns
+    usual = ("acc", "x", "y", "z", "annotation", "classes", *EXTRAS)
+    stamp_names = (chosen["time"],) if "time" in chosen else () if options.start else ("time_ns", "t_ms")
+    arrays = read_npz(path, tuple(chosen.values()), tuple(dict.fromkeys((*stamp_names, *usual))))
+    arrays |= {name: arrays[array] for name, array in chosen.items() if name != "time"}
     acceleration = _acceleration(arrays, path)
-    unit: TimeUnit = "ns" if "time_ns" in arrays else "ms"
-    stamps = arrays.get("time_ns", arrays.get("t_ms"))
-    if stamps is None:
-        raise DataError(
-            f"{path}: no array 'time_ns' or 't_ms' (found: {', '.join(arrays) or 'none of the known'})"
-        )
-    if stamps.dtype.kind not in "iu":
-        raise DataError(f"{path}: the array of time stamps holds {stamps.dtype}, integers are needed")
+    if options.start:
+        stamps, is_utc = options.made_stamps(len(acceleration))
+    else:
+        stamps, is_utc = _stamps(arrays, chosen.get("time"), time_unit, path), False
     annotation = _annotation(arrays, path)
-    lengths = {
+    lengths: dict[str, NDArray[Any]] = {
         "acceleration": acceleration,
         "time": stamps,
         **{name: arrays[name] for name in EXTRAS if name in arrays},
@@ -46,12 +51,36 @@ def read_npz_recording(path: Path, time_column: str = "", time_unit: TimeUnit | 
     for name, array in lengths.items():
         if array.shape[:1] != acceleration.shape[:1] or (name != "acceleration" and array.ndim != 1):
             raise DataError(f"{path}: {name} has shape {array.shape}, acceleration {acceleration.shape}")
-    return make_frame(
-        numbers_ns(stamps, unit, str(path)),
+    frame = make_frame(
+        stamps,
         acceleration,
         annotation,
         {name: to_float32(_numeric(arrays[name], name, path)) for name in EXTRAS if name in arrays},
+        is_utc=is_utc,
     )
+    return frame, Found()
+
+
+def _stamps(
+    arrays: dict[str, NDArray[Any]], name: str | None, time_unit: TimeUnit | None, path: Path
+) -> NDArray[np.int64]:
+    unit: TimeUnit | None = time_unit
+    if name is None:
+        name = "time_ns" if "time_ns" in arrays else "t_ms"
+        unit = "ns" if name == "time_ns" else "ms"
+    if name not in arrays:
+        raise DataError(
+            f"{path}: no array 'time_ns' or 't_ms' (found: {', '.join(arrays) or 'none of the known'}); "
+            "name the array of stamps (--columns time=...), or say when and how fast (--start, --rate)"
+        )
+    stamps = arrays[name]
+    if stamps.dtype.kind not in "iu":
+        raise DataError(f"{path}: the array of time stamps holds {stamps.dtype}, integers are needed")
+    if stamps.ndim != 1:
+        raise DataError(f"{path}: the array of time stamps has shape {stamps.shape}, (n,) is needed")
+    if unit is None:
+        raise DataError(f"{path}: name the unit of array {name!r} ({UNIT_HINT})")
+    return numbers_ns(stamps, unit, str(path))
 
 
 def _acceleration(arrays: dict[str, NDArray[Any]], path: Path) -> NDArray[np.float32]:
@@ -71,20 +100,35 @@ def _acceleration(arrays: dict[str, NDArray[Any]], path: Path) -> NDArray[np.flo
 
 def _annotation(arrays: dict[str, NDArray[Any]], path: Path) -> pd.Categorical | None:
     if "annotation" in arrays:
-        if arrays["annotation"].dtype.kind != "U":
-            raise DataError(
-                f"{path}: array 'annotation' holds {arrays['annotation'].dtype}, strings are needed"
-            )
-        return to_categorical(arrays["annotation"])
+        return to_categorical(_texts(arrays["annotation"], "annotation", path), f"{path}: array 'annotation'")
     if "x" in arrays or "y" not in arrays or "classes" not in arrays:
         return None
     index, classes = arrays["y"], arrays["classes"]
-    if index.dtype.kind not in "iu" or classes.dtype.kind != "U" or classes.ndim != 1:
-        raise DataError(f"{path}: 'y' must hold indices into the strings of 'classes', not {index.dtype}")
+    if index.dtype.kind not in "iu" or index.ndim != 1 or classes.dtype.kind not in "US":
+        raise DataError(
+            f"{path}: 'y' must hold indices (n,) into the strings of 'classes', "
+            f"not {index.dtype} {index.shape} into {classes.dtype}"
+        )
     if index.size and index.max() >= len(classes):
         raise DataError(f"{path}: 'y' holds {index.max()}, but there are {len(classes)} classes")
+    names = _texts(classes, "classes", path).tolist()
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise DataError(f"{path}: array 'classes' holds {annotation_text(repeated[0])!r} twice")
     codes = np.where(index < 0, -1, index.astype(np.int64))
-    return pd.Categorical.from_codes(codes, categories=pd.Index(classes.astype(object), dtype=object))
+    return categorical_of(codes, names, f"{path}: array 'classes'")
+
+
+def _texts(array: NDArray[Any], name: str, path: Path) -> NDArray[Any]:
+    """Return an array (n,) of text or of single values as objects."""
+    if array.ndim != 1 or array.dtype.kind not in "USbiuf":
+        raise DataError(f"{path}: array {name!r} holds {array.dtype} {array.shape}, text (n,) is needed")
+    if array.dtype.kind == "U":
+        # NumPy trusts the file: what is no character ends in an error of the interpreter, or in another text.
+        points = np.ascontiguousarray(array).view(np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+        if points.size and (points.max() > sys.maxunicode or ((points >= 0xD800) & (points < 0xE000)).any()):
+            raise DataError(f"{path}: array {name!r} holds what is not Unicode text")
+    return array.astype(object)
 
 
 def _numeric(array: NDArray[Any], name: str, path: Path) -> NDArray[Any]:

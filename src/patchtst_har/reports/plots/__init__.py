@@ -1,12 +1,14 @@
 """Plots as SVG text: deterministic, without scripts, and safe to put several into one page."""
 
-from patchtst_har.reports.plots.calibration import plot_reliability
-from patchtst_har.reports.plots.confusion import plot_confusions
 from patchtst_har.reports.plots.feasibility import plot_capacity, plot_changes, plot_mean_stages
 from patchtst_har.reports.plots.latency import plot_latency
-from patchtst_har.reports.plots.learning import plot_learning_curves
-from patchtst_har.reports.plots.participants import plot_participants
 from patchtst_har.reports.plots.prediction import plot_daily_minutes, plot_days, plot_probabilities
+from patchtst_har.reports.plots.scores import (
+    plot_confusions,
+    plot_learning_curves,
+    plot_participants,
+    plot_reliability,
+)
 from patchtst_har.reports.plots.tail import plot_distributions, plot_outliers
 from patchtst_har.reports.plots.timeline import plot_timelines
 from patchtst_har.reports.plots.topology import plot_topology

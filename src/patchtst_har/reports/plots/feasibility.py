@@ -9,18 +9,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from patchtst_har.records.feasibility import Change
 from patchtst_har.records.measurement import Capacity, ClosedLoop
-from patchtst_har.reports.plots.style import (
-    BESIDE,
-    SMOOTHED,
-    TRUTH,
-    add_grid,
-    class_colours,
-    log_time_axis,
-    new_figure,
-    settings,
-    stack_bars,
-    to_svg,
-)
+from patchtst_har.reports.plots import style
 from patchtst_har.support.formatting import duration
 
 _BESIDE_STAGES = "between the stages"
@@ -42,22 +31,20 @@ def plot_mean_stages(loops: Mapping[str, ClosedLoop]) -> str:
     """
     name = "stages"
     stages = list(dict.fromkeys(stage.name for loop in loops.values() for stage in loop.stages))
-    colours = {**class_colours(stages), _BESIDE_STAGES: BESIDE}
-    with settings(name):
-        figure, axes = new_figure(9.6, 1.3 + 0.42 * len(loops))
+    colours = {**style.class_colours(stages), _BESIDE_STAGES: style.BESIDE}
+    with style.settings(name):
+        figure, axes = style.new_figure(9.6, 1.3 + 0.42 * len(loops))
         means = {stage: [_mean(loop, stage) for loop in loops.values()] for stage in colours}
-        totals = stack_bars(axes, means, colours, 0.62)
+        totals = style.stack_bars(axes, means, colours, 0.62)
         for row, total in enumerate(totals):
-            axes.annotate(
-                duration(total), (total, row), xytext=(5, 0), textcoords="offset points", va="center"
-            )
+            style.add_note(axes, duration(total), (total, row), (5, 0), va="center")
         axes.set_yticks(range(len(loops)), labels=list(loops))
         axes.invert_yaxis()
         axes.set_xlim(0, 1.12 * max(totals))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value) if value else "0"))
-        add_grid(axes, "x")
+        style.add_grid(axes, "x")
         figure.legend(loc="outside lower center", ncols=5)
-        return to_svg(figure, name, "Mean time of each stage of a decision, by workload")
+        return style.to_svg(figure, name, "Mean time of each stage of a decision, by workload")
 
 
 def _mean(loop: ClosedLoop, stage: str) -> float:
@@ -85,13 +72,11 @@ def plot_capacity(capacity: Capacity, hop_s: float) -> str | None:
     if not points:
         return None
     name = "capacity"
-    with settings(name):
-        figure, axes = new_figure(7.2, 3.3)
+    with style.settings(name):
+        figure, axes = style.new_figure(7.2, 3.3)
         axes.plot([n for n, *_ in points], [us for _, us, _ in points], color="#9AA5B1", linewidth=1.2)
-        for passed, marker, colour, label in (
-            (True, "o", SMOOTHED, "carried"),
-            (False, "X", _SLOWER, "not carried"),
-        ):
+        looks = ((True, "o", style.SMOOTHED, "carried"), (False, "X", _SLOWER, "not carried"))
+        for passed, marker, colour, label in looks:
             kept = [(n, us) for n, us, good in points if good == passed]
             if kept:
                 axes.plot(*zip(*kept, strict=True), marker, color=colour, markersize=6, label=label)
@@ -101,9 +86,9 @@ def plot_capacity(capacity: Capacity, hop_s: float) -> str | None:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set(xlabel="streams on one core", ylabel="p99 from the scheduled arrival")
-        log_time_axis(axes, "y")
+        style.log_time_axis(axes, "y")
         axes.legend(loc="center left")
-        return to_svg(figure, name, "p99 of the latency against the number of streams on one core")
+        return style.to_svg(figure, name, "p99 of the latency against the number of streams on one core")
 
 
 def plot_changes(changes: tuple[Change, ...], threshold: float) -> str:
@@ -122,20 +107,17 @@ def plot_changes(changes: tuple[Change, ...], threshold: float) -> str:
         An SVG element.
     """
     name = "changes"
-    with settings(name):
-        figure, axes = new_figure(8.2, 1.1 + 0.3 * len(changes))
+    with style.settings(name):
+        figure, axes = style.new_figure(8.2, 1.1 + 0.3 * len(changes))
         axes.axvspan(1 / (1 + threshold), 1 + threshold, color="#EEF1F4", zorder=0)
-        axes.axvline(1, color=TRUTH, linewidth=0.9)
+        axes.axvline(1, color=style.TRUTH, linewidth=0.9)
         for row, change in enumerate(changes):
             _change(axes, row, change)
-        axes.set_yticks(
-            range(len(changes)), labels=[f"{change.name} {change.percentile}" for change in changes]
-        )
-        axes.set_ylim(len(changes) - 0.5, -0.5)
+        style.label_rows(axes, [f"{change.name} {change.percentile}" for change in changes])
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
         axes.set_xlabel("time now / time before, relative to the calibration of the same block")
-        add_grid(axes, "x")
-        return to_svg(figure, name, "Ratio of times now and before with intervals, by workload")
+        style.add_grid(axes, "x")
+        return style.to_svg(figure, name, "Ratio of times now and before with intervals, by workload")
 
 
 def _change(axes: Axes, row: int, change: Change) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from patchtst_har.records.measurement import ClosedLoop, Percentiles
-from patchtst_har.reports.plots.style import RAW, SMOOTHED, TRUTH, log_time_axis, new_figure, settings, to_svg
+from patchtst_har.reports.plots import style
 from patchtst_har.support.formatting import duration
 
 # Of three sizes, the larger ones open: all show where they are the same.
 _MARKS: Any = (
-    ("p50", {"marker": "o", "markersize": 10, "markerfacecolor": "none", "color": SMOOTHED}),
-    ("p95", {"marker": "s", "markersize": 6.5, "markerfacecolor": "none", "color": RAW}),
+    ("p50", {"marker": "o", "markersize": 10, "markerfacecolor": "none", "color": style.SMOOTHED}),
+    ("p95", {"marker": "s", "markersize": 6.5, "markerfacecolor": "none", "color": style.RAW}),
     ("p99", {"marker": "D", "markersize": 3.5, "color": "#D55E00"}),
 )
 
@@ -35,13 +35,14 @@ def plot_latency(loop: ClosedLoop, *, name: str = "latency") -> str:
         An SVG element; time on logarithmic axes, percentiles without enough samples left out.
     """
     rows = loop.parts()
-    with settings(name):
-        figure, (left, right) = new_figure(9, max(2.9, 0.36 * len(rows) + 1.3), ncols=2, width_ratios=(3, 2))
+    with style.settings(name):
+        figure, (left, right) = style.new_figure(
+            9, max(2.9, 0.36 * len(rows) + 1.3), ncols=2, width_ratios=(3, 2)
+        )
         _stages(left, rows)
         _distribution(right, loop)
-        return to_svg(
-            figure, name, "Latency percentiles by stage, and distribution of the end-to-end latency"
-        )
+        what = "Latency percentiles by stage, and distribution of the end-to-end latency"
+        return style.to_svg(figure, name, what)
 
 
 def _stages(axes: Axes, rows: Mapping[str, Percentiles]) -> None:
@@ -51,29 +52,20 @@ def _stages(axes: Axes, rows: Mapping[str, Percentiles]) -> None:
     for key, look in _MARKS:
         pairs = [(us, y) for y, row in enumerate(rows.values()) if (us := row.value(key)) is not None]
         if pairs:
-            x, y_of = zip(*pairs, strict=True)
-            axes.plot(x, y_of, linestyle="none", label=key, **look)
-    axes.set_yticks(range(len(rows)), labels=list(rows))
+            axes.plot(*zip(*pairs, strict=True), linestyle="none", label=key, **look)
+    style.label_rows(axes, list(rows))
     axes.get_yticklabels()[-1].set_fontweight("bold")
-    axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_title("By stage")
-    log_time_axis(axes)
+    style.log_time_axis(axes)
     axes.legend(loc="upper left", bbox_to_anchor=(0.3, 1.14), ncols=3)
 
 
 def _distribution(axes: Axes, loop: ClosedLoop) -> None:
-    axes.plot(loop.curve.us, [100 * f for f in loop.curve.fraction], color=SMOOTHED, linewidth=1.7)
+    axes.plot(loop.curve.us, [100 * f for f in loop.curve.fraction], color=style.SMOOTHED, linewidth=1.7)
     p95 = loop.end_to_end.p95_us
     if p95 is not None:
-        axes.plot([p95, p95], [0, 95], color=TRUTH, linewidth=0.9, linestyle=":")
-        axes.annotate(
-            f"p95 {duration(p95)}",
-            (p95, 95),
-            xytext=(-6, -4),
-            textcoords="offset points",
-            ha="right",
-            va="top",
-        )
+        axes.plot([p95, p95], [0, 95], color=style.TRUTH, linewidth=0.9, linestyle=":")
+        style.add_note(axes, f"p95 {duration(p95)}", (p95, 95), (-6, -4), ha="right", va="top")
     axes.set(ylabel="% of windows", ylim=(0, 101))
     axes.set_title("End to end")
-    log_time_axis(axes)
+    style.log_time_axis(axes)

@@ -7,15 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from patchtst_har.reports.plots.style import (
-    SMOOTHED,
-    add_grid,
-    class_colours,
-    new_figure,
-    settings,
-    stack_bars,
-    to_svg,
-)
+from patchtst_har.reports.plots import style
 from patchtst_har.reports.plots.timeline import (
     Extent,
     add_class_legend,
@@ -57,22 +49,21 @@ def plot_days(
     begin, end = extent or (timeline["start"].min(), timeline["end"].max())
     whole = pd.date_range(begin.normalize(), (end - pd.Timedelta(1, "ns")).normalize(), freq="D")
     days = whole if len(whole) <= _MAX_DAYS_WITHOUT_GAPS else pd.DatetimeIndex(sorted(pieces["day"].unique()))
-    with settings(name):
-        figure, axes = new_figure(9, 0.42 * len(days) + 0.6 + legend_height_in(classes))
+    with style.settings(name):
+        figure, axes = style.new_figure(9, 0.42 * len(days) + 0.6 + legend_height_in(classes))
         for y, day in enumerate(days):
             x0, runs = days_of(day), pieces[pieces["day"] == day]
             span = tuple((days_of(t) - x0) * 24 for t in (max(begin, day), min(end, day + _DAY)))
             draw_runs(axes, runs, classes, y, x0=x0, scale=24, span=span)
         if len(days) < len(whole):
             axes.set_xlabel("Days without any label are left out")
-        axes.set_yticks(range(len(days)), labels=[f"{day:%a %d %b}" for day in days])
-        axes.set_ylim(len(days) - 0.55, -0.45)
+        style.label_rows(axes, [f"{day:%a %d %b}" for day in days], 0.45)
         axes.set_xticks(range(0, 25, 3), labels=[f"{hour:02d}:00" for hour in range(0, 25, 3)])
         axes.set_xlim(0, 24)
-        add_grid(axes, "x")
+        style.add_grid(axes, "x")
         bare(axes)
         add_class_legend(axes, classes)
-        return to_svg(figure, name, f"Activities over {len(days)} days, one row a day")
+        return style.to_svg(figure, name, f"Activities over {len(days)} days, one row a day")
 
 
 def unit_of_days(minutes: pd.DataFrame) -> tuple[float, str, int]:
@@ -98,21 +89,18 @@ def plot_daily_minutes(minutes: pd.DataFrame, *, name: str = "minutes") -> str:
     """
     classes = [str(column) for column in minutes.columns]
     longest = minutes.sum(axis=1).max()
-    with settings(name):
-        figure, axes = new_figure(9, 0.42 * len(minutes) + 1.3)
+    with style.settings(name):
+        figure, axes = style.new_figure(9, 0.42 * len(minutes) + 1.3)
         scale, unit, _ = unit_of_days(minutes)
-        stack_bars(axes, minutes / scale, class_colours(classes), 0.7)
-        axes.set_yticks(
-            range(len(minutes)), labels=[f"{pd.Timestamp(day):%a %d %b}" for day in minutes.index]
-        )
-        axes.set_ylim(len(minutes) - 0.5, -0.5)
+        style.stack_bars(axes, minutes / scale, style.class_colours(classes), 0.7)
+        style.label_rows(axes, [f"{pd.Timestamp(day):%a %d %b}" for day in minutes.index])
         axes.set_xlabel(f"{unit} with data")
         if longest > _WHOLE_DAY_MIN / 4:
             axes.set_xlim(0, 24)
             axes.set_xticks(range(0, 25, 3))
-        add_grid(axes, "x")
+        style.add_grid(axes, "x")
         bare(axes)
-        return to_svg(figure, name, "Time of each activity, day by day")
+        return style.to_svg(figure, name, "Time of each activity, day by day")
 
 
 def plot_probabilities(timeline: pd.DataFrame, *, name: str = "probabilities") -> str:
@@ -133,12 +121,12 @@ def plot_probabilities(timeline: pd.DataFrame, *, name: str = "probabilities") -
     seconds = (timeline["end"] - timeline["start"]).dt.total_seconds().to_numpy()
     edges = np.linspace(0, 1, 21)
     share, _ = np.histogram(timeline["probability"].to_numpy(), bins=edges, weights=seconds)
-    with settings(name):
-        figure, axes = new_figure(9, 2.5)
-        axes.stairs(100 * share / seconds.sum(), edges, fill=True, color=SMOOTHED, alpha=0.85)
+    with style.settings(name):
+        figure, axes = style.new_figure(9, 2.5)
+        axes.stairs(100 * share / seconds.sum(), edges, fill=True, color=style.SMOOTHED, alpha=0.85)
         axes.set(xlabel="Probability of the label", ylabel="% of time", xlim=(0, 1))
-        add_grid(axes, "y")
-        return to_svg(figure, name, "Share of time by probability of the label")
+        style.add_grid(axes, "y")
+        return style.to_svg(figure, name, "Share of time by probability of the label")
 
 
 def split_at_midnight(runs: pd.DataFrame) -> pd.DataFrame:

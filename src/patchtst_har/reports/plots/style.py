@@ -22,19 +22,10 @@ MISSING = "#ECECEC"
 BESIDE = "#A9B2BC"
 # Behind text that lies on lines. Backgrounds are #FFFFFF, and transparent in a page.
 PAGE = "#FFFFFE"
-# Okabe & Ito's colour-blind safe set without its yellow and black, then colours of Paul Tol's "muted" set.
 _CLASS_COLOURS = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#CC79A7",
-    "#56B4E9",
-    "#D55E00",
-    "#332288",
-    "#999933",
-    "#882255",
-    "#44AA99",
-    "#6B6B6B",
+    # Okabe & Ito's colour-blind safe set without yellow and black, then colours of Paul Tol's "muted" set.
+    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"),
+    *("#332288", "#999933", "#882255", "#44AA99", "#6B6B6B"),
 )
 # What a page that may be dark replaces by a variable of its style sheet (`themed`).
 _THEME = {
@@ -95,26 +86,28 @@ def settings(name: str) -> Any:
 
 
 def new_figure(
-    width_in: float, height_in: float, *, layout: Any = "constrained", **grid: Any
+    width_in: float, height_in: float, *, layout: Any = "constrained", mosaic: Any = None, **grid: Any
 ) -> tuple[Figure, Any]:
-    """Return a figure outside pyplot and its axes (an array where `grid` asks for several)."""
+    """Return a figure outside pyplot and its axes: of `mosaic` by name, of a `grid` of several an array."""
     figure = Figure(figsize=(width_in, height_in), layout=layout)
     FigureCanvasSVG(figure)
-    return figure, figure.subplots(**grid)
-
-
-def new_mosaic(
-    width_in: float, height_in: float, mosaic: Any, **options: Any
-) -> tuple[Figure, dict[str, Any]]:
-    """Return a figure outside pyplot and its axes by name, laid out as `mosaic` shows."""
-    figure = Figure(figsize=(width_in, height_in), layout="constrained")
-    FigureCanvasSVG(figure)
-    return figure, figure.subplot_mosaic(mosaic, **options)
+    return figure, figure.subplot_mosaic(mosaic, **grid) if mosaic else figure.subplots(**grid)
 
 
 def add_grid(axes: Axes, axis: Any = "both") -> None:
     """Draw a light grid along `axis`."""
     axes.grid(visible=True, axis=axis)
+
+
+def add_note(axes: Axes, text: str, at: tuple[float, float], offset: tuple[int, int], **look: Any) -> None:
+    """Write text at a place, so many points beside it."""
+    axes.annotate(text, at, xytext=offset, textcoords="offset points", **look)
+
+
+def label_rows(axes: Axes, labels: Sequence[str], margin: float = 0.5) -> None:
+    """Name the rows at y = 0, 1, ..., the first at the top, with a margin above and below."""
+    axes.set_yticks(range(len(labels)), labels=list(labels))
+    axes.set_ylim(len(labels) - 1 + margin, -margin)
 
 
 def stack_bars(axes: Axes, parts: Any, colours: Mapping[str, Any], height: float) -> Any:

@@ -13,7 +13,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 
-from patchtst_har.reports.plots.style import MISSING, class_colours, new_figure, settings, to_svg
+from patchtst_har.reports.plots.style import MISSING, class_colours, label_rows, new_figure, settings, to_svg
 
 _NS_PER_DAY = 86_400e9
 _NO_DATA = "no data"
@@ -58,8 +58,7 @@ def plot_timelines(
         figure, axes = new_figure(9, 0.52 * len(timelines) + 0.8 + legend_height_in(classes))
         for y, frame in enumerate(timelines.values()):
             draw_runs(axes, merge_runs(frame), classes, y, span=span)
-        axes.set_yticks(range(len(timelines)), labels=list(timelines))
-        axes.set_ylim(len(timelines) - 0.55, -0.45)
+        label_rows(axes, list(timelines), 0.45)
         axes.set_xlim(days_of(begin), days_of(end))
         locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
@@ -76,9 +75,7 @@ def merge_runs(frame: pd.DataFrame) -> pd.DataFrame:
         return frame[["start", "end", "label"]]
     new = (frame["label"] != frame["label"].shift()) | (frame["start"] != frame["end"].shift())
     runs = frame.groupby(new.cumsum().to_numpy(), sort=False)
-    return pd.DataFrame(
-        {"start": runs["start"].first(), "end": runs["end"].last(), "label": runs["label"].first()}
-    )
+    return runs.agg(start=("start", "first"), end=("end", "last"), label=("label", "first"))
 
 
 def days_of(times: Any) -> Any:

@@ -16,7 +16,7 @@ from patchtst_har.reports.plots.style import (
     SMOOTHED,
     TRUTH,
     add_grid,
-    new_mosaic,
+    new_figure,
     settings,
     to_svg,
 )
@@ -40,14 +40,9 @@ def plot_topology(example: TopologyExample, *, name: str = "topology") -> str:
         An SVG element.
     """
     with settings(name):
-        figure, axes = new_mosaic(
-            9,
-            6.6,
-            _LAYOUT,
-            height_ratios=(1, 2.6),
-            width_ratios=(3.2, 3, 2.3),
-            per_subplot_kw={"cloud": {"projection": "3d"}},
-        )
+        sizes = {"height_ratios": (1, 2.6), "width_ratios": (3.2, 3, 2.3)}
+        solid = {"cloud": {"projection": "3d"}}
+        figure, axes = new_figure(9, 6.6, mosaic=_LAYOUT, **sizes, per_subplot_kw=solid)
         _series(axes["series"], example)
         _cloud(axes["cloud"], example.points)
         _diagram(axes["diagram"], example)

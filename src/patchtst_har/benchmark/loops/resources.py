@@ -1,15 +1,57 @@
-"""Energy, where the machine lets itself be read."""
+"""What else a measurement takes: pauses of the garbage collector, and energy where it can be read."""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter_ns
+from typing import Self
 
-from patchtst_har.records.measurement import Energy
+from patchtst_har.records.measurement import Energy, GarbageCollection
 
 _POWERCAP = Path("/sys/class/powercap")
 
 ReadJoules = Callable[[], float]
+
+
+class GarbageWatch:
+    """Counts collections and the longest pause while it is entered; changes nothing about the collector.
+
+    Attributes
+    ----------
+    collections : list of int
+        By generation.
+    longest_pause_ns : int
+        Of one collection; 0 if there was none.
+    """
+
+    def __init__(self) -> None:
+        self.collections = [0, 0, 0]
+        self.longest_pause_ns = 0
+        self._began_ns = 0
+
+    def __enter__(self) -> Self:
+        gc.callbacks.append(self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        gc.callbacks.remove(self._note)
+
+    def record(self) -> GarbageCollection:
+        """Return the counts."""
+        return GarbageCollection(
+            enabled=gc.isenabled(),
+            collections=tuple(self.collections),
+            longest_pause_us=self.longest_pause_ns / 1e3,
+        )
+
+    def _note(self, phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            self._began_ns = perf_counter_ns()
+            return
+        self.collections[info["generation"]] += 1
+        self.longest_pause_ns = max(self.longest_pause_ns, perf_counter_ns() - self._began_ns)
 
 
 class EnergyMeter:
@@ -52,18 +94,12 @@ class _NotReadableError(Exception):
 
 def _rapl(powercap: Path) -> ReadJoules:
     """Return what adds up the energy of all packages."""
-    counters = [_RaplCounter(zone) for zone in _packages(powercap)]
+    names = sorted(powercap.glob("*/name"))
+    packages = [name.parent for name in names if name.read_text(encoding="ascii").startswith("package")]
+    counters = [_RaplCounter(zone) for zone in packages]
     if not counters:
         raise _NotReadableError(f"{powercap} shows no energy counter of a processor package (RAPL)")
     return lambda: sum(counter.joules() for counter in counters)
-
-
-def _packages(powercap: Path) -> list[Path]:
-    return [
-        name.parent
-        for name in sorted(powercap.glob("*/name"))
-        if name.read_text(encoding="ascii").startswith("package")
-    ]
 
 
 class _RaplCounter:

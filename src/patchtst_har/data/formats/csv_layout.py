@@ -1,0 +1,159 @@
+"""How a CSV file is laid out: where its header is, what separates its columns, which column is which."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from patchtst_har.data.columns import ALIASES, AXES, ColumnNames, match_columns
+from patchtst_har.data.formats.csv_text import CsvText
+from patchtst_har.data.formats.text_stamps import is_number
+from patchtst_har.data.options import ReadOptions
+from patchtst_har.errors import DataError
+
+_DELIMITERS = ",;\t"
+_MAX_GUESSED = 10_000
+_MAX_COLUMNS = 2000
+_MAX_BEGINNING = 1000
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where and how a CSV file holds its samples."""
+
+    names: list[str]
+    """All columns, as the file names them."""
+    columns: ColumnNames
+    delimiter: str
+    header_line: int | None
+    """Line of the header, from 1; None if there is none."""
+    skip_lines: int
+    """Lines before the samples."""
+
+    def is_cut(self, line: str, before: str) -> bool:
+        """Whether the last line was cut off, judged by the line before it (see `CsvText`).
+
+        It has too few columns, an open quote, or its last column is an annotation, or a stamp, that stops
+        in the middle of what the line before has.
+        """
+        fields = next(csv.reader([line], delimiter=self.delimiter), [])
+        if len(fields) < len(self.names) or line.count('"') % 2:
+            return True
+        known = next(csv.reader([before], delimiter=self.delimiter), [])
+        if len(known) != len(fields):
+            return False
+        last, known_last = fields[-1].strip(), known[-1].strip()
+        if self.names[-1] == self.columns.annotation:
+            return bool(last) and last != known_last and known_last.startswith(last)
+        if self.names[-1] != self.columns.time or len(last) >= len(known_last):
+            return False
+        return (
+            float(last) < float(known_last)
+            if is_number(last) and is_number(known_last)
+            else last < known_last
+        )
+
+
+def find_layout(path: Path, options: ReadOptions) -> Layout:
+    """Find the header of a CSV file, or that it has none.
+
+    Blank lines and lines that begin with ``#`` are passed over. A file whose first line is four numbers, or a
+    stamp and three, has no header: its columns are time, x, y, z.
+
+    Raises
+    ------
+    DataError
+        If the file is empty, has too many columns, or lacks one that is needed.
+    """
+    with CsvText(path, options.skip_rows) as text:
+        beginning = list(islice(text, _MAX_BEGINNING))
+    at = next((number for number, line in enumerate(beginning) if line.strip()), None)
+    if at is None:
+        if beginning:
+            raise DataError(f"{path}: holds only blank lines and comments where its header should be")
+        behind = f" after the {options.skip_rows} lines that are skipped" if options.skip_rows else ""
+        raise DataError(f"{path}: the file is empty{behind}")
+    delimiter = options.delimiter or _delimiter(beginning[at], options)
+    names = _split(beginning[at], delimiter, path)
+    first = next((line for line in beginning[at + 1 :] if line.strip()), "")
+    line_number = options.skip_rows + at + 1
+    made = _made_names(names, options)
+    if made:
+        columns = match_columns(made, {}, str(path), has_stamps=options.start is None)
+        return Layout(made, columns, delimiter, None, line_number - 1)
+    names = [name.strip("\ufeff") for name in names]
+    columns = match_columns(
+        names,
+        options.columns,
+        f"{path}: line {line_number}",
+        has_stamps=options.start is None,
+        hint=_hint(beginning, at, delimiter, options),
+    )
+    n_fields = len(_split(first, delimiter, path)) if first else 0
+    # pandas refuses a row longer than those before, but would cut them all if the first is too long already.
+    if n_fields > len(names):
+        raise DataError(f"{path}: the header names {len(names)} columns, the first row has {n_fields}")
+    return Layout(names, columns, delimiter, line_number, line_number)
+
+
+def _split(line: str, delimiter: str, path: Path | None = None) -> list[str]:
+    if path is not None and line.count(delimiter) >= _MAX_COLUMNS:
+        raise DataError(
+            f"{path}: has {line.count(delimiter) + 1:,} columns, at most {_MAX_COLUMNS:,} are read"
+        )
+    return next(csv.reader([line], delimiter=delimiter), [])
+
+
+def _delimiter(line: str, options: ReadOptions) -> str:
+    """Return the delimiter by which a line holds the most columns with a meaning; a comma if none has any."""
+    known = {name.strip().lower() for name in options.columns.values()}
+    known |= {alias for aliases in ALIASES.values() for alias in aliases}
+
+    def meaning(delimiter: str) -> int:
+        fields = [field.strip().lower() for field in _split(line[:_MAX_GUESSED], delimiter)]
+        return sum(field in known for field in fields) or 4 * bool(_made_names(fields, options))
+
+    return max((mark for mark in _DELIMITERS if mark != options.decimal), key=meaning)
+
+
+def _made_names(fields: Sequence[str], options: ReadOptions) -> list[str]:
+    """Return the names of the columns of a file without a header, if this is its first line."""
+    if options.columns:
+        return []
+    texts = [field.strip().replace(options.decimal, ".") for field in fields]
+    if len(texts) == len(AXES) + 1 and all(map(is_number, texts[1:])) and texts[0][:1].lstrip("-").isdigit():
+        return ["time", *AXES]
+    if len(texts) == len(AXES) and options.start is not None and all(map(is_number, texts)):
+        return list(AXES)
+    return []
+
+
+def _hint(beginning: list[str], at: int, delimiter: str, options: ReadOptions) -> str:
+    """Return what may be the way out for a file whose header is not where it was looked for."""
+    for number, line in enumerate(beginning[at + 1 :], start=at + 1):
+        line = line[:_MAX_GUESSED]
+        try:
+            fields = _split(line, options.delimiter or _delimiter(line, options))
+            match_columns(fields, options.columns, "", has_stamps=options.start is None)
+        except (DataError, csv.Error):
+            continue
+        skip = options.skip_rows + number
+        return f"; line {skip + 1} looks like the header: --skip-rows {skip}"
+    if len(_split(beginning[at], delimiter)) < len(AXES):
+        separated = "" if options.delimiter else ", or another --delimiter"
+        return f", after a banner --skip-rows{separated}"
+    return "; lines above the header: --skip-rows"
+
+
+def facts_of(layout: Layout, options: ReadOptions) -> dict[str, Any]:
+    """Return what is worth knowing about a file's form."""
+    return {
+        "columns": layout.columns.found,
+        "delimiter": layout.delimiter,
+        "decimal": options.decimal,
+        "header_line": layout.header_line,
+    }

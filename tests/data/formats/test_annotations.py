@@ -1,0 +1,162 @@
+"""Annotations keep their exact text, whatever the format and wherever in the file they stand."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from patchtst_har.data.recording import read_recording
+from patchtst_har.errors import DataError
+
+CODES = [
+    "007",
+    "1",
+    "1.0",
+    "+1",
+    "1e3",
+    "True",
+    "true",
+    "NA",
+    "None",
+    "nan",
+    "null",
+    "01",
+    " walk ",
+    "a;b",
+    "ä",
+]
+STAMPS = pd.date_range("2024-05-01", periods=300, freq="10ms", unit="ns")
+
+
+def labels(path: Path) -> list[str | None]:
+    recording, _ = read_recording(path)
+    column = recording["annotation"]
+    assert column.cat.categories.tolist() == sorted(column.cat.categories)
+    return [None if missing else text for text, missing in zip(column, column.isna(), strict=True)]
+
+
+def csv(path: Path, annotations: list[str | None]) -> Path:
+    rows = "".join(f"{t},0,0,1,{text or ''}\n" for t, text in zip(STAMPS, annotations, strict=False))
+    text = "time,x,y,z,annotation\n" + rows
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+def parquet(path: Path, annotations: pa.Array) -> Path:
+    n = len(annotations)
+    axes = {axis: np.full(n, value, np.float32) for axis, value in zip("xyz", (0, 0, 1), strict=True)}
+    pq.write_table(pa.table({"time": pa.array(STAMPS[:n]), **axes, "annotation": annotations}), path)
+    return path
+
+
+def npz(path: Path, annotations: np.ndarray, **more: np.ndarray) -> Path:
+    n = len(annotations)
+    stamps = STAMPS[:n].astype("int64").to_numpy()
+    np.savez(path, time_ns=stamps, acc=np.tile(np.float32([0, 0, 1]), (n, 1)), annotation=annotations, **more)
+    return path
+
+
+@pytest.mark.parametrize("chunk_rows", [3, 2**16])
+def test_every_format_gives_the_text_that_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_rows: int
+) -> None:
+    monkeypatch.setattr("patchtst_har.data.formats.csv._CHUNK_ROWS", chunk_rows)
+    monkeypatch.setattr("patchtst_har.data.formats.parquet._BATCH_ROWS", chunk_rows)
+    wanted = [None, None, None, None, *CODES, None, *CODES[::-1]]
+    texts = ["" if text is None else text for text in wanted]
+    assert labels(csv(tmp_path / "a.csv", wanted)) == wanted
+    assert labels(csv(tmp_path / "a.csv.gz", wanted)) == wanted
+    for name, array in {
+        "text": pa.array(wanted),
+        "empty": pa.array(texts),
+        "large": pa.array(wanted, pa.large_string()),
+        "binary": pa.array([text and text.encode() for text in wanted], pa.binary()),
+        "dictionary": pa.array(wanted).dictionary_encode(),
+        "categorical": pa.array(pd.Categorical(wanted)),
+    }.items():
+        assert labels(parquet(tmp_path / f"{name}.parquet", array)) == wanted
+    assert labels(npz(tmp_path / "a.npz", np.array(texts))) == wanted
+    assert labels(npz(tmp_path / "b.npz", np.char.encode(texts, "utf-8"))) == wanted
+    assert labels(npz(tmp_path / "c.npz", np.array(texts).astype(">U8"))) == wanted
+
+
+@pytest.mark.parametrize("codes", [["007", "1"], ["1.0", "1"], ["true", "false"], ["1e3", "1000"]])
+def test_codes_that_look_like_numbers_in_all_of_a_chunk_stay_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codes: list[str]
+) -> None:
+    monkeypatch.setattr("patchtst_har.data.formats.csv._CHUNK_ROWS", 100)
+    wanted = [*codes * 50, *["other"] * 100, *codes * 50]
+    assert labels(csv(tmp_path / "a.csv", wanted)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        (pa.array([1, None, 7]), ["1", None, "7"]),
+        (pa.array([1.0, None, float("nan"), 1.5]), ["1.0", None, None, "1.5"]),
+        (pa.array([True, None, False]), ["True", None, "False"]),
+        (pa.array(pd.Categorical([3, None, 1])), ["3", None, "1"]),
+        (pa.nulls(3), [None, None, None]),
+    ],
+)
+def test_values_of_other_types_in_parquet_are_taken_as_their_text(
+    tmp_path: Path, values: pa.Array, wanted: list[str | None]
+) -> None:
+    assert labels(parquet(tmp_path / "a.parquet", values)) == wanted
+    frame = pd.read_parquet(tmp_path / "a.parquet")
+    if pa.types.is_floating(values.type) or pa.types.is_boolean(values.type):
+        # pandas writes these as they are; of whole numbers with gaps it makes floats.
+        frame.to_csv(tmp_path / "a.csv", index=False)
+        assert labels(tmp_path / "a.csv") == wanted
+
+
+def test_numbers_and_truth_values_in_an_archive_are_taken_as_their_text(tmp_path: Path) -> None:
+    assert labels(npz(tmp_path / "a.npz", np.array([7, 1]))) == ["7", "1"]
+    assert labels(npz(tmp_path / "b.npz", np.array([1.0, np.nan]))) == ["1.0", None]
+    assert labels(npz(tmp_path / "c.npz", np.array([True, False]))) == ["True", "False"]
+
+
+@pytest.mark.parametrize(
+    "values", [pa.array([["walk"]]), pa.array([{"a": 1}]), pa.array([0], pa.timestamp("ns"))]
+)
+def test_nested_annotations_in_parquet_are_refused(tmp_path: Path, values: pa.Array) -> None:
+    with pytest.raises(DataError, match=r"a\.parquet: column 'annotation' holds (list|struct|timestamp)"):
+        read_recording(parquet(tmp_path / "a.parquet", values))
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.parquet: column 'annotation': annotation .* is not UTF-8"):
+        read_recording(parquet(tmp_path / "a.parquet", pa.array([b"\xff\xfe"])))
+    with pytest.raises(DataError, match=r"a\.npz: array 'annotation': annotation .* is not UTF-8"):
+        read_recording(npz(tmp_path / "a.npz", np.array([b"\xff\xfe"])))
+
+
+@pytest.mark.parametrize("point", [0x110000, 0xD800, 2**32 - 1])
+def test_code_points_that_do_not_exist_are_refused(tmp_path: Path, point: int) -> None:
+    array = np.array([point, 97], np.uint32).view("<U1")
+    with pytest.raises(DataError, match=r"array 'annotation' holds what is not Unicode text"):
+        read_recording(npz(tmp_path / "a.npz", array))
+
+
+def test_arrays_of_another_form_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"array 'annotation' holds <U1 \(3, 1\), text \(n,\) is needed"):
+        read_recording(npz(tmp_path / "a.npz", np.full((3, 1), "a")))
+    archive = {"t_ms": np.arange(2), "acc": np.ones((2, 3)), "y": np.array([0, 1])}
+    np.savez(tmp_path / "b.npz", **archive, classes=np.array(["walk", "sit", "walk"]))
+    with pytest.raises(DataError, match=r"b\.npz: array 'classes' holds 'walk' twice"):
+        read_recording(tmp_path / "b.npz")
+
+
+def test_many_distinct_annotations_take_no_time(tmp_path: Path) -> None:
+    n = 30_000
+    np.savez(
+        tmp_path / "a.npz",
+        t_ms=np.arange(n) * 10,
+        acc=np.tile(np.float32([0, 0, 1]), (n, 1)),
+        annotation=np.array([f"a{k}" for k in range(n)]),
+    )
+    assert len(read_recording(tmp_path / "a.npz")[0]["annotation"].cat.categories) == n
