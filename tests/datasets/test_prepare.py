@@ -295,6 +295,15 @@ def test_missing_and_foreign_dictionaries_are_named(tmp_path: Path) -> None:
         LabelMap.from_csv(tmp_path / "a.csv", "a")
 
 
+def test_a_label_column_that_stands_twice_is_refused_and_blanks_make_no_class(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("annotation,c,c\nwalk,W,R\n")
+    with pytest.raises(DataError, match=r"a\.csv: column 'c' stands twice"):
+        LabelMap.from_csv(path, "c")
+    path.write_text("annotation,c\nwalk, W\nrun,W\n")
+    assert LabelMap.from_csv(path, "c").classes == ("W",)
+
+
 def test_windows_are_counted_and_lost_annotations_named(tmp_path: Path) -> None:
     folder = tmp_path / "recordings"
     folder.mkdir()

@@ -44,8 +44,8 @@ class LabelMap:
         Raises
         ------
         DataError
-            If the file is missing or no UTF-8 CSV, lacks a column (the message lists those found), is empty,
-            or gives one annotation two classes.
+            If the file is missing or no UTF-8 CSV, lacks a column (the message lists those found) or has it
+            twice, is empty, or gives one annotation two classes.
         """
         path = Path(path)
         try:
@@ -56,7 +56,11 @@ class LabelMap:
             if missing:
                 listed = ", ".join(map(repr, found)) or "none"
                 raise DataError(f"{path}: no column {', '.join(map(repr, missing))} (found: {listed})")
-            rows = [(row["annotation"] or "", row[column] or "") for row in reader]
+            twice = [name for name in ("annotation", column) if found.count(name) > 1]
+            if twice:
+                raise DataError(f"{path}: column {twice[0]!r} stands twice")
+            # A blank from a spreadsheet makes no class of its own.
+            rows = [(row["annotation"] or "", (row[column] or "").strip()) for row in reader]
         except (FileNotFoundError, IsADirectoryError) as error:
             raise DataError(f"{path}: no such file") from error
         except csv.Error as error:
