@@ -11,7 +11,8 @@ from patchtst_har.data import ParticipantWindows, Windows
 from patchtst_har.datasets.prepared import PreparedDataset, check_stored_windows
 from patchtst_har.datasets.prepared_writer import PreparedWriter
 from patchtst_har.errors import DataError
-from synthetic import CLASSES, make_prepared
+from patchtst_har.synthetic import ACTIVITIES as CLASSES
+from prepared_data import make_prepared
 
 
 @pytest.fixture

@@ -200,6 +200,48 @@ def test_a_port_that_is_taken_is_named(page):
 
 
 @needs_chromium
+def test_a_browser_says_what_it_waits_for(page, tmp_path):
+    """Before the first answer, the first sample and the first window; on light and dark screens."""
+    page.events, events = _silent, page.events
+    with serve(page, "127.0.0.1", 0) as url:
+        browser = Browser(tmp_path / "profile", url)
+        try:
+
+            def shown(name):
+                return browser.evaluate(f"document.getElementById('{name}').textContent")
+
+            def background():
+                return browser.evaluate("getComputedStyle(document.body).backgroundColor")
+
+            wait_for(lambda: shown("label") == "Waiting for the stream")
+            assert "has not answered yet" in shown("span")
+            # Above the picture, not on its curves.
+            letters = "[...document.querySelectorAll('.key b')].map((b) => b.textContent).join('')"
+            assert browser.evaluate(letters) == "xyz"
+            page.events = events
+            wait_for(lambda: shown("label") == "Waiting for samples")
+            assert "recordings/P01.csv" in shown("span")
+            push(page, 0.5)
+            wait_for(lambda: shown("label") == "Waiting for the first window")
+            assert re.search(r"A decision needs \d+(\.\d+)? s of samples", shown("span"))
+            assert re.fullmatch(r"\(from \u2212\d\.\d to \d\.\d g\)", shown("range"))
+            browser.prefer("light")
+            assert background() == "rgb(255, 255, 255)"
+            browser.prefer("dark")
+            assert background() == "rgb(18, 24, 30)"
+            assert not browser.overflows(360)
+        finally:
+            browser.close()
+            page.ended = True
+
+
+async def _silent(stop):
+    """Stand for a command that does not answer; the browser asks again."""
+    return
+    yield
+
+
+@needs_chromium
 def test_a_browser_shows_a_real_stream_and_comes_back_after_a_lost_connection(page, tmp_path):
     stop = threading.Event()
 
