@@ -14,12 +14,13 @@ import pandas as pd
 import pytest
 from rich.console import Console
 from rich.progress import Progress
+from synthetic import make_recording
 
 import patchtst_har
 from patchtst_har.cli import app, console, main
 from patchtst_har.data import write_recording
 from patchtst_har.support.log import close_logging
-from synthetic import make_recording
+from patchtst_har.synthetic import recording as make_recording
 
 pytestmark = pytest.mark.slow
 
@@ -377,6 +378,52 @@ def test_what_could_not_be_used_is_told(cli, small_run, tmp_path):
         assert f"patchtst-har: warning: {text}" in err
 
 
+def in_another_form(path, recording):
+    """Write a recording as a device's export: banner, semicolons, decimal commas, other names, cut off."""
+    table = recording.reset_index()
+    table.columns = ["Timestamp", "X (g)", "Y (g)", "Z (g)", *table.columns[4:]]
+    form = {"sep": ";", "decimal": ",", "date_format": "%d.%m.%Y %H:%M:%S.%f", "index": False}
+    path.write_text("---- Data File ----\n" * 10 + table.to_csv(**form) + "14.11.20")
+    return (
+        "--columns",
+        "time=Timestamp,x=X (g),y=Y (g),z=Z (g)",
+        *("--skip-rows", 10, "--decimal", ",", "--time-format", "%d.%m.%Y %H:%M:%S.%f"),
+    )
+
+
+@pytest.mark.filterwarnings("always::patchtst_har.data.recording.ReadingWarning")
+def test_files_in_another_form_give_the_same_labels(cli, small_run, tmp_path):
+    recording = make_recording(bouts=(("sitting", 30.0), ("walking", 30.0)), start="2023-11-14 22:20:00")
+    recording = recording.drop(columns="annotation")
+    write_recording(tmp_path / "plain.csv", recording)
+    options = in_another_form(tmp_path / "a.csv", recording.round(6))
+    arguments = ("--model", small_run.folder / "model", "--out", tmp_path)
+    assert cli("predict", tmp_path / "plain.csv", *arguments)[0] == 0
+    status, _, err = cli("predict", tmp_path / "a.csv", *arguments, *options)
+    assert status == 0, err
+    assert err.count("a.csv: file cut off in line 6012, dropped") == 1
+    found, wanted = (pd.read_csv(tmp_path / f"{name}_labels.csv") for name in ("a", "plain"))
+    pd.testing.assert_frame_equal(found, wanted)
+    assert "--skip-rows 10" in error_of(cli("predict", tmp_path / "a.csv", *arguments, *options[:2]))
+    error = error_of(cli("predict", tmp_path / "a.csv", *arguments, "--sort", "--on-disorder", "drop"))
+    assert "--sort and --on-disorder exclude each other" in error
+    assert "columns: must be like" in error_of(cli("predict", "a.csv", *arguments, "--columns", "x"))
+
+
+@pytest.mark.filterwarnings("always::patchtst_har.data.recording.ReadingWarning")
+def test_data_sets_are_prepared_from_files_in_another_form(cli, tmp_path):
+    (tmp_path / "recordings").mkdir()
+    bouts = (("sitting", 30.0), ("walking", 30.0))
+    for number in range(2):
+        path = tmp_path / "recordings" / f"P{number}.csv"
+        options = in_another_form(path, make_recording(bouts=bouts, seed=number))
+    (tmp_path / "recordings" / "P2.cwa").write_bytes(b"MD")
+    status, out, err = cli("prepare", tmp_path / "recordings", "--out", tmp_path / "data", *options)
+    assert status == 0, err
+    assert "2 participants, classes: sitting, walking" in out
+    assert "passed over 1 .cwa file, which is not read yet; convert it to CSV or Parquet first" in err
+
+
 def test_hours_are_shown_where_the_wearer_lives(cli, small_run, tmp_path):
     recording = make_recording(bouts=(("sitting", 30.0),), start="2023-11-14 22:20:00").tz_localize("UTC")
     write_recording(tmp_path / "a.csv", recording)
@@ -464,6 +511,15 @@ def test_another_unit_is_an_error_and_a_named_one_a_warning(cli, small_run, tmp_
     error = error_of(cli("predict", path, "--model", small_run.folder / "model", "--units", "g"))
     assert "mg.csv: the recording has no uninterrupted segment" in error
     assert "of 3,000 samples, unusable are 3,000 beyond 50 g" in error
+
+
+def test_preparing_says_what_was_left_out(cli, recordings, tmp_path):
+    recording = make_recording(bouts=(("sitting", 60.0),))
+    recording.iloc[1000:1100, :3] = 32767.0
+    write_recording(recordings / "P03.csv", recording)
+    status, _, err = cli("prepare", recordings, "--out", tmp_path / "processed")
+    assert status == 0, err
+    assert "warning: samples left out: 100 beyond 50 g, as markers of missing values are" in err
 
 
 def test_one_file_of_a_folder_in_another_unit(cli, recordings, tmp_path):

@@ -111,6 +111,18 @@ def test_a_recording_at_full_speed(cli, model, tmp_path):
     }
 
 
+def test_a_recording_in_another_form(cli, model, tmp_path):
+    samples, stamps, decisions = expected()
+    write_recording(tmp_path / "r.csv", recording_of(samples, stamps))
+    text = (tmp_path / "r.csv").read_text().replace(",", ";")
+    (tmp_path / "r.csv").write_text("made by a device\n" + text)
+    status, out, err = cli(
+        model, "--from", tmp_path / "r.csv", "--speed", "max", "--json", "--skip-rows", 1, "--delimiter", ";"
+    )
+    assert status == 0, err
+    assert keys(out) == decisions
+
+
 def test_a_recording_on_its_schedule(cli, model, tmp_path):
     samples, stamps, decisions = expected(3.0)
     write_recording(tmp_path / "r.csv", recording_of(samples, stamps))
@@ -382,6 +394,7 @@ def test_a_udp_source(cli, model):
         (("--speed", "0"), "--speed: must be a positive number or max"),
         (("--hop", "0.001"), "hop_s: needs a whole number of samples"),
         (("--smoothing", "viterbi"), "smoothing: must be filter"),
+        (("--sort", "--skip-rows", "3"), "standard input: skip_rows, on_disorder: only for recordings"),
     ],
 )
 def test_wrong_options_are_one_line(cli, model, options, message):
