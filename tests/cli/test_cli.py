@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 from rich.console import Console
 from rich.progress import Progress
-from synthetic import make_recording
 
 import patchtst_har
 from patchtst_har.cli import app, console, main
