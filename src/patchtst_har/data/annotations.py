@@ -14,6 +14,7 @@ import numpy as np
 
 from patchtst_har.errors import DataError
 from patchtst_har.support.documents import read_text
+from patchtst_har.support.formatting import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +46,7 @@ class LabelMap:
         ------
         DataError
             If the file is missing or no UTF-8 CSV, lacks a column (the message lists those found), is empty,
-            or gives one annotation two classes.
+            has one twice, or gives one annotation two classes. Blanks around a class do not count.
         """
         path = Path(path)
         try:
@@ -54,9 +55,12 @@ class LabelMap:
             found = list(reader.fieldnames or ())
             missing = [name for name in ("annotation", column) if name not in found]
             if missing:
-                listed = ", ".join(map(repr, found)) or "none"
-                raise DataError(f"{path}: no column {', '.join(map(repr, missing))} (found: {listed})")
-            rows = [(row["annotation"] or "", row[column] or "") for row in reader]
+                quoted = listed(map(repr, found)) or "none"
+                raise DataError(f"{path}: no column {', '.join(map(repr, missing))} (found: {quoted})")
+            for name in ("annotation", column):
+                if found.count(name) > 1:
+                    raise DataError(f"{path}: {found.count(name)} columns are named {name!r}")
+            rows = [(row["annotation"] or "", (row[column] or "").strip()) for row in reader]
         except (FileNotFoundError, IsADirectoryError) as error:
             raise DataError(f"{path}: no such file") from error
         except csv.Error as error:

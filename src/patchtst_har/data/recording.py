@@ -18,17 +18,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from patchtst_har.data.batches import sent_twice, spread_batches
 from patchtst_har.data.columns import AXES
 from patchtst_har.data.formats import not_read, read_file, recording_suffix
 from patchtst_har.data.frames import check_recording
 from patchtst_har.data.options import ReadOptions
 from patchtst_har.data.order import put_in_order
-from patchtst_har.data.rate import measure_rate_hz
+from patchtst_har.data.rate import measure_rate_hz, rate_pieces
 from patchtst_har.data.stamps import TimeUnit, count_repeated
-from patchtst_har.data.units import PER_G, Unit, check_unit, rest_magnitude, to_g
+from patchtst_har.data.units import PER_G, SignalWarning, Unit, check_unit, rest_magnitude, to_g
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import atomic_path
-from patchtst_har.support.formatting import counted
+from patchtst_har.support.formatting import counted, listed
 
 logger = logging.getLogger(__name__)
 
@@ -114,10 +115,15 @@ def _read(
         raise DataError(f"{path}: has no samples")
     recording, n_out_of_order = put_in_order(recording, options.on_disorder)
     time_ns, acceleration = check_recording(recording, str(path), found.place)
+    copies = sent_twice(time_ns, acceleration) if count_repeated(time_ns) else np.empty(0, np.intp)
+    if n_sent_twice := len(copies):
+        recording = recording.take(np.setdiff1d(np.arange(len(recording)), copies))
+        time_ns, acceleration = check_recording(recording, str(path))
     if units not in (None, "g"):
         acceleration = to_g(acceleration, units)
         recording = _with_axes(recording, acceleration)
-    sample_rate_hz = measure_rate_hz(time_ns)
+    times_ns = spread_batches(time_ns) if count_repeated(time_ns) else time_ns
+    sample_rate_hz = measure_rate_hz(times_ns)
     rate = "of unknown rate" if sample_rate_hz is None else f"at {sample_rate_hz:.2f} Hz"
     logger.info("%s: %s samples %s", path, f"{len(recording):,}", rate)
     rest = rest_magnitude(acceleration, sample_rate_hz or 100.0)
@@ -134,7 +140,14 @@ def _read(
         "n_out_of_order": n_out_of_order,
         "reading": {**options.given(), **found.facts},
         "warnings": [
-            *_warned([*found.warnings, *_out_of_order(n_out_of_order, options, path)]),
+            *_warned(
+                [
+                    *found.warnings,
+                    *_out_of_order(n_out_of_order, options, path),
+                    *_repeated_batches(n_sent_twice, path),
+                    *_rate_changes(times_ns, path),
+                ]
+            ),
             *check_unit(rest, units, str(path), strict=strict),
             *_relative_stamps(recording),
         ],
@@ -148,7 +161,7 @@ def _with_axes(recording: pd.DataFrame, acceleration: NDArray[np.float32]) -> pd
     return changed.assign(**{name: recording[name] for name in recording.columns if name not in AXES})
 
 
-class ReadingWarning(UserWarning):
+class ReadingWarning(SignalWarning):
     """Samples of a file were left out, or put in another order."""
 
 
@@ -164,6 +177,24 @@ def _out_of_order(n_samples: int, options: ReadOptions, path: Path) -> list[str]
         return []
     samples = counted(n_samples, "sample", "samples")
     return [f"{path}: {samples} out of order, {done[options.on_disorder]}"]
+
+
+def _repeated_batches(n_samples: int, path: Path) -> list[str]:
+    if not n_samples:
+        return []
+    samples = counted(n_samples, "sample", "samples")
+    return [f"{path}: {samples} of batches that are there twice, dropped the second time"]
+
+
+def _rate_changes(times_ns: NDArray[np.int64], path: Path) -> list[str]:
+    parts = rate_pieces(times_ns)
+    if len(parts) < 2:
+        return []
+    texts = [
+        f"{rate:.4g} Hz" + (f" from {np.datetime64(int(times_ns[row]), 'ns').astype('M8[s]')}" if row else "")
+        for row, rate in parts
+    ]
+    return [f"{path}: the sampling rate changes: {listed(texts, most=6)}"]
 
 
 def _relative_stamps(recording: pd.DataFrame) -> list[str]:
@@ -211,7 +242,7 @@ def write_recording(path: str | os.PathLike[str], recording: pd.DataFrame) -> No
 
 def _check_file(path: Path) -> None:
     if path.is_dir():
-        holds = not_read(path.iterdir())
+        holds = not_read(entry for entry in path.iterdir() if not entry.is_dir())
         raise DataError(
             f"{path}: is a folder, a recording is a file" + (f"; it holds {holds}" if holds else "")
         )

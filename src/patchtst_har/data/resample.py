@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from patchtst_har.data.batches import spread_batches
 from patchtst_har.data.frames import check_recording
 from patchtst_har.data.rate import measure_rate_hz
 from patchtst_har.data.stamps import count_repeated, find_gaps
@@ -108,10 +109,10 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
         See `patchtst_har.data.frames.check_recording`.
     """
     time_ns, acceleration = check_recording(recording)
-    sample_rate_hz = measure_rate_hz(time_ns, max_gap_s)
     n_repeated_stamps = count_repeated(time_ns)
     if n_repeated_stamps:
-        time_ns = _spread_repeated(time_ns, sample_rate_hz)
+        time_ns = spread_batches(time_ns)
+    sample_rate_hz = measure_rate_hz(time_ns, max_gap_s)
     usable, unusable = _usable(acceleration)
     rows = None
     if any(unusable.values()):
@@ -283,23 +284,6 @@ def nearest_rows(clean: CleanSamples, bounds: tuple[int, int], grid: NDArray[np.
     nearest = np.where(grid - stamps[before] <= stamps[after] - grid, before, after)
     rows: NDArray[np.intp] = bounds[0] + nearest
     return rows if clean.source_rows is None else clean.source_rows[rows]
-
-
-def _spread_repeated(time_ns: NDArray[np.int64], sample_rate_hz: float | None) -> NDArray[np.int64]:
-    """Spread samples that share a stamp evenly up to the next stamp, at most a sampling period apart."""
-    period_ns = 0.0 if sample_rate_hz is None else 1e9 / sample_rate_hz
-    # Samples edges[i] to edges[i + 1] - 1 share a stamp.
-    edges = np.flatnonzero(np.concatenate([[True], time_ns[1:] != time_ns[:-1], [True]]))
-    spread = np.empty_like(time_ns)
-    for rows in _blocks(len(time_ns), _BLOCK_SAMPLES):
-        at = np.arange(rows.start, rows.stop)
-        group = np.searchsorted(edges, at, side="right") - 1
-        first, following = edges[group], edges[group + 1]
-        until_next = (time_ns[np.minimum(following, len(time_ns) - 1)] - time_ns[first]).astype(np.float64)
-        until_next[following == len(time_ns)] = math.inf
-        steps = np.minimum(until_next / (following - first), period_ns)
-        spread[rows] = time_ns[rows] + ((at - first) * steps).astype(np.int64)
-    return spread
 
 
 def _repeated_s(time_ns: NDArray[np.int64], acceleration: NDArray[np.float32]) -> float:

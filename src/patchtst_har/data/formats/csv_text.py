@@ -20,7 +20,7 @@ _MAX_LINE = 2**20
 _BLOCK = 2**18
 _MIN_MEAN_LINE = 4
 _MAX_RATIO = 200
-_SMALL = 2**26
+_SMALL = 2**24
 
 
 def open_text(path: Path) -> IO[str]:
@@ -111,7 +111,7 @@ class CsvText:
         lines, self._rest = self._rest + block[:end], block[end:]
         n_lines = lines.count("\n") or lines.count("\r")
         if len(lines) > _BLOCK // 2 and len(lines) < _MIN_MEAN_LINE * n_lines:
-            raise DataError(f"{self._path}: line {self._n_lines + 1} and those after it are blank")
+            raise DataError(f"{self._path}: nearly all lines from line {self._n_lines + 1} on are blank")
         self._check(block, len(self._rest))
         self._n_lines += n_lines
         self._before = lines
@@ -127,7 +127,8 @@ class CsvText:
 
     def _without_comments(self, lines: str) -> str:
         """Return lines with comments made blank; a line that begins within quotes is none."""
-        if not lines.startswith("#") and "\n#" not in lines and "\r#" not in lines:
+        # One character is found much faster than two.
+        if "#" not in lines:
             self._in_quotes ^= lines.count('"') % 2 == 1
             return lines
         kept = []
