@@ -62,10 +62,10 @@ template <typename State>
 auto numbers_of(State& state) {
     auto& counts = state.counts;
     return std::array{
-        &counts.n_samples,    &counts.n_nonfinite, &counts.n_zero,           &counts.n_repeated_stamps,
-        &counts.n_gaps,       &counts.n_jumps,     &state.previous.stamp_ns, &state.current.stamp_ns,
-        &state.start_ns,      &state.next_point,   &state.segment,           &state.last_stamp_ns,
-        &state.last_place_ns, &state.n_same_stamp, &state.span_start_ns,     &state.n_span,
+        &counts.n_samples,    &counts.n_nonfinite,   &counts.n_zero,           &counts.n_repeated_stamps,
+        &counts.n_gaps,       &counts.n_jumps,       &state.previous.stamp_ns, &state.current.stamp_ns,
+        &state.start_ns,      &state.next_point,     &state.segment,           &state.last_stamp_ns,
+        &state.last_place_ns, &state.n_same_stamp,   &state.span_start_ns,     &state.n_span,
         &state.n_unstamped,   &counts.n_out_of_range};
 }
 

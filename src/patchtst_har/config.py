@@ -6,7 +6,6 @@ keys are errors. A configuration names values, never code.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -19,6 +18,7 @@ from patchtst_har.features.names import STATISTICAL_FEATURE_NAMES, TOPOLOGICAL_F
 from patchtst_har.features.settings import TopologyConfig as TopologyConfig
 from patchtst_har.support.documents import parse_yaml
 from patchtst_har.support.files import atomic_write_text
+from patchtst_har.support.names import repeated
 from patchtst_har.support.settings import (
     Count,
     Fraction,
@@ -86,9 +86,8 @@ class DataConfig(Section):
         used = {"counts": groups[2:], "kfold": (), "lists": groups}[self.split]
         unused = [name for name in groups if named[name] and name not in used]
         problems += [f'{name} has no meaning with split="{self.split}"' for name in unused]
-        counts = Counter(person for people in named.values() for person in people)
-        repeated = sorted(person for person, count in counts.items() if count > 1)
-        problems += [f"participants: {name!r} stands in the lists more than once" for name in repeated]
+        twice = repeated(person for people in named.values() for person in people)
+        problems += [f"participants: {name!r} stands in the lists more than once" for name in twice]
         return refuse(self, problems)
 
 

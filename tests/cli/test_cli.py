@@ -3,6 +3,8 @@
 import html
 import io
 import json
+import logging
+import re
 import shutil
 import warnings
 from importlib.metadata import entry_points
@@ -14,9 +16,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 import patchtst_har
-from patchtst_har.cli import console, main
+from patchtst_har.cli import app, console, main
 from patchtst_har.data import write_recording
-from synthetic import make_recording
+from patchtst_har.support.log import close_logging
+from patchtst_har.synthetic import recording as make_recording
 
 pytestmark = pytest.mark.slow
 
@@ -289,6 +292,44 @@ def test_bars_are_drawn_from_the_first_report_on_and_stop_with_their_stage(monke
     assert "1/1" in out.getvalue()
 
 
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_warning_is_a_plain_line_below_the_bars_that_led_to_it(capsys, verbose):
+    """Time, level and module stand in the log file, and on the terminal only if asked for."""
+    try:
+        console.start_logging(verbose)
+        with console.progress() as on_progress:
+            on_progress(3, 4, "first")
+            logging.getLogger("patchtst_har.somewhere").warning("the unit is doubtful")
+            on_progress(1, 1, "second")
+    finally:
+        close_logging()
+    err = capsys.readouterr().err
+    if verbose:
+        assert re.search(r"20\d\d-.* WARNING patchtst_har.somewhere: the unit is doubtful", err)
+        return
+    lines = [line.strip() for line in err.splitlines() if line.strip()]
+    kinds = [line.split(maxsplit=1)[0] for line in lines]
+    assert (
+        kinds.index("first")
+        < lines.index("patchtst-har: warning: the unit is doubtful")
+        < kinds.index("second")
+    )
+    assert "somewhere" not in err
+
+
+@pytest.mark.parametrize("command", ["", *(command.name for command in app.registered_commands)])
+def test_help_reads_as_words(cli, command):
+    """No type in angle brackets, no name in braces, nothing behind an option that takes no value."""
+    status, text, _ = cli(*filter(None, [command]), "--help")
+    assert status == 0
+    assert not re.search(r"<\w+[>|]|\{\w+\}|bool", text), text
+    assert re.search(r"--help +Show this message", text)
+    if command == "predict":
+        assert "predict [OPTIONS] RECORDING" in text
+        assert re.search(r"--out +PATH +Folder", text)
+        assert "g|m/s2|mg" in text
+
+
 def test_names_are_never_read_as_markup(cli, recordings, tmp_path):
     for path in recordings.iterdir():
         path.write_text(path.read_text().replace("running", "[/x]").replace("sitting", "[left]"))
@@ -469,6 +510,15 @@ def test_another_unit_is_an_error_and_a_named_one_a_warning(cli, small_run, tmp_
     error = error_of(cli("predict", path, "--model", small_run.folder / "model", "--units", "g"))
     assert "mg.csv: the recording has no uninterrupted segment" in error
     assert "of 3,000 samples, unusable are 3,000 beyond 50 g" in error
+
+
+def test_preparing_says_what_was_left_out(cli, recordings, tmp_path):
+    recording = make_recording(bouts=(("sitting", 60.0),))
+    recording.iloc[1000:1100, :3] = 32767.0
+    write_recording(recordings / "P03.csv", recording)
+    status, _, err = cli("prepare", recordings, "--out", tmp_path / "processed")
+    assert status == 0, err
+    assert "warning: samples left out: 100 beyond 50 g, as markers of missing values are" in err
 
 
 def test_one_file_of_a_folder_in_another_unit(cli, recordings, tmp_path):

@@ -4,12 +4,14 @@ import contextlib
 import gc
 import json
 import os
+import pty
 import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import urllib.request
 import warnings
 from pathlib import Path
 
@@ -416,6 +418,38 @@ def test_the_live_page_is_served_meanwhile(cli, model, tmp_path):
     status, _, err = cli(model, *options[:-1], "0.0.0.0:0", "--token", "secret")
     assert status == 0, err
     assert re.search(r"live page: http://0\.0\.0\.0:\d+/\?token=secret\n", err)
+
+
+@pytest.mark.spawns
+@pytest.mark.parametrize("option", ["--keep-page", None])
+def test_the_live_page_stays_after_a_replay_until_ctrl_c(model, tmp_path, option):
+    """Where standard output is a terminal, or if asked for; a script's command ends with the stream."""
+    pytest.importorskip("uvicorn")
+    samples, stamps, _ = expected()
+    write_recording(tmp_path / "r.csv", recording_of(samples, stamps))
+    command = [sys.executable, "-c", "from patchtst_har.cli import main; main()", "stream", model]
+    command += ["--from", tmp_path / "r.csv", "--speed", "max", "--serve", "0", "--json"]
+    command += [option] if option else []
+    # A pseudo-terminal stands for a person's; four lines fit into it unread.
+    ours, theirs = pty.openpty()
+    outputs = {"stdout": subprocess.DEVNULL if option else theirs, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **outputs) as process:
+        os.close(theirs)
+        lines = iter(process.stderr.readline, "")
+        url = re.search(r"stays until Ctrl-C: (\S+)", next(line for line in lines if "stays until" in line))[
+            1
+        ]
+        for _ in range(2):
+            with urllib.request.urlopen(url + "events", timeout=10) as response:  # noqa: S310 - ours
+                text = response.read().decode()
+            assert "4 decisions" in text
+            assert text.rstrip().endswith("event: end\ndata: {}")
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        os.close(ours)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
 
 
 def test_a_model_that_uses_the_hour_asks_for_the_zone(cli, piped, tmp_path):

@@ -12,7 +12,7 @@ from patchtst_har.data.resample import clean_samples
 from patchtst_har.data.stamps import index_ns
 from patchtst_har.data.units import UnitWarning
 from patchtst_har.errors import DataError
-from synthetic import make_recording
+from patchtst_har.synthetic import recording as make_recording
 
 CSV = """time,x,y,z,annotation
 2024-03-01 08:00:00.000,0.1,0.2,0.97,7030 sleeping;MET 0.95

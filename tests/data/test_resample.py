@@ -5,7 +5,7 @@ import pytest
 from patchtst_har.data.resample import clean_samples, resample_recording
 from patchtst_har.data.units import UNUSABLE
 from patchtst_har.errors import DataError
-from synthetic import make_recording
+from patchtst_har.synthetic import recording as make_recording
 
 
 def recording_of(time_s: np.ndarray, signal: np.ndarray) -> pd.DataFrame:

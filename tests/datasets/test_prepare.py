@@ -20,7 +20,7 @@ from patchtst_har.data.windows import cut_windows
 from patchtst_har.datasets.prepare import count_windows, find_recordings, prepare_recordings
 from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.errors import DataError
-from synthetic import make_recording
+from patchtst_har.synthetic import recording as make_recording
 
 CONFIG = DataConfig(window_size=200, hop_size=200)
 DICTIONARY = """annotation,label:WillettsSpecific2018,label:Walmsley2020
@@ -417,6 +417,18 @@ def test_a_replacement_that_fails_leaves_the_earlier_data_set(recordings: Path, 
         prepare_recordings(recordings, tmp_path / "out", CONFIG, overwrite=True)
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "recordings"]
+
+
+def test_a_data_set_behind_a_link_is_replaced_where_it_lies(recordings: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "disk" / "real")
+    (tmp_path / "disk" / "real").mkdir()
+    prepare_recordings(recordings, tmp_path / "out", CONFIG)
+    (recordings / "P001.csv.gz").unlink()
+    assert prepare_recordings(recordings, tmp_path / "out", CONFIG, overwrite=True).participants == ("P002",)
+    assert (tmp_path / "out").is_symlink()
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["real"]
+    assert not (tmp_path / "disk" / "real" / "P001.npz").exists()
 
 
 def test_two_preparations_into_one_folder_are_refused(recordings: Path, tmp_path: Path) -> None:

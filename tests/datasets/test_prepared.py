@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from patchtst_har.data import ParticipantWindows, Windows
-from patchtst_har.datasets.prepared import PreparedDataset
+from patchtst_har.datasets.prepared import PreparedDataset, check_stored_windows
 from patchtst_har.datasets.prepared_writer import PreparedWriter
 from patchtst_har.errors import DataError
-from synthetic import CLASSES, make_prepared
+from patchtst_har.synthetic import ACTIVITIES as CLASSES
+from prepared_data import make_prepared
 
 
 @pytest.fixture
@@ -244,13 +245,20 @@ def test_the_clock_is_read_from_the_preparation(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "noted"),
-    [("B c", "B c"), ("", "''"), (" c", "' c'"), ("a\nb", r"'a\nb'"), ("M\udcfcller", r"'M\udcfcller'")],
+    [
+        ("B c", "B c"),
+        ("=1", "'=1'"),
+        ("", "''"),
+        (" c", "' c'"),
+        ("a\nb", r"'a\nb'"),
+        ("M\udcfcller", r"'M\udcfcller'"),
+    ],
 )
 def test_a_failure_is_noted_under_any_name(tmp_path: Path, name: str, noted: str) -> None:
     writer = PreparedWriter(tmp_path)
     writer.add("c", **windows_of(2))
-    writer.record_failure(name, "broken")
-    assert writer.finish({}).failures == {noted: "error: broken"}
+    writer.record_failure(name, "broken M\udcfcller.csv")
+    assert writer.finish({}).failures == {noted: r"error: broken M\udcfcller.csv"}
     with pytest.raises(DataError, match="was added twice"):
         writer.record_failure(name, "again")
 
@@ -306,8 +314,7 @@ def test_one_file_of_two_participants_is_refused(folder: Path, kind: str) -> Non
         twin.write_bytes((folder / "P01.npz").read_bytes())
     elif kind == "rewritten":
         with np.load(folder / "P01.npz") as arrays:
-            labels = arrays["labels_str"][::-1]
-            np.savez(twin, **{**arrays, "labels_str": labels})
+            np.savez(twin, **dict(reversed(list(arrays.items()))))
     set_manifest(folder, "P01,ok,P01.npz", f"other,ok,{outfile}")
     with pytest.raises(DataError, match=r"participant 'other' (is that of|has the same windows as) 'P01'"):
         PreparedDataset.open(folder)
@@ -374,3 +381,11 @@ def test_windows_are_made_with_keywords_only():
     with pytest.raises(TypeError, match="positional"):
         ParticipantWindows(*arrays, None)
     assert ParticipantWindows is Windows
+
+
+def test_windows_with_markers_of_an_earlier_version_are_refused(tmp_path: Path) -> None:
+    windows = np.zeros((3, 100, 3), np.float32)
+    check_stored_windows(windows, tmp_path / "P01.npz")
+    windows[2, 5, 0] = -9999.0
+    with pytest.raises(DataError, match=r"P01\.npz: windows holds values beyond 50 g in window 2 \(1 such"):
+        check_stored_windows(windows, tmp_path / "P01.npz")

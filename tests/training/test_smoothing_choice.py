@@ -31,14 +31,13 @@ def probabilities_of(val, noise, seed=0):
     return mixed / mixed.sum(axis=1, keepdims=True)
 
 
-def two_people(val):
-    """Return the validation set with half of its windows under another name."""
-    half = np.arange(len(val)) < len(val) // 2
-    return replace(val, participants=np.where(half, "A", "B"))
+def people(val, n=5):
+    """Return the validation set as that of so many people, one after another."""
+    return replace(val, participants=np.array(list("ABCDE"))[np.arange(len(val)) * n // len(val)])
 
 
 def test_smoothing_that_loses_is_not_chosen(small_run, caplog):
-    val = two_people(small_run.trainer.data.val)
+    val = people(small_run.trainer.data.val)
     config = small_run.config
     # One window in three is of another class, and the smoother thinks that no class ever changes.
     labels = np.arange(len(val)) % 3
@@ -46,7 +45,7 @@ def test_smoothing_that_loses_is_not_chosen(small_run, caplog):
     choice = choose_smoothing(stuck(val), val, probabilities_of(val, 1.5), config)
     assert choice.method == "none"
     assert choice.macro_f1_smoothed < choice.macro_f1_raw
-    assert choice.n_participants == 2
+    assert choice.n_participants == 5
     assert not caplog.text
     named = config.replace(smoothing=SmoothingConfig(method="viterbi"))
     assert choose_smoothing(stuck(val), val, probabilities_of(val, 1.5), named).method == "viterbi"
@@ -54,14 +53,15 @@ def test_smoothing_that_loses_is_not_chosen(small_run, caplog):
 
 
 def test_smoothing_that_wins_is_chosen(small_run):
-    val = two_people(small_run.trainer.data.val)
+    val = people(small_run.trainer.data.val)
     choice = choose_smoothing(small_run.trainer._fitted, val, probabilities_of(val, 3.0), small_run.config)
     assert choice.method == "viterbi"
     assert choice.macro_f1_smoothed > choice.macro_f1_raw
 
 
-def test_nobody_is_judged_with_emissions_of_their_own(small_run, monkeypatch):
-    val = two_people(small_run.trainer.data.val)
+@pytest.mark.parametrize("n_people", [1, 4, 5])
+def test_nobody_of_five_is_judged_with_emissions_of_their_own(small_run, monkeypatch, n_people):
+    val = people(small_run.trainer.data.val, n_people)
     seen, fit = [], HMMSmoother.fit_emissions
 
     def watched(smoother, labels, probabilities):
@@ -70,8 +70,8 @@ def test_nobody_is_judged_with_emissions_of_their_own(small_run, monkeypatch):
 
     monkeypatch.setattr(HMMSmoother, "fit_emissions", watched)
     choose_smoothing(small_run.trainer._fitted, val, probabilities_of(val, 1.0), small_run.config)
-    half = len(val) // 2
-    assert seen == [len(val) - half, half]
+    own = np.unique(val.participants, return_counts=True)[1]
+    assert seen == ([len(val) - n for n in own] if n_people == 5 else [len(val)] * n_people)
 
 
 @pytest.mark.trains

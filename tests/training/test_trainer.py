@@ -16,7 +16,7 @@ from patchtst_har.config import DataConfig, ModelConfig, SmoothingConfig, Traini
 from patchtst_har.errors import ConfigError, DataError
 from patchtst_har.models.folder import load_model
 from patchtst_har.training import PatchTSTTrainer
-from synthetic import make_prepared
+from prepared_data import make_prepared
 
 
 def test_learns_a_learnable_problem_on_held_out_participants(small_run):

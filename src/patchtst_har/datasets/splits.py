@@ -12,6 +12,7 @@ import numpy as np
 
 from patchtst_har.config import DataConfig
 from patchtst_har.errors import DataError
+from patchtst_har.support.names import repeated
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +28,7 @@ class Split:
     test: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        everyone = [*self.train, *self.val, *self.test]
-        if len(set(everyone)) < len(everyone):
-            shared = sorted({name for name in everyone if everyone.count(name) > 1})
+        if shared := repeated([*self.train, *self.val, *self.test]):
             raise DataError(f"split: {', '.join(shared)} would be in more than one group")
 
     @property
@@ -68,8 +67,8 @@ def split_participants(participants: Sequence[str], config: DataConfig) -> Split
         If a participant is named twice or unknown, or there are too few; the message has the numbers.
     """
     everyone = sorted(participants)
-    if len(set(everyone)) < len(everyone):
-        raise DataError(f"participants: {', '.join(_duplicates(everyone))} given more than once")
+    if twice := repeated(everyone):
+        raise DataError(f"participants: {', '.join(twice)} given more than once")
     named = (*config.train_participants, *config.val_participants, *config.test_participants)
     unknown = [name for name in named if name not in set(everyone)] if config.split != "kfold" else []
     if unknown:
@@ -136,10 +135,6 @@ def _sorted_split(train: Sequence[str], val: Sequence[str], test: Sequence[str])
 
 def _shuffled(participants: list[str], seed: int) -> list[str]:
     return [participants[index] for index in np.random.default_rng(seed).permutation(len(participants))]
-
-
-def _duplicates(participants: list[str]) -> list[str]:
-    return sorted({name for name in participants if participants.count(name) > 1})
 
 
 def _some(participants: Sequence[str], n_most: int = 5) -> str:

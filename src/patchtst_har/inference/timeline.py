@@ -15,8 +15,6 @@ from patchtst_har.smoothing.decide import Decisions
 if TYPE_CHECKING:
     import pandas as pd
 
-TIMELINE_COLUMNS = ("start", "end", "label", "probability")
-
 
 def decision_spans(
     start_ns: NDArray[np.int64], sequences: NDArray[np.int64], window_ns: int, hop_ns: int

@@ -96,6 +96,7 @@ class LivePage:
         step = max(1, -(-len(trace) // _TRACE_POINTS))
         return {
             "source": self._source,
+            "window_s": self._stream.window_s,
             "classes": list(self._stream.classes),
             "trace": trace[::step],
             "timeline": list(self._labels),

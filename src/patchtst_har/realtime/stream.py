@@ -65,6 +65,7 @@ class Stream:
         if isinstance(max_pending, bool) or not isinstance(max_pending, int) or max_pending < 1:
             raise DataError(f"max_pending: needs an integer of at least 1, is {max_pending!r}")
         self.hop_s = hop_of(config) if hop_s is None else hop_s
+        self.window_s = config.data.window_size / config.data.sample_rate_hz
         hop_size = _hop_size(self.hop_s, config.data.sample_rate_hz, config.data.window_size)
         lag = parse_smoothing(smoothing, model.smoother)
         self.classes = model.classes

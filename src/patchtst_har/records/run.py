@@ -232,10 +232,7 @@ class Provenance(Record):
 
 
 class SmoothingChoice(Record):
-    """What was chosen on the validation participants, each judged without emissions of their own.
-
-    A single validation participant has only their own.
-    """
+    """What was chosen on the validation participants (`patchtst_har.training.smoothing_choice`)."""
 
     method: str
     chosen: bool

@@ -1,4 +1,4 @@
-"""Whether to smooth: decided on validation participants, each judged without emissions of their own."""
+"""Whether to smooth: decided on validation participants, if possible without emissions of their own."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ from patchtst_har.smoothing.decide import decide, sequences_of
 
 logger = logging.getLogger(__name__)
 
+_MIN_PEOPLE = 5
+
 
 def choose_smoothing(
     smoother: HMMSmoother, val: FeatureSet, probabilities: NDArray[np.float64], config: ExperimentConfig
 ) -> SmoothingChoice:
     """Compare the decisions on validation participants with and without smoothing.
 
-    Emissions measured on the windows that they then smooth flatter the smoother. So each participant is
-    smoothed with emissions of the others; a single one only has their own.
+    Emissions measured on the windows that they then smooth flatter the smoother, so each participant is
+    smoothed with emissions of the others. With fewer than five, the others would be so few that another,
+    worse smoother were judged than the one that is kept; then all are judged with the emissions of all.
 
     Parameters
     ----------
@@ -39,7 +42,7 @@ def choose_smoothing(
         With ``smoothing.method: auto``, smoothing that lowers macro F1 is not applied; with ``viterbi`` there
         is a warning.
     """
-    smoothed = _without_their_own(smoother, val, probabilities, config)
+    smoothed = _smoothed(smoother, val, probabilities, config)
     raw_f1, smoothed_f1 = (
         float(score_pooled(confusion_counts(val.labels, labels, len(val.classes)))["macro_f1"] or 0.0)
         for labels in (probabilities.argmax(axis=1), smoothed)
@@ -62,7 +65,7 @@ def choose_smoothing(
     )
 
 
-def _without_their_own(
+def _smoothed(
     smoother: HMMSmoother, val: FeatureSet, probabilities: NDArray[np.float64], config: ExperimentConfig
 ) -> NDArray[np.int64]:
     """Return the smoothed class of each window (n,)."""
@@ -71,7 +74,7 @@ def _without_their_own(
     labels = np.empty(len(val), np.int64)
     for name in people:
         own = val.participants == name
-        others = ~own if len(people) > 1 else own
+        others = ~own if len(people) >= _MIN_PEOPLE else np.ones_like(own)
         judge = copy.copy(smoother).fit_emissions(val.labels[others], probabilities[others])
         labels[own] = decide(probabilities[own], sequences[own], judge).smoothed
     return labels

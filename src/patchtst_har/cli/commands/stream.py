@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -68,6 +70,14 @@ def run(
         str | None,
         typer.Option(help="Token of the live page; by default a random one, if one is needed."),
     ] = None,
+    keep_page: Annotated[
+        bool | None,
+        typer.Option(
+            "--keep-page/--no-keep-page",
+            help="Serve the live page until Ctrl-C, also after the stream has ended; by default where "
+            "standard output is a terminal.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line per decision.")] = False,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out and count lines that cannot be read.")
@@ -103,29 +113,41 @@ def run(
         warn(rate_doubt(rate_hz, recognizer.config.data.sample_rate_hz, recognizer.trained_on))
 
     opened = _batches(source, pace, time_unit, units, reading, check_clock, check_rate, skip_bad=skip_bad)
-    with (
-        _served(stream, monitor, name, serve, token, recognizer.config.data.sample_rate_hz) as page,
-        opened as (batches, count_bad),
-        _shown(monitor, stream, name, as_json=as_json) as show,
-        _settled(),
-        ending_signals_noted() as stop,
-        _summed_up(name, monitor, stream, count_bad if skip_bad else None),
-    ):
-        # A recording is checked as a whole when it is read.
-        check = SourceCheck(name, units, recognizer) if live else None
-        try:
-            with contextlib.suppress(KeyboardInterrupt):
-                for batch in batches:
-                    if stop.number is not None:
-                        break
-                    if check is not None and batch.samples is not None:
-                        warn(check.add(batch.samples, batch.stamps_ns))
-                    _take(stream, batch, monitor, page, show)
-        finally:
-            # Also after a bad sample: the windows before it are decided.
-            for decision in _decided(stream.finish):
-                _tell(decision, monitor.add(decision), page, show)
+    with _served(stream, monitor, name, serve, token, recognizer.config.data.sample_rate_hz) as (page, url):
+        ended = False
+        with (
+            opened as (batches, count_bad),
+            _shown(monitor, stream, name, as_json=as_json) as show,
+            _settled(),
+            ending_signals_noted() as stop,
+            _summed_up(name, monitor, stream, count_bad if skip_bad else None),
+        ):
+            # A recording is checked as a whole when it is read.
+            check = SourceCheck(name, units, recognizer) if live else None
+            try:
+                with contextlib.suppress(KeyboardInterrupt):
+                    for batch in batches:
+                        if stop.number is not None:
+                            break
+                        if check is not None and batch.samples is not None:
+                            warn(check.add(batch.samples, batch.stamps_ns))
+                        _take(stream, batch, monitor, page, show)
+                    ended = stop.number is None
+            finally:
+                # Also after a bad sample: the windows before it are decided.
+                for decision in _decided(stream.finish):
+                    _tell(decision, monitor.add(decision), page, show)
+        if page is not None and ended and (sys.stdout.isatty() if keep_page is None else keep_page):
+            _keep(page, url)
     stop.raise_if_asked()
+
+
+def _keep(page: LivePage, url: str) -> None:
+    """Go on serving what was shown last."""
+    page.ended = True
+    err.print(f"the live page stays until Ctrl-C: {url}", soft_wrap=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
 
 
 @contextlib.contextmanager
@@ -196,10 +218,10 @@ def _served(
     address: str | None,
     token: str | None,
     sample_rate_hz: float,
-) -> Iterator[LivePage | None]:
-    """Yield the live page while it is served, if one is asked for."""
+) -> Iterator[tuple[LivePage | None, str]]:
+    """Yield the live page and its address while it is served, if one is asked for."""
     if address is None:
-        yield None
+        yield None, ""
         return
     from patchtst_har.realtime.live_page import LivePage, parse_address, serve
 
@@ -208,7 +230,7 @@ def _served(
     with serve(page, host, port, token) as url:
         err.print(f"live page: {url}", soft_wrap=True)
         try:
-            yield page
+            yield page, url
         finally:
             page.ended = True
 
