@@ -119,9 +119,8 @@ class CsvText:
     def _check(self, block: str, line_length: int) -> None:
         self._n_chars += len(block)
         if line_length > _MAX_LINE:
-            raise DataError(
-                f"{self._path}: line {self._line_at(self._n_chars - line_length)} is longer than {_MAX_LINE:,} characters"
-            )
+            at = self._line_at(self._n_chars - line_length)
+            raise DataError(f"{self._path}: line {at} is longer than {_MAX_LINE:,} characters")
         if self._n_chars > self._most_chars:
             packed = size(self._path.stat().st_size)
             raise DataError(f"{self._path}: {packed} expand to more than {size(self._most_chars)} of text")
