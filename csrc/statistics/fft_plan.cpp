@@ -8,14 +8,14 @@ namespace {
 
 constexpr double kPi = 3.14159265358979323846;
 
+}  // namespace
+
 bool only_small_factors(std::size_t n) {
     for (const std::size_t factor : {2, 3, 5}) {
         while (n % factor == 0) n /= factor;
     }
     return n == 1;
 }
-
-}  // namespace
 
 Fft::Fft(std::size_t n) {
     plan_.n = n;
