@@ -189,13 +189,6 @@ def statistics(windows: np.ndarray, sr: float) -> None:
     _core.window_statistics(windows[0], sr)
 
 
-def movement(windows: np.ndarray, sr: float) -> None:
-    out = np.full((4, len(_core.MOVEMENT_FEATURE_NAMES)), 7, np.float32)
-    _core.movement_features(windows, sr, out[1:3])
-    assert (out[[0, 3]] == 7).all()
-    _core.window_movement(windows[0], sr)
-
-
 def attention(shape: tuple[int, ...], seed: int, threshold: int, n_threads: int, address: int = 1) -> None:
     qkv, tables, result = ones(2, 4, 3, 2, 8), ones(4, 4), ones(2, 4, 3, 2, 8)
     lse = ones(2, 2, 4)
@@ -213,6 +206,14 @@ def drop_values(n: int, seed: int, threshold: int, n_threads: int, address: int 
     result = ones(100)
     at = values.ctypes.data * address
     _core.drop_values(at, n, seed, threshold, result.ctypes.data, n_threads)
+
+
+def movement(windows: np.ndarray, sr: float) -> None:
+    n_features = len(_core.MOVEMENT_FEATURE_NAMES)
+    out = np.full((4, n_features), 7, np.float32)
+    _core.movement_features(windows, sr, out[1:3])
+    assert (out[[0, 3]] == 7).all()
+    _core.window_movement(windows[0], sr)
 
 
 WINDOWS = np.random.default_rng(0).normal(size=(2, 50, 3)).astype(np.float32)
@@ -298,7 +299,7 @@ TARGETS: dict[str, tuple[Callable[..., Any], Arguments]] = {
     for position, number in enumerate(fed_buffer().state()[0].tolist())
 }
 # What is called by another name above, and what takes no number or array.
-ALSO = {"attention_forward", "attention_backward", "window_movement", "window_statistics"}
+ALSO = {"attention_forward", "attention_backward", "window_statistics", "window_movement"}
 ALSO |= {"CausalSmoother.look_ahead", "CausalSmoother.observe", "CausalSmoother.restore"}
 ALSO |= {"WindowClassifier.classify"}
 WITHOUT = {"active_isa", "available_isas", "cpu_features", "n_plans_made", "select_isa"}
