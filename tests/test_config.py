@@ -7,7 +7,9 @@ import yaml
 from pydantic import ValidationError
 
 from patchtst_har.config import (
+    N_MOVEMENT_FEATURES,
     N_STATISTICAL_FEATURES,
+    N_TOPOLOGICAL_FEATURES,
     DataConfig,
     ExperimentConfig,
     FeatureConfig,
@@ -169,6 +171,19 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
             f"model.n_stat_features must be 0 or {N_STATISTICAL_FEATURES + 2}, is {N_STATISTICAL_FEATURES} "
             f"(features.plugins adds 2 to the {N_STATISTICAL_FEATURES}",
         ),
+        (
+            ExperimentConfig,
+            {"features": {"groups": ["statistical", "movement"]}, "model": {"n_topo_features": 24}},
+            "model.n_topo_features must be 0: features.groups leaves them out",
+        ),
+        (
+            ExperimentConfig,
+            {"features": {"groups": ["statistical"]}, "model": {"n_topo_tokens": 2}},
+            "model.n_topo_tokens (2) has no meaning with n_topo_features 0",
+        ),
+        (FeatureConfig, {"groups": ["movement"]}, "groups: must hold 'statistical', and no name twice"),
+        (FeatureConfig, {"groups": ["statistical", "statistical"]}, "groups: must hold 'statistical', and"),
+        (FeatureConfig, {"groups": ["statistical", "spectral"]}, "groups.1"),
         (
             FeatureConfig,
             {"plugins": ["absent"]},
@@ -397,6 +412,21 @@ def test_the_statistical_vector_follows_the_plug_ins_and_survives_writing(tmp_pa
     changed = config.replace(features=FeatureConfig(plugins=("hjorth",)))
     assert changed.model.n_stat_features == N_STATISTICAL_FEATURES + 2
     assert changed.replace(features=FeatureConfig()).model.n_stat_features == N_STATISTICAL_FEATURES
+
+
+def test_the_vectors_follow_the_groups(tmp_path: Path) -> None:
+    config = ExperimentConfig.from_mapping({}, ["features.groups=[movement, statistical]"])
+    assert config.features.groups == ("statistical", "movement")
+    n_both = N_STATISTICAL_FEATURES + N_MOVEMENT_FEATURES
+    assert (config.model.n_stat_features, config.model.n_topo_features) == (n_both, 0)
+    config.save(tmp_path / "config.yaml")
+    assert ExperimentConfig.load(tmp_path / "config.yaml") == config
+    everything = ExperimentConfig.from_mapping(
+        {}, ["features.groups=[statistical, movement, topological]", "features.plugins=[hjorth]"]
+    ).model
+    assert (everything.n_stat_features, everything.n_topo_features) == (n_both + 2, N_TOPOLOGICAL_FEATURES)
+    again = config.replace(features=FeatureConfig())
+    assert again.model == ExperimentConfig().model
 
 
 def test_a_shared_section_is_not_changed_by_the_experiment_it_is_given_to() -> None:

@@ -1,6 +1,6 @@
+#include "stream/window_classifier.hpp"
 #include "bindings/bindings.hpp"
 #include "stream/window_buffer.hpp"
-#include "stream/window_classifier.hpp"
 
 namespace patchtst_har::bindings {
 namespace {
@@ -12,11 +12,12 @@ using EmbeddingTuple = std::array<std::size_t, 3>;
 
 WindowClassifier make_classifier(const py::object& engine, double rate_hz, std::size_t window_size,
                                  std::size_t patch_len, std::size_t patch_hop, bool uses_statistics,
-                                 const std::optional<EmbeddingTuple>& embedding) {
+                                 bool uses_movement, const std::optional<EmbeddingTuple>& embedding) {
     require_rate(rate_hz);
     require(window_size <= stream::kMostWindowSize, "window_size must be at most 2**20");
     require(engine_of(engine).n_outputs() >= 1, "the engine has no outputs");
-    stream::ClassifierOptions options{rate_hz, window_size, patch_len, patch_hop, uses_statistics, {}};
+    stream::ClassifierOptions options{rate_hz,         window_size,   patch_len, patch_hop,
+                                      uses_statistics, uses_movement, {}};
     if (embedding) {
         const auto [factor, dimension, delay] = *embedding;
         options.embedding = {factor, dimension, delay};
@@ -46,8 +47,8 @@ void bind_window_classifier(py::module_& m) {
     new_class<WindowClassifier>(m, "WindowClassifier",
                                 "From a window to the probabilities of its classes in one call.")
         .def(py::init(&make_classifier), py::arg("engine"), py::arg("rate_hz"), py::arg("window_size"),
-             py::arg("patch_len"), py::arg("patch_hop"), py::arg("uses_statistics"), py::arg("embedding"),
-             py::keep_alive<1, 2>())
+             py::arg("patch_len"), py::arg("patch_hop"), py::arg("uses_statistics"), py::arg("uses_movement"),
+             py::arg("embedding"), py::keep_alive<1, 2>())
         .def(
             "classify", &classify, py::arg("window").noconvert(), py::arg("times").noconvert(),
             "Return the probabilities (K,) of a window, and the ns spent in the statistical features, in the "

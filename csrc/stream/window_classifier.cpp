@@ -30,7 +30,8 @@ WindowClassifier::WindowClassifier(model::Engine& engine, const ClassifierOption
       options_(options),
       n_patches_(patch_count(options)),
       patches_size_(kAxes * n_patches_ * options.patch_len),
-      statistics_size_(options.uses_statistics ? statistics::kFeatureCount : 0),
+      statistics_size_((options.uses_statistics ? statistics::kFeatureCount : 0) +
+                       (options.uses_movement ? statistics::kMovementCount : 0)),
       topology_size_(options.embedding ? topology::kFeatureCount : 0) {
     if (engine.input_size(0) != patches_size_ || engine.input_size(2) != statistics_size_ ||
         engine.input_size(3) != topology_size_) {
@@ -50,12 +51,17 @@ StageNs WindowClassifier::classify(const float* window, const float* times, Work
         statistics::compute_features(window, options_.window_size, options_.rate_hz, workspace.statistics,
                                      stats);
     }
+    if (options_.uses_movement) {
+        float* movement = stats + statistics_size_ - statistics::kMovementCount;
+        statistics::compute_movement(window, options_.window_size, options_.rate_hz, workspace.statistics,
+                                     movement);
+    }
     const Clock::time_point after_statistics = Clock::now();
     if (options_.embedding) {
         topology::StageSeconds seconds;
         // The statistics have loaded and repaired the window already.
         const float* magnitude =
-            options_.uses_statistics
+            statistics_size_ > 0
                 ? statistics::last_magnitude(options_.window_size, options_.rate_hz, workspace.statistics)
                 : statistics::compute_magnitude(window, options_.window_size, workspace.statistics);
         topology::compute_features_of_magnitude(magnitude, options_.window_size, *options_.embedding,

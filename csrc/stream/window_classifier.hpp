@@ -15,7 +15,7 @@ namespace patchtst_har::stream {
 struct ClassifierOptions {
     double rate_hz;
     std::size_t window_size, patch_len, patch_hop;
-    bool uses_statistics;
+    bool uses_statistics, uses_movement;           // movement features follow the statistical ones
     std::optional<topology::Embedding> embedding;  // none: no topological features
 };
 
@@ -24,7 +24,7 @@ struct Workspace : topology::Workspace {
     std::vector<float> values;  // inputs and outputs of the model
 };
 
-// Nanoseconds spent in the statistical features, in the topological ones, and in all the rest.
+// Nanoseconds spent in the statistical and movement features, in the topological ones, and in all the rest.
 using StageNs = std::array<std::int64_t, 3>;
 
 // The same kernels in the same order as one by one from outside, so the bits are the same.

@@ -147,6 +147,7 @@ class WindowClassifier:
         patch_len: int,
         patch_hop: int,
         uses_statistics: bool,
+        uses_movement: bool,
         embedding: tuple[int, int, int] | None,
     ) -> None: ...
     def classify(

@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from patchtst_har.errors import ConfigError, DataError, FeatureError
-from patchtst_har.features.names import STATISTICAL_FEATURE_NAMES, TOPOLOGICAL_FEATURE_NAMES
+from patchtst_har.features.names import (
+    MOVEMENT_FEATURE_NAMES,
+    STATISTICAL_FEATURE_NAMES,
+    TOPOLOGICAL_FEATURE_NAMES,
+)
 from patchtst_har.features.settings import TopologyConfig as TopologyConfig
 from patchtst_har.support.documents import parse_yaml
 from patchtst_har.support.files import atomic_write_text
@@ -30,6 +34,7 @@ from patchtst_har.support.settings import (
 )
 
 N_STATISTICAL_FEATURES = len(STATISTICAL_FEATURE_NAMES)
+N_MOVEMENT_FEATURES = len(MOVEMENT_FEATURE_NAMES)
 N_TOPOLOGICAL_FEATURES = len(TOPOLOGICAL_FEATURE_NAMES)
 N_TIME_FEATURES = 5
 
@@ -94,6 +99,8 @@ class DataConfig(Section):
 class FeatureConfig(Section):
     """Which features are computed, and where they are cached."""
 
+    groups: tuple[Literal["statistical", "movement", "topological"], ...] = ("statistical", "topological")
+    """Built-in features that are computed; `statistical` always is, and `movement` follows in its vector."""
     topology: TopologyConfig = TopologyConfig()
     """Topological features."""
     plugins: tuple[str, ...] = ()
@@ -103,6 +110,13 @@ class FeatureConfig(Section):
     n_threads: Annotated[int, Field(ge=1, le=1024)] = 1
     """Threads of the batch kernels."""
 
+    @field_validator("groups")
+    @classmethod
+    def _in_order(cls, groups: tuple[str, ...]) -> tuple[str, ...]:
+        if "statistical" not in groups or len(set(groups)) != len(groups):
+            raise ValueError(f"must hold 'statistical', and no name twice, is {list(groups)}")
+        return tuple(sorted(groups, key=("statistical", "movement", "topological").index))
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         try:
@@ -110,6 +124,21 @@ class FeatureConfig(Section):
         except FeatureError as error:
             return refuse(self, [f"plugins: {error}"])
         return self
+
+    @property
+    def movement(self) -> bool:
+        """Whether the movement features follow the statistical ones."""
+        return "movement" in self.groups
+
+    @property
+    def n_stat_features(self) -> int:
+        """Length of the statistical vector: statistical, movement, outputs of the plug-ins (loads them)."""
+        return N_STATISTICAL_FEATURES + self.movement * N_MOVEMENT_FEATURES + self.n_plugin_outputs
+
+    @property
+    def n_topo_features(self) -> int:
+        """Length of the topological vector."""
+        return N_TOPOLOGICAL_FEATURES if "topological" in self.groups else 0
 
     @property
     def n_plugin_outputs(self) -> int:
@@ -167,10 +196,13 @@ class ModelConfig(Section):
     n_stat_features: Annotated[int, Field(ge=0, le=100_000)] = N_STATISTICAL_FEATURES
     """Length of the statistical feature vector; 0 leaves its token out.
 
-    In an experiment it follows `features.plugins` if it is not set: the built-in ones and their outputs.
+    In an experiment it follows `features.groups` and `features.plugins` if it is not set.
     """
     n_topo_features: Annotated[int, Field(ge=0, le=100_000)] = N_TOPOLOGICAL_FEATURES
-    """Length of the topological feature vector; 0 leaves its token out."""
+    """Length of the topological feature vector; 0 leaves its token out.
+
+    In an experiment it follows `features.groups` if it is not set.
+    """
     n_stat_tokens: Annotated[int, Field(ge=1, le=1024)] = 1
     """Tokens that the statistical feature vector is projected to."""
     n_topo_tokens: Annotated[int, Field(ge=1, le=1024)] = 1
@@ -234,13 +266,16 @@ class ModelConfig(Section):
             problems.append(f"d_model ({self.d_model}) must be divisible by n_heads ({self.n_heads})")
         elif self.head_dim % 2:
             problems.append(f"head_dim = d_model / n_heads ({self.head_dim}) must be even")
+        return refuse(self, problems + self.token_problems())
+
+    def token_problems(self) -> list[str]:
+        """Return what contradicts itself in the numbers of tokens."""
         unused = {"n_stat_tokens": self.n_stat_features, "n_topo_tokens": self.n_topo_features}
-        problems += [
+        return [
             f"{name} ({getattr(self, name)}) has no meaning with {name.replace('tokens', 'features')} 0"
             for name, n_features in unused.items()
             if not n_features and getattr(self, name) != 1
         ]
-        return refuse(self, problems)
 
     def _cutting_problems(self) -> list[str]:
         """Patches must cover the window, and each convolution of the stem its input, to the last sample."""
@@ -331,14 +366,16 @@ class ExperimentConfig(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        n_stat_features = N_STATISTICAL_FEATURES + self.features.n_plugin_outputs
-        if "n_stat_features" not in self.model.model_fields_set:
-            model = self.model.model_copy(update={"n_stat_features": n_stat_features})
-            # It stays unset, so that it follows again where the plug-ins are replaced.
-            model.model_fields_set.discard("n_stat_features")
+        n_stat_features, n_topo_features = self.features.n_stat_features, self.features.n_topo_features
+        computed = {"n_stat_features": n_stat_features, "n_topo_features": n_topo_features}
+        follow = computed.keys() - self.model.model_fields_set
+        if follow:
+            model = self.model.model_copy(update={name: computed[name] for name in follow})
+            # They stay unset, so that they follow again where the features are replaced.
+            model.model_fields_set.difference_update(follow)
             # The experiment is frozen, but still being built.
             object.__setattr__(self, "model", model)
-        problems = []
+        problems = [f"model.{problem}" for problem in self.model.token_problems()] if follow else []
         if self.data.window_size != self.model.window_size:
             problems.append(
                 f"data.window_size ({self.data.window_size}) and model.window_size "
@@ -347,11 +384,12 @@ class ExperimentConfig(Section):
         if self.model.n_stat_features not in (0, n_stat_features):
             problems.append(
                 f"model.n_stat_features must be 0 or {n_stat_features}, is {self.model.n_stat_features} "
-                f"(features.plugins adds {n_stat_features - N_STATISTICAL_FEATURES} to the "
-                f"{N_STATISTICAL_FEATURES}; left out, it follows)"
+                f"(features.plugins adds {self.features.n_plugin_outputs} to the "
+                f"{n_stat_features - self.features.n_plugin_outputs}; left out, it follows)"
             )
-        if self.model.n_topo_features not in (0, N_TOPOLOGICAL_FEATURES):
-            problems.append(f"model.n_topo_features must be 0 or {N_TOPOLOGICAL_FEATURES}")
+        if self.model.n_topo_features not in (0, n_topo_features):
+            needed = f"0 or {n_topo_features}" if n_topo_features else "0: features.groups leaves them out"
+            problems.append(f"model.n_topo_features must be {needed}")
         if self.model.n_time_features not in (0, N_TIME_FEATURES):
             problems.append(f"model.n_time_features must be 0 or {N_TIME_FEATURES}")
         if self.model.channels != 3:

@@ -211,14 +211,14 @@ def _used_names(config: ExperimentConfig) -> dict[str, list[str]]:
     n_used = {"statistical": config.model.n_stat_features, "topological": config.model.n_topo_features}
     return {
         kind: names if n_used[kind] else []
-        for kind, names in _computed_names(config.features.plugins).items()
+        for kind, names in _computed_names(config.features.plugins, config.features.movement).items()
     }
 
 
-def _computed_names(plugins: Sequence[str]) -> dict[str, list[str]]:
+def _computed_names(plugins: Sequence[str], movement: bool) -> dict[str, list[str]]:
     """Return the names of what this installation computes, in the order of the columns."""
     return {
-        "statistical": list(extended_statistics_names(plugins)),
+        "statistical": list(extended_statistics_names(plugins, movement=movement)),
         "topological": list(TOPOLOGICAL_FEATURE_NAMES),
     }
 
@@ -226,9 +226,11 @@ def _computed_names(plugins: Sequence[str]) -> dict[str, list[str]]:
 def _check_names(path: Path, stored: Any, settings: Mapping[str, Any]) -> None:
     """Refuse a model that was trained on other features than this installation computes."""
     features = settings.get("features")
-    plugins = features.get("plugins", ()) if isinstance(features, dict) else ()
+    features = features if isinstance(features, dict) else {}
     try:
-        computed = _computed_names(tuple(plugins))
+        computed = _computed_names(
+            tuple(features.get("plugins", ())), "movement" in features.get("groups", ())
+        )
     except (FeatureError, TypeError):
         return  # The configuration is refused for it, with a better message.
     for kind, names in computed.items():

@@ -62,12 +62,13 @@ def test_the_key_holds_all_that_matters_and_nothing_else(
         cache_key(windows, 100.0, CONFIG.replace(topology=TopologyConfig(engine="ripser"))),
         cache_key(windows, 100.0, CONFIG.replace(topology=TopologyConfig(on_error="fallback"))),
         cache_key(windows, 100.0, CONFIG.replace(plugins=("hjorth",))),
+        cache_key(windows, 100.0, CONFIG.replace(groups=("statistical", "movement"))),
     }
     for name, value in (("FEATURE_VERSION", 99), ("__version__", "99")):
         with monkeypatch.context() as patch:
             patch.setattr(feature_cache, name, value)
             keys.add(cache_key(windows, 100.0, CONFIG))
-    assert len(keys) == 10
+    assert len(keys) == 11
     irrelevant = CONFIG.replace(n_threads=4, cache_dir=Path("elsewhere"))
     assert cache_key(windows, 100.0, irrelevant) == cache_key(windows, 100.0, CONFIG)
     strided = np.repeat(windows, 2, axis=0)[::2]
@@ -159,6 +160,27 @@ def test_the_values_of_plug_ins_are_kept_behind_the_statistics(tmp_path: Path) -
     expected = features.compute_extended_statistics_batch(signal, 50.0, config.plugins)
     for found in (first.stats, kept.stats):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_the_groups_are_those_of_the_configuration(tmp_path: Path) -> None:
+    from patchtst_har import features
+
+    signal = np.random.default_rng(1).normal(0, 0.3, (3, 200, 3)).astype(np.float32)
+    config = FeatureConfig(groups=("statistical", "movement"), plugins=("jerk_rms",))
+    first = FeatureCache(tmp_path).features(signal, 50.0, config)
+    (entry,) = tmp_path.glob("*.npz")
+    stamp = entry.stat().st_mtime_ns
+    kept = FeatureCache(tmp_path).features(signal, 50.0, config)
+    assert entry.stat().st_mtime_ns == stamp
+    parts = [
+        features.compute_statistical_features_batch(signal, 50.0),
+        features.compute_movement_features_batch(signal, 50.0),
+        features.compute_plugin_features_batch(signal, ["jerk_rms"], 50.0),
+    ]
+    for found in (first, kept):
+        np.testing.assert_array_equal(found.stats, np.hstack(parts))
+        assert found.topo.shape == (3, 0)
+        assert set(found.topo_engines) == {feature_cache.NOT_COMPUTED}
 
 
 def test_a_redefined_plug_in_has_another_key(windows: NDArray[np.float32]) -> None:

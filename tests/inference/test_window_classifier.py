@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from patchtst_har import Recognizer, _core
-from patchtst_har.config import N_STATISTICAL_FEATURES, FeatureConfig, TopologyConfig
+from patchtst_har.config import N_MOVEMENT_FEATURES, N_STATISTICAL_FEATURES, FeatureConfig, TopologyConfig
 from patchtst_har.inference.window_classifier import SingleWindowClassifier
 from streams import CLASSES, make_samples, small_recognizer
 
@@ -57,6 +57,22 @@ def test_patches_of_any_length_and_overlap_in_every_instruction_set(isa, patch):
             np.testing.assert_array_equal(classify(window, 0)[0], expected)
     finally:
         _core.select_isa(active)
+
+
+@pytest.mark.parametrize("n_topo_features", [0, 24])
+def test_movement_is_part_of_the_one_call(n_topo_features):
+    groups = ("statistical", "movement") + (("topological",) if n_topo_features else ())
+    recognizer = small_recognizer(
+        n_stat_features=N_STATISTICAL_FEATURES + N_MOVEMENT_FEATURES,
+        n_topo_features=n_topo_features,
+        features=FeatureConfig(groups=groups),
+    )
+    classify = SingleWindowClassifier(recognizer)
+    assert classify.is_one_call
+    for window in some_windows(3):
+        expected = recognizer.predict(window[np.newaxis]).probabilities[0]
+        np.testing.assert_array_equal(classify(window, 0)[0], expected)
+        np.testing.assert_array_equal(classify.step_by_step(window, 0)[0], expected)
 
 
 @pytest.mark.parametrize(
@@ -127,21 +143,25 @@ def test_the_engine_outlives_the_model_that_made_it():
 def test_what_does_not_fit_is_refused_before_memory_is_touched():
     recognizer = small_recognizer()
     engine, none = recognizer.model.engine, np.empty((1, 0), np.float32)
-    for patch_len, patch_hop, uses_statistics, embedding in (
-        (30, 10, True, None),
-        (20, 10, True, None),
-        (20, 20, False, None),
-        (20, 20, True, (2, 3, 5)),
-        (0, 20, True, None),
-        (20, 0, True, None),
-        (201, 20, True, None),
-        (20, 20, True, (0, 3, 5)),
+    for patch_len, patch_hop, uses_statistics, uses_movement, embedding in (
+        (30, 10, True, False, None),
+        (20, 10, True, False, None),
+        (20, 20, False, False, None),
+        (20, 20, True, True, None),
+        (20, 20, False, True, None),
+        (20, 20, True, False, (2, 3, 5)),
+        (0, 20, True, False, None),
+        (20, 0, True, False, None),
+        (201, 20, True, False, None),
+        (20, 20, True, False, (0, 3, 5)),
     ):
         with pytest.raises(ValueError, match=r"engine's inputs|patches must lie|must be at least 1"):
-            _core.WindowClassifier(engine, 100.0, 200, patch_len, patch_hop, uses_statistics, embedding)
+            _core.WindowClassifier(
+                engine, 100.0, 200, patch_len, patch_hop, uses_statistics, uses_movement, embedding
+            )
     with pytest.raises(ValueError, match="sr must be positive"):
-        _core.WindowClassifier(engine, float("nan"), 200, 20, 20, True, None)
-    compiled = _core.WindowClassifier(engine, 100.0, 200, 20, 20, True, None)
+        _core.WindowClassifier(engine, float("nan"), 200, 20, 20, True, False, None)
+    compiled = _core.WindowClassifier(engine, 100.0, 200, 20, 20, True, False, None)
     with pytest.raises(ValueError, match="window must have shape"):
         compiled.classify(np.zeros((199, 3), np.float32), none)
     with pytest.raises(ValueError, match="times must have shape"):

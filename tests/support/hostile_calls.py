@@ -108,7 +108,7 @@ def classifier(window: np.ndarray, times: np.ndarray, **options: Any) -> None:
     made.add_constant(ones(16), (4, 0, 1, 1))
     made.set_outputs(4, 3)
     arguments = {"engine": made, "rate_hz": 100.0, "window_size": 20, "patch_len": 10, "patch_hop": 10}
-    arguments |= {"uses_statistics": False, "embedding": (1, 2, 3), **options}
+    arguments |= {"uses_statistics": False, "uses_movement": False, "embedding": (1, 2, 3), **options}
     _core.WindowClassifier(**arguments).classify(window, times)
 
 
@@ -187,6 +187,13 @@ def statistics(windows: np.ndarray, sr: float) -> None:
     _core.statistical_features(windows, sr, out[1:3])
     assert (out[[0, 3]] == 7).all()
     _core.window_statistics(windows[0], sr)
+
+
+def movement(windows: np.ndarray, sr: float) -> None:
+    out = np.full((4, len(_core.MOVEMENT_FEATURE_NAMES)), 7, np.float32)
+    _core.movement_features(windows, sr, out[1:3])
+    assert (out[[0, 3]] == 7).all()
+    _core.window_movement(windows[0], sr)
 
 
 def attention(shape: tuple[int, ...], seed: int, threshold: int, n_threads: int, address: int = 1) -> None:

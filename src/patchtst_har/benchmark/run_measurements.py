@@ -24,7 +24,7 @@ def measure_run(
     n_windows: int = 700,
     on_progress: OnProgress | None = None,
 ) -> Latency:
-    """Write ``complexity.json``, ``latency.json`` and ``topology.json``.
+    """Write ``complexity.json``, ``latency.json`` and, with topological features, ``topology.json``.
 
     Parameters
     ----------
@@ -49,6 +49,8 @@ def measure_run(
         atomic_write_json(run_dir / "complexity.json", model_complexity(recognizer.torch_module(), inputs))
     latency = measure_latency(recognizer, features.windows, n_windows, on_progress)
     atomic_write_json(run_dir / "latency.json", latency.model_dump(mode="json"))
+    if not features.topo.shape[1]:
+        return latency
     row = typical_window(features)
     label, participant = features.classes[features.labels[row]], str(features.participants[row])
     config = recognizer.config

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har import __version__
-from patchtst_har.config import N_STATISTICAL_FEATURES, N_TOPOLOGICAL_FEATURES, FeatureConfig
+from patchtst_har.config import FeatureConfig
 from patchtst_har.errors import DataError
 from patchtst_har.features.plugins.registry import selected
 from patchtst_har.support.files import ensure_folder
@@ -29,16 +29,20 @@ FEATURE_VERSION = 1
 """Raise by one whenever the definition of a built-in feature changes within a release."""
 
 
+NOT_COMPUTED = "none"
+"""In place of the engine where no topological features are computed."""
+
+
 @dataclass(frozen=True, eq=False)
 class Features:
     """Features of some windows."""
 
     stats: NDArray[np.float32]
-    """(n, built-in + outputs of the plug-ins) statistical features, then those of the plug-ins."""
+    """(n, n_stat_features) statistical features, then those of movement and of the plug-ins."""
     topo: NDArray[np.float32]
-    """(n, 24) topological features."""
+    """(n, 24) topological features; (n, 0) if they are not computed."""
     topo_engines: NDArray[np.str_]
-    """(n,) what computed each row of `topo`, see `patchtst_har.features.TopologyResult`."""
+    """(n,) what computed each row of `topo` (`patchtst_har.features.TopologyResult`), or `NOT_COMPUTED`."""
 
 
 class FeatureCache:
@@ -69,7 +73,7 @@ class FeatureCache:
         sample_rate_hz : float
             Their sampling rate.
         config : FeatureConfig
-            Which topology and plug-ins; `n_threads` has no influence on the result.
+            Which groups, topology and plug-ins; `n_threads` has no influence on the result.
 
         Raises
         ------
@@ -87,7 +91,7 @@ class FeatureCache:
             except DataError as error:
                 logger.warning("feature cache: %s; computing it again", error)
         features = compute_features(windows, sample_rate_hz, config)
-        if (features.topo_engines != config.topology.engine).any():
+        if (features.topo_engines != _engine(config)).any():
             return features
         write_npz(path, {"stats": features.stats, "topo": features.topo})
         return features
@@ -113,18 +117,27 @@ def compute_features(windows: NDArray[np.float32], sample_rate_hz: float, config
     from patchtst_har import features
 
     stats = features.compute_extended_statistics_batch(
-        windows, sample_rate_hz, config.plugins, n_threads=config.n_threads
+        windows,
+        sample_rate_hz,
+        config.plugins,
+        movement=config.movement,
+        n_threads=config.n_threads,
     )
+    if not config.n_topo_features:
+        return Features(stats, np.empty((len(windows), 0), np.float32), np.full(len(windows), NOT_COMPUTED))
     topology = features.compute_topology(windows, sample_rate_hz, config.topology, n_threads=config.n_threads)
     return Features(stats, topology.features, topology.engines)
 
 
+def _engine(config: FeatureConfig) -> str:
+    return config.topology.engine if config.n_topo_features else NOT_COMPUTED
+
+
 def _read_entry(path: Path, n_windows: int, config: FeatureConfig) -> Features:
     arrays = read_npz(path, ("stats", "topo"))
-    n_stats = N_STATISTICAL_FEATURES + config.n_plugin_outputs
-    for name, width in (("stats", n_stats), ("topo", N_TOPOLOGICAL_FEATURES)):
+    for name, width in (("stats", config.n_stat_features), ("topo", config.n_topo_features)):
         array = arrays[name]
         if array.shape != (n_windows, width) or array.dtype != np.float32 or not np.isfinite(array).all():
             needed = f"finite float32 of {(n_windows, width)}"
             raise DataError(f"{path}: {name} has shape {array.shape} of {array.dtype}, {needed} is needed")
-    return Features(arrays["stats"], arrays["topo"], np.full(n_windows, config.topology.engine))
+    return Features(arrays["stats"], arrays["topo"], np.full(n_windows, _engine(config)))

@@ -27,7 +27,7 @@ class FeatureSet(ModelInputs):
     """
 
     topo_engines: NDArray[np.str_]
-    """(n,) what computed each row of `topo`, see `patchtst_har.features.TopologyResult`."""
+    """(n,) what computed each row of `topo`, see `patchtst_har.datasets.feature_cache.Features`."""
     labels: NDArray[np.int64]
     """(n,) index into `classes`."""
     participants: NDArray[np.str_]

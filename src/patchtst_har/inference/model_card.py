@@ -59,6 +59,7 @@ PatchTST encoder with rotary attention, statistical and topological feature toke
 
 - **Input**: tri-axial wrist acceleration in g, {data.sample_rate_hz:g} Hz, windows of {data.window_size}
   samples, a decision every {data.hop_size} samples.
+- **Feature groups**: {", ".join(config.features.groups)}.
 - **Feature plug-ins** (must be registered where the model is loaded): {plugins}.
 - **Output**: one of {len(classes)} classes: {names}. A movement that is none of these still
   gets one of these labels.

@@ -251,8 +251,10 @@ class Recognizer:
         threads = config.features.n_threads
         sample_rate_hz = config.data.sample_rate_hz
         if config.model.n_stat_features:
-            plugins = config.features.plugins
-            stats = compute_extended_statistics_batch(windows, sample_rate_hz, plugins, n_threads=threads)
+            added = config.features
+            stats = compute_extended_statistics_batch(
+                windows, sample_rate_hz, added.plugins, movement=added.movement, n_threads=threads
+            )
         if config.model.n_topo_features:
             topology = config.features.topology
             topo = compute_topology(windows, sample_rate_hz, topology, n_threads=threads).features

@@ -70,7 +70,8 @@ class SingleWindowClassifier:
         began = perf_counter_ns()
         stats = topo = _NONE
         if model.n_stat_features:
-            stats = compute_extended_statistics(window, rate_hz, features.plugins)[np.newaxis]
+            row = compute_extended_statistics(window, rate_hz, features.plugins, movement=features.movement)
+            stats = row[np.newaxis]
         after_stats = perf_counter_ns()
         if model.n_topo_features:
             topo = compute_topology(window[np.newaxis], rate_hz, features.topology).features
@@ -95,4 +96,7 @@ def _compiled(recognizer: Recognizer) -> _core.WindowClassifier | None:
             return None
         embedding = native_embedding(data.window_size, data.sample_rate_hz, topology)
     cut = (data.sample_rate_hz, data.window_size, config.model.patch_len, config.model.patch_hop)
-    return _core.WindowClassifier(model.engine, *cut, config.model.n_stat_features > 0, embedding)
+    statistics = config.model.n_stat_features > 0
+    return _core.WindowClassifier(
+        model.engine, *cut, statistics, statistics and config.features.movement, embedding
+    )

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from patchtst_har.config import ExperimentConfig
+from patchtst_har.datasets.feature_cache import NOT_COMPUTED
 from patchtst_har.datasets.featureset import FeatureSet, load_feature_set
 from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.datasets.splits import Split, split_participants
@@ -68,11 +69,11 @@ class ExperimentData:
     def provenance(self) -> Provenance:
         """Return the split, its number of windows, and what computed their topology."""
         parts = {"train": self.train, "val": self.val, "test": self.test}
-        engines = [part.topo_engines for part in parts.values() if part is not None]
+        engines = np.concatenate([part.topo_engines for part in parts.values() if part is not None])
         return Provenance(
             split=ParticipantSplit(**asdict(self.split), fingerprint=self.split.fingerprint),
             n_windows={name: 0 if part is None else len(part) for name, part in parts.items()},
-            topology_engines=engine_counts(np.concatenate(engines)),
+            topology_engines=engine_counts(engines[engines != NOT_COMPUTED]),
             source_rates_hz=self.source_rates_hz,
         )
 

@@ -65,8 +65,9 @@ def _inputs(config: ExperimentConfig) -> dict[str, dict[str, Any]]:
         },
         "stats": {
             "made_by": "patchtst_har.features.compute_extended_statistics_batch; not scaled",
-            "names": list(extended_statistics_names(features.plugins)),
+            "names": list(extended_statistics_names(features.plugins, movement=features.movement)),
             "plugins": list(features.plugins),
+            "movement": features.movement,
         },
         "topo": {
             "made_by": "patchtst_har.features.compute_topological_features_batch; not scaled",
