@@ -44,15 +44,13 @@ py::tuple feature_names() {
     return names;
 }
 
-std::size_t n_plans_made() {
-    return workspace().statistics.n_plans_made();
-}
-
 }  // namespace
 
 void bind_statistics(py::module_& m) {
     m.attr("STATISTICAL_FEATURE_NAMES") = feature_names();
-    m.def("n_plans_made", &n_plans_made, "Return how often this thread's features had to allocate.");
+    m.def(
+        "n_plans_made", [] { return workspace().statistics.n_plans_made(); },
+        "Return how often this thread's features had to allocate.");
     m.def("statistical_features", &statistical_features, py::arg("windows").noconvert(), py::arg("sr"),
           py::arg("out").noconvert(),
           "Write the statistical features of float32 windows (n, T, 3) to out (n, n_features).");

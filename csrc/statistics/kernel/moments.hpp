@@ -64,7 +64,7 @@ PATCHTST_HAR_STAGE MagnitudeMoments magnitude_moments(const Plan& plan, double m
         squares += square;
         cubes += square * deviation;
         fourths += square * square;
-        above += max(block(plan.channels[3], 0.0) - Doubles::all(1.0), Doubles{});
+        above += each(Larger{}, block(plan.channels[3], 0.0) - Doubles::all(1.0), Doubles{});
     });
     const auto count = static_cast<double>(plan.n);
     const double variance = sum_of(squares) / count;
