@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def prepared(tmp_path_factory) -> Path:
     """Root folder with `prepared/`: six people, three classes, 36 windows each. Do not write into it."""
     from made_once import made_once, session_folder
-    from synthetic import make_prepared
+    from prepared_data import make_prepared
 
     root = session_folder(tmp_path_factory) / "experiment"
     with made_once(root) as missing:

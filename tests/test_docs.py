@@ -13,7 +13,7 @@ from patchtst_har.benchmark.budget import Budget, Target
 from patchtst_har.config import N_STATISTICAL_FEATURES, ExperimentConfig
 from patchtst_har.data import cut_windows, write_recording
 from patchtst_har.inference.export import export_model
-from synthetic import make_recording
+from patchtst_har.synthetic import recording as make_recording
 from without_torch import REFUSE_TORCH
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -23,7 +23,7 @@ th, td { padding: .2rem .7rem; border-bottom: 1px solid var(--line); text-align:
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .passed { color: var(--good); } .failed { color: var(--bad); font-weight: 600; } .not { color: var(--open); }
 .detail { overflow-wrap: anywhere; max-width: 40rem; }
-figure { display: inline-block; max-width: 100%; overflow-x: auto; margin: .5rem 1.5rem .5rem 0;
+figure { display: inline-block; width: 460px; max-width: 100%; overflow-x: auto; margin: .5rem 1.5rem .5rem 0;
   vertical-align: top; }
 figure span { white-space: nowrap; }
 figcaption { font-weight: 600; }
@@ -198,7 +198,7 @@ def _figure(title: str, timings: Sequence[Timing]) -> str:
     parts = []
     for power in range(low, high + 1):
         at = y(10.0**power)
-        parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}" />')
+        parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
         parts.append(f'<text x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{10.0**power:,.10g}</text>')
     parts += [
         f'<text x="{x(batch):.1f}" y="{_HEIGHT - 20}" text-anchor="middle">{batch}</text>'

@@ -26,7 +26,7 @@ using FloatArray = py::array_t<float, py::array::c_style>;
 using DoubleArray = py::array_t<double, py::array::c_style>;
 
 // Shapes and values are explained to the user in Python; these checks only keep the kernels inside their
-// memory.
+// memory, and their sizes within what 64 bits can count. Addresses, which attention takes, cannot be checked.
 inline void require(bool condition, const char* message) {
     if (!condition) throw py::value_error(message);
 }

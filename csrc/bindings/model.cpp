@@ -20,7 +20,9 @@ std::array<std::size_t, model::kInputs> sizes_of(const InputShapes& shapes) {
         sizes[i] = 1;
         for (const py::ssize_t length : shapes[i]) {
             require(length >= 0, "lengths must not be negative");
-            sizes[i] *= static_cast<std::size_t>(length);
+            const auto n = static_cast<std::size_t>(length);
+            require(n <= model::kMostFloats && sizes[i] * n <= model::kMostFloats, "an input is too large");
+            sizes[i] *= n;
         }
     }
     return sizes;

@@ -50,6 +50,7 @@ py::dict counts_of(const stream::WindowBuffer& buffer) {
     result["n_samples"] = counts.n_samples;
     result["n_nonfinite"] = counts.n_nonfinite;
     result["n_zero"] = counts.n_zero;
+    result["n_out_of_range"] = counts.n_out_of_range;
     result["n_repeated_stamps"] = counts.n_repeated_stamps;
     result["n_gaps"] = counts.n_gaps;
     result["n_jumps"] = counts.n_jumps;
@@ -61,11 +62,11 @@ template <typename State>
 auto numbers_of(State& state) {
     auto& counts = state.counts;
     return std::array{
-        &counts.n_samples,    &counts.n_nonfinite, &counts.n_zero,           &counts.n_repeated_stamps,
-        &counts.n_gaps,       &counts.n_jumps,     &state.previous.stamp_ns, &state.current.stamp_ns,
-        &state.start_ns,      &state.next_point,   &state.segment,           &state.last_stamp_ns,
-        &state.last_place_ns, &state.n_same_stamp, &state.span_start_ns,     &state.n_span,
-        &state.n_unstamped};
+        &counts.n_samples,    &counts.n_nonfinite,   &counts.n_zero,           &counts.n_repeated_stamps,
+        &counts.n_gaps,       &counts.n_jumps,       &state.previous.stamp_ns, &state.current.stamp_ns,
+        &state.start_ns,      &state.next_point,     &state.segment,           &state.last_stamp_ns,
+        &state.last_place_ns, &state.n_same_stamp,   &state.span_start_ns,     &state.n_span,
+        &state.n_unstamped,   &counts.n_out_of_range};
 }
 
 // All numbers, whether there is a last stamp and a segment; the last two samples and the points kept.
@@ -99,14 +100,14 @@ void restore_buffer(stream::WindowBuffer& buffer, const Int64Array& numbers, con
     buffer.restore(state, sample + 2 * stream::kAxes, extent(points, 0) - 2);
 }
 
-constexpr std::size_t kMostWindowSize = std::size_t{1} << 20U;
-
 stream::WindowBuffer make_buffer(double rate_hz, std::size_t window_size, std::size_t hop_size,
                                  double max_gap_s) {
     require_rate(rate_hz);
+    // A period must be a number of ns that 64 bits can count.
+    require(rate_hz >= 1e-6 && rate_hz <= 1e9, "rate_hz must be from 1e-6 to 1e9");
     require(window_size >= 1 && hop_size >= 1 && hop_size <= window_size,
             "1 <= hop_size <= window_size must hold");
-    require(window_size <= kMostWindowSize, "window_size must be at most 2**20");
+    require(window_size <= stream::kMostWindowSize, "window_size must be at most 2**20");
     require(std::isfinite(max_gap_s) && max_gap_s > 0.0, "max_gap_s must be positive and finite");
     return stream::WindowBuffer({rate_hz, window_size, hop_size, max_gap_s * 1e9});
 }
@@ -164,6 +165,8 @@ stream::WindowClassifier make_classifier(const py::object& engine, double rate_h
                                          std::size_t patch_len, std::size_t patch_hop, bool uses_statistics,
                                          const std::optional<EmbeddingTuple>& embedding) {
     require_rate(rate_hz);
+    require(window_size <= stream::kMostWindowSize, "window_size must be at most 2**20");
+    require(engine_of(engine).n_outputs() >= 1, "the engine has no outputs");
     stream::ClassifierOptions options{rate_hz, window_size, patch_len, patch_hop, uses_statistics, {}};
     if (embedding) {
         const auto [factor, dimension, delay] = *embedding;
@@ -192,6 +195,7 @@ py::tuple classify(const stream::WindowClassifier& classifier, const FloatArray&
 }  // namespace
 
 void bind_stream(py::module_& m) {
+    m.attr("MOST_G") = stream::kMostG;
     m.attr("MOST_STAMP_NS") = stream::kMostNs;
     py::register_exception<stream::TooFastError>(m, "TooFastError", PyExc_RuntimeError);
     new_class<stream::WindowBuffer>(m, "WindowBuffer", "Samples on a regular grid, cut into windows.")

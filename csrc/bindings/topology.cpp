@@ -4,6 +4,8 @@ namespace patchtst_har::bindings {
 namespace {
 
 constexpr const char* kOutShape = "(n, 24)";
+// Memory is laid out by it, even for windows too short for a point.
+constexpr std::size_t kMostDimension = 65536;
 
 // Returns the seconds that all windows together spent in magnitude, decimation, embedding, persistence and
 // summary.
@@ -34,6 +36,9 @@ void simplified_topological_features(const FloatArray& windows, FloatArray& out)
 void require_embedding(std::size_t n_samples, const topology::Embedding& embedding) {
     require(embedding.factor >= 1 && embedding.dimension >= 1 && embedding.delay >= 1,
             "factor, dimension and delay must be at least 1");
+    require(embedding.factor <= n_samples && embedding.delay <= n_samples,
+            "factor and delay must be at most the window's length");
+    require(embedding.dimension <= kMostDimension, "dimension must be at most 65536");
     require(topology::count_points(n_samples, embedding) <= persistence::kMostPoints, "too many points");
 }
 

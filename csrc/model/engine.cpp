@@ -14,7 +14,8 @@
 namespace patchtst_har::model {
 namespace {
 
-constexpr std::size_t kAllColumns = 2;  // queries and keys are rotated, values are not
+constexpr std::size_t kMostRows = std::size_t{1} << 24U;  // also of one row, read again and again
+constexpr std::size_t kAllColumns = 2;                    // queries and keys are rotated, values are not
 
 std::size_t aligned(std::size_t n) {
     return (n + kAlignment - 1) / kAlignment * kAlignment;
@@ -101,19 +102,34 @@ Engine::Engine(const std::array<std::size_t, kInputs>& input_sizes, std::size_t 
       n_block_windows_(n_block_windows),
       sizes_(input_sizes.begin(), input_sizes.end()) {
     require(n_block_windows >= 1, "a block needs at least one window");
+    require(n_block_windows <= kMostFloats, "a block has too many windows");
 }
 
 Engine::~Engine() = default;
 
+void Engine::add(const Step& step) {
+    steps_.push_back(step);
+    forget_workspaces();
+}
+
+void Engine::forget_workspaces() {
+    const std::scoped_lock lock(mutex_);
+    idle_.clear();
+}
+
 std::size_t Engine::add_buffer(std::size_t n_floats) {
     require(sizes_.size() < kMostBuffers, "too many buffers");
+    require(n_floats <= kMostFloats / n_block_windows_, "a buffer is too large");
     sizes_.push_back(aligned(n_floats));
+    forget_workspaces();
     return sizes_.size() - 1;
 }
 
 void Engine::add_linear(Place source, Place target, RowCount rows, Segments segments, std::size_t n_columns,
                         const float* weights, const float* bias, Activation activation, bool adds) {
     require(segments.count >= 1 && segments.length >= 1 && n_columns >= 1, "an empty product");
+    require(segments.count <= kMostFloats && segments.length <= kMostFloats && segments.stride <= kMostFloats,
+            "the segments are too long");
     const std::size_t n_values = segments.count * segments.length;
     const std::size_t width = aligned(n_columns);
     Linear step{};
@@ -133,19 +149,19 @@ void Engine::add_linear(Place source, Place target, RowCount rows, Segments segm
         // The rounded rows of a tile.
         scratch_size_ = std::max(scratch_size_, kernels_->tile_rows * aligned(pairs_for(n_values)));
     }
-    steps_.emplace_back(step);
+    add(step);
 }
 
 void Engine::add_standardise(Place source, Place target, std::size_t width, const float* mean,
                              const float* inverse_std, float limit) {
     const RowCount one{1, 1};
-    steps_.emplace_back(Standardise{read(source, one, width), write(target, one, width), width,
-                                    keep(width, mean, width), keep(width, inverse_std, width), limit});
+    add(Standardise{read(source, one, width), write(target, one, width), width, keep(width, mean, width),
+                    keep(width, inverse_std, width), limit});
 }
 
 void Engine::add_constant(Place target, std::size_t width, const float* values) {
     const std::size_t padded = aligned(width);
-    steps_.emplace_back(Constant{write(target, {1, 1}, padded), padded, keep(padded, values, width)});
+    add(Constant{write(target, {1, 1}, padded), padded, keep(padded, values, width)});
 }
 
 void Engine::add_normalise(Place source, Place target, std::size_t n_rows, std::size_t width,
@@ -153,16 +169,22 @@ void Engine::add_normalise(Place source, Place target, std::size_t n_rows, std::
     require(width >= 1, "rows without values");
     const std::size_t padded = aligned(width);
     const RowCount rows{n_rows, 1};
-    steps_.emplace_back(Normalise{read(source, rows, padded), write(target, rows, padded), n_rows, width,
-                                  keep(padded, gain, width), keep(padded, bias, width), epsilon});
+    add(Normalise{read(source, rows, padded), write(target, rows, padded), n_rows, width,
+                  keep(padded, gain, width), keep(padded, bias, width), epsilon});
 }
 
 void Engine::add_attention(Place qkv, Place target, std::size_t n_tokens, std::size_t n_heads,
                            std::size_t head_dim, const float* cos, const float* sin) {
     require(n_heads >= 1 && head_dim >= 2 && head_dim % 2 == 0, "head_dim must be even");
+    require(n_heads <= kMostFloats && head_dim <= kMostFloats / n_heads / (kAllColumns + 1),
+            "the heads are too many");
     const std::size_t width = n_heads * head_dim;
     const std::size_t table_width = aligned(kAllColumns * width);
     const std::size_t last_head = width - head_dim + aligned(head_dim);
+    const RowCount rows{n_tokens, 1};
+    static_cast<void>(write(qkv, rows, std::max(table_width, kAllColumns * width + last_head)));
+    const View source = read(qkv, rows, table_width);
+    const View result = write(target, rows, last_head);
     // What fills the last vector of the tables is not rotated.
     AlignedFloats cosines(n_tokens * table_width, 1.0F);
     AlignedFloats sines(n_tokens * table_width, 0.0F);
@@ -174,10 +196,7 @@ void Engine::add_attention(Place qkv, Place target, std::size_t n_tokens, std::s
                                      &sines[to]);
         }
     }
-    const RowCount rows{n_tokens, 1};
-    static_cast<void>(write(qkv, rows, std::max(table_width, kAllColumns * width + last_head)));
-    steps_.emplace_back(Attention{read(qkv, rows, table_width), write(target, rows, last_head), n_tokens,
-                                  n_heads, head_dim, cosines.data(), sines.data(), table_width});
+    add(Attention{source, result, n_tokens, n_heads, head_dim, cosines.data(), sines.data(), table_width});
     constants_.push_back(std::move(cosines));
     constants_.push_back(std::move(sines));
     // Queries and scores of a panel.
@@ -189,8 +208,7 @@ void Engine::add_pool(Place source, Place target, std::size_t n_rows, std::size_
     const std::size_t padded = aligned(width);
     const View rows = read(source, {n_rows, 1}, padded);
     const View pooled = write(target, {1, 1}, padded);
-    steps_.emplace_back(
-        Pool{rows, pooled, n_rows, width, query == nullptr ? nullptr : keep(padded, query, width)});
+    add(Pool{rows, pooled, n_rows, width, query == nullptr ? nullptr : keep(padded, query, width)});
     scratch_size_ = std::max(scratch_size_, aligned(n_rows));
 }
 
@@ -252,6 +270,12 @@ const float* Engine::packed(const float* weights, std::size_t n_columns, std::si
 View Engine::read(Place place, RowCount rows, std::size_t n_floats) const {
     require(place.buffer < sizes_.size(), "no such buffer");
     require(rows.n_outer >= 1 && rows.n_inner >= 1, "no rows");
+    require(
+        rows.n_outer <= kMostRows && rows.n_inner <= kMostRows && rows.n_outer * rows.n_inner <= kMostRows,
+        "too many rows");
+    require(
+        place.offset <= kMostFloats && place.outer_stride <= kMostFloats && place.inner_stride <= kMostFloats,
+        "rows reach beyond their buffer");
     const std::size_t last =
         place.offset + (rows.n_outer - 1) * place.outer_stride + (rows.n_inner - 1) * place.inner_stride;
     require(last + n_floats <= sizes_[place.buffer], "rows reach beyond their buffer");

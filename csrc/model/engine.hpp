@@ -15,6 +15,9 @@ namespace patchtst_har::model {
 
 using support::AlignedFloats;
 
+// Sizes, strides and counts up to here cannot overflow when they are multiplied and added.
+inline constexpr std::size_t kMostFloats = std::size_t{1} << 31U;
+
 // Rows in a buffer, as seen from outside: see View.
 struct Place {
     std::size_t buffer, offset, outer_stride, inner_stride;
@@ -76,6 +79,9 @@ class Engine {
     const float* keep(std::size_t n_floats, const float* values, std::size_t n_values);
     [[nodiscard]] View read(Place place, RowCount rows, std::size_t n_floats) const;
     [[nodiscard]] View write(Place place, RowCount rows, std::size_t n_floats) const;
+    void add(const Step& step);
+    // Those of fewer buffers and steps are too small.
+    void forget_workspaces();
     const float* packed(const float* weights, std::size_t n_columns, std::size_t n_values);
     [[nodiscard]] std::unique_ptr<Workspace> borrow();
     void give_back(std::unique_ptr<Workspace> workspace);

@@ -129,6 +129,10 @@ bool WindowBuffer::is_usable(const float* sample) {
         ++state_.counts.n_zero;
         return false;
     }
+    if (std::max({std::abs(sample[0]), std::abs(sample[1]), std::abs(sample[2])}) > kMostG) {
+        ++state_.counts.n_out_of_range;
+        return false;
+    }
     return true;
 }
 
@@ -205,9 +209,10 @@ void WindowBuffer::require_consistent(const BufferState& state) const {
         require(stamp > -kMostRestoredNs && stamp < kMostRestoredNs);
     }
     const BufferCounts& counts = state.counts;
-    for (const std::int64_t count : {state.next_point, state.segment, state.n_same_stamp, state.n_span,
-                                     state.n_unstamped, counts.n_samples, counts.n_nonfinite, counts.n_zero,
-                                     counts.n_repeated_stamps, counts.n_gaps, counts.n_jumps}) {
+    for (const std::int64_t count :
+         {state.next_point, state.segment, state.n_same_stamp, state.n_span, state.n_unstamped,
+          counts.n_samples, counts.n_nonfinite, counts.n_zero, counts.n_repeated_stamps, counts.n_gaps,
+          counts.n_jumps, counts.n_out_of_range}) {
         require(count >= 0 && count < kMostRestoredNs);
     }
     // What is multiplied by the period must stay within 64 bits.

@@ -10,9 +10,13 @@
 namespace patchtst_har::stream {
 
 constexpr std::size_t kAxes = 3;
+constexpr std::size_t kMostWindowSize = std::size_t{1} << 20U;
 // Stamps beyond this many ns from 1970 (145 years) are refused, so that no difference overflows, not even
 // after a year of samples that repeat one stamp.
 constexpr std::int64_t kMostNs = 0x4000'0000'0000'0000 - 0x80'0000'0000'0000;
+
+// No wrist sensor measures more on an axis: beyond it stand markers of missing values and wrong units.
+constexpr float kMostG = 50.0F;
 
 struct BufferOptions {
     double rate_hz;
@@ -21,7 +25,7 @@ struct BufferOptions {
 };
 
 struct BufferCounts {
-    std::int64_t n_samples, n_nonfinite, n_zero, n_repeated_stamps, n_gaps, n_jumps;
+    std::int64_t n_samples, n_nonfinite, n_zero, n_repeated_stamps, n_gaps, n_jumps, n_out_of_range;
 };
 
 // Where a complete window stands.

@@ -6,7 +6,6 @@ keys are errors. A configuration names values, never code.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -19,6 +18,7 @@ from patchtst_har.features.names import STATISTICAL_FEATURE_NAMES, TOPOLOGICAL_F
 from patchtst_har.features.settings import TopologyConfig as TopologyConfig
 from patchtst_har.support.documents import parse_yaml
 from patchtst_har.support.files import atomic_write_text
+from patchtst_har.support.names import repeated
 from patchtst_har.support.settings import (
     Count,
     Fraction,
@@ -55,10 +55,10 @@ class DataConfig(Section):
     """IANA zone in which the hour of the day is read; None: the stamps are local wall-clock time."""
     split: Literal["counts", "lists", "kfold"] = "counts"
     """`counts`: `train_n` and `val_n` people, the rest test; `lists`: named; `kfold`: folds of people."""
-    train_n: Count = 80
-    """People to train on (`split="counts"`)."""
-    val_n: Count = 20
-    """People to validate on (`split="counts"` and `"kfold"`)."""
+    train_n: Count | None = None
+    """People to train on (`split="counts"`); None: all who neither validate nor test."""
+    val_n: Count | None = None
+    """People to validate on (`split="counts"` and `"kfold"`); None: 15 % of all, 1 to 20."""
     train_participants: tuple[str, ...] = ()
     """`split="lists"`: people to train on."""
     val_participants: tuple[str, ...] = ()
@@ -81,20 +81,13 @@ class DataConfig(Section):
             problems.append(f"fold ({self.fold}) must be below n_folds ({self.n_folds})")
         if self.split == "lists" and not (self.train_participants and self.val_participants):
             problems.append('split="lists" needs train_participants and val_participants')
-        unused = {
-            "counts": ("train_participants", "val_participants"),
-            "kfold": ("train_participants", "val_participants", "test_participants"),
-            "lists": (),
-        }
-        problems += [
-            f'{name} has no meaning with split="{self.split}"'
-            for name in unused[self.split]
-            if getattr(self, name)
-        ]
-        lists = (self.train_participants, self.val_participants, self.test_participants)
-        everyone = [name for names in lists for name in names]
-        repeated = sorted(name for name, count in Counter(everyone).items() if count > 1)
-        problems += [f"participants: {name!r} stands in the lists more than once" for name in repeated]
+        groups = ("train_participants", "val_participants", "test_participants")
+        named = {name: getattr(self, name) for name in groups}
+        used = {"counts": groups[2:], "kfold": (), "lists": groups}[self.split]
+        unused = [name for name in groups if named[name] and name not in used]
+        problems += [f'{name} has no meaning with split="{self.split}"' for name in unused]
+        twice = repeated(person for people in named.values() for person in people)
+        problems += [f"participants: {name!r} stands in the lists more than once" for name in twice]
         return refuse(self, problems)
 
 
@@ -236,8 +229,7 @@ class ModelConfig(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        problems = []
-        problems += self._cutting_problems()
+        problems = self._cutting_problems()
         if self.d_model % self.n_heads:
             problems.append(f"d_model ({self.d_model}) must be divisible by n_heads ({self.n_heads})")
         elif self.head_dim % 2:
@@ -269,8 +261,7 @@ class ModelConfig(Section):
                 f"window_size - patch_len ({self.window_size - self.patch_len}) must be divisible by "
                 f"patch_stride ({self.patch_hop}): the last samples would be ignored"
             )
-        length = self.patch_len
-        for i, layer in enumerate(self.stem):
+        for i, (layer, length) in enumerate(zip(self.stem, self.stem_lengths, strict=False)):
             if layer.stride > layer.kernel:
                 problems.append(f"stem.{i}.stride ({layer.stride}) must not exceed kernel ({layer.kernel})")
             if layer.kernel > length or (length - layer.kernel) % layer.stride:
@@ -279,7 +270,6 @@ class ModelConfig(Section):
                     f"{length} samples exactly"
                 )
                 break
-            length = (length - layer.kernel) // layer.stride + 1
         return problems
 
 
@@ -290,7 +280,7 @@ class TrainingConfig(Section):
     """Windows per step; the last batch of an epoch may be smaller, none is dropped."""
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 30
     """Passes over the training windows, at most."""
-    lr: PositiveFloat = 1e-4
+    lr: PositiveFloat = 1e-3
     """Peak learning rate of AdamW."""
     weight_decay: NonNegativeFloat = 1e-4
     """Decoupled weight decay of AdamW."""
@@ -308,15 +298,16 @@ class TrainingConfig(Section):
     """`auto` uses CUDA if there is a device and logs its choice; `cuda` without a device is an error."""
     amp: bool = True
     """Automatic mixed precision on CUDA; no effect on the CPU."""
-    n_threads: Annotated[int, Field(ge=0, le=1024)] = 0
-    """CPU threads of torch; 0 keeps torch's default."""
+    n_threads: Annotated[int, Field(ge=0, le=1024)] = 1
+    """CPU threads of torch; 0 keeps torch's default. More than one helps large models on idle cores only."""
 
 
 class SmoothingConfig(Section):
     """Temporal smoothing of the window probabilities."""
 
-    method: Literal["viterbi", "none"] = "viterbi"
-    """`viterbi`: hidden Markov model, most probable path over each segment (offline); `none`."""
+    method: Literal["auto", "viterbi", "none"] = "auto"
+    """`viterbi`: hidden Markov model, most probable path over each segment (offline); `none`; `auto`: in
+    training, `viterbi` unless it lowers macro F1 on the validation participants."""
     pseudo_count: PositiveFloat = 1.0
     """Added to every transition and emission count, so that no state is unreachable."""
     max_gap_s: PositiveFloat = 1.0

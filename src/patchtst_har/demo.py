@@ -61,11 +61,7 @@ def demo_config(run_dir: Path) -> ExperimentConfig:
         ),
         # The recordings have no clock, so there is no time of day.
         model=ModelConfig(n_time_features=0),
-        # A second thread saves a seventh of the time where it has a core to itself; where other work uses the
-        # cores, two threads take ten times as long, one thread less than twice.
-        training=TrainingConfig(
-            lr=1e-3, weight_decay=0.05, label_smoothing=0.1, epochs=40, early_stop_patience=40, n_threads=1
-        ),
+        training=TrainingConfig(weight_decay=0.05, label_smoothing=0.1, epochs=40, early_stop_patience=40),
     )
 
 

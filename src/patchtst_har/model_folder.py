@@ -18,6 +18,7 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from patchtst_har.architecture import checked_weights
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.errors import ConfigError, DataError, FeatureError, ModelFolderError
 from patchtst_har.features import TOPOLOGICAL_FEATURE_NAMES, extended_statistics_names
@@ -40,24 +41,33 @@ class StoredModel:
 
     Attributes
     ----------
-    folder : pathlib.Path
-        Where it came from.
     config : ExperimentConfig
         What the model was trained with.
     classes : tuple of str
         Class names in the order of the logits.
     tensors : dict of str to ndarray
-        Weights and scaling by name; finite, but not yet compared with the configuration.
+        Weights and scaling by name, as `checked_weights` asks for.
     """
 
-    folder: Path
     config: ExperimentConfig
     classes: tuple[str, ...]
     tensors: dict[str, NDArray[Any]]
 
-    def misfit(self, what: str) -> ModelFolderError:
-        """Return the error to raise if tensors and configuration do not fit each other."""
-        return ModelFolderError(f"{self.folder / WEIGHTS_FILE}: does not fit {CONFIG_FILE}: {what}")
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """What a model was trained on, as far as its folder says.
+
+    Attributes
+    ----------
+    n_people : int
+        People whose windows trained it.
+    source_rates_hz : tuple of two floats, optional
+        Lowest and highest sampling rate of their recordings, before resampling.
+    """
+
+    n_people: int
+    source_rates_hz: tuple[float, float] | None = None
 
 
 def write_model_folder(
@@ -134,7 +144,12 @@ def _read_files(folder: Path) -> StoredModel:
         raise ModelFolderError(f"{folder}: is a run folder, its model is {folder / 'model'}")
     config = _read_config(folder / CONFIG_FILE)
     classes = _read_classes(folder / CLASSES_FILE)
-    return StoredModel(folder, config, classes, _read_tensors(folder / WEIGHTS_FILE))
+    tensors = _read_tensors(folder / WEIGHTS_FILE)
+    try:
+        checked_weights(tensors, config.model, len(classes))
+    except ValueError as error:
+        raise ModelFolderError(f"{folder / WEIGHTS_FILE}: does not fit {CONFIG_FILE}: {error}") from error
+    return StoredModel(config, classes, tensors)
 
 
 def read_provenance(folder: Path | str) -> dict[str, Any] | None:
@@ -154,6 +169,27 @@ def read_provenance(folder: Path | str) -> dict[str, Any] | None:
     if not all(isinstance(group, list) for group in groups):
         raise ModelFolderError(f"{path}: split: needs the lists train, val and test")
     return dict(values)
+
+
+def read_trained_on(folder: Path | str) -> TrainedOn | None:
+    """Return what ``provenance.json`` says of the training people; None without the file.
+
+    Raises
+    ------
+    ModelFolderError
+        If the file is damaged.
+    """
+    values = read_provenance(folder)
+    if values is None:
+        return None
+    rates = values.get("source_rates_hz")
+    if rates is not None:
+        valid = isinstance(rates, list) and len(rates) == 2 and all(isinstance(r, int | float) for r in rates)
+        if not valid or not 0 < rates[0] <= rates[1] < float("inf"):
+            path = Path(folder) / PROVENANCE_FILE
+            raise ModelFolderError(f"{path}: source_rates_hz: needs the lowest and the highest rate")
+        rates = (float(rates[0]), float(rates[1]))
+    return TrainedOn(len(values["split"]["train"]), rates)
 
 
 def _read_config(path: Path) -> ExperimentConfig:

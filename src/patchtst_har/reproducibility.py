@@ -20,15 +20,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _RECORDED = (
-    "numpy",
-    "scipy",
-    "numba",
-    "pandas",
-    "torch",
-    "scikit-learn",
-    "ripser",
-    "hmmlearn",
-    "safetensors",
+    *("numpy", "scipy", "numba", "pandas", "torch"),
+    *("scikit-learn", "ripser", "hmmlearn", "safetensors"),
 )
 
 

@@ -12,8 +12,8 @@ from patchtst_har.benchmark.feasibility import run_benchmark, settings_for, too_
 from patchtst_har.benchmark.loops import HarnessSettings
 from patchtst_har.errors import DataError
 from patchtst_har.records.feasibility import FeasibilityRecord
+from patchtst_har.synthetic import recording as make_recording
 from streams import small_recognizer
-from synthetic import make_recording
 
 pytestmark = pytest.mark.spawns
 

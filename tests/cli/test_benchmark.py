@@ -12,8 +12,8 @@ from patchtst_har.cli.commands.benchmark import FAILED
 from patchtst_har.data import write_recording
 from patchtst_har.records.measurement import Unmeasured
 from patchtst_har.support.host_limits import ProcessorUse
+from patchtst_har.synthetic import recording as make_recording
 from streams import small_recognizer
-from synthetic import make_recording
 
 EASY = "targets:\n- {name: easy, percentile: p95}\n"
 IMPOSSIBLE = "targets:\n- {name: easy, percentile: p95}\n- {name: impossible, memory_mb: 0.5}\n"

@@ -16,7 +16,7 @@ from rich.progress import Progress
 import patchtst_har
 from patchtst_har.cli import console, main
 from patchtst_har.data import write_recording
-from synthetic import make_recording
+from patchtst_har.synthetic import recording as make_recording
 
 pytestmark = pytest.mark.slow
 
@@ -94,7 +94,19 @@ def test_from_recordings_to_labels(cli, recordings, tmp_path):
     assert status == 0
     assert (run / "report.html").exists()
 
-    assert "already holds a run" in error_of(cli("train", "--config", config, *options))
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    finished = "first: already finished; --overwrite trains it again"
+    assert finished in error_of(cli("train", "--config", config, *options))
+    status, out, err = cli("train", "--config", config, *options, "--resume")
+    assert status == 0, err
+    assert finished in out
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    other = error_of(cli("train", "--config", config, "--resume"))
+    assert "holds a finished run of another configuration" in other
+    options = ("--set", "training.epochs=1", "--overwrite")
+    status, out, err = cli("train", "--config", config, *options)
+    assert status == 0, err
+    assert "epochs: 1" in (run / "config.yaml").read_text()
 
 
 def test_help_tells_a_stranger_what_there_is(cli):
@@ -290,7 +302,7 @@ def test_results_are_named_after_the_whole_recording(cli, small_run, tmp_path):
     for name in ("2024.01.A.csv", "2024.01.B.csv.gz"):
         write_recording(tmp_path / name, make_recording())
         assert cli("predict", tmp_path / name, "--model", model, "--out", tmp_path / "out")[0] == 0
-    kinds = ("labels.csv", "report.html", "timeline.svg")
+    kinds = ("labels.csv", "report.html", "summary.json", "timeline.svg", "windows.csv")
     expected = sorted(f"2024.01.{name}_{kind}" for name in "AB" for kind in kinds)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == expected
 
@@ -315,9 +327,59 @@ def test_what_could_not_be_used_is_told(cli, small_run, tmp_path):
     )
     assert status == 0, err
     page = (tmp_path / "a_report.html").read_text()
-    assert "Samples that are NaN or infinite, dropped: 300." in page
-    assert "Samples of exactly (0, 0, 0), as devices write where they have none, dropped: 300." in page
-    assert "Segments between gaps that are shorter than a window, not labelled: 1." in page
+    for text in (
+        "Samples left out, NaN or infinite: 300.",
+        "Samples left out, exactly (0, 0, 0), as devices write where they have none: 300.",
+        "Segments between gaps that are shorter than a window, not labelled: 1.",
+    ):
+        assert text in page
+        assert f"patchtst-har: warning: {text}" in err
+
+
+def in_another_form(path, recording):
+    """Write a recording as a device's export: banner, semicolons, decimal commas, other names, cut off."""
+    table = recording.reset_index()
+    table.columns = ["Timestamp", "X (g)", "Y (g)", "Z (g)", *table.columns[4:]]
+    form = {"sep": ";", "decimal": ",", "date_format": "%d.%m.%Y %H:%M:%S.%f", "index": False}
+    path.write_text("---- Data File ----\n" * 10 + table.to_csv(**form) + "14.11.20")
+    return (
+        "--columns",
+        "time=Timestamp,x=X (g),y=Y (g),z=Z (g)",
+        *("--skip-rows", 10, "--decimal", ",", "--time-format", "%d.%m.%Y %H:%M:%S.%f"),
+    )
+
+
+@pytest.mark.filterwarnings("always::patchtst_har.data.recording.ReadingWarning")
+def test_files_in_another_form_give_the_same_labels(cli, small_run, tmp_path):
+    recording = make_recording(bouts=(("sitting", 30.0), ("walking", 30.0)), start="2023-11-14 22:20:00")
+    recording = recording.drop(columns="annotation")
+    write_recording(tmp_path / "plain.csv", recording)
+    options = in_another_form(tmp_path / "a.csv", recording.round(6))
+    arguments = ("--model", small_run.folder / "model", "--out", tmp_path)
+    assert cli("predict", tmp_path / "plain.csv", *arguments)[0] == 0
+    status, _, err = cli("predict", tmp_path / "a.csv", *arguments, *options)
+    assert status == 0, err
+    assert err.count("a.csv: file cut off in line 6012, dropped") == 1
+    found, wanted = (pd.read_csv(tmp_path / f"{name}_labels.csv") for name in ("a", "plain"))
+    pd.testing.assert_frame_equal(found, wanted)
+    assert "--skip-rows 10" in error_of(cli("predict", tmp_path / "a.csv", *arguments, *options[:2]))
+    error = error_of(cli("predict", tmp_path / "a.csv", *arguments, "--sort", "--on-disorder", "drop"))
+    assert "--sort and --on-disorder exclude each other" in error
+    assert "columns: must be like" in error_of(cli("predict", "a.csv", *arguments, "--columns", "x"))
+
+
+@pytest.mark.filterwarnings("always::patchtst_har.data.recording.ReadingWarning")
+def test_data_sets_are_prepared_from_files_in_another_form(cli, tmp_path):
+    (tmp_path / "recordings").mkdir()
+    bouts = (("sitting", 30.0), ("walking", 30.0))
+    for number in range(2):
+        path = tmp_path / "recordings" / f"P{number}.csv"
+        options = in_another_form(path, make_recording(bouts=bouts, seed=number))
+    (tmp_path / "recordings" / "P2.cwa").write_bytes(b"MD")
+    status, out, err = cli("prepare", tmp_path / "recordings", "--out", tmp_path / "data", *options)
+    assert status == 0, err
+    assert "2 participants, classes: sitting, walking" in out
+    assert "passed over 1 .cwa file, which is not read yet; convert it to CSV or Parquet first" in err
 
 
 def test_hours_are_shown_where_the_wearer_lives(cli, small_run, tmp_path):
@@ -340,7 +402,8 @@ def test_interrupting_says_how_to_go_on(cli, prepared, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("patchtst_har.training.trainer.PatchTSTTrainer.train", interrupt)
-    status, _, err = cli("train", "--set", f"output_dir={tmp_path}")
+    options = ("--set", f"data.proc_dir={prepared / 'prepared'}", "--set", f"output_dir={tmp_path}")
+    status, _, err = cli("train", *options)
     assert status == 130
     assert "--resume" in err
 
@@ -359,6 +422,7 @@ def test_numeric_time_needs_its_unit_and_takes_it(cli, small_run, tmp_path):
 
 def test_cross_validation_without_folds_is_refused_before_training(cli, prepared, tmp_path):
     options = ("--set", f"data.proc_dir={prepared / 'prepared'}", "--set", f"output_dir={tmp_path}")
+    options = (*options, "--set", "data.split=counts")
     assert "needs kfold" in error_of(cli("train", "--cross-validation", *options))
     assert list(tmp_path.iterdir()) == []
 
@@ -377,21 +441,135 @@ def test_a_damaged_provenance_is_named(cli, small_run, prepared, tmp_path, text)
     assert "provenance.json" in error
 
 
-def test_a_doubtful_unit_is_a_warning_in_plain_words(cli, small_run, tmp_path):
-    recording = make_recording(bouts=(("sitting", 30.0),))
-    scaled = recording.assign(**{axis: recording[axis] * 1000 for axis in "xyz"})
-    write_recording(tmp_path / "mg.csv", scaled)
+def scaled_recording(path, factor, *bouts):
+    recording = make_recording(bouts=bouts or (("sitting", 30.0),))
+    write_recording(path, recording.assign(**{axis: recording[axis] * factor for axis in "xyz"}))
+    return path
+
+
+def test_another_unit_is_an_error_and_a_named_one_a_warning(cli, small_run, tmp_path):
+    path = scaled_recording(tmp_path / "si.csv", 9.80665)
+    arguments = ("predict", path, "--model", small_run.folder / "model", "--out", tmp_path / "out")
+    error = error_of(cli(*arguments))
+    for part in ("si.csv", "1 g", "look like 'm/s2'", "--units m/s2", "--units g"):
+        assert part in error
+    assert not (tmp_path / "out").exists()
     with warnings.catch_warnings():
         warnings.simplefilter("default")
-        arguments = ("predict", tmp_path / "mg.csv", "--model", small_run.folder / "model", "--out", tmp_path)
-        status, _, err = cli(*arguments)
+        status, _, err = cli(*arguments, "--unit", "g")
     assert status == 0, err
-    (line,) = [line for line in err.splitlines() if "warning" in line]
+    line = next(line for line in err.splitlines() if "look like" in line)
     assert line.startswith("patchtst-har: warning: ")
-    assert "mg.csv" in line
-    assert "1 g" in line
-    report = html.unescape((tmp_path / "mg_report.html").read_text())
+    report = html.unescape((tmp_path / "out" / "si_report.html").read_text())
     assert line.removeprefix("patchtst-har: warning: ") in report
+    assert err.count("look like") == 1
+    assert "si.csv" in error_of(cli(*arguments, "--units", "g", "--strict"))
+    # One of a thousand g lies beyond what any sensor measures, whatever is named.
+    path = scaled_recording(tmp_path / "mg.csv", 1000)
+    error = error_of(cli("predict", path, "--model", small_run.folder / "model", "--units", "g"))
+    assert "mg.csv: the recording has no uninterrupted segment" in error
+    assert "of 3,000 samples, unusable are 3,000 beyond 50 g" in error
+
+
+def test_preparing_says_what_was_left_out(cli, recordings, tmp_path):
+    recording = make_recording(bouts=(("sitting", 60.0),))
+    recording.iloc[1000:1100, :3] = 32767.0
+    write_recording(recordings / "P03.csv", recording)
+    status, _, err = cli("prepare", recordings, "--out", tmp_path / "processed")
+    assert status == 0, err
+    assert "warning: samples left out: 100 beyond 50 g, as markers of missing values are" in err
+
+
+def test_one_file_of_a_folder_in_another_unit(cli, recordings, tmp_path):
+    scaled_recording(recordings / "P03.csv", 1000)
+    out = tmp_path / "processed"
+    assert "P03.csv" in error_of(cli("prepare", recordings, "--out", out))
+    status, _, err = cli("prepare", recordings, "--out", out, "--overwrite", "--on-error", "record")
+    assert status == 0, err
+    assert "P03 could not be used" in err
+    assert "--units mg" in err
+
+
+def test_what_a_prediction_leaves(cli, small_run, tmp_path):
+    recording = make_recording(bouts=(("sitting", 30.0), ("walking", 30.0)), start="2023-11-14 22:20:00")
+    recording.iloc[100:150, :3] = -9999.0
+    write_recording(tmp_path / "a.csv", recording)
+    model, out = small_run.folder / "model", tmp_path / "out"
+    status, printed, err = cli("predict", tmp_path / "a.csv", "--model", model, "--out", out)
+    assert status == 0, err
+    assert "model:     3 classes (running, sitting, walking), trained on 3 people" in printed
+    warned = [line for line in err.splitlines() if "warning" in line]
+    assert len(warned) == 1, err
+    assert "Samples left out, beyond 50 g, as markers of missing values are: 50." in warned[0]
+    assert {path.name for path in out.iterdir()} == {
+        f"a_{end}" for end in ("labels.csv", "windows.csv", "summary.json", "timeline.svg", "report.html")
+    }
+    labels, windows = (
+        pd.read_csv(out / f"a_{name}.csv", parse_dates=["start"]) for name in ("labels", "windows")
+    )
+    classes = ("running", "sitting", "walking")
+    kinds = [f"{kind}: {name}" for kind in ("raw", "smoothed") for name in classes]
+    assert list(windows.columns) == ["start", "end", "label", "probability", "raw_label", *kinds]
+    assert windows["label"].tolist() == labels["label"].tolist()
+    for kind in ("raw", "smoothed"):
+        np.testing.assert_allclose(windows[[f"{kind}: {name}" for name in classes]].sum(axis=1), 1, atol=3e-6)
+    raw = windows[[f"raw: {name}" for name in classes]].to_numpy()
+    assert windows["raw_label"].tolist() == [classes[k] for k in raw.argmax(axis=1)]
+    summary = json.loads((out / "a_summary.json").read_text())
+    assert sum(summary["minutes"].values()) == pytest.approx(1.0)
+    assert set(summary["minutes"]) == set(classes)
+    assert (summary["n_windows"], summary["n_unfamiliar"]) == (6, 0)
+    assert summary["recording"]["dropped"]["n_out_of_range"] == 50
+    assert summary["recording"]["sample_rate_hz"] == pytest.approx(100)
+    assert summary["model"]["trained_on"] == "3 people"
+    assert any("beyond 50 g" in text for text in summary["warnings"])
+
+
+def test_a_prediction_without_a_report_and_with_other_smoothing(cli, small_run, tmp_path):
+    bouts = [("sitting", 20.0), ("walking", 10.0), ("sitting", 20.0), ("running", 10.0)]
+    write_recording(tmp_path / "a.csv", make_recording(bouts=bouts))
+    model, labels = small_run.folder / "model", {}
+    for smoothing in ("none", "hmm", "filter", "lag:1"):
+        out = tmp_path / smoothing.replace(":", "")
+        options = ("--model", model, "--out", out, "--smoothing", smoothing, "--no-report")
+        status, printed, err = cli("predict", tmp_path / "a.csv", *options)
+        assert status == 0, err
+        assert {path.name for path in out.iterdir()} == {"a_labels.csv", "a_windows.csv", "a_summary.json"}
+        assert "report" not in printed
+        assert json.loads((out / "a_summary.json").read_text())["model"]["smoothing"] == smoothing
+        labels[smoothing] = pd.read_csv(out / "a_windows.csv")
+    assert (labels["none"]["label"] == labels["none"]["raw_label"]).all()
+    for name in ("hmm", "filter", "lag:1"):
+        np.testing.assert_array_equal(labels[name]["raw: walking"], labels["none"]["raw: walking"])
+        assert (labels[name]["smoothed: walking"] != labels["none"]["smoothed: walking"]).any()
+    assert (labels["filter"]["probability"] != labels["hmm"]["probability"]).any()
+    error = error_of(cli("predict", tmp_path / "a.csv", "--model", model, "--smoothing", "median"))
+    assert "must be none, hmm, filter or lag:K" in error
+
+
+def test_a_source_far_below_the_rate_is_said(cli, small_run, tmp_path):
+    write_recording(tmp_path / "slow.csv", make_recording(bouts=(("walking", 60.0),)).iloc[::20])
+    arguments = ("predict", tmp_path / "slow.csv", "--model", small_run.folder / "model", "--out", tmp_path)
+    status, _, err = cli(*arguments)
+    assert status == 0, err
+    (line,) = [line for line in err.splitlines() if "samples per second" in line]
+    assert "has 5 samples per second, the model has windows of 100 Hz" in line
+    said = line.removeprefix("patchtst-har: warning: ")
+    assert said in html.unescape((tmp_path / "slow_report.html").read_text())
+    assert said in json.loads((tmp_path / "slow_summary.json").read_text())["warnings"]
+
+
+def test_evaluate_smooths_as_asked(cli, small_run, prepared, tmp_path):
+    arguments = ("evaluate", prepared / "prepared", "--model", small_run.folder / "model")
+    for smoothing in ("none", "lag:1"):
+        status, out, err = cli(
+            *arguments, "--smoothing", smoothing, "--out", tmp_path, "--cache", tmp_path / "c"
+        )
+        assert status == 0, err
+        assert f"smoothing: {smoothing}" in out
+        scores = json.loads((tmp_path / "evaluation.json").read_text())
+        assert scores["smoothing"] == smoothing
+        assert (scores["raw"] == scores["smoothed"]) == (smoothing == "none")
 
 
 def test_units_are_converted(cli, small_run, tmp_path):
@@ -404,6 +582,3 @@ def test_units_are_converted(cli, small_run, tmp_path):
     assert cli("predict", tmp_path / "si.csv", "--model", model, "--out", out, "--units", "m/s2")[0] == 0
     labels = [pd.read_csv(out / f"{name}_labels.csv")["label"].tolist() for name in ("g", "si")]
     assert labels[0] == labels[1] == ["sitting"] * 3
-    strict = ("--out", tmp_path / "no", "--strict")
-    assert "si.csv" in error_of(cli("predict", tmp_path / "si.csv", "--model", model, *strict))
-    assert not (tmp_path / "no").exists()

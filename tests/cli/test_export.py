@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from patchtst_har.data import write_recording
-from synthetic import make_recording
+from patchtst_har.synthetic import recording as make_recording
 
 
 @pytest.fixture

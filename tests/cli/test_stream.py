@@ -4,12 +4,15 @@ import contextlib
 import gc
 import json
 import os
+import pty
 import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import urllib.request
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +111,18 @@ def test_a_recording_at_full_speed(cli, model, tmp_path):
     }
 
 
+def test_a_recording_in_another_form(cli, model, tmp_path):
+    samples, stamps, decisions = expected()
+    write_recording(tmp_path / "r.csv", recording_of(samples, stamps))
+    text = (tmp_path / "r.csv").read_text().replace(",", ";")
+    (tmp_path / "r.csv").write_text("made by a device\n" + text)
+    status, out, err = cli(
+        model, "--from", tmp_path / "r.csv", "--speed", "max", "--json", "--skip-rows", 1, "--delimiter", ";"
+    )
+    assert status == 0, err
+    assert keys(out) == decisions
+
+
 def test_a_recording_on_its_schedule(cli, model, tmp_path):
     samples, stamps, decisions = expected(3.0)
     write_recording(tmp_path / "r.csv", recording_of(samples, stamps))
@@ -180,7 +195,7 @@ def test_iso_stamps_zones_and_units(cli, model, piped):
         ("1,0,0,1\n2,a,0,1\n", ("--time-unit", "s"), "line 2: x is 'a', not a number"),
         ("1,0,0,1\nnow,0,0,1\n", ("--time-unit", "s"), "line 2: t is 'now', not a number"),
         ("inf,0,0,1\n", ("--time-unit", "s"), "line 1: t is 'inf', not a number"),
-        ("12.5,0,0,1\n", (), "name their unit with --time-unit"),
+        ("12.5,0,0,1\n", (), "name its unit with --time-unit"),
         ("20240101,0,0,1\n", (), "line 1: t is the number 20240101: name its unit with --time-unit"),
         ("noon,0,0,1\n", (), "line 1: t is 'noon', not an ISO 8601 time"),
         (
@@ -245,6 +260,90 @@ def test_a_tcp_source(cli, model):
     assert keys(out) == decisions
 
 
+@pytest.mark.parametrize("cut", ["1", "170000", "1700000000000000000,0.1,0.", "1700000000000000000,0.1,-"])
+def test_a_connection_cut_within_a_line_ends_with_the_last_decisions(cli, model, cut):
+    samples, stamps, decisions = expected()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def send():
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall((lines_of(samples, stamps) + cut).encode())
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        port = server.getsockname()[1]
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            status, out, err = cli(model, "--from", f"tcp://127.0.0.1:{port}", "--json", "--time-unit", "ns")
+        sender.join()
+    assert status == 0, err
+    assert keys(out) == decisions
+    assert "line 901" in err
+    assert "the line is left out" in err
+    assert "4 decisions" in err
+
+
+def still_lines(scale, n=1200):
+    """Return lines of a sensor at rest, in a unit of which `scale` is 1 g."""
+    noise = np.random.default_rng(0).normal(0, 0.001, (n, 3))
+    rows = (noise + np.array([0.0, 0.6, 0.8])) * scale
+    return "".join(f"{number * 10},{x:.6g},{y:.6g},{z:.6g}\n" for number, (x, y, z) in enumerate(rows))
+
+
+@pytest.mark.parametrize(("scale", "unit"), [(9.80665, "m/s2"), (1000.0, "mg")])
+def test_another_unit_is_refused_before_the_first_decision(cli, model, piped, scale, unit):
+    piped(still_lines(scale))
+    status, out, err = cli(model, "--json", "--time-unit", "ms")
+    assert status == 2
+    assert out == ""
+    assert f"standard input: the magnitude at rest is {scale:.3g} g" in err
+    assert f"--units {unit}" in err
+    piped(still_lines(scale))
+    status, out, err = cli(model, "--json", "--time-unit", "ms", "--units", unit)
+    assert status == 0, err
+    assert len(documents(out)) == 6
+    assert "warning" not in err
+
+
+def test_a_named_unit_is_believed_with_a_warning(cli, model, piped):
+    piped(still_lines(9.80665))
+    status, out, err = cli(model, "--json", "--time-unit", "ms", "--units", "g")
+    assert status == 0, err
+    assert documents(out)
+    assert err.count("the values look like 'm/s2'") == 1
+
+
+def test_a_slow_source_is_said_once(cli, model, piped):
+    lines = still_lines(1.0).splitlines(keepends=True)
+    piped("".join(lines[::5]))
+    status, _, err = cli(model, "--json", "--time-unit", "ms")
+    assert status == 0, err
+    assert err.count("20 samples per second, the model has windows of 100 Hz") == 1
+
+
+def test_a_stream_of_markers_says_why_nothing_is_decided(cli, model, piped):
+    piped("".join(f"{n * 10},3e38,3e38,3e38\n" for n in range(600)))
+    status, out, err = cli(model, "--json", "--time-unit", "ms")
+    assert status == 0, err
+    assert out == ""
+    assert "600 samples (600 unusable" in err
+    assert "no decision; of 600 samples, unusable are 600 beyond 50 g" in err
+
+
+def test_markers_are_gaps_as_in_a_recording(cli, model, piped):
+    samples, stamps, _ = expected()
+    samples = samples.copy()
+    samples[300:500] = 3.4e38
+    recognizer = small_recognizer()
+    assert len(recognizer.label_recording(recording_of(samples, stamps)).timeline) == 3
+    piped(lines_of(samples, stamps))
+    status, out, err = cli(model, "--json", "--time-unit", "ns", "--smoothing", "none")
+    assert status == 0, err
+    assert [d["start_ns"] for d in documents(out)] == [int(stamps[first]) for first in (0, 500, 700)]
+    assert all(np.isfinite(list(d["probabilities"].values())).all() for d in documents(out))
+
+
 def test_a_udp_source(cli, model):
     samples, stamps, decisions = expected()
     lines = lines_of(samples, stamps).splitlines()
@@ -295,6 +394,7 @@ def test_a_udp_source(cli, model):
         (("--speed", "0"), "--speed: must be a positive number or max"),
         (("--hop", "0.001"), "hop_s: needs a whole number of samples"),
         (("--smoothing", "viterbi"), "smoothing: must be filter"),
+        (("--sort", "--skip-rows", "3"), "standard input: skip_rows, on_disorder: only for recordings"),
     ],
 )
 def test_wrong_options_are_one_line(cli, model, options, message):
@@ -320,6 +420,38 @@ def test_the_live_page_is_served_meanwhile(cli, model, tmp_path):
     assert re.search(r"live page: http://0\.0\.0\.0:\d+/\?token=secret\n", err)
 
 
+@pytest.mark.spawns
+@pytest.mark.parametrize("option", ["--keep-page", None])
+def test_the_live_page_stays_after_a_replay_until_ctrl_c(model, tmp_path, option):
+    """Where standard output is a terminal, or if asked for; a script's command ends with the stream."""
+    pytest.importorskip("uvicorn")
+    samples, stamps, _ = expected()
+    write_recording(tmp_path / "r.csv", recording_of(samples, stamps))
+    command = [sys.executable, "-c", "from patchtst_har.cli import main; main()", "stream", model]
+    command += ["--from", tmp_path / "r.csv", "--speed", "max", "--serve", "0", "--json"]
+    command += [option] if option else []
+    # A pseudo-terminal stands for a person's; four lines fit into it unread.
+    ours, theirs = pty.openpty()
+    outputs = {"stdout": subprocess.DEVNULL if option else theirs, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **outputs) as process:
+        os.close(theirs)
+        lines = iter(process.stderr.readline, "")
+        url = re.search(r"stays until Ctrl-C: (\S+)", next(line for line in lines if "stays until" in line))[
+            1
+        ]
+        for _ in range(2):
+            with urllib.request.urlopen(url + "events", timeout=10) as response:  # noqa: S310 - ours
+                text = response.read().decode()
+            assert "4 decisions" in text
+            assert text.rstrip().endswith("event: end\ndata: {}")
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        os.close(ours)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+
+
 def test_a_model_that_uses_the_hour_asks_for_the_zone(cli, piped, tmp_path):
     model = small_recognizer(n_time_features=5).save_pretrained(tmp_path / "model")
     lines = "2024-01-01T00:00:00Z,0,0,1\n"
@@ -333,7 +465,8 @@ def test_a_model_that_uses_the_hour_asks_for_the_zone(cli, piped, tmp_path):
 
 
 @pytest.mark.spawns
-def test_ctrl_c_ends_with_what_was_still_to_be_decided(model):
+@pytest.mark.parametrize(("number", "status"), [("SIGINT", 0), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_ends_with_what_was_still_to_be_decided(model, number, status):
     samples, stamps, decisions = expected()
     command = [SCRIPT, "stream", model, "--json", "--time-unit", "ns", "--smoothing", "lag:1"]
     with subprocess.Popen(
@@ -342,9 +475,9 @@ def test_ctrl_c_ends_with_what_was_still_to_be_decided(model):
         process.stdin.write(lines_of(samples, stamps).encode())
         process.stdin.flush()
         seen = [process.stdout.readline() for _ in range(3)]
-        process.send_signal(signal.SIGINT)
+        process.send_signal(getattr(signal, number))
         out, err = process.communicate(timeout=30)
-    assert process.returncode == 0, err
+    assert process.returncode == status, err
     lines = b"".join(seen) + out
     assert [start for start, _ in keys(lines.decode())] == [start for start, _ in decisions]
     assert b"4 decisions" in err

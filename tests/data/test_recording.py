@@ -1,14 +1,18 @@
 import gzip
+import os
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from patchtst_har.data.recording import read_recording, write_recording
+from patchtst_har.data.resample import clean_samples
+from patchtst_har.data.stamps import index_ns
 from patchtst_har.data.units import UnitWarning
 from patchtst_har.errors import DataError
-from synthetic import make_recording
+from patchtst_har.synthetic import recording as make_recording
 
 CSV = """time,x,y,z,annotation
 2024-03-01 08:00:00.000,0.1,0.2,0.97,7030 sleeping;MET 0.95
@@ -274,11 +278,52 @@ def test_a_wrong_unit_is_noticed_and_the_likely_one_named(tmp_path: Path) -> Non
     recording = make_recording(bouts=(("sitting", 20.0),))
     recording[["x", "y", "z"]] *= 1000
     write_recording(tmp_path / "a.csv", recording)
+    with pytest.raises(DataError, match=r"a\.csv: the magnitude at rest is .* look like 'mg': .*--units mg"):
+        read_recording(tmp_path / "a.csv")
+    # Who names the unit is believed.
     with pytest.warns(UnitWarning, match=r"a\.csv: the magnitude at rest is .* look like 'mg'"):
-        _, info = read_recording(tmp_path / "a.csv")
+        _, info = read_recording(tmp_path / "a.csv", units="g")
     assert "look like 'mg'" in info["warnings"][0]
     with pytest.raises(DataError, match="look like 'mg'"):
-        read_recording(tmp_path / "a.csv", strict=True)
+        read_recording(tmp_path / "a.csv", units="g", strict=True)
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.parquet"])
+def test_another_unit_is_refused_in_every_format(tmp_path: Path, name: str) -> None:
+    recording = make_recording(bouts=(("sitting", 20.0),))
+    scaled = recording[["x", "y", "z"]] * np.float32(9.80665)
+    if name == "a.npz":
+        np.savez(tmp_path / name, time_ns=index_ns(recording.index), acc=scaled.to_numpy())
+    else:
+        pytest.importorskip("pyarrow")
+        scaled.to_parquet(tmp_path / name)
+    with pytest.raises(DataError, match=rf"{name}: .*'m/s2'.*--units m/s2"):
+        read_recording(tmp_path / name)
+    found, _ = read_recording(tmp_path / name, units="m/s2")
+    np.testing.assert_allclose(found[["x", "y", "z"]], recording[["x", "y", "z"]], rtol=1e-5)
+
+
+def test_acceleration_without_gravity_is_named_as_such(tmp_path: Path) -> None:
+    recording = make_recording(bouts=(("walking", 30.0),))
+    recording[["x", "y", "z"]] -= recording[["x", "y", "z"]].rolling(100, min_periods=1).mean()
+    write_recording(tmp_path / "a.csv", recording)
+    with pytest.warns(UnitWarning, match="fits no known unit: gravity was probably removed"):
+        read_recording(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("marker", [-9999.0, 32767.0])
+@pytest.mark.parametrize("units", ["g", "m/s2", "mg"])
+def test_markers_of_missing_values_are_unusable_in_every_unit(
+    tmp_path: Path, units: Literal["g", "m/s2", "mg"], marker: float
+) -> None:
+    """Also where most samples are markers, which lie still, and the wearer never does."""
+    recording = make_recording(bouts=(("walking", 40.0),))
+    recording[["x", "y", "z"]] *= {"g": 1.0, "m/s2": 9.80665, "mg": 1000.0}[units]
+    recording.iloc[500:3000, :3] = np.float32(marker)
+    write_recording(tmp_path / "a.csv", recording)
+    found, info = read_recording(tmp_path / "a.csv", units=units)
+    assert info["warnings"] == []
+    assert clean_samples(found, 1.0).info["n_out_of_range"] == 2500
 
 
 def test_equal_stamps_are_counted_and_backward_ones_refused_by_row(tmp_path: Path) -> None:
@@ -399,3 +444,22 @@ def test_stamps_that_count_from_nowhere_are_told(tmp_path: Path) -> None:
     assert any("dates and hours are not real" in warning for warning in info["warnings"])
     np.savez(tmp_path / "b.npz", t_ms=time_ms + 1_700_000_000_000, acc=acceleration)
     assert read_recording(tmp_path / "b.npz")[1]["warnings"] == []
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".npz", ".parquet"])
+def test_an_empty_file_is_called_so_in_every_format(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"P01{suffix}"
+    path.touch()
+    with pytest.raises(DataError, match=rf"P01{suffix}: the file is empty"):
+        read_recording(path)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".npz", ".parquet"])
+def test_a_pipe_is_no_recording(tmp_path: Path, suffix: str) -> None:
+    """It would be waited for, perhaps for ever."""
+    path = tmp_path / f"P01{suffix}"
+    os.mkfifo(path)
+    with pytest.raises(
+        DataError, match=rf"P01{suffix}: is a pipe or a device, a recording is a regular file"
+    ):
+        read_recording(path)

@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 
 from patchtst_har.data.resample import clean_samples, resample_recording
+from patchtst_har.data.units import UNUSABLE
 from patchtst_har.errors import DataError
-from synthetic import make_recording
+from patchtst_har.synthetic import recording as make_recording
 
 
 def recording_of(time_s: np.ndarray, signal: np.ndarray) -> pd.DataFrame:
@@ -85,18 +86,59 @@ def test_a_pause_ends_a_segment_and_is_not_bridged() -> None:
     assert len(resample_recording(recording, 100.0, max_gap_s=2.0)) == 1
 
 
-@pytest.mark.parametrize("value", [0.0, np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf, -np.inf, 50.1, -9999.0, 32767.0, 3.4e38])
 def test_bad_blocks_are_gaps_and_counted(value: float) -> None:
     recording = make_recording(bouts=(("sitting", 60.0),))
     recording.iloc[2000:2500, :3] = value
     clean = clean_samples(recording, 1.0)
-    assert clean.info["n_zero" if value == 0 else "n_nonfinite"] == 500
-    assert clean.info["n_nonfinite" if value == 0 else "n_zero"] == 0
+    reason = "n_zero" if value == 0 else "n_out_of_range" if np.isfinite(value) else "n_nonfinite"
+    assert {name: clean.info[name] for name in UNUSABLE} == {**dict.fromkeys(UNUSABLE, 0), reason: 500}
     assert clean.info["n_gaps"] == 1
     first, second = resample_recording(recording, 100.0)
     assert (len(first.samples), len(second.samples)) == (2000, 3500)
     for segment in (first, second):
         assert np.linalg.norm(segment.samples, axis=1).min() > 0.9
+
+
+def test_the_strongest_impact_is_kept_and_one_axis_beyond_it_is_not() -> None:
+    recording = make_recording(bouts=(("sitting", 20.0),))
+    recording.iloc[500, 0], recording.iloc[600, 2] = 50.0, np.nextafter(np.float32(50), np.float32(51))
+    clean = clean_samples(recording, 1.0)
+    assert clean.info["n_out_of_range"] == 1
+    assert len(clean.time_ns) == 1999
+    assert clean.acceleration.max() == 50.0
+
+
+@pytest.mark.parametrize("jitter_s", [0.0, 0.003])
+def test_batches_that_are_stamped_once_a_second_are_no_pauses(jitter_s: float) -> None:
+    rng = np.random.default_rng(0)
+    stamps = np.arange(60) + rng.uniform(-jitter_s, jitter_s, 60)
+    time_s = np.arange(6000) / 100.0
+    recording = recording_of(stamps[np.arange(6000) // 100], slow_wave(time_s))
+    clean = clean_samples(recording, 1.0)
+    assert clean.sample_rate_hz == pytest.approx(100.0, abs=0.5)
+    assert clean.info["n_gaps"] == 0
+    (segment,) = resample_recording(recording)
+    at = (segment.start_ns - 1_700_000_000 * 10**9) / 1e9 + np.arange(len(segment.samples)) / 100.0
+    assert np.abs(segment.samples - slow_wave(at))[200:-200].max() < 0.03
+
+
+def test_a_pause_after_a_batch_is_a_pause() -> None:
+    stamps = np.arange(60.0)
+    stamps[30:] += 1.5
+    recording = recording_of(stamps[np.arange(6000) // 100], slow_wave(np.arange(6000) / 100.0))
+    assert clean_samples(recording, 1.0).info["n_gaps"] == 1
+    assert clean_samples(recording, 2.0).info["n_gaps"] == 0
+
+
+def test_a_part_at_a_higher_rate_is_low_passed() -> None:
+    """80 Hz, sampled at 200 Hz after ten minutes at 50 Hz, must not appear as 20 Hz."""
+    time_s = np.concatenate([np.arange(30_000) / 50.0, 600.0 + np.arange(6000) / 200.0])
+    wave = np.sin(2 * np.pi * 80.0 * time_s) * (time_s >= 600.0)
+    signal = np.stack([wave, 0 * wave, 1.0 + 0 * wave], axis=1)
+    (segment,) = resample_recording(recording_of(time_s, signal))
+    assert segment.samples[-2500:, 0].std() < 0.05
+    assert segment.samples[:59_000, 2].std() < 1e-3
 
 
 def test_a_short_hole_is_bridged_by_interpolation() -> None:

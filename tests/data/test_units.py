@@ -3,7 +3,7 @@ import pytest
 
 from patchtst_har.data.rate import measure_rate_hz
 from patchtst_har.data.units import rest_magnitude
-from synthetic import activity_signal
+from patchtst_har.synthetic import bout as activity_signal
 
 
 def test_rest_is_found_between_movement() -> None:

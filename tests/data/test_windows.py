@@ -7,7 +7,7 @@ import pytest
 
 from patchtst_har.config import DataConfig
 from patchtst_har.data.windows import WindowBatches, cut_windows
-from synthetic import make_recording
+from patchtst_har.synthetic import recording as make_recording
 
 CONFIG = DataConfig(window_size=200, hop_size=200)
 

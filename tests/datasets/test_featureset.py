@@ -13,7 +13,7 @@ from patchtst_har.datasets import feature_cache
 from patchtst_har.datasets.featureset import load_feature_set
 from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.errors import DataError
-from synthetic import make_prepared
+from prepared_data import make_prepared
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from patchtst_har.data.windows import cut_windows
 from patchtst_har.datasets.prepare import count_windows, find_recordings, prepare_recordings
 from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.errors import DataError
-from synthetic import make_recording
+from patchtst_har.synthetic import recording as make_recording
 
 CONFIG = DataConfig(window_size=200, hop_size=200)
 DICTIONARY = """annotation,label:WillettsSpecific2018,label:Walmsley2020
@@ -80,7 +80,7 @@ def test_a_mapping_of_participants(recordings: Path, tmp_path: Path) -> None:
 
 def test_a_bad_recording_ends_the_run_and_leaves_no_data_set(recordings: Path, tmp_path: Path) -> None:
     (recordings / "P003.csv").write_text("time,x,y\n")
-    with pytest.raises(DataError, match=r"P003\.csv: no column 'z'"):
+    with pytest.raises(DataError, match=r"P003\.csv: .*no column 'z'"):
         prepare_recordings(recordings, tmp_path / "out", CONFIG)
     with pytest.raises(DataError, match=r"manifest\.csv: no such file"):
         PreparedDataset.open(tmp_path / "out")
@@ -213,7 +213,7 @@ def test_folders_are_checked(recordings: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="gone: no such folder of recordings"):
         find_recordings(tmp_path / "gone")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="empty: holds no recordings"):
+    with pytest.raises(DataError, match=r"empty: holds no recordings$"):
         find_recordings(tmp_path / "empty")
     with pytest.raises(DataError, match="there are none"):
         find_recordings({})
@@ -280,6 +280,10 @@ def test_an_annotation_that_is_not_in_the_map_is_named_with_both_files(tmp_path:
             "annotation,label:Doherty2018\na,b\na,c\n",
             "annotation 'a' has two classes in column 'label:Doherty2018'",
         ),
+        (
+            "annotation,label:Doherty2018,label:Doherty2018\na,b,c\n",
+            "2 columns are named 'label:Doherty2018'",
+        ),
     ],
 )
 def test_dictionaries_are_checked(tmp_path: Path, text: str, message: str) -> None:
@@ -287,11 +291,18 @@ def test_dictionaries_are_checked(tmp_path: Path, text: str, message: str) -> No
         LabelMap.from_csv(dictionary(tmp_path, text), "label:Doherty2018")
 
 
+def test_blanks_around_a_class_do_not_count(tmp_path: Path) -> None:
+    text = "annotation,class\nwalk, W\nrun,W \nrest, \n"
+    label_map = LabelMap.from_csv(dictionary(tmp_path, text), "class")
+    assert label_map.classes == ("W",)
+    assert label_map.classes_by_annotation["rest"] == ""
+
+
 def test_missing_and_foreign_dictionaries_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.csv: no such file"):
         LabelMap.from_csv(tmp_path / "gone.csv", "a")
     (tmp_path / "a.csv").write_bytes(b"annotation,a\n\xff,b\n")
-    with pytest.raises(DataError, match="not CSV text in UTF-8"):
+    with pytest.raises(DataError, match="not UTF-8 text"):
         LabelMap.from_csv(tmp_path / "a.csv", "a")
 
 
@@ -402,10 +413,22 @@ def test_a_replacement_that_fails_leaves_the_earlier_data_set(recordings: Path, 
     prepare_recordings(recordings, tmp_path / "out", CONFIG)
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     (recordings / "P003.csv").write_text("time,x,y\n")
-    with pytest.raises(DataError, match=r"P003\.csv: no column 'z'"):
+    with pytest.raises(DataError, match=r"P003\.csv: .*no column 'z'"):
         prepare_recordings(recordings, tmp_path / "out", CONFIG, overwrite=True)
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "recordings"]
+
+
+def test_a_data_set_behind_a_link_is_replaced_where_it_lies(recordings: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "disk" / "real")
+    (tmp_path / "disk" / "real").mkdir()
+    prepare_recordings(recordings, tmp_path / "out", CONFIG)
+    (recordings / "P001.csv.gz").unlink()
+    assert prepare_recordings(recordings, tmp_path / "out", CONFIG, overwrite=True).participants == ("P002",)
+    assert (tmp_path / "out").is_symlink()
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["real"]
+    assert not (tmp_path / "disk" / "real" / "P001.npz").exists()
 
 
 def test_two_preparations_into_one_folder_are_refused(recordings: Path, tmp_path: Path) -> None:
@@ -426,3 +449,26 @@ def test_two_preparations_into_one_folder_are_refused(recordings: Path, tmp_path
 
     assert prepare_recordings(recordings, tmp_path / "out", CONFIG, reader=reader).participants
     assert len(messages) == 2
+
+
+def test_what_a_folder_holds_that_is_not_read_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a.cwa", "b.CWA", "c.cwa", ".hidden.bin"):
+        (tmp_path / name).write_bytes(b"MD")
+    (tmp_path / "notes").mkdir()
+    with pytest.raises(
+        DataError,
+        match=r"holds no recordings, but 3 \.cwa files, which are not read yet; convert them to CSV",
+    ):
+        find_recordings(tmp_path)
+    with pytest.raises(DataError, match=r"is a folder, a recording is a file; it holds 3 \.cwa files, which"):
+        read_recording(tmp_path)
+    with pytest.raises(
+        DataError, match=r"a\.cwa: unknown kind of file .*; convert it to CSV or Parquet first"
+    ):
+        read_recording(tmp_path / "a.cwa")
+    (tmp_path / "P1.csv").write_text("time,x,y,z\n")
+    (tmp_path / "read.me").write_text("")
+    assert list(find_recordings(tmp_path)) == ["P1"]
+    assert "passed over 3 .cwa files, 1 .me file, which are not read yet" in caplog.text

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from patchtst_har.data import ParticipantWindows, Windows
-from patchtst_har.datasets.prepared import PreparedDataset
+from patchtst_har.datasets.prepared import PreparedDataset, check_stored_windows
 from patchtst_har.datasets.prepared_writer import PreparedWriter
 from patchtst_har.errors import DataError
-from synthetic import CLASSES, make_prepared
+from patchtst_har.synthetic import ACTIVITIES as CLASSES
+from prepared_data import make_prepared
 
 
 @pytest.fixture
@@ -374,3 +375,11 @@ def test_windows_are_made_with_keywords_only():
     with pytest.raises(TypeError, match="positional"):
         ParticipantWindows(*arrays, None)
     assert ParticipantWindows is Windows
+
+
+def test_windows_with_markers_of_an_earlier_version_are_refused(tmp_path: Path) -> None:
+    windows = np.zeros((3, 100, 3), np.float32)
+    check_stored_windows(windows, tmp_path / "P01.npz")
+    windows[2, 5, 0] = -9999.0
+    with pytest.raises(DataError, match=r"P01\.npz: windows holds values beyond 50 g in window 2 \(1 such"):
+        check_stored_windows(windows, tmp_path / "P01.npz")

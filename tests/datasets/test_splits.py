@@ -67,11 +67,36 @@ def test_no_kfold_split_overlaps_or_loses_anyone(
 
 
 @pytest.mark.parametrize(
+    ("n", "sizes"), [(3, (1, 1, 1)), (4, (2, 1, 1)), (12, (8, 2, 2)), (151, (101, 20, 30)), (2, None)]
+)
+def test_group_sizes_that_are_left_out_fit_the_number_of_people(
+    n: int, sizes: tuple[int, int, int] | None
+) -> None:
+    people = [f"P{number:03d}" for number in range(n)]
+    if sizes is None:
+        with pytest.raises(DataError, match="need at least 3 participants"):
+            split_participants(people, DataConfig())
+        return
+    split = split_participants(people, DataConfig())
+    assert (len(split.train), len(split.val), len(split.test)) == sizes
+
+
+def test_a_group_size_that_is_given_is_kept() -> None:
+    split = split_participants(PEOPLE, DataConfig(train_n=5))
+    assert (len(split.train), len(split.val), len(split.test)) == (5, 3, 12)
+    split = split_participants(PEOPLE, DataConfig(val_n=6))
+    assert (len(split.train), len(split.val), len(split.test)) == (10, 6, 4)
+    split = split_participants(PEOPLE, DataConfig(test_participants=("P01", "P02")))
+    assert (len(split.train), len(split.val), split.test) == (15, 3, ("P01", "P02"))
+    assert len(split_participants(PEOPLE, DataConfig(split="kfold", n_folds=4)).val) == 3
+
+
+@pytest.mark.parametrize(
     ("config", "message"),
     [
         (
-            DataConfig(),
-            "train_n=80 and val_n=20 need at least 101 participants with one to test on, there are 20",
+            DataConfig(train_n=80, val_n=20),
+            "train_n=80 and val_n=20 need at least 101 participants with one to test on, there are 20; left",
         ),
         (DataConfig(train_n=18, val_n=2), "need at least 21 participants with one to test on, there are 20"),
         (

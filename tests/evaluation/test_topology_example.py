@@ -11,7 +11,7 @@ from patchtst_har.evaluation.topology_example import topology_example, typical_w
 from patchtst_har.features import TOPOLOGICAL_FEATURE_NAMES, compute_topological_features
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.records import run as records
-from synthetic import activity_signal
+from patchtst_har.synthetic import bout as activity_signal
 
 PERIODICITY = TOPOLOGICAL_FEATURE_NAMES.index("periodicity")
 

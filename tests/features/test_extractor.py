@@ -23,7 +23,8 @@ from patchtst_har.features import (
     compute_statistical_features_batch,
     compute_topological_features_batch,
 )
-from synthetic import CLASSES, activity_signal
+from patchtst_har.synthetic import ACTIVITIES as CLASSES
+from patchtst_har.synthetic import bout as activity_signal
 
 SMALL = TopologyConfig(max_points=32)
 

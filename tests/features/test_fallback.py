@@ -22,7 +22,7 @@ from patchtst_har.features import (
     safe_compute_topo_features,
     topology,
 )
-from synthetic import activity_signal
+from patchtst_har.synthetic import bout as activity_signal
 
 CONFIG = TopologyConfig(max_points=32)
 

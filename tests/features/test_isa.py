@@ -12,8 +12,8 @@ import pytest
 
 from patchtst_har import _core
 from patchtst_har.features import compute_statistical_features, compute_statistical_features_batch
+from patchtst_har.synthetic import bout as activity_signal
 from sweeps import native_sweep
-from synthetic import activity_signal
 
 ROOT = Path(__file__).parents[2]
 SIZES = [*range(1, 36), 47, 48, 49, 63, 64, 65, 97, 100, 127, 128, 129, 250, 255, 256, 257]

@@ -18,7 +18,7 @@ from patchtst_har.features import (
     rips_persistence,
     rips_persistence_of_distances,
 )
-from synthetic import activity_signal
+from patchtst_har.synthetic import bout as activity_signal
 
 N_THREADS = 8
 SUPPORT = Path(__file__).parents[1] / "support"

@@ -13,8 +13,8 @@ from patchtst_har.features import (
     compute_statistical_features,
     compute_statistical_features_batch,
 )
+from patchtst_har.synthetic import bout as activity_signal
 from statistical_windows import INDEX, check, feature, fixed, noisy, walking
-from synthetic import activity_signal
 
 LENGTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 50, 63, 64, 65, 97, 100, 127, 128, 129]
 LENGTHS += [250, 500, 997, 1000, 1001, 1024, 2048]

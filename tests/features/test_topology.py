@@ -20,7 +20,7 @@ from patchtst_har.features import (
     compute_topological_features_batch,
     topology,
 )
-from synthetic import activity_signal
+from patchtst_har.synthetic import bout as activity_signal
 
 LENGTHS = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 21, 22, 23, 24, 31, 32, 33, 50, 63, 64, 65, 97, 100, 127]
 LENGTHS += [128, 129, 148, 149, 250, 500, 997, 1000, 1001, 1024, 2048]

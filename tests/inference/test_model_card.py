@@ -20,8 +20,8 @@ def test_names_are_neither_html_nor_links(tmp_path):
 
 
 def test_scores_have_decimals_and_epochs_have_none(tmp_path):
-    split = {"train": ["a"], "val": ["b"], "test": ["c"], "fingerprint": "0" * 64}
-    provenance = Provenance.model_validate({"split": split, "n_windows": {"train": 9, "val": 9, "test": 9}})
+    split = ParticipantSplit(train=("P1",), val=("P2",), test=("P3",), fingerprint="f")
+    provenance = Provenance(split=split, n_windows={"train": 1, "val": 1, "test": 1})
     metrics = {"final_macro_f1": 0.8125, "raw_accuracy": 1.0, "best_epoch": 21.0}
     write_model_card(tmp_path, ExperimentConfig(), ("sitting", "walking"), provenance, metrics)
     card = (tmp_path / MODEL_CARD_FILE).read_text(encoding="utf-8")

@@ -126,7 +126,7 @@ def test_a_recording_on_which_a_plug_in_fails_is_named(run, tmp_path):
     from patchtst_har.data import write_recording
     from patchtst_har.errors import FeatureError
     from patchtst_har.inference.label_file import label_file
-    from synthetic import make_recording
+    from patchtst_har.synthetic import recording as make_recording
 
     def tame(window, sr):
         return 0.0 if np.abs(window).max() < 2.5 else np.nan

@@ -16,7 +16,7 @@ from patchtst_har.inference.inputs import cut_patches
 from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.models.folder import load_model
-from synthetic import make_recording
+from patchtst_har.synthetic import recording as make_recording
 from without_torch import run_without_torch
 
 

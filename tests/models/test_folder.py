@@ -1,4 +1,6 @@
 import json
+import os
+import pickle
 
 import pytest
 import safetensors.torch
@@ -67,6 +69,36 @@ def test_a_pickle_in_place_of_the_weights_is_refused_not_loaded(folder, tmp_path
     path = folder / "model.safetensors"
     torch.save({"weights": torch.zeros(1)}, path)
     with pytest.raises(ModelFolderError, match="not a safetensors file"):
+        load_model(folder)
+
+
+class Canary:
+    """Leaves a file behind wherever it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "classes.json"])
+@pytest.mark.parametrize("protocol", [0, 2, 5])
+def test_nothing_is_ever_unpickled(folder, tmp_path, name, protocol):
+    canary = tmp_path / "hatched"
+    (folder / name).write_bytes(pickle.dumps(Canary(canary), protocol))
+    with pytest.raises(ModelFolderError, match=name):
+        load_model(folder)
+    assert not canary.exists()
+    pickle.loads((folder / name).read_bytes())  # noqa: S301 - what it would have done
+    assert canary.exists()
+
+
+@pytest.mark.parametrize("name", ["config.json", "classes.json", "model.safetensors"])
+def test_a_pipe_in_place_of_a_file_is_refused_not_waited_for(folder, name):
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(ModelFolderError, match=name):
         load_model(folder)
 
 

@@ -1,5 +1,6 @@
 """The live page: what it sends, who may see it, and what a real browser makes of it."""
 
+import contextlib
 import json
 import re
 import socket
@@ -131,6 +132,36 @@ def test_a_client_that_does_not_read_is_cut(page, monkeypatch):
     assert n_bytes < 50_000_000
 
 
+@pytest.mark.parametrize(
+    "opening", [b"", b"GET / HTTP/1.1\r\nHost: loc", b"GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n"]
+)
+def test_idle_connections_make_room_for_somebody_who_asks(page, opening):
+    """Silent, half a request, or answered and kept open: the oldest goes, the page is served."""
+    with serve(page, "127.0.0.1", 0) as url, contextlib.ExitStack() as stack:
+        address = "127.0.0.1", int(re.search(r":(\d+)/", url)[1])
+        watching = stack.enter_context(urllib.request.urlopen(url + "events", timeout=5))  # noqa: S310
+        idle = [stack.enter_context(socket.create_connection(address, timeout=5)) for _ in range(90)]
+        for connection in idle:
+            with contextlib.suppress(OSError):
+                connection.sendall(opening)
+        for _ in range(3):
+            assert "<html" in get(url)[1]
+        assert is_closed(idle[0])
+        assert watching.readline() == b"retry: 500\n", "a connection in use stays"
+        page.ended = True
+        assert b"event: end" in watching.read()
+
+
+def is_closed(connection):
+    """Whether a connection ends, be it after an answer; one that is kept open would wait."""
+    try:
+        while connection.recv(2**16):
+            pass
+    except ConnectionResetError:
+        return True
+    return True
+
+
 def test_addresses():
     assert parse_address("8765") == ("127.0.0.1", 8765)
     assert parse_address("0.0.0.0:80") == ("0.0.0.0", 80)  # noqa: S104
@@ -166,6 +197,48 @@ def test_a_port_that_is_taken_is_named(page):
         again = serve(page, "127.0.0.1", port)
         with pytest.raises(DataError, match=f"--serve 127.0.0.1:{port}: cannot listen"):
             again.__enter__()
+
+
+@needs_chromium
+def test_a_browser_says_what_it_waits_for(page, tmp_path):
+    """Before the first answer, the first sample and the first window; on light and dark screens."""
+    page.events, events = _silent, page.events
+    with serve(page, "127.0.0.1", 0) as url:
+        browser = Browser(tmp_path / "profile", url)
+        try:
+
+            def shown(name):
+                return browser.evaluate(f"document.getElementById('{name}').textContent")
+
+            def background():
+                return browser.evaluate("getComputedStyle(document.body).backgroundColor")
+
+            wait_for(lambda: shown("label") == "Waiting for the stream")
+            assert "has not answered yet" in shown("span")
+            # Above the picture, not on its curves.
+            letters = "[...document.querySelectorAll('.key b')].map((b) => b.textContent).join('')"
+            assert browser.evaluate(letters) == "xyz"
+            page.events = events
+            wait_for(lambda: shown("label") == "Waiting for samples")
+            assert "recordings/P01.csv" in shown("span")
+            push(page, 0.5)
+            wait_for(lambda: shown("label") == "Waiting for the first window")
+            assert re.search(r"A decision needs \d+(\.\d+)? s of samples", shown("span"))
+            assert re.fullmatch(r"\(from \u2212\d\.\d to \d\.\d g\)", shown("range"))
+            browser.prefer("light")
+            assert background() == "rgb(255, 255, 255)"
+            browser.prefer("dark")
+            assert background() == "rgb(18, 24, 30)"
+            assert not browser.overflows(360)
+        finally:
+            browser.close()
+            page.ended = True
+
+
+async def _silent(stop):
+    """Stand for a command that does not answer; the browser asks again."""
+    return
+    yield
 
 
 @needs_chromium

@@ -331,7 +331,7 @@ def test_other_or_damaged_states_are_refused(recognizer):
     refuse("state: is of a stream with", recognizer.stream(1.0, "lag:2"))
     refuse("missing or unknown", recognizer.stream(0.5, "none"))
     refuse("missing or unknown", extra=np.zeros(1))
-    refuse("version 2 is not 1", version=np.array(2))
+    refuse("version 1 is not 2", version=np.array(1))
     refuse("buffer_points must be float32", buffer_points=state["buffer_points"].astype(np.float64))
     refuse("filters must have shape", filters=state["filters"][:, :2])
     refuse("filters has a value that is not finite", filters=state["filters"] * np.nan)

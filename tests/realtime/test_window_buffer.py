@@ -42,6 +42,7 @@ def damaged(samples, stamps, seed=0):
     samples[rng.random(len(samples)) < 0.01] = 0
     samples[rng.random(len(samples)) < 0.01, 1] = np.nan
     samples[rng.integers(len(samples)), 2] = -np.inf
+    samples[rng.random(len(samples)) < 0.01, 0] = rng.choice([-9999.0, 3.4e38, 50.01])
     stamps = stamps.copy()
     stamps[len(stamps) // 3 :] += 3_333_333_333
     stamps[len(stamps) // 2 :] += 900_000_000
@@ -61,7 +62,7 @@ def test_windows_are_those_of_a_recording(rate_hz, window, hop):
     np.testing.assert_array_equal(windows, cut.windows)
     np.testing.assert_array_equal(starts, cut.start_ns)
     counts = buffer.counts()
-    for name in ("n_samples", "n_nonfinite", "n_zero", "n_gaps"):
+    for name in ("n_samples", "n_nonfinite", "n_zero", "n_out_of_range", "n_gaps"):
         assert counts[name] == cut.info[name], name
 
 

@@ -15,7 +15,7 @@ from patchtst_har.evaluation.topology_example import topology_example
 from patchtst_har.records.run import Bootstrap, HeldOutScores
 from patchtst_har.reports import plots
 from patchtst_har.smoothing import HMMSmoother, sequence_ids
-from synthetic import activity_signal
+from patchtst_har.synthetic import bout as activity_signal
 
 HOP_S = 10
 CLASSES = ("sleep", "sedentary", "light & <b>chores</b>", "walking", "bicycling")

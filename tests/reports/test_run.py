@@ -102,7 +102,7 @@ def test_every_section_has_its_numbers(run_dir, page_of):
         "latency": ["statistics", "smoothing", "overhead", "n/a", latency["verdict"], "First call"],
         "environment": ["Example CPU", "3.11.9"],
         "configuration": [
-            "training.lr 0.0001",
+            "training.lr 0.001",
             "data.split",
             "training.warmup_steps 77",
             "final macro f1 0.8125",

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 import reference
 from patchtst_har.features import STATISTICAL_FEATURE_NAMES, compute_statistical_features
-from synthetic import activity_signal
+from patchtst_har.synthetic import bout as activity_signal
 
 INDEX = {name: position for position, name in enumerate(STATISTICAL_FEATURE_NAMES)}
 

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -164,6 +165,39 @@ def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left") as caught, atomic_path(target):  # noqa: SIM117
         with Path("/dev/full").open("w") as full:
             full.write("x")
+    assert caught.value.filename == str(target)
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_content_and_name_are_on_the_disk_before_a_write_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The content before the rename: else a power cut could leave an empty file under the right name."""
+    target, synced = tmp_path / "a.txt", []
+
+    def fsync(descriptor: int) -> None:
+        kind = "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else os.pread(descriptor, 9, 0).decode()
+        synced.append((kind, target.exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    atomic_write_text(target, "text")
+    assert synced == [("text", False), ("folder", True)]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_no_failure_of_a_write_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os if step == "fsync" else Path, step, fail)
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        atomic_write_text(target, "new")
     assert caught.value.filename == str(target)
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from patchtst_har.errors import DataError
+from patchtst_har.support import npz
 from patchtst_har.support.npz import read_npz, write_npz
 
 
@@ -68,6 +69,24 @@ def test_object_arrays_are_neither_read_nor_written(tmp_path: Path) -> None:
     assert not (tmp_path / "b.npz").exists()
 
 
+def test_what_slips_through_the_header_is_not_unpickled_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second line of defence: the reader itself never takes a pickle."""
+
+    class Bomb:
+        def __reduce__(self) -> tuple[object, ...]:
+            return os.mkdir, (str(tmp_path / "exploded"),)
+
+    bombs = np.empty(1, object)
+    bombs[0] = Bomb()
+    path = _archive(tmp_path / "a.npz", {"bombs.npy": _member(bombs)})
+    monkeypatch.setattr(npz, "_declared_bytes", lambda *_: 8)
+    with pytest.raises(DataError, match=r"a\.npz: array 'bombs' cannot be read \(Object arrays"):
+        read_npz(path, ["bombs"])
+    assert not (tmp_path / "exploded").exists()
+
+
 def test_object_fields_inside_a_structured_array_are_refused(tmp_path: Path) -> None:
     array = np.zeros(1, dtype=[("a", "i4"), ("b", "O")])
     path = _archive(tmp_path / "a.npz", {"bad.npy": _member(array)})
@@ -119,6 +138,77 @@ def test_negative_or_malformed_headers_are_refused(tmp_path: Path) -> None:
         read_npz(path, ["x"])
     path = _archive(tmp_path / "a.npz", {"x.npy": b"\x93NUMPY\x09\x00"})
     with pytest.raises(DataError, match=r"'x' has NPY version \(9, 0\)"):
+        read_npz(path, ["x"])
+
+
+def _raw_header(text: str, version: int = 1, length: int | None = None) -> bytes:
+    size = len(text) if length is None else length
+    return (
+        b"\x93NUMPY" + bytes([version, 0]) + size.to_bytes(2 if version == 1 else 4, "little") + text.encode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (_raw_header(" " * 100, 2, 3 * 2**30), r"3,221,225,472 bytes, at most 10,000 are read"),
+        (_raw_header(" " * 10_001), "10,001 bytes, at most"),
+        (_raw_header(" ", 3, 3 * 2**30), r"NPY version \(3, 0\)"),
+        (_raw_header("-" * 9000), "no readable NPY header"),
+        (_raw_header("1+" * 4500), "no readable NPY header"),
+        (_raw_header("[" * 4500), "no readable NPY header"),
+        (
+            _raw_header("{'descr': '<f4', 'fortran_order': False, 'shape': (True, 3)}"),
+            "not made of whole numbers",
+        ),
+        (
+            _raw_header("{'descr': '<f4', 'fortran_order': False, 'shape': (1%s, 0)}" % ("0" * 30)),
+            "not made of whole numbers",
+        ),
+        (
+            _raw_header("{'descr': '<f4', 'fortran_order': False, 'shape': (1%s, 0)}" % ("0" * 5000)),
+            "no readable NPY header",
+        ),
+        (_npy_header((10**9,), "<U0"), "values without a size"),
+        (_npy_header((2**62, 2**62, 2**62), "|V0"), "values without a size"),
+    ],
+)
+def test_headers_made_to_exhaust_the_reader_are_refused(tmp_path: Path, header: bytes, message: str) -> None:
+    path = _archive(tmp_path / "a.npz", {"x.npy": header})
+    with pytest.raises(DataError, match=message) as raised:
+        read_npz(path, ["x"])
+    assert "'x'" in str(raised.value)
+    assert len(str(raised.value)) < 500 + len(str(tmp_path))
+
+
+def test_a_list_of_members_without_end_is_refused_unread(tmp_path: Path) -> None:
+    path = _archive(tmp_path / "a.npz", {"x.npy": _member(np.zeros(3))})
+    data = bytearray(path.read_bytes())
+    end = data.rindex(b"PK\x05\x06")
+    data[end + 12 : end + 16] = (2**20 + 1).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"list of members takes 1,048,577 bytes, more than 1,048,576"):
+        read_npz(path, ["x"])
+
+
+def test_many_members_take_no_time(tmp_path: Path) -> None:
+    members = {f"m{k}.npy": b"" for k in range(10_000)}
+    path = _archive(tmp_path / "a.npz", {**members, "x.npy": _member(np.arange(3))})
+    assert read_npz(path, ["x"])["x"].tolist() == [0, 1, 2]
+    with pytest.raises(DataError, match=r"no array 'y' \(found: m0, m1, .*, and 9,989 more\)"):
+        read_npz(path, ["y"])
+
+
+def test_the_end_record_of_large_archives_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
+    path = _archive(tmp_path / "a.npz", {"x.npy": _member(np.arange(3)), "y.npy": _member(np.zeros(3))})
+    data = bytearray(path.read_bytes())
+    assert b"PK\x06\x06" in data
+    assert read_npz(path, ["x"])["x"].tolist() == [0, 1, 2]
+    at = data.rindex(b"PK\x06\x06")
+    data[at + 40 : at + 48] = (2**33).to_bytes(8, "little")
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="list of members takes 8,589,934,592 bytes"):
         read_npz(path, ["x"])
 
 

@@ -75,3 +75,22 @@ def test_a_file_in_place_of_the_run_folder_is_named(tmp_path):
     (tmp_path / "run").write_text("")
     with pytest.raises(DataError, match="is a file"):
         ExperimentTracker("walk", tmp_path / "run")
+
+
+def test_what_comes_again_is_forgotten(tmp_path):
+    tracker = ExperimentTracker("walk", tmp_path)
+    for step in (1, 2, 3):
+        for phase in ("train", "val"):
+            tracker.log_metrics({"loss": 1.0 / step}, step=step, phase=phase)
+    again = ExperimentTracker("walk", tmp_path)
+    again.forget_after(2)
+    assert again.metrics["train_loss"] == [(1, 1.0), (2, 0.5)]
+    again.log_metrics({"loss": 0.1}, step=3)
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert [(json.loads(line)["phase"], json.loads(line)["step"]) for line in lines] == [
+        ("train", 1),
+        ("val", 1),
+        ("train", 2),
+        ("val", 2),
+        ("train", 3),
+    ]

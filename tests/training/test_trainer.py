@@ -15,9 +15,8 @@ from experiments import small_config
 from patchtst_har.config import DataConfig, ModelConfig, SmoothingConfig, TrainingConfig
 from patchtst_har.errors import ConfigError, DataError
 from patchtst_har.models.folder import load_model
-from patchtst_har.smoothing import HMMSmoother
 from patchtst_har.training import PatchTSTTrainer
-from synthetic import make_prepared
+from prepared_data import make_prepared
 
 
 def test_learns_a_learnable_problem_on_held_out_participants(small_run):
@@ -106,7 +105,8 @@ def test_nobody_is_in_two_groups(small_run):
 def test_the_saved_model_is_the_returned_one(small_run):
     model, classes, config = load_model(small_run.folder / "model")
     assert classes == ("running", "sitting", "walking")
-    assert config == small_run.config.without_paths()
+    decided = small_run.config.smoothing.replace(method="viterbi")
+    assert config == small_run.config.without_paths().replace(smoothing=decided)
     for (name, saved), (_, returned) in zip(
         model.state_dict().items(), small_run.model.state_dict().items(), strict=True
     ):
@@ -183,11 +183,68 @@ def test_resuming_another_configuration_is_refused(prepared, tmp_path):
     assert contents(config.run_dir) == before
 
 
-def test_resuming_nothing_is_refused(prepared, tmp_path):
-    config = small_config(prepared, output_dir=tmp_path)
-    with pytest.raises(DataError, match=r"last\.safetensors: there is no checkpoint to resume from"):
-        PatchTSTTrainer(config, resume=True).train()
-    assert not config.run_dir.exists()
+@pytest.mark.trains
+def test_a_kill_before_the_first_checkpoint_can_be_resumed(prepared, tmp_path, monkeypatch, caplog):
+    """The metrics of the first epoch are there then, its checkpoint is not."""
+
+    def kill(*arguments):
+        raise KeyboardInterrupt
+
+    config = small_config(prepared, output_dir=tmp_path, training=_epochs(2))
+    with monkeypatch.context() as patched:
+        patched.setattr("patchtst_har.training.loop.save_checkpoint", kill)
+        with pytest.raises(KeyboardInterrupt):
+            PatchTSTTrainer(config).train()
+    assert steps_of(config) == [1]
+    with pytest.raises(DataError, match="resume it"):
+        PatchTSTTrainer(config).train()
+    PatchTSTTrainer(config, resume=True).train()
+    assert "no checkpoint yet, training begins at the start" in caplog.text
+    assert steps_of(config) == [1, 2]
+
+
+@pytest.mark.trains
+def test_a_kill_between_record_and_checkpoint_repeats_no_epoch(prepared, tmp_path, monkeypatch):
+    from patchtst_har.training import loop
+
+    save, n_saved = loop.save_checkpoint, []
+
+    def kill_third(*arguments):
+        n_saved.append(1)
+        if len(n_saved) == 3:
+            raise KeyboardInterrupt
+        save(*arguments)
+
+    config = small_config(prepared, output_dir=tmp_path, training=_epochs(4))
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "save_checkpoint", kill_third)
+        with pytest.raises(KeyboardInterrupt):
+            PatchTSTTrainer(config).train()
+    assert steps_of(config) == [1, 2, 3]
+    trainer = PatchTSTTrainer(config, resume=True)
+    trainer.train()
+    for phase in ("train", "val"):
+        assert steps_of(config, phase) == [1, 2, 3, 4]
+
+
+@pytest.mark.trains
+def test_a_run_is_replaced_only_by_one_that_can_be_trained(prepared, tmp_path):
+    config = small_config(prepared, output_dir=tmp_path, training=_epochs(2))
+    PatchTSTTrainer(config).train()
+    (config.run_dir / "notes.txt").write_text("mine")
+    before = contents(config.run_dir)
+    unusable = config.replace(data=config.data.replace(proc_dir=tmp_path / "absent"))
+    with pytest.raises((DataError, OSError)):
+        PatchTSTTrainer(unusable, overwrite=True).train()
+    assert contents(config.run_dir) == before
+    PatchTSTTrainer(config.replace(training=_epochs(1)), overwrite=True).train()
+    assert steps_of(config) == [1]
+    assert (config.run_dir / "notes.txt").read_text() == "mine"
+
+
+def steps_of(config, phase="train"):
+    lines = (config.run_dir / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["step"] for line in lines if json.loads(line)["phase"] == phase]
 
 
 def test_one_class_is_not_enough(tmp_path):
@@ -296,16 +353,3 @@ def _interrupt_after(n_epochs: int):
             raise KeyboardInterrupt
 
     return on_progress
-
-
-def test_harmful_smoothing_is_a_warning(small_run, caplog):
-    trainer, val = small_run.trainer, small_run.trainer.data.val
-    stuck = HMMSmoother.from_parameters(
-        np.full(3, 1 / 3), np.eye(3) * 0.97 + 0.01, np.full((3, 3), 1 / 3), n_classes=3, hop_s=10.0
-    )
-    right = np.eye(3)[val.labels]
-    trainer._warn_of_harm(stuck, right, val)
-    assert "smoothing lowers the accuracy on the validation participants from 1.000 to 0.333" in caplog.text
-    caplog.clear()
-    trainer._warn_of_harm(trainer.smoother, right, val)
-    assert not caplog.text

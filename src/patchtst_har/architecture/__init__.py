@@ -2,10 +2,16 @@
 
 from patchtst_har.architecture.inputs import INPUT_NAMES, cut_patches, input_shapes
 from patchtst_har.architecture.rotation import rotation_tables
-from patchtst_har.architecture.walk import expected_complexity, expected_tensors, walk_layers
+from patchtst_har.architecture.walk import (
+    checked_weights,
+    expected_complexity,
+    expected_tensors,
+    walk_layers,
+)
 
 __all__ = [
     "INPUT_NAMES",
+    "checked_weights",
     "cut_patches",
     "expected_complexity",
     "expected_tensors",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from patchtst_har.architecture import layers
 from patchtst_har.architecture.layers import Layer, Rows, TensorSpec
@@ -36,6 +39,38 @@ def walk_layers(config: ModelConfig, num_classes: int) -> Iterator[Layer]:
 def expected_tensors(config: ModelConfig, num_classes: int) -> dict[str, TensorSpec]:
     """Return every tensor of a `PatchTSTClassifier` by its name (parameters as `walk_layers`)."""
     return {tensor.name: tensor for layer in walk_layers(config, num_classes) for tensor in layer.tensors()}
+
+
+def checked_weights(
+    tensors: Mapping[str, Any], config: ModelConfig, num_classes: int
+) -> dict[str, NDArray[np.float64]]:
+    """Return the tensors as float64.
+
+    Raises
+    ------
+    ValueError
+        If a tensor is missing, unknown, of another shape than the configuration asks for, not finite, or a
+        spread that is not positive.
+    """
+    expected = expected_tensors(config, num_classes)
+    missing, unknown = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
+    if missing or unknown:
+        named = (("misses", missing), ("has unknown", unknown))
+        listed = "; ".join(f"{what} {', '.join(names)}" for what, names in named if names)
+        raise ValueError(f"the model {listed}")
+    weights = {}
+    for name, spec in expected.items():
+        values = np.asarray(tensors[name], np.float64)
+        if values.shape != spec.shape:
+            raise ValueError(f"{name} must have shape {spec.shape}, has {values.shape}")
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name} has values that are not finite")
+        if spec.least == "positive" and not (values > 0).all():
+            raise ValueError(f"{name} has values that are not positive")
+        if spec.least == "zero" and (values < 0).any():
+            raise ValueError(f"{name} has negative values")
+        weights[name] = values
+    return weights
 
 
 def expected_complexity(config: ModelConfig, num_classes: int) -> dict[str, int]:

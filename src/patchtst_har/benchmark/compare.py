@@ -18,8 +18,11 @@ RECORD_FILE = "feasibility.json"
 _FEWEST_BLOCKS = 3
 _PERCENTILES: tuple[Percentile, ...] = ("p50", "p95")
 _BUSY = "the machine was busy in one of the runs, so only medians are compared"
-# Facts that may differ between two runs without a word.
-_MAY_DIFFER = {"load_average", "isas_available", "garbage_collection", "torch", "torch_threads"}
+# What is said to differ between two machines; their load always does.
+_HOST = (
+    *("cpu", "isa", "n_cores", "n_usable_cores", "governor", "turbo", "container"),
+    *("platform", "python", "numpy", "threads"),
+)
 # What decides which times are paired; the lengths of the other measurements do not matter here.
 _SETTINGS = ("hop_s", "smoothing", "n_decisions", "n_blocks", "seed")
 
@@ -123,6 +126,6 @@ def _pairs(
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """Yield what differs between the machines: the ratio of two machines is not that of two versions."""
-    for name in {**now, **before}:
-        if name not in _MAY_DIFFER and before.get(name) != now.get(name):
+    for name in _HOST:
+        if before.get(name) != now.get(name):
             yield f"{name.replace('_', ' ')} was {before.get(name)}, is {now.get(name)}"

@@ -6,17 +6,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from patchtst_har.records import measurement as records
 from patchtst_har.records.feasibility import JudgedTarget, Target, Verdict
-from patchtst_har.records.measurement import (
-    Devices,
-    HarnessSettings,
-    Measured,
-    OpenLoop,
-    Percentiles,
-    RestedTimes,
-    StreamMemory,
-    WorkloadTimes,
-)
 from patchtst_har.support.formatting import duration
 from patchtst_har.support.percentiles import MIN_SAMPLES
 
@@ -27,7 +18,7 @@ _CLEARLY_SLOWER = 1.1
 
 
 @dataclass(frozen=True)
-class Check:
+class Finding:
     """One requirement: its outcome, a sentence, and how often the measured value fits into the limit."""
 
     outcome: Verdict
@@ -40,11 +31,11 @@ class Check:
 
 def judge(
     target: Target,
-    devices: Devices,
+    devices: records.Devices,
     n_usable_cores: int | None,
     *,
     busy: str | None = None,
-    whole: HarnessSettings | None = None,
+    whole: records.HarnessSettings | None = None,
 ) -> JudgedTarget:
     """Judge one target.
 
@@ -86,14 +77,14 @@ def least_decisions(target: Target) -> int:
     return MIN_SAMPLES["p99_9" if target.percentile == "max" else target.percentile]
 
 
-def n_decisions(target: Target, settings: HarnessSettings) -> int:
+def n_decisions(target: Target, settings: records.HarnessSettings) -> int:
     """Return how many decisions a measurement makes that such a target is judged by."""
     if target.streams_per_core == 1:
         return settings.n_decisions
     return math.floor(settings.open_loop_streams * settings.open_loop_s / settings.hop_s)
 
 
-def _advised(check: Check, target: Target, whole: HarnessSettings | None) -> Check:
+def _advised(check: Finding, target: Target, whole: records.HarnessSettings | None) -> Finding:
     """Add how to decide what only has too few decisions, where a run that is not shortened does."""
     if not check.short or whole is None or n_decisions(target, whole) < least_decisions(target):
         return check
@@ -101,21 +92,19 @@ def _advised(check: Check, target: Target, whole: HarnessSettings | None) -> Che
 
 
 def _checks(
-    target: Target, devices: Devices, n_usable_cores: int | None, busy: str | None
-) -> Iterator[Check]:
+    target: Target, devices: records.Devices, n_usable_cores: int | None, busy: str | None
+) -> Iterator[Finding]:
     measured = devices.cpu if target.device == "cpu" else devices.cuda
-    if not isinstance(measured, Measured):
-        yield Check("not measured", f"{target.device.upper()}: {measured.status}.")
+    if not isinstance(measured, records.Measured):
+        yield Finding("not measured", f"{target.device.upper()}: {measured.status}.")
         return
     if measured.settings.hop_s != target.hop_s:
-        yield Check(
-            "not measured",
-            f"Measured at a hop of {measured.settings.hop_s:g} s, the target's is {target.hop_s:g} s.",
-        )
+        hops = f"a hop of {measured.settings.hop_s:g} s, the target's is {target.hop_s:g} s"
+        yield Finding("not measured", f"Measured at {hops}.")
         return
     absent = [name for name in target.workloads if name not in measured.workloads]
     if absent:
-        yield Check("not measured", f"Workload {absent[0]!r} was not measured.")
+        yield Finding("not measured", f"Workload {absent[0]!r} was not measured.")
         return
     yield from _smoothing(target, measured)
     latency = _of_one(target, measured) if target.streams_per_core == 1 else _of_many(target, measured)
@@ -124,7 +113,7 @@ def _checks(
     yield from _memory(target, measured)
 
 
-def _on_a_busy_machine(latency: Check, busy: str) -> Check:
+def _on_a_busy_machine(latency: Finding, busy: str) -> Finding:
     """Take back what may be the doing of others."""
     if latency.outcome == "feasible" or latency.short:
         return latency
@@ -132,44 +121,44 @@ def _on_a_busy_machine(latency: Check, busy: str) -> Check:
     return replace(latency, outcome="undecided", reason=reason, busy=True)
 
 
-def _smoothing(target: Target, measured: Measured) -> Iterator[Check]:
+def _smoothing(target: Target, measured: records.Measured) -> Iterator[Finding]:
     name, _, lag = (measured.settings.smoothing or "").partition(":")
     wait_s = int(lag) * measured.settings.hop_s if name == "lag" else 0.0
     if wait_s > target.smoothing_lag_s:
-        yield Check(
-            "not feasible",
-            f"Smoothing waits {wait_s:g} s for later windows, {target.smoothing_lag_s:g} s are allowed.",
-        )
+        allowed = f"{target.smoothing_lag_s:g} s are allowed"
+        yield Finding("not feasible", f"Smoothing waits {wait_s:g} s for later windows, {allowed}.")
 
 
-def _of_one(target: Target, measured: Measured) -> Check:
+def _of_one(target: Target, measured: records.Measured) -> Finding:
     """Judge one stream a core by the slowest workload."""
     checks = [_alone(target, name, workload) for name, workload in _considered(target, measured).items()]
     return max(checks, key=lambda check: (_SEVERITY.index(check.outcome), -(check.margin or 0)))
 
 
-def _alone(target: Target, name: str, workload: WorkloadTimes) -> Check:
+def _alone(target: Target, name: str, workload: records.WorkloadTimes) -> Finding:
     """Judge one stream: decisions one after the other, stretched by what a rest between them costs."""
     loop, what = workload.closed_loop, f"{name}, one stream"
     if loop.real_time_factor >= 1:
-        return Check("not feasible", f"{what}: a decision takes {loop.real_time_factor:.3g} hops on average.")
+        return Finding(
+            "not feasible", f"{what}: a decision takes {loop.real_time_factor:.3g} hops on average."
+        )
     check = _deadline(target, loop.end_to_end, loop.miss_rate_upper95, what)
     if check.outcome == "not feasible":
         return check
     return _after_a_rest(target, check, workload.rested)
 
 
-def _after_a_rest(target: Target, check: Check, rested: RestedTimes | None) -> Check:
+def _after_a_rest(target: Target, check: Finding, rested: records.RestedTimes | None) -> Finding:
     """Judge what a closed loop does not refuse: in a live stream, the caches are colder."""
     if rested is None:
         if check.outcome != "feasible":
             return check
-        return Check("undecided", f"{check.reason} How long it takes after a rest was not measured.")
+        return Finding("undecided", f"{check.reason} How long it takes after a rest was not measured.")
     median_low = rested.times.bound("p50")[0] or 0.0
     after = f"After {rested.rest_s:g} s of rest, as between two decisions of a live stream,"
     if median_low > target.deadline_us:
         reason = f"{check.reason} {after} the median is at least {duration(median_low)}."
-        return Check("not feasible", reason, target.deadline_us / median_low)
+        return Finding("not feasible", reason, target.deadline_us / median_low)
     # A rest that seems to make it faster is noise.
     stretch = max(rested.ratio_of_medians, 1.0)
     margin = None if check.margin is None else check.margin / stretch
@@ -177,31 +166,31 @@ def _after_a_rest(target: Target, check: Check, rested: RestedTimes | None) -> C
     if check.outcome != "feasible" or margin is None:
         return replace(check, reason=f"{reason}.", margin=margin)
     if margin >= 1:
-        return Check("feasible", f"{reason}: that is in time, too.", margin)
-    return Check("undecided", f"{reason}: then it may not be in time.", margin)
+        return Finding("feasible", f"{reason}: that is in time, too.", margin)
+    return Finding("undecided", f"{reason}: then it may not be in time.", margin)
 
 
-def _of_many(target: Target, measured: Measured) -> Check:
+def _of_many(target: Target, measured: records.Measured) -> Finding:
     """Judge several streams a core by the open loop; more streams never count as faster than fewer."""
     needed, loop = target.streams_per_core, measured.open_loop
     what = f"{loop.workload}, {loop.n_streams} streams on one core"
     check = _deadline(target, loop.from_schedule, loop.miss_rate_upper95, what)
     if loop.utilisation >= 1:
         reason = f"{what}: the work takes {loop.utilisation:.3g} of the time there is for it."
-        check = Check("not feasible", reason, 1 / loop.utilisation)
+        check = Finding("not feasible", reason, 1 / loop.utilisation)
     if check.outcome == "not feasible" and loop.n_streams > needed:
-        return Check("undecided", f"{check.reason} {needed} streams alone were not measured.")
+        return Finding("undecided", f"{check.reason} {needed} streams alone were not measured.")
     if check.outcome == "not feasible":
         return check
     if loop.n_streams < needed:
-        return Check("undecided", f"{check.reason} {needed} streams are needed: more than were measured.")
+        return Finding("undecided", f"{check.reason} {needed} streams are needed: more than were measured.")
     slower = _slower_than_open_loop(target, measured, loop)
     if check.outcome == "feasible" and slower:
-        return Check("undecided", f"{check.reason} {slower}")
+        return Finding("undecided", f"{check.reason} {slower}")
     return check
 
 
-def _slower_than_open_loop(target: Target, measured: Measured, loop: OpenLoop) -> str | None:
+def _slower_than_open_loop(target: Target, measured: records.Measured, loop: records.OpenLoop) -> str | None:
     """Return a sentence if the open loop did not run on the slowest kind of movement that counts."""
     medians = {
         name: workload.closed_loop.end_to_end.p50_us
@@ -215,72 +204,64 @@ def _slower_than_open_loop(target: Target, measured: Measured, loop: OpenLoop) -
     return f"{slowest} takes {ratio:.2g} times as long at the median, and was not run with many streams."
 
 
-def _considered(target: Target, measured: Measured) -> dict[str, WorkloadTimes]:
+def _considered(target: Target, measured: records.Measured) -> dict[str, records.WorkloadTimes]:
     names = target.workloads or tuple(measured.workloads)
     return {name: measured.workloads[name] for name in names}
 
 
-def _deadline(target: Target, times: Percentiles, miss_rate: float, what: str) -> Check:
+def _deadline(target: Target, times: records.Percentiles, miss_rate: float, what: str) -> Finding:
     limit, label = target.deadline_us, target.percentile.replace("_", ".")
     if target.percentile == "max":
         return _every_one(limit, times, miss_rate, what)
     value, (low, high) = times.value(target.percentile), times.bound(target.percentile)
     against = f"against {duration(limit)}"
     if low is not None and low > limit:
-        return Check("not feasible", f"{what}: {label} is at least {duration(low)} {against}.", limit / low)
+        return Finding("not feasible", f"{what}: {label} is at least {duration(low)} {against}.", limit / low)
     if value is None:
         least = MIN_SAMPLES[target.percentile]
         reason = f"{what}: {times.n} decisions, too few for {label} (at least {least})."
-        return Check("undecided", reason, short=True)
+        return Finding("undecided", reason, short=True)
     if high is None:
         reason = f"{what}: {times.n} decisions, too few for an upper bound of {label}."
-        return Check("undecided", reason, short=True)
+        return Finding("undecided", reason, short=True)
     found = f"{what}: {label} {duration(value)}, at most {duration(high)} with 99 % confidence, {against}"
     if high <= limit:
-        return Check("feasible", f"{found}.", limit / high)
-    return Check("undecided", f"{found}: the bounds lie on both sides.", limit / high)
+        return Finding("feasible", f"{found}.", limit / high)
+    return Finding("undecided", f"{found}: the bounds lie on both sides.", limit / high)
 
 
-def _every_one(limit: float, times: Percentiles, miss_rate: float, what: str) -> Check:
+def _every_one(limit: float, times: records.Percentiles, miss_rate: float, what: str) -> Finding:
     """Judge the largest time: it has no bound, so the sentence says how rare a longer one is."""
     largest, least = times.max_us, MIN_SAMPLES["p99_9"]
     found = f"{what}: the largest of {times.n} took {duration(largest)} against {duration(limit)}"
     if largest > limit:
-        return Check("not feasible", f"{found}.", limit / largest)
+        return Finding("not feasible", f"{found}.", limit / largest)
     if times.n < least:
         reason = f"{found}; at least {least} decisions are needed."
-        return Check("undecided", reason, limit / largest, short=True)
-    rate = f"{miss_rate:.2g}"
-    return Check(
-        "feasible",
-        f"{found}; fewer than {rate} of all decisions miss the hop, with 95 % confidence.",
-        limit / largest,
-    )
+        return Finding("undecided", reason, limit / largest, short=True)
+    rare = f"fewer than {miss_rate:.2g} of all decisions miss the hop, with 95 % confidence"
+    return Finding("feasible", f"{found}; {rare}.", limit / largest)
 
 
-def _cores(target: Target, n_usable_cores: int | None) -> Iterator[Check]:
+def _cores(target: Target, n_usable_cores: int | None) -> Iterator[Finding]:
     if target.cores == 1:
         return
     if n_usable_cores is None or n_usable_cores < target.cores:
-        known = "an unknown number of" if n_usable_cores is None else str(n_usable_cores)
-        yield Check(
-            "undecided", f"{target.cores} cores are asked for, this host lets the process use {known}."
-        )
-    yield Check(
-        "feasible",
-        f"Measured on one core; that {target.cores} cores carry {target.cores} times as many streams is "
-        "an assumption.",
-    )
+        usable = "an unknown number of" if n_usable_cores is None else str(n_usable_cores)
+        asked = f"{target.cores} cores are asked for"
+        yield Finding("undecided", f"{asked}, this host lets the process use {usable}.")
+    assumed = f"that {target.cores} cores carry {target.cores} times as many streams is an assumption"
+    yield Finding("feasible", f"Measured on one core; {assumed}.")
 
 
-def _memory(target: Target, measured: Measured) -> Iterator[Check]:
+def _memory(target: Target, measured: records.Measured) -> Iterator[Finding]:
     """Judge the peaks of a process that has nothing but streams; more of them never take less."""
     limit, needed = target.memory_mb, target.streams_per_core
     if limit is None:
         return
     peaks = sorted(measured.memory.of_streams, key=lambda peak: peak.n_streams)
     if not peaks:
-        yield Check("not measured", "The memory of a process with nothing but streams was not measured.")
+        yield Finding("not measured", "The memory of a process with nothing but streams was not measured.")
         return
     fewer = [peak for peak in peaks if peak.n_streams <= needed]
     enough = [peak for peak in peaks if peak.n_streams >= needed]
@@ -292,11 +273,10 @@ def _memory(target: Target, measured: Measured) -> Iterator[Check]:
         yield _peak("undecided", target, (enough or fewer)[0 if enough else -1])
 
 
-def _peak(outcome: Verdict, target: Target, peak: StreamMemory) -> Check:
+def _peak(outcome: Verdict, target: Target, peak: records.StreamMemory) -> Finding:
     total, limit = peak.peak_rss_mb * target.cores, target.memory_mb or 0.0
     streams = "1 stream" if peak.n_streams == 1 else f"{peak.n_streams} streams"
-    what = (
-        f"{target.cores} processes of {peak.peak_rss_mb:,.0f} MiB" if target.cores > 1 else "A fresh process"
-    )
+    many = f"{target.cores} processes of {peak.peak_rss_mb:,.0f} MiB"
+    what = many if target.cores > 1 else "A fresh process"
     reason = f"{what} with {streams} took up to {total:,.0f} MiB of resident memory against {limit:,.0f} MiB."
-    return Check(outcome, reason, limit / total)
+    return Finding(outcome, reason, limit / total)

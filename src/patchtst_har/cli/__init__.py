@@ -22,6 +22,7 @@ from patchtst_har.cli.commands import (
     train,
 )
 from patchtst_har.errors import PatchTSTHARError
+from patchtst_har.support.signals import Terminated, ending_signals_raise
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,10 +47,17 @@ for command in (demo, prepare, train, evaluate, predict, stream, benchmark, expo
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one line on standard error and exit status 2."""
+    """Run the command line; a user's mistake is one line on standard error and exit status 2.
+
+    SIGTERM and SIGHUP end a command in order, with status 143 and 129.
+    """
     warnings.showwarning = _show_warning
     try:
-        app(prog_name="patchtst-har")
+        with ending_signals_raise():
+            app(prog_name="patchtst-har")
+    except Terminated as ended:
+        print(f"patchtst-har: ended by {ended}", file=sys.stderr)
+        sys.exit(ended.exit_status)
     except (PatchTSTHARError, OSError) as error:
         print(f"patchtst-har: error: {_one_line(error)}", file=sys.stderr)
         sys.exit(2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,6 +16,7 @@ from rich.table import Table
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.support.formatting import score
 from patchtst_har.support.log import setup_logging
+from patchtst_har.support.signals import Terminated
 
 if TYPE_CHECKING:
     from patchtst_har.records.run import HeldOutScores, Scores
@@ -31,7 +32,14 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", "-s", metavar="SECTION.FIELD=VALUE", help="Override one field; may be repeated."),
 ]
-UnitsOption = Annotated[Literal["g", "m/s2", "mg"], typer.Option(help="Unit of the acceleration.")]
+UnitsOption = Annotated[
+    Literal["g", "m/s2", "mg"] | None,
+    typer.Option(
+        "--units",
+        "--unit",
+        help="Unit of the acceleration. Left out: g, and values that look like another unit are an error.",
+    ),
+]
 TimeUnitOption = Annotated[
     Literal["s", "ms", "us", "ns"] | None,
     typer.Option(help="Unit of numeric time stamps (since 1970)."),
@@ -43,8 +51,19 @@ TimezoneOption = Annotated[
 SmoothingOption = Annotated[
     str | None, typer.Option(help="filter, lag:K (K later windows) or none; filter if left out.")
 ]
+OfflineSmoothingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--smoothing",
+        help="none; hmm: over the whole recording; filter or lag:K: as a stream would. "
+        "As training chose if left out.",
+    ),
+]
 StrictOption = Annotated[
-    bool, typer.Option("--strict", help="Refuse a recording whose magnitude at rest does not fit the unit.")
+    bool,
+    typer.Option(
+        "--strict", help="Also refuse where --units was given, or no unit fits the magnitude at rest."
+    ),
 ]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the log, not only warnings.")]
 
@@ -54,6 +73,12 @@ def configure(path: Path | None, overrides: list[str] | None) -> ExperimentConfi
     if path is None:
         return ExperimentConfig.from_mapping({}, overrides or (), source="--set")
     return ExperimentConfig.load(path, overrides or ())
+
+
+def warn(texts: Iterable[str]) -> None:
+    """Print each warning as one line on standard error."""
+    for text in texts:
+        err.print(f"patchtst-har: warning: {text}", soft_wrap=True)
 
 
 def start_logging(verbose: bool) -> None:
@@ -91,11 +116,15 @@ def progress() -> Iterator[Callable[[int, int, str], None]]:
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """On Ctrl-C, say how to go on."""
+    """If interrupted, say how to go on."""
     try:
         yield
-    except KeyboardInterrupt:
-        err.print("patchtst-har: interrupted; the same command with --resume goes on from the last epoch")
+    except (KeyboardInterrupt, Terminated):
+        err.print(
+            "patchtst-har: interrupted; the same command with --resume goes on from the last epoch, "
+            "or begins if there is none",
+            soft_wrap=True,
+        )
         raise
 
 

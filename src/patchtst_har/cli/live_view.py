@@ -33,7 +33,7 @@ def live_view(monitor: Monitor, stats: StreamStats, classes: tuple[str, ...], so
         Text(
             f"{stats.n_samples:,} samples, {stats.n_decisions:,} decisions, {monitor.n_missed} late, "
             f"{stats.n_dropped} dropped, {stats.n_gaps} pauses, {stats.n_jumps} clock jumps, "
-            f"{stats.n_nonfinite + stats.n_zero} unusable samples",
+            f"{stats.n_unusable} unusable samples",
             style="dim",
         )
     )

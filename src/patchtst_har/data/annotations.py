@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from patchtst_har.errors import DataError
+from patchtst_har.support.documents import read_text
+from patchtst_har.support.formatting import listed
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_MOST_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -41,22 +46,25 @@ class LabelMap:
         ------
         DataError
             If the file is missing or no UTF-8 CSV, lacks a column (the message lists those found), is empty,
-            or gives one annotation two classes.
+            has one twice, or gives one annotation two classes. Blanks around a class do not count.
         """
         path = Path(path)
         try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                reader = csv.DictReader(file, strict=True)
-                found = list(reader.fieldnames or ())
-                missing = [name for name in ("annotation", column) if name not in found]
-                if missing:
-                    listed = ", ".join(map(repr, found)) or "none"
-                    raise DataError(f"{path}: no column {', '.join(map(repr, missing))} (found: {listed})")
-                rows = [(row["annotation"] or "", row[column] or "") for row in reader]
+            text = read_text(path, _MOST_BYTES, may_be_pipe=True)
+            reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+            found = list(reader.fieldnames or ())
+            missing = [name for name in ("annotation", column) if name not in found]
+            if missing:
+                quoted = listed(map(repr, found)) or "none"
+                raise DataError(f"{path}: no column {', '.join(map(repr, missing))} (found: {quoted})")
+            for name in ("annotation", column):
+                if found.count(name) > 1:
+                    raise DataError(f"{path}: {found.count(name)} columns are named {name!r}")
+            rows = [(row["annotation"] or "", (row[column] or "").strip()) for row in reader]
         except (FileNotFoundError, IsADirectoryError) as error:
             raise DataError(f"{path}: no such file") from error
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise DataError(f"{path}: not CSV text in UTF-8 ({error})") from error
+        except csv.Error as error:
+            raise DataError(f"{path}: not CSV text ({error})") from error
         if not rows:
             raise DataError(f"{path}: has a header but no annotations")
         classes: dict[str, str] = {}

@@ -9,13 +9,16 @@ from patchtst_har.data.stamps import find_gaps
 
 _LONGEST_SPAN = 1000
 _MAX_SPANS = 100_000
+_SPAN = 200
+_MEDIAN_OF = 9
+_CHANGE = 1.25
 
 
 def measure_rate_hz(time_ns: NDArray[np.int64], max_gap_s: float = 1.0) -> float | None:
     """Return the median sampling rate over spans of up to 1000 samples without a gap.
 
-    A span is long against the batches in which devices stamp their samples, so jittered, batched and
-    rounded stamps do not bias it, and the median leaves out the spans in which a few samples were lost.
+    A span is long against jitter and rounding, and the median leaves out the spans in which a few samples
+    were lost. Stamps that samples share are spread before (`patchtst_har.data.batches`).
 
     Parameters
     ----------
@@ -40,3 +43,59 @@ def measure_rate_hz(time_ns: NDArray[np.int64], max_gap_s: float = 1.0) -> float
             return span / duration_ns * 1e9 if duration_ns > 0 else None
         span //= 2
     return None
+
+
+def rate_pieces(time_ns: NDArray[np.int64], max_gap_s: float = 1.0) -> list[tuple[int, float]]:
+    """Return where in a recording the sampling rate changes by a quarter or more.
+
+    Parameters
+    ----------
+    time_ns : (n,) int64
+        Non-decreasing times of single samples, ns.
+    max_gap_s : float
+        Spans with a longer step are not looked at.
+
+    Returns
+    -------
+    list of (int, float)
+        First sample and rate in Hz of each part, to 200 samples; one part if the rate does not change, none
+        if it is unknown. A faster part begins, and ends, rather too early and too late.
+    """
+    overall = measure_rate_hz(time_ns, max_gap_s)
+    if overall is None:
+        return []
+    n_spans = (len(time_ns) - 1) // _SPAN
+    if n_spans < _MEDIAN_OF:
+        return [(0, overall)]
+    from scipy.ndimage import median_filter
+
+    ends = np.arange(n_spans + 1) * _SPAN
+    n_gaps = np.searchsorted(find_gaps(time_ns, max_gap_s), ends, side="right")
+    usable = np.flatnonzero((np.diff(n_gaps) == 0) & (np.diff(time_ns[ends]) > 0))
+    if len(usable) < _MEDIAN_OF:
+        return [(0, overall)]
+    rates = median_filter(_SPAN * 1e9 / np.diff(time_ns[ends])[usable], _MEDIAN_OF, mode="mirror")
+    if rates.max() < _CHANGE * rates.min():
+        return [(0, overall)]
+    return _parts(rates, ends[usable])
+
+
+def _parts(rates: NDArray[np.float64], first_rows: NDArray[np.intp]) -> list[tuple[int, float]]:
+    """Return first row and median rate of each part in which the rates of spans are alike."""
+    starts, reference = [0], rates[0]
+    for span, rate in enumerate(rates):
+        if not reference / _CHANGE < rate < reference * _CHANGE:
+            starts.append(span)
+            reference = rate
+    # A span across a change has a rate of its own, which is none of the device's.
+    stops = [*starts[1:], len(rates)]
+    long = [
+        (start, stop) for start, stop in zip(starts, stops, strict=True) if stop - start >= _MEDIAN_OF // 2
+    ]
+    parts: list[tuple[int, float]] = []
+    for start, stop in long:
+        rate = float(np.median(rates[start:stop]))
+        faster = bool(parts) and rate > parts[-1][1]
+        row = int(first_rows[max(start - 2, 0) if faster else min(start + 2, len(rates) - 1)]) if parts else 0
+        parts.append((row, rate))
+    return parts

@@ -18,17 +18,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from patchtst_har.data.batches import sent_twice, spread_batches
 from patchtst_har.data.columns import AXES
 from patchtst_har.data.formats import not_read, read_file, recording_suffix
 from patchtst_har.data.frames import check_recording
 from patchtst_har.data.options import ReadOptions
 from patchtst_har.data.order import put_in_order
-from patchtst_har.data.rate import measure_rate_hz
+from patchtst_har.data.rate import measure_rate_hz, rate_pieces
 from patchtst_har.data.stamps import TimeUnit, count_repeated
-from patchtst_har.data.units import PER_G, Unit, check_unit, rest_magnitude
+from patchtst_har.data.units import PER_G, SignalWarning, Unit, check_unit, rest_magnitude, to_g
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import atomic_path
-from patchtst_har.support.formatting import counted
+from patchtst_har.support.formatting import counted, listed
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def read_recording(
     *,
     time_column: str = "time",
     time_unit: TimeUnit | None = None,
-    units: Unit = "g",
+    units: Unit | None = None,
     strict: bool = False,
     options: ReadOptions | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -56,10 +57,11 @@ def read_recording(
     time_unit : {"s", "ms", "us", "ns"}, optional
         Unit of numeric time stamps, counted from 1970. Numbers are refused without it: a guess that is
         wrong by a factor of 1000 looks like data. NPZ files name the unit in the array's name.
-    units : {"g", "m/s2", "mg"}
-        Unit of the acceleration in the file; the result is always in g.
+    units : {"g", "m/s2", "mg"}, optional
+        Unit of the acceleration in the file; the result is always in g. None: g, and a recording whose
+        magnitude at rest shows another unit is refused. A unit that is named is believed, with a warning.
     strict : bool
-        Refuse, in place of warning, when the magnitude at rest is far from 1 g.
+        Refuse, in place of warning, whenever the magnitude at rest is far from 1 g.
     options : ReadOptions, optional
         How the file departs from the usual form: columns, delimiter, lines before the header, format of the
         stamps, no stamps, stamps out of order.
@@ -78,20 +80,20 @@ def read_recording(
     ------
     DataError
         If the file is missing, a folder, empty, damaged, lacks a column, holds text in place of a number,
-        or its time runs backwards. Equal consecutive stamps are allowed (devices stamp in batches) and
-        counted; resampling spreads them.
+        is in another unit (see `units`), or its time runs backwards. Equal consecutive stamps are allowed
+        (devices stamp in batches) and counted; resampling spreads them.
     MissingDependencyError
         For Parquet without pyarrow 14.0.1 or newer.
 
     Warns
     -----
     patchtst_har.data.units.UnitWarning
-        If the magnitude at rest is far from 1 g and `strict` is false; the text is in ``info["warnings"]``.
+        If the magnitude at rest is far from 1 g and that is no error; the text is in ``info["warnings"]``.
     ReadingWarning
         If the file was cut off in its last line, or samples were sorted or dropped; likewise.
     """
     path = Path(path)
-    if units not in PER_G:
+    if units is not None and units not in PER_G:
         raise DataError(f"units={units!r} is not known (known: {', '.join(PER_G)})")
     if time_unit is not None and time_unit not in get_args(TimeUnit):
         raise DataError(f"time_unit={time_unit!r} is not known (known: {', '.join(get_args(TimeUnit))})")
@@ -106,17 +108,22 @@ def read_recording(
 
 
 def _read(
-    path: Path, time_unit: TimeUnit | None, units: Unit, options: ReadOptions, *, strict: bool
+    path: Path, time_unit: TimeUnit | None, units: Unit | None, options: ReadOptions, *, strict: bool
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     recording, found = read_file(path, time_unit, options)
     if len(recording) == 0:
         raise DataError(f"{path}: has no samples")
     recording, n_out_of_order = put_in_order(recording, options.on_disorder)
     time_ns, acceleration = check_recording(recording, str(path), found.place)
-    if units != "g":
-        acceleration = acceleration / np.float32(PER_G[units])
+    copies = sent_twice(time_ns, acceleration) if count_repeated(time_ns) else np.empty(0, np.intp)
+    if n_sent_twice := len(copies):
+        recording = recording.take(np.setdiff1d(np.arange(len(recording)), copies))
+        time_ns, acceleration = check_recording(recording, str(path))
+    if units not in (None, "g"):
+        acceleration = to_g(acceleration, units)
         recording = _with_axes(recording, acceleration)
-    sample_rate_hz = measure_rate_hz(time_ns)
+    times_ns = spread_batches(time_ns) if count_repeated(time_ns) else time_ns
+    sample_rate_hz = measure_rate_hz(times_ns)
     rate = "of unknown rate" if sample_rate_hz is None else f"at {sample_rate_hz:.2f} Hz"
     logger.info("%s: %s samples %s", path, f"{len(recording):,}", rate)
     rest = rest_magnitude(acceleration, sample_rate_hz or 100.0)
@@ -126,14 +133,21 @@ def _read(
         "start": str(recording.index[0]),
         "end": str(recording.index[-1]),
         "sample_rate_hz": sample_rate_hz,
-        "units": units,
+        "units": units or "g",
         "rest_magnitude_g": None if rest is None else rest.value_g,
         "rest_magnitude_basis": None if rest is None else rest.basis,
         "n_repeated_stamps": count_repeated(time_ns),
         "n_out_of_order": n_out_of_order,
         "reading": {**options.given(), **found.facts},
         "warnings": [
-            *_warned([*found.warnings, *_out_of_order(n_out_of_order, options, path)]),
+            *_warned(
+                [
+                    *found.warnings,
+                    *_out_of_order(n_out_of_order, options, path),
+                    *_repeated_batches(n_sent_twice, path),
+                    *_rate_changes(times_ns, path),
+                ]
+            ),
             *check_unit(rest, units, str(path), strict=strict),
             *_relative_stamps(recording),
         ],
@@ -147,7 +161,7 @@ def _with_axes(recording: pd.DataFrame, acceleration: NDArray[np.float32]) -> pd
     return changed.assign(**{name: recording[name] for name in recording.columns if name not in AXES})
 
 
-class ReadingWarning(UserWarning):
+class ReadingWarning(SignalWarning):
     """Samples of a file were left out, or put in another order."""
 
 
@@ -163,6 +177,24 @@ def _out_of_order(n_samples: int, options: ReadOptions, path: Path) -> list[str]
         return []
     samples = counted(n_samples, "sample", "samples")
     return [f"{path}: {samples} out of order, {done[options.on_disorder]}"]
+
+
+def _repeated_batches(n_samples: int, path: Path) -> list[str]:
+    if not n_samples:
+        return []
+    samples = counted(n_samples, "sample", "samples")
+    return [f"{path}: {samples} of batches that are there twice, dropped the second time"]
+
+
+def _rate_changes(times_ns: NDArray[np.int64], path: Path) -> list[str]:
+    parts = rate_pieces(times_ns)
+    if len(parts) < 2:
+        return []
+    texts = [
+        f"{rate:.4g} Hz" + (f" from {np.datetime64(int(times_ns[row]), 'ns').astype('M8[s]')}" if row else "")
+        for row, rate in parts
+    ]
+    return [f"{path}: the sampling rate changes: {listed(texts, most=6)}"]
 
 
 def _relative_stamps(recording: pd.DataFrame) -> list[str]:
@@ -210,7 +242,7 @@ def write_recording(path: str | os.PathLike[str], recording: pd.DataFrame) -> No
 
 def _check_file(path: Path) -> None:
     if path.is_dir():
-        holds = not_read(path.iterdir())
+        holds = not_read(entry for entry in path.iterdir() if not entry.is_dir())
         raise DataError(
             f"{path}: is a folder, a recording is a file" + (f"; it holds {holds}" if holds else "")
         )
@@ -218,5 +250,7 @@ def _check_file(path: Path) -> None:
         if path.is_symlink():
             raise DataError(f"{path}: is a link to a file that does not exist")
         raise DataError(f"{path}: no such file")
+    if not path.is_file():
+        raise DataError(f"{path}: is a pipe or a device, a recording is a regular file")
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty")

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from patchtst_har.data.batches import spread_batches
 from patchtst_har.data.frames import check_recording
 from patchtst_har.data.rate import measure_rate_hz
 from patchtst_har.data.stamps import count_repeated, find_gaps
+from patchtst_har.data.units import MOST_G, UNUSABLE
 from patchtst_har.errors import DataError
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ _HALF_TAPS_PER_FACTOR = 10
 _PASSBAND_OF_NYQUIST = 0.9
 _BLOCK_SAMPLES = 2**16
 _MIN_REPEAT_S = 60.0
+_LOCAL_SAMPLES = 1000
+_FASTER_FOR_A_WHILE = 1.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +63,29 @@ class CleanSamples:
     """Measured rate; None if no two samples belong together."""
     info: dict[str, float | int | None] = field(default_factory=dict)
     """Rate and counts, for reports."""
+    _highest_hz: dict[int, float] = field(default_factory=dict, init=False, repr=False)
+
+    def highest_rate_hz(self, bounds: tuple[int, int], target_hz: float) -> float | None:
+        """Return the rate by which a segment is low-passed: its highest if that is far above the target.
+
+        A device may change its rate, which the median over the recording does not show.
+        """
+        usual_hz = self.sample_rate_hz
+        if bounds[0] not in self._highest_hz:
+            starts = np.arange(bounds[0], bounds[1] - _LOCAL_SAMPLES, _LOCAL_SAMPLES // 2)
+            spans_ns = self.time_ns[starts + _LOCAL_SAMPLES] - self.time_ns[starts]
+            shortest_ns = max(int(spans_ns.min()), 1) if len(starts) else math.inf
+            self._highest_hz[bounds[0]] = _LOCAL_SAMPLES / shortest_ns * 1e9
+        highest_hz = self._highest_hz[bounds[0]]
+        return highest_hz if highest_hz > max(_FASTER_FOR_A_WHILE * target_hz, usual_hz or 0.0) else usual_hz
 
 
 def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
     """Drop unusable samples, spread repeated stamps, and find the segments.
 
-    A sample is unusable if an axis is not finite or all three are exactly 0 (which gravity rules out;
-    devices write zeros for blocks that they could not read). A hole that this leaves is treated like any
+    A sample is unusable if an axis is not finite or beyond `MOST_G` (a marker of a missing value, a wrong
+    unit), or all three are exactly 0 (which gravity rules out; devices write zeros for blocks that they
+    could not read). A hole that this leaves is treated like any
     other gap: bridged by interpolation up to `max_gap_s`, otherwise the end of a segment. Samples that
     repeat a value for a minute or more (ActiGraph's idle sleep does this, but so does a resting sensor of
     low resolution) are kept and counted.
@@ -80,8 +100,8 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
     Returns
     -------
     CleanSamples
-        With ``info`` keys ``sample_rate_hz, n_samples, n_nonfinite, n_zero, n_repeated_stamps, repeated_s,
-        n_gaps``.
+        With ``info`` keys ``sample_rate_hz, n_samples, n_nonfinite, n_zero, n_out_of_range,
+        n_repeated_stamps, repeated_s, n_gaps``.
 
     Raises
     ------
@@ -89,31 +109,47 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
         See `patchtst_har.data.frames.check_recording`.
     """
     time_ns, acceleration = check_recording(recording)
-    sample_rate_hz = measure_rate_hz(time_ns, max_gap_s)
     n_repeated_stamps = count_repeated(time_ns)
     if n_repeated_stamps:
-        time_ns = _spread_repeated(time_ns, sample_rate_hz)
-    finite, zero = np.ones((2, len(time_ns)), bool)
-    for axis in range(3):
-        finite &= np.isfinite(acceleration[:, axis])
-        zero &= acceleration[:, axis] == 0
-    n_nonfinite, n_zero = int(np.count_nonzero(~finite)), int(np.count_nonzero(zero))
+        time_ns = spread_batches(time_ns)
+    sample_rate_hz = measure_rate_hz(time_ns, max_gap_s)
+    usable, unusable = _usable(acceleration)
     rows = None
-    if n_nonfinite or n_zero:
-        rows = np.flatnonzero(finite & ~zero)
+    if any(unusable.values()):
+        rows = np.flatnonzero(usable)
         time_ns, acceleration = time_ns[rows], acceleration[rows]
     gaps = find_gaps(time_ns, max_gap_s)
     info: dict[str, float | int | None] = {
         "sample_rate_hz": sample_rate_hz,
         "n_samples": len(recording),
-        "n_nonfinite": n_nonfinite,
-        "n_zero": n_zero,
+        **unusable,
         "n_repeated_stamps": n_repeated_stamps,
         "repeated_s": _repeated_s(time_ns, acceleration),
         "n_gaps": len(gaps),
     }
     bounds = list(pairwise([0, *gaps.tolist(), len(time_ns)])) if len(time_ns) else []
     return CleanSamples(time_ns, acceleration, rows, bounds, sample_rate_hz, info)
+
+
+def _usable(acceleration: NDArray[np.float32]) -> tuple[NDArray[np.bool_], dict[str, int]]:
+    """Return which samples (n,) are usable, and how many are not for which reason."""
+    usable = np.empty(len(acceleration), bool)
+    counts = dict.fromkeys(UNUSABLE, 0)
+    for rows in _blocks(len(acceleration), _BLOCK_SAMPLES):
+        samples = acceleration[rows]
+        # NaN is not below it either.
+        measured, zero = _every_axis(np.abs(samples) <= MOST_G), _every_axis(samples == 0)
+        usable[rows] = measured & ~zero
+        if usable[rows].all():
+            continue
+        finite = _every_axis(np.isfinite(samples))
+        for name, lost in zip(UNUSABLE, (~finite, zero, finite & ~measured), strict=True):
+            counts[name] += int(np.count_nonzero(lost))
+    return usable, counts
+
+
+def _every_axis(values: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return values[:, 0] & values[:, 1] & values[:, 2]
 
 
 def resample_recording(
@@ -180,7 +216,7 @@ def resample_block(
     Any block equals the same part of the whole segment, so memory stays bounded however long it is.
     """
     block = np.empty((count, 3), np.float32)
-    factor = _oversampling(clean.sample_rate_hz, sample_rate_hz)
+    factor = _oversampling(clean.highest_rate_hz(bounds, sample_rate_hz), sample_rate_hz)
     start_ns = int(clean.time_ns[bounds[0]])
     for rows in _blocks(count, max(_BLOCK_SAMPLES // factor, 1)):
         begin, length = first + rows.start, rows.stop - rows.start
@@ -248,23 +284,6 @@ def nearest_rows(clean: CleanSamples, bounds: tuple[int, int], grid: NDArray[np.
     nearest = np.where(grid - stamps[before] <= stamps[after] - grid, before, after)
     rows: NDArray[np.intp] = bounds[0] + nearest
     return rows if clean.source_rows is None else clean.source_rows[rows]
-
-
-def _spread_repeated(time_ns: NDArray[np.int64], sample_rate_hz: float | None) -> NDArray[np.int64]:
-    """Spread samples that share a stamp evenly up to the next stamp, at most a sampling period apart."""
-    period_ns = 0.0 if sample_rate_hz is None else 1e9 / sample_rate_hz
-    # Samples edges[i] to edges[i + 1] - 1 share a stamp.
-    edges = np.flatnonzero(np.concatenate([[True], time_ns[1:] != time_ns[:-1], [True]]))
-    spread = np.empty_like(time_ns)
-    for rows in _blocks(len(time_ns), _BLOCK_SAMPLES):
-        at = np.arange(rows.start, rows.stop)
-        group = np.searchsorted(edges, at, side="right") - 1
-        first, following = edges[group], edges[group + 1]
-        until_next = (time_ns[np.minimum(following, len(time_ns) - 1)] - time_ns[first]).astype(np.float64)
-        until_next[following == len(time_ns)] = math.inf
-        steps = np.minimum(until_next / (following - first), period_ns)
-        spread[rows] = time_ns[rows] + ((at - first) * steps).astype(np.int64)
-    return spread
 
 
 def _repeated_s(time_ns: NDArray[np.int64], acceleration: NDArray[np.float32]) -> float:

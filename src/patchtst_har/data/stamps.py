@@ -135,9 +135,19 @@ def count_repeated(time_ns: NDArray[np.int64]) -> int:
 
 
 def find_gaps(time_ns: NDArray[np.int64], max_gap_s: float) -> NDArray[np.intp]:
-    """Return the rows whose stamp follows the one before by more than `max_gap_s`, in bounded memory."""
+    """Return the rows that follow the sample before them by more than `max_gap_s`, in bounded memory.
+
+    Samples that share a stamp, as devices write them in batches, last until as many periods later.
+    """
     rows = [
         first + 1 + np.flatnonzero(np.diff(time_ns[first : first + _BLOCK_SAMPLES + 1]) > max_gap_s * 1e9)
         for first in range(0, len(time_ns), _BLOCK_SAMPLES)
     ]
-    return np.concatenate(rows) if rows else np.empty(0, np.intp)
+    gaps = np.concatenate(rows) if rows else np.empty(0, np.intp)
+    n_shared = gaps - np.searchsorted(time_ns, time_ns[gaps - 1]) - 1
+    if not n_shared.any():
+        return gaps
+    edges = np.flatnonzero(np.diff(time_ns)) + 1
+    period_ns = float(np.median(np.diff(time_ns[edges]) / np.diff(edges))) if len(edges) > 1 else 0.0
+    steps_ns = time_ns[gaps] - time_ns[gaps - 1]
+    return gaps[steps_ns - n_shared * period_ns > max_gap_s * 1e9]

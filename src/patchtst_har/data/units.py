@@ -4,24 +4,44 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from patchtst_har import _core
 from patchtst_har.errors import DataError
 
 Unit = Literal["g", "m/s2", "mg"]
 PER_G: dict[str, float] = {"g": 1.0, "m/s2": 9.80665, "mg": 1000.0}
+
+MOST_G: float = _core.MOST_G
+"""A sample with an axis beyond this, in g, is unusable: no wrist sensor measures so much."""
+
+UNUSABLE = {
+    "n_nonfinite": "NaN or infinite",
+    "n_zero": "exactly (0, 0, 0), as devices write where they have none",
+    "n_out_of_range": f"beyond {MOST_G:g} g, as markers of missing values are",
+}
+"""What samples are left out, by the name under which they are counted."""
+
+MARKERS = (-9999.0, 9999.0, 32767.0, -32768.0)
+"""What devices and loggers write where they have no value; in mg, some of them would lie within `MOST_G`."""
 
 _MAX_STILL_STD = 0.013
 _MAX_BLOCKS = 20_000
 _BLOCKS_AT_A_TIME = 500
 _MIN_STILL_BLOCKS = 10
 _PLAUSIBLE_G = {"still": (0.8, 1.25), "all": (0.6, 1.6)}
+_FEW = 0.01
+_MOST_WITHOUT_GRAVITY_G = 2.5
 
 
-class UnitWarning(UserWarning):
+class SignalWarning(UserWarning):
+    """A recording is probably not what a model needs."""
+
+
+class UnitWarning(SignalWarning):
     """The magnitude at rest is far from 1 g: the unit or the scale is probably another one."""
 
 
@@ -40,6 +60,22 @@ class RestMagnitude:
         return low <= self.value_g <= high
 
 
+def to_g(values: NDArray[np.float32], unit: Unit) -> NDArray[np.float32]:
+    """Return acceleration (n, 3) of a unit in g.
+
+    A sample that is a marker of a missing one (-9999, 32767 and the like on all three axes) stays what it is,
+    beyond `MOST_G`.
+    """
+    if unit == "g":
+        return values
+    converted = values / np.float32(PER_G[unit])
+    same = (values[:, 0] == values[:, 1]) & (values[:, 0] == values[:, 2])
+    rows = np.flatnonzero(same)
+    rows = rows[np.isin(values[rows, 0], MARKERS)]
+    converted[rows] = values[rows]
+    return converted
+
+
 def rest_magnitude(acceleration_g: NDArray[np.float32], sample_rate_hz: float) -> RestMagnitude | None:
     """Estimate the acceleration magnitude at rest, which is 1 g whatever the posture.
 
@@ -49,7 +85,8 @@ def rest_magnitude(acceleration_g: NDArray[np.float32], sample_rate_hz: float) -
     Parameters
     ----------
     acceleration_g : (n, 3) float32
-        Acceleration, supposedly in g. Non-finite and all-zero samples are left out.
+        Acceleration, supposedly in g. Non-finite and all-zero samples are left out, and those beyond `MOST_G`
+        unless nearly all are.
     sample_rate_hz : float
         Samples per second, for the length of a block.
 
@@ -71,6 +108,10 @@ def rest_magnitude(acceleration_g: NDArray[np.float32], sample_rate_hz: float) -
     magnitude, std = (np.concatenate(values) for values in zip(*parts, strict=True))
     if not len(magnitude):
         return None
+    measured = magnitude <= MOST_G
+    # In another unit, nearly all seconds lie beyond it: the magnitude then shows which.
+    if measured.mean() > _FEW:
+        magnitude, std = magnitude[measured], std[measured]
     still = (std < _MAX_STILL_STD * np.median(magnitude)).all(axis=1)
     if np.count_nonzero(still) >= _MIN_STILL_BLOCKS:
         return RestMagnitude(float(np.median(magnitude[still])), "still")
@@ -84,8 +125,21 @@ def _magnitude_and_std(blocks: NDArray[np.float32]) -> tuple[NDArray[np.float64]
     return np.median(np.linalg.norm(usable, axis=2), axis=1), usable.std(axis=1)
 
 
-def check_unit(rest: RestMagnitude | None, unit: Unit, source: str, *, strict: bool) -> list[str]:
-    """Warn, or refuse if `strict`, when the magnitude at rest cannot be gravity.
+def check_unit(
+    rest: RestMagnitude | None, unit: Unit | None, source: str, *, strict: bool = False
+) -> list[str]:
+    """Refuse or warn when the magnitude at rest cannot be gravity.
+
+    Parameters
+    ----------
+    rest : RestMagnitude or None
+        Of the acceleration read as `unit`; None: nothing can be said.
+    unit : {"g", "m/s2", "mg"} or None
+        The unit that the user named; None: none was named, so g was supposed.
+    source : str
+        What the message begins with.
+    strict : bool
+        Refuse in every case.
 
     Returns
     -------
@@ -95,27 +149,40 @@ def check_unit(rest: RestMagnitude | None, unit: Unit, source: str, *, strict: b
     Raises
     ------
     DataError
-        If `strict` and the unit is implausible.
+        If the values fit another unit and none was named, or `strict`.
 
     Warns
     -----
     UnitWarning
-        If not `strict` and the unit is implausible.
+        If the unit was named, or the values fit none.
     """
     if rest is None or rest.plausible:
         return []
-    read_as = f"is {rest.value_g:.3g} g when read as {unit!r}, not near 1 g"
-    text = f"{source}: the magnitude at rest {read_as}; {_likely(rest, unit)}"
+    supposed: Unit = unit or "g"
+    text = (
+        f"{source}: the magnitude at rest is {rest.value_g:.3g} g when read as {supposed!r}, not near 1 g; "
+    )
+    likely = _likely(rest, supposed)
+    if likely is not None:
+        text += f"the values look like {likely!r}"
+        if unit is None:
+            raise DataError(f"{text}: name the unit, --units {likely} (or --units g if they are in g)")
+    elif rest.value_g < _MOST_WITHOUT_GRAVITY_G:
+        text += (
+            "it fits no known unit: gravity was probably removed, from one axis or all (user or linear "
+            "acceleration), or the device's range is set otherwise; a model needs acceleration with gravity"
+        )
+    else:
+        text += "it fits no known unit, so check the device's range setting"
     if strict:
         raise DataError(text)
     warnings.warn(text, UnitWarning, stacklevel=3)
     return [text]
 
 
-def _likely(rest: RestMagnitude, unit: Unit) -> str:
+def _likely(rest: RestMagnitude, unit: Unit) -> Unit | None:
+    """Return the unit in which the magnitude at rest is gravity."""
     raw = rest.value_g * PER_G[unit]
     low, high = _PLAUSIBLE_G[rest.basis]
-    for name, per_g in PER_G.items():
-        if low <= raw / per_g <= high:
-            return f"the values look like {name!r}"
-    return "it fits no known unit, so check the device's range setting"
+    units: tuple[Unit, ...] = get_args(Unit)
+    return next((name for name in units if low <= raw / PER_G[name] <= high), None)

@@ -81,11 +81,8 @@ def _person(data: dict[str, Any], subject: Any) -> pd.DataFrame:
     """Return one participant's series on one artificial clock."""
     import pandas as pd
 
-    series = [
-        index
-        for side in (0, 1)
-        for index in np.flatnonzero((data["subject"] == subject) & (data["side"] == side))
-    ]
+    own = data["subject"] == subject
+    series = [index for side in (0, 1) for index in np.flatnonzero(own & (data["side"] == side))]
     clock_ns = pd.Timestamp(WATCH_START).as_unit("ns").value
     step_ns = round(1e9 / WATCH_SAMPLE_RATE_HZ)
     stamps, signals, names = [], [], []

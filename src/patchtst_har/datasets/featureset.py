@@ -15,6 +15,7 @@ from patchtst_har.datasets.feature_cache import FeatureCache
 from patchtst_har.datasets.inputs import ModelInputs
 from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.errors import DataError
+from patchtst_har.support.names import repeated
 from patchtst_har.support.progress import OnProgress
 
 
@@ -77,8 +78,7 @@ def load_feature_set(
     """
     if not participants:
         raise DataError("no participants were asked for")
-    twice = [name for name in dict.fromkeys(participants) if participants.count(name) > 1]
-    if twice:
+    if twice := repeated(participants):
         raise DataError(f"participants asked for more than once: {', '.join(map(repr, twice))}")
     _check_preparation(dataset, config.data)
     if config.model.n_time_features:

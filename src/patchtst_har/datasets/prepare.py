@@ -15,6 +15,7 @@ from patchtst_har.data.annotations import LabelMap
 from patchtst_har.data.formats import not_read, recording_suffix
 from patchtst_har.data.recording import read_recording
 from patchtst_har.data.times import Clock
+from patchtst_har.data.units import UNUSABLE
 from patchtst_har.data.windows import cut_windows
 from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.datasets.prepared_writer import PreparedWriter, check_name
@@ -130,11 +131,15 @@ def count_windows(dataset: PreparedDataset) -> tuple[dict[str, int], list[str]]:
         As `prepare_recordings` returns it.
     """
     participants = (dataset.preparation or {}).get("participants", {}).values()
-    counts = Counter[str]()
-    for participant in participants:
-        counts.update(participant["n_windows_by_class"])
+    counts = sum((Counter(participant["n_windows_by_class"]) for participant in participants), Counter[str]())
     lost = {name for participant in participants for name in participant["annotations_without_window"]}
     return {name: counts[name] for name in dataset.classes}, sorted(lost - set(counts))
+
+
+def count_unusable(dataset: PreparedDataset) -> dict[str, int]:
+    """Return, over all participants, the samples left out, by `patchtst_har.data.units.UNUSABLE`."""
+    participants = (dataset.preparation or {}).get("participants", {}).values()
+    return {name: sum(entry["signal"].get(name) or 0 for entry in participants) for name in UNUSABLE}
 
 
 def find_recordings(

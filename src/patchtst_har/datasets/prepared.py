@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.data.times import Clock
+from patchtst_har.data.units import MOST_G
 from patchtst_har.data.windows import Windows
 from patchtst_har.errors import DataError
 from patchtst_har.support.documents import MOST_JSON_BYTES, read_text
@@ -141,16 +142,16 @@ class PreparedDataset:
         path = self.path(participant)
         arrays = read_npz(path, ("windows", "labels_str", "first_ts_epoch_ns"), max_bytes=max_bytes)
         windows, names, start_ns = arrays["windows"], arrays["labels_str"], arrays["first_ts_epoch_ns"]
-        check_windows(windows, path)
-        check_stamps(start_ns, len(windows), path)
-        check_labels(names, self.classes, len(windows), path)
+        check_stored_windows(windows, path)
+        check_stored_stamps(start_ns, len(windows), path)
+        check_stored_labels(names, self.classes, len(windows), path)
         return Windows(
             windows=np.ascontiguousarray(windows), start_ns=start_ns, labels=names, clock=self.clock
         )
 
 
-def check_windows(windows: NDArray[Any], source: Path) -> None:
-    """Refuse `windows` that are not finite float32 of shape (n, T, 3) with n, T > 0."""
+def check_stored_windows(windows: NDArray[Any], source: Path) -> None:
+    """Refuse `windows` that are not float32 of shape (n, T, 3) with n, T > 0, finite and within `MOST_G`."""
     if windows.dtype != np.float32:
         raise DataError(f"{source}: windows holds {windows.dtype}, float32 is needed")
     if windows.ndim != 3 or windows.shape[2] != 3 or 0 in windows.shape:
@@ -160,9 +161,15 @@ def check_windows(windows: NDArray[Any], source: Path) -> None:
         raise DataError(
             f"{source}: windows holds NaN or infinity in window {bad[0]} ({bad.size} such windows)"
         )
+    bad = np.flatnonzero((np.abs(windows) > MOST_G).any(axis=(1, 2)))
+    if bad.size:
+        raise DataError(
+            f"{source}: windows holds values beyond {MOST_G:g} g in window {bad[0]} ({bad.size} such "
+            "windows), a marker or another unit; prepare the recordings again"
+        )
 
 
-def check_stamps(start_ns: NDArray[Any], n_windows: int, source: Path) -> None:
+def check_stored_stamps(start_ns: NDArray[Any], n_windows: int, source: Path) -> None:
     """Refuse `first_ts_epoch_ns` that is not strictly increasing int64, one per window."""
     if start_ns.dtype != np.int64:
         raise DataError(f"{source}: first_ts_epoch_ns holds {start_ns.dtype}, int64 is needed")
@@ -175,7 +182,7 @@ def check_stamps(start_ns: NDArray[Any], n_windows: int, source: Path) -> None:
         raise DataError(f"{source}: first_ts_epoch_ns does not increase at window {backwards[0] + 1}")
 
 
-def check_labels(names: NDArray[Any], classes: Collection[str], n_windows: int, source: Path) -> None:
+def check_stored_labels(names: NDArray[Any], classes: Collection[str], n_windows: int, source: Path) -> None:
     """Refuse `labels_str` that is not one name in `classes` per window."""
     if names.dtype.kind != "U":
         raise DataError(f"{source}: labels_str holds {names.dtype}, strings are needed")

@@ -23,9 +23,9 @@ from patchtst_har.datasets.prepared import (
     MANIFEST_COLUMNS,
     PREPARATION,
     PreparedDataset,
-    check_labels,
-    check_stamps,
-    check_windows,
+    check_stored_labels,
+    check_stored_stamps,
+    check_stored_windows,
 )
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import atomic_write_json, atomic_write_text, ensure_folder
@@ -113,15 +113,15 @@ class PreparedWriter:
         self._check_new(participant)
         path = self.folder / f"{participant}.npz"
         names = np.asarray(labels, dtype=np.str_)
-        check_windows(windows, path)
-        check_stamps(start_ns, len(windows), path)
+        check_stored_windows(windows, path)
+        check_stored_stamps(start_ns, len(windows), path)
         present = {str(name) for name in np.unique(names)}
         if "" in present:
             raise DataError(f"{path}: labels_str holds an empty class name")
         for name in sorted(present):
             if (problem := unusable_name(name)) is not None:
                 raise DataError(f"{path}: class {problem}; map it to another name (--labels)")
-        check_labels(names, present, len(windows), path)
+        check_stored_labels(names, present, len(windows), path)
         self._check_content(path, windows, start_ns)
         arrays = {"windows": windows, "labels_str": names, "first_ts_epoch_ns": start_ns}
         write_npz(self._target / path.name, arrays)

@@ -12,8 +12,11 @@ import numpy as np
 
 from patchtst_har.config import DataConfig
 from patchtst_har.errors import DataError
+from patchtst_har.support.names import repeated
 
 logger = logging.getLogger(__name__)
+
+_TEST_SHARE, _VAL_SHARE, _MOST_VAL = 0.2, 0.15, 20
 
 
 @dataclass(frozen=True)
@@ -25,9 +28,7 @@ class Split:
     test: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        everyone = [*self.train, *self.val, *self.test]
-        if len(set(everyone)) < len(everyone):
-            shared = sorted({name for name in everyone if everyone.count(name) > 1})
+        if shared := repeated([*self.train, *self.val, *self.test]):
             raise DataError(f"split: {', '.join(shared)} would be in more than one group")
 
     @property
@@ -47,7 +48,8 @@ def split_participants(participants: Sequence[str], config: DataConfig) -> Split
 
     - ``counts``: participants are shuffled by `split_seed`; the first `train_n` train, the next `val_n`
       validate, the rest test. If `test_participants` are named, they test, and the others are drawn from;
-      whoever is left over then is in no group.
+      whoever is left over then is in no group. Where `val_n` is None, 15 % of all validate (1 to 20);
+      where `train_n` is None, 20 % of all (at least 1) test and the others train.
     - ``lists``: as named; nobody need test.
     - ``kfold``: participants are shuffled and dealt to `n_folds` folds; fold `fold` tests, `val_n` of the
       others validate, the rest train. Over all folds, everyone tests once.
@@ -65,8 +67,8 @@ def split_participants(participants: Sequence[str], config: DataConfig) -> Split
         If a participant is named twice or unknown, or there are too few; the message has the numbers.
     """
     everyone = sorted(participants)
-    if len(set(everyone)) < len(everyone):
-        raise DataError(f"participants: {', '.join(_duplicates(everyone))} given more than once")
+    if twice := repeated(everyone):
+        raise DataError(f"participants: {', '.join(twice)} given more than once")
     named = (*config.train_participants, *config.val_participants, *config.test_participants)
     unknown = [name for name in named if name not in set(everyone)] if config.split != "kfold" else []
     if unknown:
@@ -82,17 +84,30 @@ def _counts(participants: list[str], config: DataConfig) -> Split:
     others = _shuffled(
         [name for name in participants if name not in config.test_participants], config.split_seed
     )
-    n_drawn = config.train_n + config.val_n
+    train_n, val_n = _group_sizes(len(participants), len(others), config)
+    n_drawn = train_n + val_n
     needed = n_drawn + (0 if config.test_participants else 1)
     if len(others) < needed:
         raise DataError(
-            f"split: train_n={config.train_n} and val_n={config.val_n} need at least {needed} participants"
-            f"{'' if config.test_participants else ' with one to test on'}, there are {len(others)}"
+            f"split: train_n={train_n} and val_n={val_n} need at least {needed} participants"
+            f"{'' if config.test_participants else ' with one to test on'}, there are {len(others)}; "
+            "left out, data.train_n and data.val_n are chosen from their number"
         )
     if config.test_participants and len(others) > n_drawn:
         logger.info("%d participants are in no group: %s", len(others) - n_drawn, _some(others[n_drawn:]))
     test = config.test_participants or others[n_drawn:]
-    return _sorted_split(others[: config.train_n], others[config.train_n : n_drawn], test)
+    return _sorted_split(others[:train_n], others[train_n:n_drawn], test)
+
+
+def _group_sizes(n_all: int, n_others: int, config: DataConfig) -> tuple[int, int]:
+    """Return how many of `n_others` train and validate, of `n_all` people in all."""
+    n_test = 0 if config.test_participants else max(1, round(_TEST_SHARE * n_all))
+    val_n = _val_n(n_all, config)
+    return max(1, n_others - n_test - val_n) if config.train_n is None else config.train_n, val_n
+
+
+def _val_n(n_all: int, config: DataConfig) -> int:
+    return min(max(1, round(_VAL_SHARE * n_all)), _MOST_VAL) if config.val_n is None else config.val_n
 
 
 def _kfold(participants: list[str], config: DataConfig) -> Split:
@@ -106,11 +121,12 @@ def _kfold(participants: list[str], config: DataConfig) -> Split:
     others = [
         name for step in range(1, config.n_folds) for name in folds[(config.fold + step) % config.n_folds]
     ]
-    if len(others) <= config.val_n:
+    val_n = _val_n(len(participants), config)
+    if len(others) <= val_n:
         raise DataError(
-            f"split: val_n={config.val_n} leaves nobody to train on: only {len(others)} are outside the fold"
+            f"split: val_n={val_n} leaves nobody to train on: only {len(others)} are outside the fold"
         )
-    return _sorted_split(others[config.val_n :], others[: config.val_n], folds[config.fold])
+    return _sorted_split(others[val_n:], others[:val_n], folds[config.fold])
 
 
 def _sorted_split(train: Sequence[str], val: Sequence[str], test: Sequence[str]) -> Split:
@@ -119,10 +135,6 @@ def _sorted_split(train: Sequence[str], val: Sequence[str], test: Sequence[str])
 
 def _shuffled(participants: list[str], seed: int) -> list[str]:
     return [participants[index] for index in np.random.default_rng(seed).permutation(len(participants))]
-
-
-def _duplicates(participants: list[str]) -> list[str]:
-    return sorted({name for name in participants if participants.count(name) > 1})
 
 
 def _some(participants: Sequence[str], n_most: int = 5) -> str:

@@ -49,6 +49,7 @@ def evaluate_folder(
     data_dir: Path,
     participants: Sequence[str] | None = None,
     *,
+    smoothing: str | None = None,
     cache_dir: Path | None = None,
     on_progress: OnProgress | None = None,
 ) -> FolderEvaluation:
@@ -60,6 +61,8 @@ def evaluate_folder(
         Model folder; folder of the prepared data set, which may hold fewer classes than the model knows.
     participants : sequence of str, optional
         Whom to judge; all if not given.
+    smoothing : str, optional
+        As `Recognizer.from_pretrained`: what the smoothed scores are of.
     cache_dir : pathlib.Path, optional
         Folder of the feature cache; by default inside `data_dir`.
     on_progress : callable, optional
@@ -70,7 +73,7 @@ def evaluate_folder(
     ModelFolderError, DataError
         If a folder is damaged, a participant is unknown, or the data set has a class that the model lacks.
     """
-    recognizer = Recognizer.from_pretrained(model_dir)
+    recognizer = Recognizer.from_pretrained(model_dir, smoothing=smoothing)
     dataset = PreparedDataset.open(data_dir)
     people = tuple(dataset.participants if participants is None else participants)
     config = recognizer.config.replace(
@@ -80,7 +83,12 @@ def evaluate_folder(
     _refuse_unknown_classes(dataset.classes, recognizer.classes, data_dir)
     features = load_feature_set(dataset, people, config, under("features", on_progress))
     held_out = _judge(recognizer, features, config)
-    scores = FolderScores(**dict(held_out.scores()), participants=people, warnings=_doubts(model_dir, people))
+    scores = FolderScores(
+        **dict(held_out.scores()),
+        participants=people,
+        smoothing=recognizer.smoothing,
+        warnings=_doubts(model_dir, people),
+    )
     return FolderEvaluation(scores, held_out)
 
 
@@ -97,7 +105,8 @@ def _judge(recognizer: Recognizer, features: FeatureSet, config: ExperimentConfi
     classes = recognizer.classes
     labels = np.array([classes.index(name) for name in features.classes], dtype=np.int64)[features.labels]
     known = replace(features, labels=labels, classes=classes)
-    return HeldOut.judge(known, recognizer.probabilities(features), config, recognizer.smoother)
+    probabilities = recognizer.probabilities(features)
+    return HeldOut.judge(known, probabilities, config, recognizer.smoother, recognizer.lag)
 
 
 def _doubts(model_dir: Path, people: Sequence[str]) -> tuple[str, ...]:

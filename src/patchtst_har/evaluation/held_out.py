@@ -53,11 +53,15 @@ class HeldOut:
         probabilities: NDArray[np.float64],
         config: ExperimentConfig,
         smoother: HMMSmoother | None,
+        lag: int | None = None,
     ) -> HeldOut:
-        """Decide on labelled windows from their class probabilities (n, K), raw, smoothed and causally."""
+        """Decide on labelled windows from their class probabilities (n, K), raw, smoothed and causally.
+
+        With a lag, those called smoothed are causal with that lag.
+        """
         people, start_ns = features.participants, features.start_ns
         sequences = sequences_of(people, start_ns, config)
-        decisions = decide(probabilities, sequences, smoother)
+        decisions = decide(probabilities, sequences, smoother, lag)
         causal = decide_with_lags(probabilities, sequences, smoother)
         return cls(people, start_ns, features.labels, decisions, features.classes, causal)
 
@@ -143,5 +147,9 @@ def pool(parts: Sequence[HeldOut]) -> HeldOut:
         np.concatenate([part.labels for part in parts]),
         Decisions.join([part.decisions for part in parts]),
         parts[0].classes,
-        {lag: np.concatenate([part.causal[lag] for part in parts]) for lag in parts[0].causal},
+        # A model without smoothing decides in a stream what it decides window by window.
+        {
+            lag: np.concatenate([part.causal.get(lag, part.decisions.raw) for part in parts])
+            for lag in sorted(set().union(*(part.causal for part in parts)))
+        },
     )

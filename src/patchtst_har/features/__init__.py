@@ -10,6 +10,7 @@ from patchtst_har.features.extended import (
     compute_extended_statistics,
     compute_extended_statistics_batch,
     extended_statistics_names,
+    feature_frame,
 )
 from patchtst_har.features.fallback import (
     TopologyResult,
@@ -17,7 +18,6 @@ from patchtst_har.features.fallback import (
     compute_topology,
     safe_compute_topo_features,
 )
-from patchtst_har.features.frame import feature_frame
 from patchtst_har.features.landmarks import LandmarkDiagrams, landmark_persistence
 from patchtst_har.features.names import (
     SIMPLIFIED_TOPOLOGICAL_FEATURE_NAMES,

@@ -1,19 +1,26 @@
-"""The statistical features with those of plug-ins behind them: what a model gets as its statistics."""
+"""The statistical features with those of plug-ins behind them, as a model gets them, and all as a table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from patchtst_har.features.checks import Float32Array
-from patchtst_har.features.names import STATISTICAL_FEATURE_NAMES
+from patchtst_har.features.names import STATISTICAL_FEATURE_NAMES, TOPOLOGICAL_FEATURE_NAMES
 from patchtst_har.features.plugins import (
     compute_plugin_features,
     compute_plugin_features_batch,
     feature_outputs,
 )
 from patchtst_har.features.statistics import compute_statistical_features, compute_statistical_features_batch
+from patchtst_har.features.topology import compute_topological_features_batch
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from patchtst_har.features.settings import TopologyConfig
 
 
 def extended_statistics_names(plugins: Sequence[str] = ()) -> tuple[str, ...]:
@@ -86,3 +93,48 @@ def compute_extended_statistics_batch(
         return statistical
     added = compute_plugin_features_batch(windows, plugins, sr, n_threads=n_threads)
     return np.concatenate([statistical, added], axis=1)
+
+
+def feature_frame(
+    windows: Float32Array,
+    sr: float = 100.0,
+    config: TopologyConfig | None = None,
+    *,
+    plugins: Sequence[str] = (),
+    n_threads: int = 1,
+) -> pd.DataFrame:
+    """Return all 80 features of many windows, and those of plug-ins, as a table.
+
+    Parameters
+    ----------
+    windows : ndarray of float32, shape (n_windows, n_samples, 3), C order
+        Acceleration in g.
+    sr : float, default 100.0
+        Sampling rate in Hz.
+    config : TopologyConfig, optional
+        Settings of the topological features; None takes the defaults.
+    plugins : sequence of str
+        Names of registered features.
+    n_threads : int, default 1
+        Threads of the batch functions.
+
+    Returns
+    -------
+    pandas.DataFrame, shape (n_windows, 80 + n_outputs)
+        float32; the columns are `STATISTICAL_FEATURE_NAMES`, `TOPOLOGICAL_FEATURE_NAMES` and the outputs of
+        the plug-ins.
+
+    Raises
+    ------
+    DataError, TypeError
+        As `compute_statistical_features_batch`.
+    FeatureError
+        As `compute_plugin_features_batch`.
+    """
+    import pandas as pd
+
+    statistical = compute_statistical_features_batch(windows, sr, n_threads=n_threads)
+    topological = compute_topological_features_batch(windows, sr, config, n_threads=n_threads)
+    added = compute_plugin_features_batch(windows, plugins, sr, n_threads=n_threads)
+    columns = [*STATISTICAL_FEATURE_NAMES, *TOPOLOGICAL_FEATURE_NAMES, *feature_outputs(plugins)]
+    return pd.DataFrame(np.hstack([statistical, topological, added]), columns=columns)

@@ -135,16 +135,14 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 f"X has windows of {windows.shape[1]} samples, but FeatureExtractor was fitted on "
                 f"{self.n_samples_}"
             )
-        n_threads = self.n_threads
-        parts = [np.empty((len(windows), 0), np.float32)]
+        sr, n_threads = self.sr, self.n_threads
+        parts = []
         if self.statistical:
-            parts.append(compute_statistical_features_batch(windows, self.sr, n_threads=n_threads))
+            parts.append(compute_statistical_features_batch(windows, sr, n_threads=n_threads))
         if self.topological:
-            topology = self.topology
-            parts.append(compute_topological_features_batch(windows, self.sr, topology, n_threads=n_threads))
-        if self.plugins:
-            parts.append(compute_plugin_features_batch(windows, self.plugins, self.sr, n_threads=n_threads))
-        return np.concatenate(parts, axis=1)
+            parts.append(compute_topological_features_batch(windows, sr, self.topology, n_threads=n_threads))
+        added = compute_plugin_features_batch(windows, self.plugins, sr, n_threads=n_threads)
+        return np.concatenate([*parts, added], axis=1)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Return the names of the columns: statistical, topological, plug-ins.

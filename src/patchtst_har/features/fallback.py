@@ -45,11 +45,7 @@ def engine_counts(engines: NDArray[np.str_]) -> dict[str, int]:
 
 
 def safe_compute_topo_features(
-    windows: Float32Array,
-    sr: float = 100.0,
-    config: TopologyConfig | None = None,
-    *,
-    n_threads: int = 1,
+    windows: Float32Array, sr: float = 100.0, config: TopologyConfig | None = None, *, n_threads: int = 1
 ) -> TopologyResult:
     """Return topological features that never fail on valid windows.
 

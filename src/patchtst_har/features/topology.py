@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, Literal, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, overload
 
 import numpy as np
 
@@ -173,12 +173,8 @@ def native_embedding(n_samples: int, rate_hz: float, config: TopologyConfig) -> 
     return factor, config.dimension, min(delay, n_samples)
 
 
-_ENGINES: Final[
-    dict[str, Callable[[Float32Array, float, TopologyConfig, Float32Array], tuple[float, ...]]]
-] = {
-    "native": _native_features,
-    "ripser": ripser_features,
-}
+Engine: TypeAlias = "Callable[[Float32Array, float, TopologyConfig, Float32Array], tuple[float, ...]]"
+_ENGINES: Final[dict[str, Engine]] = {"native": _native_features, "ripser": ripser_features}
 
 
 @cache

@@ -11,8 +11,10 @@ import pandas as pd
 
 from patchtst_har.data.formats import recording_suffix
 from patchtst_har.data.recording import read_recording
+from patchtst_har.data.units import UNUSABLE
 from patchtst_har.errors import DataError, FeatureError
 from patchtst_har.inference.recognizer import LabelledRecording, Recognizer
+from patchtst_har.support.formatting import counted
 from patchtst_har.support.progress import OnProgress
 
 
@@ -24,14 +26,17 @@ class LabelledFile:
     ----------
     name : str
         The file's name without its suffix.
-    timeline : DataFrame
-        ``start``, ``end``, ``label``, ``probability`` (see `LabelledRecording`).
+    timeline, windows : DataFrame
+        ``start``, ``end``, ``label``, ``probability``; the same of each window, with the probabilities of
+        every class (see `LabelledRecording`).
     extent : tuple of Timestamp
         First and last moment of the recording by the clock of the timeline, without a zone.
     classes : tuple of str
         The model's classes.
     recording_info, model_info : dict
         Facts of the file and of the model.
+    counts : dict of str to number
+        See `LabelledRecording`.
     warnings : list of str
         What a reader must know about this recording.
     notices : list of str
@@ -40,10 +45,12 @@ class LabelledFile:
 
     name: str
     timeline: pd.DataFrame
+    windows: pd.DataFrame
     extent: tuple[pd.Timestamp, pd.Timestamp]
     classes: tuple[str, ...]
     recording_info: dict[str, Any]
     model_info: dict[str, Any]
+    counts: dict[str, float]
     warnings: list[str]
     notices: list[str]
 
@@ -54,6 +61,7 @@ def label_file(
     *,
     reader: Callable[[Path], tuple[pd.DataFrame, dict[str, Any]]] = read_recording,
     timezone: str | None = None,
+    smoothing: str | None = None,
     on_progress: OnProgress | None = None,
 ) -> LabelledFile:
     """Label a recording.
@@ -69,6 +77,8 @@ def label_file(
     timezone : str, optional
         IANA zone of the wearer, for a recording whose stamps carry a zone: its hours are shown, and used if
         the model uses the hour.
+    smoothing : str, optional
+        As `Recognizer.from_pretrained`.
     on_progress : callable, optional
         Called with (done, total, what).
 
@@ -77,22 +87,25 @@ def label_file(
     DataError, FeatureError, ModelFolderError
         If the recording or the model cannot be used; the message names the file.
     """
-    recognizer = Recognizer.from_pretrained(model_dir).in_zone(timezone)
+    recognizer = Recognizer.from_pretrained(model_dir, smoothing=smoothing).in_zone(timezone)
     recording, info = reader(path)
     try:
         labelled = recognizer.label_recording(recording, on_progress)
     except (DataError, FeatureError) as error:
         raise type(error)(f"{path}: {error}") from error
+    dropped = {name: labelled.counts[name] for name in (*UNUSABLE, "short_stretches")}
     name = path.name[: -len(recording_suffix(path) or path.suffix) or None]
     facts = {key: value for key, value in info.items() if key != "warnings"}
     return LabelledFile(
         name=name,
         timeline=labelled.timeline,
+        windows=labelled.windows,
         extent=_extent(recording.index, labelled.timeline),
         classes=recognizer.classes,
-        recording_info={"name": name, **facts, "clock": labelled.clock, "dropped": labelled.counts},
+        recording_info={"name": name, **facts, "clock": labelled.clock, "dropped": dropped},
         model_info=_model_facts(recognizer, model_dir),
-        warnings=[*info.get("warnings", []), *_losses(labelled)],
+        counts=labelled.counts,
+        warnings=[*info.get("warnings", []), *labelled.warnings, *_losses(labelled)],
         notices=_notices(recognizer),
     )
 
@@ -104,24 +117,25 @@ def _extent(stamps: pd.Index[Any], timeline: pd.DataFrame) -> tuple[pd.Timestamp
 
 
 def _model_facts(recognizer: Recognizer, model_dir: Path) -> dict[str, Any]:
-    data = recognizer.config.data
+    data, trained_on = recognizer.config.data, recognizer.trained_on
     return {
         "model": recognizer.config.experiment_name,
         "folder": str(model_dir),
         "window_s": data.window_size / data.sample_rate_hz,
         "hop_s": data.hop_size / data.sample_rate_hz,
-        "smoothing": recognizer.config.smoothing.method,
+        "smoothing": recognizer.smoothing,
+        "classes": ", ".join(recognizer.classes),
+        "trained_on": "unknown people"
+        if trained_on is None
+        else counted(trained_on.n_people, "person", "people"),
     }
 
 
 def _losses(labelled: LabelledRecording) -> list[str]:
     """Return, in words, what of the recording could not be used."""
     counts = labelled.counts
-    texts = {
-        "n_nonfinite": "Samples that are NaN or infinite, dropped",
-        "n_zero": "Samples of exactly (0, 0, 0), as devices write where they have none, dropped",
-        "short_stretches": "Segments between gaps that are shorter than a window, not labelled",
-    }
+    texts = {name: f"Samples left out, {what}" for name, what in UNUSABLE.items()}
+    texts["short_stretches"] = "Segments between gaps that are shorter than a window, not labelled"
     return [f"{text}: {counts[name]:,}." for name, text in texts.items() if counts.get(name)]
 
 
@@ -129,4 +143,4 @@ def _notices(recognizer: Recognizer) -> list[str]:
     """Return what holds for every prediction: what the model cannot say."""
     closed = "The model knows only its own classes: any other movement was given one of their names."
     offline = "Labels were smoothed over whole segments, past and future: they are not real-time results."
-    return [closed, *([offline] if recognizer.smoother else [])]
+    return [closed, *([offline] if recognizer.smoothing == "hmm" else [])]

@@ -15,6 +15,11 @@ from patchtst_har.support.formatting import metric_text
 
 MODEL_CARD_FILE = "MODEL_CARD.md"
 
+_SMOOTHING = {
+    "none": "none: every window is labelled for itself.",
+    "viterbi": "hidden Markov model; it uses the whole recording, past and future: no real-time result.",
+}
+
 
 def write_model_card(
     folder: Path,
@@ -57,8 +62,7 @@ PatchTST encoder with rotary attention, statistical and topological feature toke
 - **Feature plug-ins** (must be registered where the model is loaded): {plugins}.
 - **Output**: one of {len(classes)} classes: {names}. A movement that is none of these still
   gets one of these labels.
-- **Smoothing**: {config.smoothing.method}; it uses the whole recording, past and future, and is
-  not a real-time result.
+- **Smoothing**: {_SMOOTHING[config.smoothing.method]}
 
 ## Data
 

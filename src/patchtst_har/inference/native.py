@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har import _core
-from patchtst_har.architecture import input_shapes
+from patchtst_har.architecture import checked_weights, input_shapes
 from patchtst_har.config import ModelConfig
 from patchtst_har.errors import DataError
 from patchtst_har.features.checks import check_threads
 from patchtst_har.features.threads import run_in_chunks
 from patchtst_har.inference.native_program import Precision, build_engine
-from patchtst_har.inference.native_weights import checked_weights
 from patchtst_har.model_folder import StoredModel, read_model_folder
 
 if TYPE_CHECKING:
@@ -130,11 +129,8 @@ class NativeClassifier:
 
     @classmethod
     def from_stored(cls, stored: StoredModel, precision: Precision = "float32") -> Self:
-        """Compile what `read_model_folder` returned (errors as `from_pretrained`)."""
-        try:
-            return cls(stored.config.model, len(stored.classes), stored.tensors, precision)
-        except ValueError as error:
-            raise stored.misfit(str(error)) from error
+        """Compile what `read_model_folder` returned; raises `PrecisionError` as `from_pretrained`."""
+        return cls(stored.config.model, len(stored.classes), stored.tensors, precision)
 
     def logits(
         self,

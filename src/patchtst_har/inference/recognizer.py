@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
@@ -11,25 +13,29 @@ from numpy.typing import NDArray
 
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.data.times import check_clock, iana_zone, time_features
+from patchtst_har.data.units import MOST_G, UNUSABLE, SignalWarning
 from patchtst_har.datasets.inputs import ModelInputs
 from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.features import compute_extended_statistics_batch, compute_topology
+from patchtst_har.inference.familiarity import FeatureRange, UnfamiliarWarning, range_doubt, rate_doubt
 from patchtst_har.inference.inputs import BATCH_SIZE
 from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.inference.native_program import Precision
 from patchtst_har.inference.probabilities import predict_native, predict_probabilities
-from patchtst_har.inference.timeline import build_timeline, decision_spans
+from patchtst_har.inference.timeline import build_timeline, decision_spans, window_table
 from patchtst_har.inference.window_classifier import SingleWindowClassifier
 from patchtst_har.model_folder import (
     SMOOTHING_FILE,
+    TrainedOn,
     memory_errors_named,
     read_model_folder,
+    read_trained_on,
     write_model_folder,
 )
 from patchtst_har.realtime.backlog import DropPolicy
 from patchtst_har.realtime.stream import Stream
 from patchtst_har.smoothing import HMMSmoother
-from patchtst_har.smoothing.decide import decide, hop_s, sequences_of
+from patchtst_har.smoothing.decide import decide, hop_s, parse_method, sequences_of
 from patchtst_har.support.progress import OnProgress
 
 if TYPE_CHECKING:
@@ -40,8 +46,6 @@ if TYPE_CHECKING:
 
 Engine = Literal["native", "torch"]
 
-_UNUSABLE = ("n_nonfinite", "n_zero")
-
 
 @dataclass(frozen=True)
 class Prediction:
@@ -50,9 +54,10 @@ class Prediction:
     Attributes
     ----------
     labels : ndarray of str, shape (n,)
-        Class of the largest probability.
+        Class of the largest probability; "" for a window with a sample beyond `data.units.MOST_G`, which is
+        no measurement.
     probabilities : ndarray, shape (n, K)
-        Columns in the order of `Recognizer.classes`.
+        Columns in the order of `Recognizer.classes`; all 0 for a window without a label.
     """
 
     labels: NDArray[np.str_]
@@ -69,15 +74,24 @@ class LabelledRecording:
         ``start``, ``end``, ``label``, ``probability``: rows tile the time that windows cover; gaps in the
         recording are gaps between rows. Overlapping windows share time: each row is the hop around its
         window's centre, the first and last of a segment reach to the ends of their windows.
+    windows : DataFrame
+        One row per window, as long as the timeline: ``start``, ``end`` of the window, ``label`` and
+        ``probability`` as in the timeline, ``raw_label``; for each class ``raw: CLASS``, the classifier's
+        probability, and ``smoothed: CLASS``, that after smoothing.
     clock : str
         ``UTC``, the name of a zone, or ``local wall clock``.
     counts : dict of str to number
-        Samples that were not usable, and segments too short for a window.
+        Samples that were not usable, segments too short for a window, windows, and how many of them are far
+        from what the model was trained on (``n_unfamiliar``).
+    warnings : tuple of str
+        What makes the labels doubtful.
     """
 
     timeline: pd.DataFrame
+    windows: pd.DataFrame
     clock: str
     counts: dict[str, float]
+    warnings: tuple[str, ...]
 
 
 class Recognizer:
@@ -93,6 +107,11 @@ class Recognizer:
         Windows, features and smoothing are done as it says.
     smoother : HMMSmoother, optional
         Without it, decisions are not smoothed.
+    lag : int, optional
+        Recordings are smoothed as a stream would that waits for so many later windows; None: by the most
+        probable path over each segment, past and future.
+    trained_on : TrainedOn, optional
+        What a recording is compared with.
     """
 
     def __init__(
@@ -101,15 +120,31 @@ class Recognizer:
         classes: tuple[str, ...],
         config: ExperimentConfig,
         smoother: HMMSmoother | None = None,
+        *,
+        lag: int | None = None,
+        trained_on: TrainedOn | None = None,
     ) -> None:
         self.model = model if isinstance(model, NativeClassifier) else model.eval()
         self.classes = classes
         self.config = config
         self.smoother = smoother
+        self.lag = lag
+        self.trained_on = trained_on
+
+    @property
+    def smoothing(self) -> str:
+        """How recordings are smoothed: ``none``, ``hmm``, ``filter`` or ``lag:K``."""
+        if self.smoother is None:
+            return "none"
+        return "hmm" if self.lag is None else f"lag:{self.lag}" if self.lag else "filter"
 
     @classmethod
     def from_pretrained(
-        cls, folder: Path | str, engine: Engine = "native", precision: Precision = "float32"
+        cls,
+        folder: Path | str,
+        engine: Engine = "native",
+        precision: Precision = "float32",
+        smoothing: str | None = None,
     ) -> Self:
         """Load a model folder.
 
@@ -121,11 +156,17 @@ class Recognizer:
             What computes the logits: the compiled engine, or the torch module. They agree to rounding.
         precision : {"float32", "bfloat16"}
             Of the compiled engine (`NativeClassifier`).
+        smoothing : str, optional
+            Of recordings: ``none``; ``hmm``: the most probable path, past and future; ``filter``: from the
+            windows so far; ``lag:K``: each window from K later ones, too. None: as chosen in training.
 
         Raises
         ------
         ModelFolderError
-            If a file is missing or damaged, the files do not fit each other, or memory does not suffice.
+            If a file is missing or damaged, the files do not fit each other, memory does not suffice, or
+            smoothing is asked for and the model has no smoother.
+        DataError
+            If there is no such smoothing.
         PrecisionError
             If the precision is not available here.
         ValueError
@@ -135,18 +176,15 @@ class Recognizer:
             raise ValueError(f"engine must be one of {', '.join(get_args(Engine))}, not {engine!r}")
         if engine == "torch" and precision != "float32":
             raise ValueError(f"precision: {precision} is for the native engine, torch computes in float32")
+        lag = parse_method(smoothing) if smoothing not in (None, "none") else None
         model, classes, config = _load(folder, engine, precision)
-        smoother = None
-        if config.smoothing.method != "none":
-            path = Path(folder) / SMOOTHING_FILE
-            smoother = HMMSmoother.load(path)
-            if smoother.n_classes != len(classes):
-                raise ModelFolderError(
-                    f"{path}: n_classes is {smoother.n_classes}, the model has {len(classes)}"
-                )
-            if smoother.hop_s != hop_s(config):
-                raise ModelFolderError(f"{path}: hop_s is {smoother.hop_s}, the model has {hop_s(config)}")
-        return cls(model, classes, config, smoother)
+        if smoothing is None:
+            smoothing = "none" if config.smoothing.method == "none" else "hmm"
+        else:
+            method: Literal["none", "viterbi"] = "none" if smoothing == "none" else "viterbi"
+            config = config.replace(smoothing=config.smoothing.replace(method=method))
+        smoother = None if smoothing == "none" else _load_smoother(Path(folder), len(classes), config)
+        return cls(model, classes, config, smoother, lag=lag, trained_on=read_trained_on(folder))
 
     def save_pretrained(self, folder: Path | str) -> Path:
         """Write the model folder (without a model card: only the trainer knows the scores)."""
@@ -183,7 +221,9 @@ class Recognizer:
             return self
         iana_zone(timezone)
         config = self.config.replace(data=self.config.data.replace(timezone=timezone))
-        return Recognizer(self.model, self.classes, config, self.smoother)
+        return Recognizer(
+            self.model, self.classes, config, self.smoother, lag=self.lag, trained_on=self.trained_on
+        )
 
     def inputs(self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None = None) -> ModelInputs:
         """Compute the model's inputs for windows.
@@ -225,9 +265,31 @@ class Recognizer:
         return predict_probabilities(self.model, inputs)
 
     def predict(self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None = None) -> Prediction:
-        """Classify windows one by one, without smoothing (parameters and errors as `inputs`)."""
-        probabilities = self.probabilities(self.inputs(windows, start_ns))
-        return Prediction(np.array(self.classes)[probabilities.argmax(axis=1)], probabilities)
+        """Classify windows one by one, without smoothing (parameters and errors as `inputs`).
+
+        Warns
+        -----
+        patchtst_har.data.units.SignalWarning
+            If windows hold samples beyond `data.units.MOST_G` and so get no label.
+        """
+        self._check_windows(windows)
+        measured = (np.abs(windows) <= MOST_G).all(axis=(1, 2))
+        if measured.all():
+            probabilities = self.probabilities(self._inputs(windows, start_ns))
+            return Prediction(np.array(self.classes)[probabilities.argmax(axis=1)], probabilities)
+        first = int(np.flatnonzero(~measured)[0])
+        warnings.warn(
+            f"windows: {np.count_nonzero(~measured):,} of {len(windows):,} hold samples beyond {MOST_G:g} g, "
+            f"which no wrist sensor measures, and get no label (the first is window {first})",
+            SignalWarning,
+            stacklevel=2,
+        )
+        labels = np.full(len(windows), "", dtype=np.array(self.classes).dtype)
+        probabilities = np.zeros((len(windows), len(self.classes)))
+        if measured.any():
+            known = self.predict(windows[measured], None if start_ns is None else start_ns[measured])
+            labels[measured], probabilities[measured] = known.labels, known.probabilities
+        return Prediction(labels, probabilities)
 
     def predict_recording(
         self, recording: pd.DataFrame, on_progress: OnProgress | None = None
@@ -257,7 +319,14 @@ class Recognizer:
     def label_recording(
         self, recording: pd.DataFrame, on_progress: OnProgress | None = None
     ) -> LabelledRecording:
-        """Do what `predict_recording` does, and also count what could not be used."""
+        """Do what `predict_recording` does; keep all probabilities, what could not be used, and doubts.
+
+        Warns
+        -----
+        patchtst_har.inference.familiarity.UnfamiliarWarning
+            If the recording is far from what the model was trained on: in its sampling rate, or in the
+            features of many windows.
+        """
         from patchtst_har.data.windows import WindowBatches
 
         config = self.config
@@ -266,10 +335,13 @@ class Recognizer:
             check_clock(cut.clock, config.data.timezone, "recording")
         if not len(cut):
             seconds = config.data.window_size / config.data.sample_rate_hz
-            raise DataError(f"the recording has no uninterrupted segment of {seconds:g} s: nothing to label")
-        probabilities = self._probabilities(cut, on_progress)
+            raise DataError(
+                f"the recording has no uninterrupted segment of {seconds:g} s: nothing to label"
+                + _why(cut.info)
+            )
+        probabilities, n_unfamiliar = self._probabilities(cut, on_progress)
         sequences = sequences_of(np.full(len(cut.start_ns), "recording"), cut.start_ns, config)
-        made = decide(probabilities, sequences, self.smoother)
+        made = decide(probabilities, sequences, self.smoother, self.lag)
         ns_per_sample = 1e9 / config.data.sample_rate_hz
         begin, end = decision_spans(
             cut.start_ns,
@@ -279,10 +351,22 @@ class Recognizer:
         )
         shown = config.data.timezone if cut.clock == "utc" else None
         zone: Any = iana_zone(shown) if shown else getattr(recording.index, "tz", None)
-        counts = {**{name: cut.info.get(name) or 0 for name in _UNUSABLE}, "short_stretches": cut.n_short}
+        counts = {name: cut.info.get(name) or 0 for name in UNUSABLE}
+        counts |= {"short_stretches": cut.n_short, "n_windows": len(cut), "n_unfamiliar": n_unfamiliar}
+        doubts = (
+            *rate_doubt(cut.info.get("sample_rate_hz"), config.data.sample_rate_hz, self.trained_on),
+            *range_doubt(n_unfamiliar, len(cut)),
+        )
+        for doubt in doubts:
+            warnings.warn(doubt, UnfamiliarWarning, stacklevel=3)
         labels = np.array(self.classes)[made.smoothed]
-        timeline = build_timeline(begin, end, labels, made.probability, zone)
-        return LabelledRecording(timeline, str(zone or "local wall clock"), counts)
+        return LabelledRecording(
+            timeline=build_timeline(begin, end, labels, made.probability, zone),
+            windows=window_table(cut.start_ns, config.data, self.classes, made, zone),
+            clock=str(zone or "local wall clock"),
+            counts=counts,
+            warnings=doubts,
+        )
 
     def window_classifier(self) -> SingleWindowClassifier:
         """Return what classifies single windows with the bits of `probabilities`, as streams use it."""
@@ -327,14 +411,22 @@ class Recognizer:
         """
         return Stream(self, hop_s, smoothing, max_pending=max_pending, drop=drop)
 
-    def _probabilities(self, cut: WindowBatches, on_progress: OnProgress | None) -> NDArray[np.float64]:
-        """Cut and classify in batches, so that a long recording needs no memory for its windows."""
-        parts = []
+    def _probabilities(
+        self, cut: WindowBatches, on_progress: OnProgress | None
+    ) -> tuple[NDArray[np.float64], int]:
+        """Cut and classify in batches, so that a long recording needs no memory for its windows.
+
+        Also return how many windows are far from those that the model was trained on.
+        """
+        parts, n_unfamiliar = [], 0
+        usual = FeatureRange.of(self.model)
         for rows, windows in cut.batches(BATCH_SIZE):
-            parts.append(self.probabilities(self._inputs(windows, cut.start_ns[rows])))
+            inputs = self._inputs(windows, cut.start_ns[rows])
+            parts.append(self.probabilities(inputs))
+            n_unfamiliar += usual.n_unfamiliar(inputs)
             if on_progress is not None:
                 on_progress(rows.stop, len(cut), "windows")
-        return np.concatenate(parts)
+        return np.concatenate(parts), n_unfamiliar
 
     def _times(self, n: int, start_ns: NDArray[np.int64] | None) -> NDArray[np.float32]:
         if not self.config.model.n_time_features:
@@ -358,6 +450,22 @@ class Recognizer:
         bad = np.flatnonzero(~np.isfinite(windows).all(axis=(1, 2)))
         if bad.size:
             raise DataError(f"windows: window {bad[0]} has values that are not finite")
+
+
+def _why(info: Mapping[str, float | int | None]) -> str:
+    """Return in words which samples of a recording are unusable."""
+    lost = [f"{info[name]:,} {what}" for name, what in UNUSABLE.items() if info.get(name)]
+    return f"; of {info['n_samples']:,} samples, unusable are {', '.join(lost)}" if lost else ""
+
+
+def _load_smoother(folder: Path, n_classes: int, config: ExperimentConfig) -> HMMSmoother:
+    path = folder / SMOOTHING_FILE
+    smoother = HMMSmoother.load(path)
+    if smoother.n_classes != n_classes:
+        raise ModelFolderError(f"{path}: n_classes is {smoother.n_classes}, the model has {n_classes}")
+    if smoother.hop_s != hop_s(config):
+        raise ModelFolderError(f"{path}: hop_s is {smoother.hop_s}, the model has {hop_s(config)}")
+    return smoother
 
 
 def _load(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import tzinfo
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from patchtst_har.config import DataConfig
+from patchtst_har.smoothing.decide import Decisions
+
 if TYPE_CHECKING:
     import pandas as pd
-
-TIMELINE_COLUMNS = ("start", "end", "label", "probability")
 
 
 def decision_spans(
@@ -67,9 +69,36 @@ def build_timeline(
     """
     import pandas as pd
 
-    start, end = (
-        pd.to_datetime(pd.Series(edge), unit="ns", utc=timezone is not None) for edge in (begin_ns, end_ns)
-    )
-    if timezone is not None:
-        start, end = start.dt.tz_convert(timezone), end.dt.tz_convert(timezone)
+    start, end = (_times(edge, timezone) for edge in (begin_ns, end_ns))
     return pd.DataFrame({"start": start, "end": end, "label": labels, "probability": probabilities})
+
+
+def window_table(
+    start_ns: NDArray[np.int64],
+    data: DataConfig,
+    classes: Sequence[str],
+    made: Decisions,
+    timezone: tzinfo | None = None,
+) -> pd.DataFrame:
+    """Return one row per window with every class's probability (see `LabelledRecording.windows`)."""
+    import pandas as pd
+
+    names = np.array(classes)
+    end_ns = start_ns + round(data.window_size * (1e9 / data.sample_rate_hz))
+    columns = {
+        "start": _times(start_ns, timezone),
+        "end": _times(end_ns, timezone),
+        "label": names[made.smoothed],
+        "probability": made.probability,
+        "raw_label": names[made.raw],
+    }
+    for kind, values in (("raw", made.probabilities), ("smoothed", made.smoothed_probabilities)):
+        columns |= {f"{kind}: {name}": values[:, k] for k, name in enumerate(classes)}
+    return pd.DataFrame(columns)
+
+
+def _times(stamps_ns: NDArray[np.int64], timezone: tzinfo | None) -> pd.Series[Any]:
+    import pandas as pd
+
+    times = pd.to_datetime(pd.Series(stamps_ns), unit="ns", utc=timezone is not None)
+    return times if timezone is None else times.dt.tz_convert(timezone)

@@ -40,15 +40,11 @@ class SingleWindowClassifier:
     """
 
     def __init__(self, recognizer: Recognizer) -> None:
-        config = recognizer.config
+        self._config = recognizer.config
         self._probabilities = recognizer.probabilities
-        self._sample_rate_hz = config.data.sample_rate_hz
-        self._timezone = config.data.timezone
-        self._plugins = config.features.plugins
-        self._topology = config.features.topology
-        self._uses = (config.model.n_stat_features, config.model.n_topo_features)
         self._compiled = _compiled(recognizer)
-        self.needs_time = config.model.n_time_features > 0
+        self._timezone = recognizer.config.data.timezone
+        self.needs_time = recognizer.config.model.n_time_features > 0
 
     @property
     def is_one_call(self) -> bool:
@@ -69,14 +65,15 @@ class SingleWindowClassifier:
 
     def step_by_step(self, window: NDArray[np.float32], start_ns: int) -> Judgement:
         """Return the same by one call a part, also where one call does it all."""
-        times = self._times(start_ns)
+        times, rate_hz = self._times(start_ns), self._config.data.sample_rate_hz
+        model, features = self._config.model, self._config.features
         began = perf_counter_ns()
         stats = topo = _NONE
-        if self._uses[0]:
-            stats = compute_extended_statistics(window, self._sample_rate_hz, self._plugins)[np.newaxis]
+        if model.n_stat_features:
+            stats = compute_extended_statistics(window, rate_hz, features.plugins)[np.newaxis]
         after_stats = perf_counter_ns()
-        if self._uses[1]:
-            topo = compute_topology(window[np.newaxis], self._sample_rate_hz, self._topology).features
+        if model.n_topo_features:
+            topo = compute_topology(window[np.newaxis], rate_hz, features.topology).features
         after_topo = perf_counter_ns()
         probabilities = self._probabilities(ModelInputs(window[np.newaxis], times, stats, topo))[0]
         done = perf_counter_ns()
@@ -89,20 +86,13 @@ class SingleWindowClassifier:
 def _compiled(recognizer: Recognizer) -> _core.WindowClassifier | None:
     """Return the classifier in one call, or None if a part of this one is not compiled."""
     config, model = recognizer.config, recognizer.model
-    topology = config.features.topology
+    topology, data = config.features.topology, config.data
     if not isinstance(model, NativeClassifier) or config.features.plugins:
         return None
     embedding = None
     if config.model.n_topo_features:
         if topology.engine != "native" or topology.on_error != "raise":
             return None
-        embedding = native_embedding(config.data.window_size, config.data.sample_rate_hz, topology)
-    return _core.WindowClassifier(
-        model.engine,
-        config.data.sample_rate_hz,
-        config.data.window_size,
-        config.model.patch_len,
-        config.model.patch_hop,
-        config.model.n_stat_features > 0,
-        embedding,
-    )
+        embedding = native_embedding(data.window_size, data.sample_rate_hz, topology)
+    cut = (data.sample_rate_hz, data.window_size, config.model.patch_len, config.model.patch_hop)
+    return _core.WindowClassifier(model.engine, *cut, config.model.n_stat_features > 0, embedding)

@@ -56,8 +56,11 @@ def _check(qkv: Tensor, cos: Tensor, sin: Tensor, seed: Tensor | None, dropout_p
         raise ValueError(f"seed is on {seed.device}, qkv on {qkv.device}")
 
 
-def _check_backward(grad_out: Tensor, qkv: Tensor, out: Tensor, lse: Tensor) -> None:
-    n, n_tokens, _, n_heads, width = qkv.shape
+def _check_backward(
+    grad_out: Tensor, qkv: Tensor, cos: Tensor, sin: Tensor, out: Tensor, lse: Tensor, *dropout: Any
+) -> None:
+    _check(qkv, cos, sin, *dropout)
+    n, n_tokens, n_heads, width = _shape(qkv)
     expected = {
         "grad_out": (grad_out, (n, n_tokens, n_heads, width)),
         "out": (out, (n, n_tokens, n_heads, width)),
@@ -72,13 +75,17 @@ def _check_backward(grad_out: Tensor, qkv: Tensor, out: Tensor, lse: Tensor) -> 
 
 
 def _empty_outputs(qkv: Tensor) -> tuple[Tensor, Tensor]:
-    n, n_tokens, _, n_heads, width = qkv.shape
+    n, n_tokens, n_heads, width = _shape(qkv)
     return qkv.new_empty((n, n_tokens, n_heads, width)), qkv.new_empty((n, n_heads, n_tokens))
 
 
 def _shape(qkv: Tensor) -> tuple[int, int, int, int]:
     n, n_tokens, _, n_heads, width = qkv.shape
     return n, n_tokens, n_heads, width
+
+
+def _pointers(*tensors: Tensor) -> Any:
+    return tuple(tensor.data_ptr() for tensor in tensors)
 
 
 def _random(seed: Tensor | None, dropout_p: float) -> tuple[int, int]:
@@ -96,14 +103,9 @@ def _forward_cpu(
     _check(qkv, cos, sin, seed, dropout_p)
     qkv, cos, sin = qkv.contiguous(), cos.contiguous(), sin.contiguous()
     out, lse = _empty_outputs(qkv)
-    _core.attention_forward(
-        _shape(qkv),
-        (qkv.data_ptr(), cos.data_ptr(), sin.data_ptr()),
-        *_random(seed, dropout_p),
-        out.data_ptr(),
-        lse.data_ptr(),
-        torch.get_num_threads(),
-    )
+    inputs, random = _pointers(qkv, cos, sin), _random(seed, dropout_p)
+    n_threads = torch.get_num_threads()
+    _core.attention_forward(_shape(qkv), inputs, *random, out.data_ptr(), lse.data_ptr(), n_threads)
     return out, lse
 
 
@@ -118,55 +120,37 @@ def _backward_cpu(
     seed: Tensor | None,
     dropout_p: float,
 ) -> Tensor:
-    _check(qkv, cos, sin, seed, dropout_p)
-    _check_backward(grad_out, qkv, out, lse)
+    _check_backward(grad_out, qkv, cos, sin, out, lse, seed, dropout_p)
     qkv, cos, sin = qkv.contiguous(), cos.contiguous(), sin.contiguous()
     grad_out, out, lse = grad_out.contiguous(), out.contiguous(), lse.contiguous()
     grad_qkv = torch.empty_like(qkv)
-    _core.attention_backward(
-        _shape(qkv),
-        (qkv.data_ptr(), cos.data_ptr(), sin.data_ptr()),
-        *_random(seed, dropout_p),
-        (grad_out.data_ptr(), out.data_ptr(), lse.data_ptr()),
-        grad_qkv.data_ptr(),
-        torch.get_num_threads(),
-    )
+    inputs, saved, random = _pointers(qkv, cos, sin), _pointers(grad_out, out, lse), _random(seed, dropout_p)
+    n_threads = torch.get_num_threads()
+    _core.attention_backward(_shape(qkv), inputs, *random, saved, grad_qkv.data_ptr(), n_threads)
     return grad_qkv
 
 
 @torch.library.impl(_FORWARD, "CUDA")
-def _forward_cuda(
-    qkv: Tensor, cos: Tensor, sin: Tensor, seed: Tensor | None, dropout_p: float
-) -> tuple[Tensor, Tensor]:
+def _forward_cuda(*inputs: Any) -> tuple[Tensor, Tensor]:
     from patchtst_har.models import attention_triton
 
-    _check(qkv, cos, sin, seed, dropout_p)
-    return attention_triton.forward(qkv, cos, sin, seed, dropout_threshold(dropout_p))
+    _check(*inputs)
+    *tensors, dropout_p = inputs
+    return attention_triton.forward(*[*tensors, dropout_threshold(dropout_p)])
 
 
 @torch.library.impl(_BACKWARD, "CUDA")
-def _backward_cuda(
-    grad_out: Tensor,
-    qkv: Tensor,
-    cos: Tensor,
-    sin: Tensor,
-    out: Tensor,
-    lse: Tensor,
-    seed: Tensor | None,
-    dropout_p: float,
-) -> Tensor:
+def _backward_cuda(*inputs: Any) -> Tensor:
     from patchtst_har.models import attention_triton
 
-    _check(qkv, cos, sin, seed, dropout_p)
-    _check_backward(grad_out, qkv, out, lse)
-    return attention_triton.backward(grad_out, qkv, cos, sin, out, lse, seed, dropout_threshold(dropout_p))
+    _check_backward(*inputs)
+    *tensors, dropout_p = inputs
+    return attention_triton.backward(*[*tensors, dropout_threshold(dropout_p)])
 
 
 @torch.library.register_fake(_FORWARD)  # type: ignore[untyped-decorator]
-def _forward_fake(
-    qkv: Tensor, cos: Tensor, sin: Tensor, seed: Tensor | None, dropout_p: float
-) -> tuple[Tensor, Tensor]:
-    _check(qkv, cos, sin, seed, dropout_p)
+def _forward_fake(qkv: Tensor, *others: Any) -> tuple[Tensor, Tensor]:
+    _check(qkv, *others)
     return _empty_outputs(qkv)
 
 

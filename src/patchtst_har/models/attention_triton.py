@@ -75,24 +75,12 @@ def backward(
     grad_qkv = torch.empty_like(qkv)
     if qkv.numel():
         products = (grad_out * out).sum(dim=-1).transpose(1, 2).contiguous()
+        tensors = (qkv, cos, sin, seed, grad_out, lse, products, grad_qkv)
+        numbers = (1 / math.sqrt(width), threshold, n_tokens, n_heads)
         for kernel in (backward_queries_kernel, backward_keys_kernel):
             options = launch_options(kernel, n_tokens, width, drops=threshold > 0)
             with torch.cuda.device_of(qkv):
-                kernel[_grid(qkv, options)](
-                    qkv,
-                    cos,
-                    sin,
-                    seed,
-                    grad_out,
-                    lse,
-                    products,
-                    grad_qkv,
-                    1 / math.sqrt(width),
-                    threshold,
-                    n_tokens,
-                    n_heads,
-                    **options,
-                )
+                kernel[_grid(qkv, options)](*tensors, *numbers, **options)
     return grad_qkv
 
 

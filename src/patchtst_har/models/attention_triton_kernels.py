@@ -181,18 +181,9 @@ def backward_queries_kernel(
         grad_scores = weights * (grad_weights - product[:, None])
         grad_even = tl.dot(grad_scores, k_even, grad_even, input_precision=precision)
         grad_odd = tl.dot(grad_scores, k_odd, grad_odd, input_precision=precision)
-    _store_rotated_back(
-        grad_qkv + in_qkv,
-        cos,
-        sin,
-        scale * grad_even,
-        scale * grad_odd,
-        queries,
-        row,
-        pairs,
-        n_tokens,
-        n_pairs,
-    )
+    grad_even, grad_odd = scale * grad_even, scale * grad_odd
+    to = grad_qkv + in_qkv
+    _store_rotated_back(to, cos, sin, grad_even, grad_odd, queries, row, pairs, n_tokens, n_pairs)
 
 
 @triton.jit(do_not_specialize=UNSPECIALISED)

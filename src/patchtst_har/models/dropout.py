@@ -52,14 +52,8 @@ def _dropout_cpu(x: Tensor, seed: Tensor, p: float) -> Tensor:
     _check(x, seed, p)
     x = x.contiguous()
     result = torch.empty_like(x)
-    _core.drop_values(
-        x.data_ptr(),
-        x.numel(),
-        int(seed.item()) % 2**64,
-        dropout_threshold(p),
-        result.data_ptr(),
-        torch.get_num_threads(),
-    )
+    random = (int(seed.item()) % 2**64, dropout_threshold(p))
+    _core.drop_values(x.data_ptr(), x.numel(), *random, result.data_ptr(), torch.get_num_threads())
     return result
 
 

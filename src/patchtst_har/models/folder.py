@@ -54,10 +54,7 @@ def load_model(folder: Path | str) -> tuple[PatchTSTClassifier, tuple[str, ...],
     stored = read_model_folder(folder)
     with memory_errors_named(folder):
         model = PatchTSTClassifier(stored.config.model, len(stored.classes))
-    try:
-        load_tensors(model, stored.tensors)
-    except RuntimeError as error:
-        raise stored.misfit(" ".join(str(error).split())) from error
+    load_tensors(model, stored.tensors)
     return model.eval(), stored.classes, stored.config
 
 

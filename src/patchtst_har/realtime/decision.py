@@ -62,8 +62,8 @@ class StreamStats:
     ----------
     n_samples : int
         Samples taken.
-    n_nonfinite, n_zero : int
-        Samples left out: an axis not finite, or all three exactly 0.
+    n_nonfinite, n_zero, n_out_of_range : int
+        Samples left out: an axis not finite, all three exactly 0, or an axis beyond 50 g.
     n_repeated_stamps : int
         Samples that repeat the stamp before them.
     n_gaps, n_jumps : int
@@ -85,6 +85,7 @@ class StreamStats:
     n_samples: int
     n_nonfinite: int
     n_zero: int
+    n_out_of_range: int
     n_repeated_stamps: int
     n_gaps: int
     n_jumps: int
@@ -94,3 +95,8 @@ class StreamStats:
     n_pending: int
     n_dropped: int
     drop: str
+
+    @property
+    def n_unusable(self) -> int:
+        """Samples left out, for whatever reason."""
+        return self.n_nonfinite + self.n_zero + self.n_out_of_range

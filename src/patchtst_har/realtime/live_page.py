@@ -96,6 +96,7 @@ class LivePage:
         step = max(1, -(-len(trace) // _TRACE_POINTS))
         return {
             "source": self._source,
+            "window_s": self._stream.window_s,
             "classes": list(self._stream.classes),
             "trace": trace[::step],
             "timeline": list(self._labels),
@@ -173,6 +174,7 @@ def serve(page: LivePage, host: str, port: int, token: str | None = None) -> Ite
     stop = threading.Event()
     settings = uvicorn.Config(
         _application(page, stop, host, token),
+        http=_protocol(),
         log_level="warning",
         limit_concurrency=_MOST_CONNECTIONS,
         lifespan="off",
@@ -194,6 +196,39 @@ def serve(page: LivePage, host: str, port: int, token: str | None = None) -> Ite
         server.should_exit = True
         thread.join()
         listener.close()
+
+
+def _protocol() -> Any:
+    """Return uvicorn's protocol with a way out for whoever comes when all connections are taken.
+
+    Connections that ask for nothing stay as long as there is room; then the oldest is closed for a new one.
+    """
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    taken: dict[Any, None] = {}
+
+    class Protocol(H11Protocol):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            taken[self] = None
+            idle = (other for other in list(taken) if other is not self and other.asks_for_nothing())
+            for other in itertools.islice(idle, max(0, len(taken) - _MOST_CONNECTIONS + 1)):
+                other.leave()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            taken.pop(self, None)
+            super().connection_lost(exc)
+
+        def asks_for_nothing(self) -> bool:
+            return self.cycle is None or self.cycle.response_complete
+
+        def leave(self) -> None:
+            taken.pop(self, None)
+            # At once: the server counts what is in this set.
+            self.connections.discard(self)
+            self.transport.abort()
+
+    return Protocol
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -226,24 +261,18 @@ def _application(page: LivePage, stop: threading.Event, host: str, token: str | 
         "X-Content-Type-Options": "nosniff",
     }
 
-    def allowed(request: Request) -> bool:
+    async def answer(request: Request) -> Response:
         given = request.query_params.get("token", "")
-        return token is None or hmac.compare_digest(given.encode(), token.encode())
-
-    async def index(request: Request) -> Response:
-        if not allowed(request):
+        if token is not None and not hmac.compare_digest(given.encode(), token.encode()):
             return PlainTextResponse("a token is needed: ?token=...", status_code=403)
-        return HTMLResponse(text, headers=headers)
-
-    async def events(request: Request) -> Response:
-        if not allowed(request):
-            return PlainTextResponse("a token is needed: ?token=...", status_code=403)
+        if request.url.path == "/":
+            return HTMLResponse(text, headers=headers)
         return StreamingResponse(page.events(stop), media_type="text/event-stream", headers=headers)
 
     # Without a token, a page from elsewhere must not reach this one by a host name that resolves to here.
     hosts = ["127.0.0.1", "localhost", "[::1]", "::1"] if token is None else ["*"]
-    middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=list(itertools.chain(hosts, [host])))]
-    application = Starlette(routes=[Route("/", index), Route("/events", events)], middleware=middleware)
+    middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=[*hosts, host])]
+    application = Starlette(routes=[Route("/", answer), Route("/events", answer)], middleware=middleware)
 
     async def impatient(scope: Any, receive: Any, send: Any) -> None:
         """Cut clients that do not read what they asked for: each would hold memory and a connection."""

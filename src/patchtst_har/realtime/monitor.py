@@ -77,12 +77,11 @@ class Monitor:
         """Return one line on what happened."""
         row = self.latency_ms()
         latency = ", ".join(f"{name} {_ms(value)}" for name, value in row.items())
-        unusable = stats.n_nonfinite + stats.n_zero
         late = "" if self.deadline_s is None else f", {self.n_missed} later than {self.deadline_s:g} s"
         return (
-            f"{stats.n_samples} samples ({unusable} unusable, {stats.n_gaps} pauses, {stats.n_jumps} clock "
-            f"jumps), {stats.n_decisions} decisions{late}, {stats.n_dropped} windows dropped; "
-            f"latency {latency}"
+            f"{stats.n_samples} samples ({stats.n_unusable} unusable, {stats.n_gaps} pauses, "
+            f"{stats.n_jumps} clock jumps), {stats.n_decisions} decisions{late}, "
+            f"{stats.n_dropped} windows dropped; latency {latency}"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable
+from functools import partial
 from typing import Any
 
 from patchtst_har.errors import BacklogError, DataError, keep_decisions
@@ -44,16 +45,11 @@ class StreamPool:
         drop: DropPolicy = "oldest",
         max_streams: int | None = None,
     ) -> None:
-        self._model = model
-        self._arguments: dict[str, Any] = {
-            "hop_s": hop_s,
-            "smoothing": smoothing,
-            "max_pending": max_pending,
-            "drop": drop,
-            "classify": model.window_classifier(),
-        }
+        classify = model.window_classifier()
+        queue: dict[str, Any] = {"max_pending": max_pending, "drop": drop}
+        self._new_stream = partial(Stream, model, hop_s, smoothing, classify=classify, **queue)
         # Wrong settings are refused here and not at the first sample.
-        Stream(model, **self._arguments)
+        self._new_stream()
         self._max_streams = max_streams
         self._streams: dict[Hashable, Stream] = {}
         # In the order in which they were fed; a dict for its ordered keys.
@@ -81,7 +77,7 @@ class StreamPool:
             if key not in self._streams:
                 if self._max_streams is not None and len(self._streams) >= self._max_streams:
                     raise DataError(f"stream {key!r}: the pool has {self._max_streams} streams, its most")
-                self._streams[key] = Stream(self._model, **self._arguments)
+                self._streams[key] = self._new_stream()
             return self._streams[key]
 
     def push(self, key: Hashable, samples: Any, t: Any = None) -> list[Decision]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from patchtst_har import _core
 from patchtst_har.data.stamps import NS_PER_UNIT, TimeUnit
 from patchtst_har.data.times import Clock
-from patchtst_har.data.units import PER_G, Unit
+from patchtst_har.data.units import MARKERS, PER_G, Unit
 from patchtst_har.errors import DataError
 
 Sample = tuple[float, float, float]
@@ -32,8 +32,8 @@ class LineParser:
 
     Attributes
     ----------
-    n_bad : int
-        Lines left out.
+    n_bad, n_samples : int
+        Lines left out, lines that were samples.
     clock : {"utc", "wall"}, optional
         What the stamps count from; None before the first stamp, and for numbers.
     """
@@ -42,7 +42,7 @@ class LineParser:
         self, source: str, time_unit: TimeUnit | None = None, units: Unit = "g", *, skip_bad: bool = False
     ) -> None:
         self.source = source
-        self.n_bad = 0
+        self.n_bad = self.n_samples = 0
         self.clock: Clock | None = None
         self._scale_ns = None if time_unit is None else NS_PER_UNIT[time_unit]
         self._per_g = PER_G[units]
@@ -62,12 +62,14 @@ class LineParser:
         if fields == [""] or (self._n_lines == 1 and [name.lower() for name in fields[1:4]] in _HEADERS):
             return None
         try:
-            return self._sample(fields)
+            sample = self._sample(fields)
         except ValueError as error:
             if not self._skip_bad:
                 raise DataError(f"{self.source}: line {self._n_lines}: {error}") from error
             self.n_bad += 1
             return None
+        self.n_samples += 1
+        return sample
 
     def _sample(self, fields: list[str]) -> tuple[Sample, int]:
         if len(fields) != 4:
@@ -76,12 +78,14 @@ class LineParser:
         stamp_ns = self._stamp(fields[0])
         if abs(stamp_ns) > _core.MOST_STAMP_NS:
             raise ValueError(f"t is {fields[0][:40]!r}, not within 145 years of 1970")
-        return (x, y, z), stamp_ns
+        # A marker of a missing sample stays what it is, beyond what is usable, as in a file.
+        per_g = 1.0 if x == y == z and x in MARKERS else self._per_g
+        return (x / per_g, y / per_g, z / per_g), stamp_ns
 
     def _acceleration(self, name: str, field: str) -> float:
-        """Return a value in g; a blank one is missing, as in a recording."""
+        """Return a value in its own unit; a blank one is missing, as in a recording."""
         try:
-            return float(field or "nan") / self._per_g
+            return float(field or "nan")
         except ValueError:
             raise ValueError(f"{name} is {field!r}, not a number") from None
 
@@ -99,13 +103,12 @@ class LineParser:
             raise ValueError(f"t is {field[:40]!r}, not a number") from None
 
     def _iso(self, field: str) -> int:
+        if _is_number(field):
+            raise ValueError(f"t is the number {field}: name its unit with --time-unit")
         try:
             stamp = datetime.fromisoformat(field)
         except ValueError:
-            hint = "; for numbers, name their unit with --time-unit" if _is_number(field) else ""
-            raise ValueError(f"t is {field!r}, not an ISO 8601 time{hint}") from None
-        if _is_number(field):
-            raise ValueError(f"t is the number {field}: name its unit with --time-unit")
+            raise ValueError(f"t is {field!r}, not an ISO 8601 time") from None
         clock: Clock = "wall" if stamp.tzinfo is None else "utc"
         if clock != (self.clock or clock):
             raise ValueError("only some of the stamps carry a zone")

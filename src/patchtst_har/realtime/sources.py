@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
 import ipaddress
 import os
 import select
 import socket
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +20,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
+from patchtst_har.data.units import SignalWarning
 from patchtst_har.errors import DataError
 from patchtst_har.realtime.sample_lines import LineParser, Sample
 
@@ -89,7 +92,7 @@ def _scheduled(
         )
 
 
-def read_lines(parser: LineParser, receive: Callable[[], bytes | None]) -> Iterator[Batch]:
+def sample_batches(parser: LineParser, receive: Callable[[], bytes | None]) -> Iterator[Batch]:
     """Yield the samples of a source of bytes.
 
     Parameters
@@ -103,6 +106,11 @@ def read_lines(parser: LineParser, receive: Callable[[], bytes | None]) -> Itera
     ------
     DataError
         If a line is wrong or far too long; the samples before it were yielded.
+
+    Warns
+    -----
+    patchtst_har.data.units.SignalWarning
+        If the source ended within a line, as a connection that is cut does: the line is left out.
     """
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     rest = ""
@@ -114,7 +122,24 @@ def read_lines(parser: LineParser, receive: Callable[[], bytes | None]) -> Itera
         yield from _batches(parser, lines)
         if len(rest) > _MOST_LINE_CHARACTERS:
             raise DataError(f"{parser.source}: a line is longer than {_MOST_LINE_CHARACTERS} characters")
-    yield from _batches(parser, [rest])
+    if rest:
+        yield from _last(parser, rest)
+
+
+def _last(parser: LineParser, line: str) -> Iterator[Batch]:
+    """Yield the sample of a line without an end; what cannot be read after lines that could was cut off."""
+    begun = parser.n_samples > 0
+    try:
+        sample = parser.parse(line)
+    except DataError as error:
+        if not begun:
+            raise
+        warnings.warn(
+            f"{error}; the source was cut off there, the line is left out", SignalWarning, stacklevel=2
+        )
+        return
+    if sample is not None:
+        yield Batch(*sample)
 
 
 def _batches(parser: LineParser, lines: list[str]) -> Iterator[Batch]:
@@ -209,9 +234,10 @@ def _receiver(connection: socket.socket) -> Callable[[], bytes | None]:
     def receive() -> bytes | None:
         try:
             return connection.recv(_READ_BYTES)
-        except TimeoutError:
-            return None
-        except ConnectionResetError:
+        except TimeoutError as error:
+            # The other side is gone (ETIMEDOUT), not only silent for a moment.
+            return b"" if error.errno == errno.ETIMEDOUT else None
+        except ConnectionError:
             return b""
 
     return receive

@@ -65,6 +65,7 @@ class Stream:
         if isinstance(max_pending, bool) or not isinstance(max_pending, int) or max_pending < 1:
             raise DataError(f"max_pending: needs an integer of at least 1, is {max_pending!r}")
         self.hop_s = hop_of(config) if hop_s is None else hop_s
+        self.window_s = config.data.window_size / config.data.sample_rate_hz
         hop_size = _hop_size(self.hop_s, config.data.sample_rate_hz, config.data.window_size)
         lag = parse_smoothing(smoothing, model.smoother)
         self.classes = model.classes
@@ -260,16 +261,14 @@ class Stream:
             counts = [self._n_windows, self._n_decisions, self._n_late, self._backlog.n_dropped]
             numbers, points = self._buffer.state()
             waiting = list(self._backlog)
-            places = [(w.place.start_ns, w.place.segment, w.place.number, w.place.restarts) for w in waiting]
+            windows = np.array([w.window for w in waiting], np.float32)
             return {
                 **stream_state.head(self._settings, self._stamped),
                 "counts": np.array(counts, np.int64),
                 "buffer_numbers": numbers,
                 "buffer_points": points,
-                "waiting_windows": np.array([w.window for w in waiting], np.float32).reshape(
-                    -1, self._settings["window_size"], 3
-                ),
-                "waiting_places": np.array(places, np.int64).reshape(-1, 4),
+                "waiting_windows": windows.reshape(-1, self._settings["window_size"], 3),
+                "waiting_places": np.array([w.place for w in waiting], np.int64).reshape(-1, 4),
                 **(self._smoother.state() if self._smoother else {}),
             }
 
@@ -306,10 +305,9 @@ class Stream:
                 raise DataError("t: a stream has stamps for all of its samples or for none")
             if not stamped and self._needs_time:
                 raise DataError("t: this model uses the time of day, so every sample needs a stamp")
-            take = reader(self._buffer, samples, t)
-            self._stamped = stamped
-            return take
-        return reader(self._buffer, samples, t)
+        take = reader(self._buffer, samples, t)
+        self._stamped = stamped
+        return take
 
     def _decide_waiting(self, decisions: list[Decision]) -> None:
         """Decide the backlog with both locks held."""

@@ -6,7 +6,7 @@ import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,7 @@ FloatArray = NDArray[np.float64]
 Arrays = dict[str, NDArray[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class WindowPlace:
+class WindowPlace(NamedTuple):
     """Place of a window in a stream: its start, its segment, its number there, clock jumps before it."""
 
     start_ns: int
@@ -190,18 +189,14 @@ class StreamSmoother:
     def state(self) -> Arrays:
         """Return everything remembered, as arrays."""
         held = [entry for entry in self._held if entry is not None]
-        last = self._last
+        probabilities = [entry.probabilities for entry in held]
         return {
             "filters": self._core.state(),
-            "last_window": np.array(
-                [] if last is None else [last.start_ns, last.segment, last.number, last.restarts], np.int64
-            ),
+            "last_window": np.array([] if self._last is None else self._last, np.int64),
             "held": np.array([entry is not None for entry in self._held], np.bool_),
             "held_start_ns": np.array([entry.start_ns for entry in held], np.int64),
             "held_stage_ns": np.array([entry.stage_ns for entry in held], np.int64).reshape(-1, 3),
-            "held_probabilities": np.array([entry.probabilities for entry in held]).reshape(
-                -1, self._n_classes
-            ),
+            "held_probabilities": np.array(probabilities).reshape(-1, self._n_classes),
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -213,20 +208,10 @@ class StreamSmoother:
             If lengths do not fit each other.
         """
         held = state["held"].tolist()
-        rows = list(
-            zip(
-                state["held_start_ns"].tolist(),
-                state["held_probabilities"],
-                state["held_stage_ns"].tolist(),
-                strict=True,
-            )
-        )
-        last = state["last_window"].tolist()
-        if (
-            sum(held) != len(rows)
-            or len(held) > min(self._lag, len(state["filters"]))
-            or len(last) not in (0, 4)
-        ):
+        starts, stages_ns = state["held_start_ns"].tolist(), state["held_stage_ns"].tolist()
+        rows = list(zip(starts, state["held_probabilities"], stages_ns, strict=True))
+        last, most = state["last_window"].tolist(), min(self._lag, len(state["filters"]))
+        if sum(held) != len(rows) or len(held) > most or len(last) not in (0, 4):
             raise ValueError("the windows held do not fit each other")
         self._core.restore(state["filters"])
         self._last = WindowPlace(*last) if last else None

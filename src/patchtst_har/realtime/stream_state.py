@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from patchtst_har.errors import DataError
 
-_VERSION = 1
+_VERSION = 2
 MOST_NS = 2**62
 """No stamp is that far from 1970, in ns."""
 _SUM_TOLERANCE = 1e-6

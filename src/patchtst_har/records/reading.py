@@ -17,7 +17,7 @@ from patchtst_har.support.files import read_json
 
 Checked = TypeVar("Checked", bound=Record)
 
-_MOST_RECORD_BYTES = 256 * 2**20
+MOST_RECORD_BYTES = 256 * 2**20
 
 ZONE = r"(?<=\d)(?:Z|[+-]\d\d:?\d\d)$"
 """The zone of an ISO 8601 time. Offsets change within a recording that spans a change to summer time."""
@@ -33,7 +33,7 @@ def read_record(path: Path, kind: type[Checked]) -> Checked | None:
     """
     if not path.exists():
         return None
-    return _validate(read_json(path, _MOST_RECORD_BYTES), kind, str(path))
+    return _validate(read_json(path, MOST_RECORD_BYTES), kind, str(path))
 
 
 def read_json_lines(path: Path, kind: type[Checked]) -> list[Checked]:
@@ -47,7 +47,7 @@ def read_json_lines(path: Path, kind: type[Checked]) -> list[Checked]:
         If the file cannot be opened.
     """
     lines = []
-    for number, text in enumerate(read_text(path, _MOST_RECORD_BYTES).splitlines(), start=1):
+    for number, text in enumerate(read_text(path, MOST_RECORD_BYTES).splitlines(), start=1):
         source = f"{path}: line {number}"
         lines.append(_validate(parse_json(text, source), kind, source))
     return lines

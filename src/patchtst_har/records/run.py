@@ -227,18 +227,33 @@ class Provenance(Record):
     split: ParticipantSplit
     n_windows: dict[str, int]
     topology_engines: dict[str, int] = {}
+    source_rates_hz: tuple[float, float] | None = None
+    """Lowest and highest sampling rate of the training people's recordings, before resampling."""
+
+
+class SmoothingChoice(Record):
+    """What was chosen on the validation participants (`patchtst_har.training.smoothing_choice`)."""
+
+    method: str
+    chosen: bool
+    """Whether `method` was chosen here; if not, the configuration named it."""
+    n_participants: int
+    macro_f1_raw: float
+    macro_f1_smoothed: float
 
 
 class Evaluation(Provenance, HeldOutScores):
     """`evaluation.json` of a run: the shipped model on held-out participants."""
 
     predictions_file: str | None = None
+    smoothing: SmoothingChoice | None = None
 
 
 class FolderScores(HeldOutScores):
     """`evaluation.json` of ``patchtst-har evaluate``: a model folder on chosen participants."""
 
     participants: tuple[str, ...]
+    smoothing: str | None = None
     warnings: tuple[str, ...]
 
 

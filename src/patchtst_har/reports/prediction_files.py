@@ -1,14 +1,14 @@
-"""A labelled recording as files: labels, timeline picture, report."""
+"""A labelled recording as files: labels, windows, summary, timeline picture, report."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patchtst_har.reports.plots.timeline import plot_timelines
-from patchtst_har.reports.prediction import render_prediction_report
-from patchtst_har.support.files import atomic_path, ensure_folder
+from patchtst_har.records.prediction import PredictionSummary
+from patchtst_har.support.files import atomic_path, atomic_write_json, ensure_folder
 
 if TYPE_CHECKING:
     from patchtst_har.inference.label_file import LabelledFile
@@ -16,17 +16,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PredictionFiles:
-    """What `write_prediction` wrote: the labels (CSV), the timeline (SVG) and the report (HTML)."""
+    """What `write_prediction` wrote; without a report there are no timeline (SVG) and no report (HTML)."""
 
     labels: Path
-    timeline: Path
-    report: Path
+    windows: Path
+    summary: Path
+    timeline: Path | None = None
+    report: Path | None = None
 
 
-def write_prediction(out_dir: Path, labelled: LabelledFile) -> PredictionFiles:
-    """Write a recording as labels (CSV), timeline picture (SVG) and report (HTML), named after it.
+def write_prediction(out_dir: Path, labelled: LabelledFile, *, report: bool = True) -> PredictionFiles:
+    """Write a recording as labels and windows (CSV), summary (JSON), picture (SVG) and report (HTML).
 
-    All three are written whole before the first takes its place: a failure leaves none.
+    All are named after the recording and written whole before the first takes its place: a failure leaves
+    none.
 
     Parameters
     ----------
@@ -34,34 +37,59 @@ def write_prediction(out_dir: Path, labelled: LabelledFile) -> PredictionFiles:
         Created if missing.
     labelled : LabelledFile
         The recording's timeline and the facts around it.
+    report : bool
+        Whether to draw the picture and write the report.
 
     Raises
     ------
     DataError, OSError
         If the timeline is malformed or a file cannot be written.
     """
-    folder, name, timeline = ensure_folder(out_dir), labelled.name, labelled.timeline
-    written = PredictionFiles(
-        *(folder / f"{name}_{end}" for end in ("labels.csv", "timeline.svg", "report.html"))
-    )
-    with (
-        atomic_path(written.labels) as labels,
-        atomic_path(written.timeline) as picture,
-        atomic_path(written.report) as report,
-    ):
-        timeline.to_csv(labels, index=False, float_format="%.6f")
-        # The picture has the hours of the zone, and no zone.
-        naive = {column: timeline[column].dt.tz_localize(None) for column in ("start", "end")}
-        rows = {name: timeline.assign(**naive)}
-        svg = plot_timelines(rows, labelled.classes, title=name, extent=labelled.extent)
-        picture.write_text(svg, encoding="utf-8")
-        render_prediction_report(
-            timeline,
-            report,
-            recording_info=labelled.recording_info,
-            model_info=labelled.model_info,
-            classes=labelled.classes,
-            warnings=labelled.warnings,
-            notices=labelled.notices,
-        )
+    folder, name = ensure_folder(out_dir), labelled.name
+    ends = ("labels.csv", "windows.csv", "summary.json", *(("timeline.svg", "report.html") if report else ()))
+    written = PredictionFiles(*(folder / f"{name}_{end}" for end in ends))
+    with ExitStack() as opened:
+        labels, windows, summary, *page = [
+            opened.enter_context(atomic_path(folder / f"{name}_{end}")) for end in ends
+        ]
+        labelled.timeline.to_csv(labels, index=False, float_format="%.6f")
+        labelled.windows.to_csv(windows, index=False, float_format="%.6f")
+        atomic_write_json(summary, _summary(labelled).to_json())
+        if report:
+            _write_page(labelled, *page)
     return written
+
+
+def _summary(labelled: LabelledFile) -> PredictionSummary:
+    timeline = labelled.timeline
+    minutes = (timeline["end"] - timeline["start"]).dt.total_seconds().groupby(timeline["label"]).sum() / 60
+    return PredictionSummary(
+        recording=labelled.recording_info,
+        model=labelled.model_info,
+        minutes={name: float(minutes.get(name, 0.0)) for name in labelled.classes},
+        n_windows=int(labelled.counts["n_windows"]),
+        n_unfamiliar=int(labelled.counts["n_unfamiliar"]),
+        warnings=tuple(labelled.warnings),
+        notices=tuple(labelled.notices),
+    )
+
+
+def _write_page(labelled: LabelledFile, picture: Path, page: Path) -> None:
+    from patchtst_har.reports.plots.timeline import plot_timelines
+    from patchtst_har.reports.prediction import render_prediction_report
+
+    timeline = labelled.timeline
+    # The picture has the hours of the zone, and no zone.
+    naive = {column: timeline[column].dt.tz_localize(None) for column in ("start", "end")}
+    rows = {labelled.name: timeline.assign(**naive)}
+    svg = plot_timelines(rows, labelled.classes, title=labelled.name, extent=labelled.extent)
+    picture.write_text(svg, encoding="utf-8")
+    render_prediction_report(
+        timeline,
+        page,
+        recording_info=labelled.recording_info,
+        model_info=labelled.model_info,
+        classes=labelled.classes,
+        warnings=labelled.warnings,
+        notices=labelled.notices,
+    )

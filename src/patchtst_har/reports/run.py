@@ -235,5 +235,7 @@ def _headline(scored: records.Evaluation) -> dict[str, Any]:
         clear = "better" if difference.low > 0 else "worse" if difference.high < 0 else "unclear"
         if len(scored.split.test) < _MIN_PARTICIPANTS_FOR_EFFECT:
             clear = "few"
+    if scored.smoothing and scored.smoothing.method == "none":
+        clear = "none"
     majority = max(int(np.sum(row)) for row in scored.raw.confusion.counts) / scored.raw.n_windows
     return {"difference": difference, "effect": clear, "majority": majority}

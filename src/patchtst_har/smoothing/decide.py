@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.config import ExperimentConfig
+from patchtst_har.errors import DataError
 from patchtst_har.smoothing import HMMSmoother, sequence_ids
 
 LAGS = (0, 1, 2, 5)
@@ -51,12 +53,10 @@ class Decisions:
     def join(cls, parts: Sequence[Decisions]) -> Decisions:
         """Put decisions one after another; no sequence goes on from one part to the next."""
         offsets = np.cumsum([0, *(int(part.sequences.max(initial=-1)) + 1 for part in parts[:-1])])
-        return cls(
-            np.concatenate([part.probabilities for part in parts]),
-            np.concatenate([part.smoothed for part in parts]),
-            np.concatenate([part.smoothed_probabilities for part in parts]),
-            np.concatenate([part.sequences + start for part, start in zip(parts, offsets, strict=True)]),
-        )
+        names = ("probabilities", "smoothed", "smoothed_probabilities")
+        columns = [[getattr(part, name) for part in parts] for name in names]
+        sequences = [part.sequences + start for part, start in zip(parts, offsets, strict=True)]
+        return cls(*map(np.concatenate, [*columns, sequences]))
 
 
 def hop_s(config: ExperimentConfig) -> float:
@@ -71,12 +71,39 @@ def sequences_of(
     return sequence_ids(participants, start_ns, hop_s=hop_s(config), max_gap_s=config.smoothing.max_gap_s)
 
 
+def parse_method(smoothing: str) -> int | None:
+    """Return the lag of ``filter`` (0) or ``lag:K``; None for ``hmm``, which uses the whole sequence.
+
+    Raises
+    ------
+    DataError
+        If the text is another.
+    """
+    if smoothing == "hmm":
+        return None
+    lag = re.fullmatch(r"lag:(\d{1,3})", smoothing)
+    if smoothing != "filter" and not lag:
+        raise DataError(
+            f"smoothing: must be none, hmm, filter or lag:K (K later windows, below 1000), not {smoothing!r}"
+        )
+    return int(lag[1]) if lag else 0
+
+
 def decide(
-    probabilities: NDArray[np.float64], sequences: NDArray[np.int64], smoother: HMMSmoother | None
+    probabilities: NDArray[np.float64],
+    sequences: NDArray[np.int64],
+    smoother: HMMSmoother | None,
+    lag: int | None = None,
 ) -> Decisions:
-    """Decide on windows from their class probabilities (n, K), smoothed over whole sequences."""
+    """Decide on windows from their class probabilities (n, K), smoothed over whole sequences.
+
+    With a lag, as a stream would after so many later windows.
+    """
     if smoother is None or not len(probabilities):
         return Decisions(probabilities, probabilities.argmax(axis=1), probabilities, sequences)
+    if lag is not None:
+        posterior = smoother.fixed_lag_proba(probabilities, sequences, lag)
+        return Decisions(probabilities, posterior.argmax(axis=1), posterior, sequences)
     return Decisions(probabilities, *smoother.decode(probabilities, sequences), sequences)
 
 

@@ -57,7 +57,14 @@ def sequence_ids(
     starts = starts.astype(np.int64)
     new_person = people[1:] != people[:-1]
     step = np.diff(starts)
-    _check_order(people, starts, step, new_person)
+    _refuse_split("participants", people, _firsts(new_person))
+    backwards = np.flatnonzero(~new_person & (step <= 0))
+    if backwards.size:
+        row = int(backwards[0]) + 1
+        raise DataError(
+            f"start_ns: does not increase within participant {str(people[row])!r} at row {row} "
+            f"({starts[row - 1]} then {starts[row]})"
+        )
     gap = np.abs(step - round(hop_s * _NS_PER_S)) > round(max_gap_s * _NS_PER_S)
     return np.concatenate([[0], np.cumsum(new_person | gap)]).astype(np.int64)
 
@@ -89,26 +96,14 @@ def sequence_bounds(sequences: npt.ArrayLike, n_windows: int) -> npt.NDArray[np.
         return np.zeros(1, dtype=np.int64)
     if ids.dtype.kind not in "iu":
         raise DataError(f"sequences: needs integers, has {ids.dtype}")
-    first = np.concatenate([[0], np.flatnonzero(ids[1:] != ids[:-1]) + 1])
+    first = _firsts(ids[1:] != ids[:-1])
     _refuse_split("sequences", ids, first)
     return np.append(first, n_windows).astype(np.int64)
 
 
-def _check_order(
-    people: npt.NDArray[Any],
-    starts: npt.NDArray[np.int64],
-    step: npt.NDArray[np.int64],
-    new_person: npt.NDArray[np.bool_],
-) -> None:
-    first = np.concatenate([[0], np.flatnonzero(new_person) + 1])
-    _refuse_split("participants", people, first)
-    backwards = np.flatnonzero(~new_person & (step <= 0))
-    if backwards.size:
-        row = int(backwards[0]) + 1
-        raise DataError(
-            f"start_ns: does not increase within participant {str(people[row])!r} at row {row} "
-            f"({starts[row - 1]} then {starts[row]})"
-        )
+def _firsts(changes: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """Return the first row of each block; `changes` says which rows after the first begin one."""
+    return np.flatnonzero(np.append(True, changes))
 
 
 def _refuse_split(name: str, values: npt.NDArray[Any], first: npt.NDArray[np.intp]) -> None:

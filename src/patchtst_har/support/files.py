@@ -93,25 +93,24 @@ def read_json(path: str | os.PathLike[str], most_bytes: int = MOST_JSON_BYTES) -
 def ensure_folder(folder: str | os.PathLike[str]) -> Path:
     """Create `folder` and its parents; fail early, with its name, if nothing can be written there."""
     folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise DataError(f"{folder}: is a file, a folder is needed") from error
-    except NotADirectoryError as error:
-        raise DataError(f"{folder}: a part of this path is a file") from error
+    _nearest(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     _probe(folder, folder)
     return folder
 
 
 def check_writable(folder: str | os.PathLike[str]) -> None:
     """Fail early, as `ensure_folder` would, but leave no new folder: for results that take long to make."""
-    folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise DataError(f"{folder}: is a file, a folder is needed")
-    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    _probe(_nearest(Path(folder)), Path(folder))
+
+
+def _nearest(folder: Path) -> Path:
+    """Return `folder`, or the nearest one above it that exists; refuse a file on the way."""
+    nearest = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
     if not nearest.is_dir():
-        raise DataError(f"{folder}: a part of this path is a file")
-    _probe(nearest, folder)
+        wrong = "is a file, a folder is needed" if nearest == folder else "a part of this path is a file"
+        raise DataError(f"{folder}: {wrong}")
+    return nearest
 
 
 def _probe(folder: Path, asked_for: Path) -> None:

@@ -104,13 +104,13 @@ def _flock(descriptor: int, folder: Path) -> None:
 
 def beside(folder: Path, kind: str) -> Path:
     """Return a name next to a folder, for a stage of its replacement by this process."""
-    folder = folder.absolute()
+    folder = folder.resolve()
     return folder.with_name(f".{folder.name}.{owner()}.{kind}")
 
 
 def left_beside(folder: Path, kind: str) -> list[Path]:
     """Return what processes that are gone left under such names."""
-    folder = folder.absolute()
+    folder = folder.resolve()
     start, end = f".{folder.name}.", f".{kind}"
     if not folder.parent.is_dir():
         return []
@@ -133,6 +133,7 @@ def exchange(one: Path, other: Path) -> None:
     OSError
         If a folder is in use as a mount point, or the place next to it cannot be written.
     """
+    one, other = one.resolve(), other.resolve()  # What a link leads to is exchanged, not the link.
     # One more name of the same file, where the file system has such.
     if (one / LOCK_FILE).exists():
         with suppress(OSError):
@@ -141,7 +142,7 @@ def exchange(one: Path, other: Path) -> None:
     paths = os.fsencode(one), os.fsencode(other)
     if renameat2 is not None:
         if renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE) == 0:
-            sync(one.absolute().parent)
+            sync(one.parent)
             return
         number = ctypes.get_errno()
         if number not in _NO_EXCHANGE:
@@ -150,4 +151,4 @@ def exchange(one: Path, other: Path) -> None:
     one.rename(moved)
     other.rename(one)
     moved.rename(other)
-    sync(one.absolute().parent)
+    sync(one.parent)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable
 
 _FORMULA_STARTS = ("=", "+", "-", "@")
 # Control characters, halves of surrogate pairs, separators of lines and paragraphs.
@@ -29,3 +31,8 @@ def unusable_name(name: str) -> str | None:
 
 def _is_number(name: str) -> bool:
     return name.strip().lstrip("+-").replace(".", "", 1).isdecimal()
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """Return the names that occur more than once, sorted."""
+    return sorted(name for name, count in Counter(names).items() if count > 1)

@@ -6,6 +6,7 @@ import os
 import resource
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,24 +44,16 @@ def peak_resident_bytes() -> int | None:
 def reset_peak() -> bool:
     """Reset the peak; return whether the system allows that."""
     try:
-        handle = os.open("/proc/self/clear_refs", os.O_WRONLY)
+        Path("/proc/self/clear_refs").write_bytes(b"5")
     except OSError:
         return False
-    try:
-        os.write(handle, b"5")
-    except OSError:
-        return False
-    finally:
-        os.close(handle)
     return True
 
 
 def peak_rss_mb() -> float:
     """Return the largest resident memory since `reset_peak`, or of the process's life."""
     peak = peak_resident_bytes()
-    if peak is not None:
-        return peak / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 if peak is None else peak / 2**20
 
 
 def _content(name: str) -> bytes | None:

@@ -48,6 +48,9 @@ class Progress:
     best_state: dict[str, Tensor] = field(default_factory=dict)
 
 
+_COUNTERS = ("epoch", "best_epoch", "best_score", "best_loss")
+
+
 @dataclass(frozen=True)
 class Trainee:
     """The live objects that a checkpoint captures and restores."""
@@ -78,14 +81,8 @@ def save_checkpoint(path: Path, trainee: Trainee, progress: Progress, fingerprin
         **_optimizer_tensors(trainee.optimizer),
         **_generator_states(trainee.shuffle),
     }
-    counters = {
-        "epoch": progress.epoch,
-        "best_epoch": progress.best_epoch,
-        "best_score": progress.best_score,
-        "best_loss": progress.best_loss,
-        "scheduler_step": trainee.scheduler.last_epoch,
-        "fingerprint": fingerprint,
-    }
+    counters = {name: getattr(progress, name) for name in _COUNTERS}
+    counters |= {"scheduler_step": trainee.scheduler.last_epoch, "fingerprint": fingerprint}
     with atomic_path(path) as temporary:
         temporary.write_bytes(safetensors.torch.save(tensors, metadata={"progress": json.dumps(counters)}))
 
@@ -104,14 +101,14 @@ def load_checkpoint(path: Path, trainee: Trainee, fingerprint: str) -> Progress:
     _restore_optimizer(trainee.optimizer, tensors)
     _restore_scheduler(trainee.scheduler, counters["scheduler_step"])
     _restore_generators(trainee.shuffle, tensors)
-    best = (counters["best_epoch"], counters["best_score"], counters["best_loss"])
-    return Progress(counters["epoch"], *best, _section("best", tensors))
+    return Progress(**{name: counters[name] for name in _COUNTERS}, best_state=_section("best", tensors))
 
 
-def check_resumable(path: Path, fingerprint: str) -> None:
-    """Raise what `load_checkpoint` would raise, without restoring anything."""
+def check_resumable(path: Path, fingerprint: str) -> int:
+    """Raise what `load_checkpoint` would raise; return the epochs completed, without restoring anything."""
     counters, _ = _read(path)
     _check_fingerprint(path, counters, fingerprint)
+    return int(counters["epoch"])
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -157,11 +154,9 @@ def _restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> N
 
 def _restore_scheduler(scheduler: LambdaLR, step: int) -> None:
     scheduler.last_epoch = step
-    rates = [
-        base * factor(step) for base, factor in zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
-    ]
-    for group, rate in zip(scheduler.optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate
+    groups, bases, factors = scheduler.optimizer.param_groups, scheduler.base_lrs, scheduler.lr_lambdas
+    for group, base, factor in zip(groups, bases, factors, strict=True):
+        group["lr"] = base * factor(step)
 
 
 def _generator_states(shuffle: torch.Generator) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from patchtst_har.records.run import CrossValidation, Fold
 from patchtst_har.support.files import atomic_write_json
 from patchtst_har.support.folders import folder_lock
 from patchtst_har.support.progress import OnProgress
-from patchtst_har.training.trainer import CHECKPOINT, PatchTSTTrainer
+from patchtst_har.training.trainer import PatchTSTTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -109,8 +109,8 @@ def _train_fold(
         output_dir=config.run_dir / "folds",
         data=config.data.replace(fold=number),
     )
-    # A fold that an interrupted cross-validation began, or finished, goes on from its checkpoint.
-    begun = (fold_config.run_dir / CHECKPOINT).exists()
+    # A fold that an interrupted cross-validation began, or finished, goes on from its checkpoint, if any.
+    begun = fold_config.run_dir.exists()
     trainer = PatchTSTTrainer(fold_config, resume=resume and begun, on_progress=report)
     trainer.train()
     return trainer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -29,12 +30,15 @@ class ExperimentData:
         The groups.
     train, val, test : FeatureSet
         Their windows and features; `test` is None if the configuration lists no test participants.
+    source_rates_hz : tuple of two floats, optional
+        Lowest and highest rate of the training recordings, if the data set says.
     """
 
     split: Split
     train: FeatureSet
     val: FeatureSet
     test: FeatureSet | None
+    source_rates_hz: tuple[float, float] | None = None
 
     @classmethod
     def load(cls, config: ExperimentConfig, on_progress: OnProgress | None = None) -> ExperimentData:
@@ -58,7 +62,8 @@ class ExperimentData:
             return features
 
         test = load("test", split.test) if split.test else None
-        return cls(split, load("train", split.train), load("val", split.val), test)
+        rates_hz = _source_rates_hz(dataset, split.train)
+        return cls(split, load("train", split.train), load("val", split.val), test, rates_hz)
 
     def provenance(self) -> Provenance:
         """Return the split, its number of windows, and what computed their topology."""
@@ -68,6 +73,7 @@ class ExperimentData:
             split=ParticipantSplit(**asdict(self.split), fingerprint=self.split.fingerprint),
             n_windows={name: 0 if part is None else len(part) for name, part in parts.items()},
             topology_engines=engine_counts(np.concatenate(engines)),
+            source_rates_hz=self.source_rates_hz,
         )
 
     def fingerprint(self, config: ExperimentConfig) -> str:
@@ -78,3 +84,12 @@ class ExperimentData:
             for array in (features.stats, features.topo, features.labels, features.start_ns):
                 digest.update(array.tobytes())
         return digest.hexdigest()
+
+
+def _source_rates_hz(dataset: PreparedDataset, people: Sequence[str]) -> tuple[float, float] | None:
+    """Return the lowest and highest sampling rate of people's recordings; None if it is not known."""
+    recordings = (dataset.preparation or {}).get("participants") or {}
+    signals = [(recordings.get(name) or {}).get("signal") or {} for name in people]
+    rates = [signal.get("sample_rate_hz") for signal in signals]
+    known = [float(rate) for rate in rates if isinstance(rate, int | float) and 0 < rate < math.inf]
+    return (min(known), max(known)) if known else None

@@ -65,8 +65,8 @@ class TrainingLoop:
     ) -> Progress:
         """Train in place and leave `model` with the weights of the best epoch (macro F1, then loss).
 
-        Every epoch is recorded, then saved, then reported: a kill in between repeats an epoch's record and
-        never loses one.
+        Every epoch is recorded, then saved, then reported: a kill in between loses no record; that of an
+        epoch which was not saved is dropped by `ExperimentTracker.forget_after`.
 
         Raises
         ------

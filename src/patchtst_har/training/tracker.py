@@ -14,8 +14,9 @@ from typing import Any
 import yaml
 
 from patchtst_har.errors import DataError
-from patchtst_har.records.reading import read_json_lines
+from patchtst_har.records.reading import MOST_RECORD_BYTES, read_json_lines
 from patchtst_har.records.run import MetricLine
+from patchtst_har.support.documents import read_text
 from patchtst_har.support.files import atomic_write_json, atomic_write_text, ensure_folder, read_json
 
 logger = logging.getLogger(__name__)
@@ -67,6 +68,20 @@ class ExperimentTracker:
             os.fsync(stream.fileno())
         self._remember(line)
 
+    def forget_after(self, step: int) -> None:
+        """Drop the metrics of later steps: a kill came between them and their checkpoint, they come again."""
+        path = self.output_dir / "metrics.jsonl"
+        if not path.exists():
+            return
+        lines = read_json_lines(path, MetricLine)
+        kept = [line for line in lines if line.step <= step]
+        if len(kept) == len(lines):
+            return
+        atomic_write_text(path, "".join(json.dumps(line.to_json(), allow_nan=False) + "\n" for line in kept))
+        self.metrics.clear()
+        for line in kept:
+            self._remember(line)
+
     def log_artifact(self, artifact_path: Path | str, description: str = "") -> None:
         """Add a file or folder to ``artifacts.json``; inside the run folder its relative path is kept.
 
@@ -98,17 +113,15 @@ class ExperimentTracker:
         return path
 
     def _restore(self) -> None:
+        """Read the record back; a last line cut short by a kill is removed, so that appending stays valid."""
         if (self.output_dir / "params.json").exists():
             self.params = read_json(self.output_dir / "params.json")
         if (self.output_dir / "artifacts.json").exists():
             self.artifacts = read_json(self.output_dir / "artifacts.json")
         path = self.output_dir / "metrics.jsonl"
-        if path.exists():
-            self._restore_metrics(path)
-
-    def _restore_metrics(self, path: Path) -> None:
-        """Read the record back; a last line cut short by a kill is removed, so that appending stays valid."""
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        if not path.exists():
+            return
+        lines = read_text(path, MOST_RECORD_BYTES).splitlines(keepends=True)
         if lines and not lines[-1].endswith("\n"):
             logger.warning("%s: dropping an incomplete last line left by an interrupted run", path)
             lines.pop()

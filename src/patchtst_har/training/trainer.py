@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.datasets.featureset import FeatureSet
@@ -20,10 +18,10 @@ from patchtst_har.model_folder import PROVENANCE_FILE, SMOOTHING_FILE
 from patchtst_har.models.batches import to_tensors
 from patchtst_har.models.folder import save_model
 from patchtst_har.models.patchtst import PatchTSTClassifier
-from patchtst_har.records.run import Evaluation, HeldOutScores
+from patchtst_har.records.run import Evaluation, HeldOutScores, SmoothingChoice
 from patchtst_har.reproducibility import environment, resolve_device, seed_everything, threads
 from patchtst_har.smoothing import HMMSmoother
-from patchtst_har.smoothing.decide import decide, hop_s, sequences_of
+from patchtst_har.smoothing.decide import hop_s, sequences_of
 from patchtst_har.support.files import atomic_write_json
 from patchtst_har.support.folders import folder_lock
 from patchtst_har.support.log import TrainingLogger, log_to_file
@@ -31,6 +29,8 @@ from patchtst_har.support.progress import OnProgress, under
 from patchtst_har.training.checkpoint import Progress, check_resumable
 from patchtst_har.training.experiment import ExperimentData
 from patchtst_har.training.loop import TrainingLoop
+from patchtst_har.training.run_folder import remove_run
+from patchtst_har.training.smoothing_choice import choose_smoothing
 from patchtst_har.training.tracker import ExperimentTracker
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,9 @@ class PatchTSTTrainer:
     config : ExperimentConfig
         The experiment; the run is written to ``config.run_dir``.
     resume : bool
-        Go on from the last checkpoint of an interrupted run of the same configuration.
+        Go on from the last checkpoint of an interrupted run of the same configuration; without one, begin.
+    overwrite : bool
+        Replace a run that is in the folder, once the data set is found usable. What else is there stays.
     on_progress : callable, optional
         Called with (done, total, what) while features are computed and after every epoch.
 
@@ -56,17 +58,29 @@ class PatchTSTTrainer:
         After `train`: the decisions on the test participants; None if there are none.
     data : ExperimentData or None
         After `train`: the feature sets.
+    smoother : HMMSmoother or None
+        After `train`: what smooths the model's decisions, if anything does.
+    smoothing : SmoothingChoice or None
+        After `train`: why; None with ``smoothing.method: none``.
     """
 
     def __init__(
-        self, config: ExperimentConfig, *, resume: bool = False, on_progress: OnProgress | None = None
+        self,
+        config: ExperimentConfig,
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+        on_progress: OnProgress | None = None,
     ) -> None:
         self.config = config
-        self.resume = resume
+        self.resume = resume and not overwrite
+        self.overwrite = overwrite
         self.on_progress = on_progress or (lambda done, total, what: None)
         self.held_out: HeldOut | None = None
         self.data: ExperimentData | None = None
         self.smoother: HMMSmoother | None = None
+        self.smoothing: SmoothingChoice | None = None
+        self._fitted: HMMSmoother | None = None
 
     @property
     def judged(self) -> FeatureSet:
@@ -97,17 +111,21 @@ class PatchTSTTrainer:
             self._check_folder()
             device = resolve_device(self.config.training.device)
             data = self.data = ExperimentData.load(self.config, self.on_progress)
-            if self.resume:
-                check_resumable(self._checkpoint, data.fingerprint(self.config))
+            n_done = 0
+            if self.resume and self._checkpoint.exists():
+                n_done = check_resumable(self._checkpoint, data.fingerprint(self.config))
+            elif self.resume:
+                logger.warning("%s: no checkpoint yet, training begins at the start", self.config.run_dir)
+                self.resume = False
             with threads(self.config.training.n_threads):
-                return self._run(data, device, self._open_run(data))
+                return self._run(data, device, self._open_run(data, n_done))
 
     def _run(
         self, data: ExperimentData, device: torch.device, tracker: ExperimentTracker
     ) -> tuple[PatchTSTClassifier, dict[str, float]]:
         with log_to_file(tracker.output_dir):
             model, progress = self._fit(data, device, tracker)
-            self.smoother = self._fit_smoother(model, data)
+            self._fit_smoother(model, data)
             metrics = self._evaluate(model, data, tracker)
             metrics |= {"best_epoch": float(progress.best_epoch), "best_val_macro_f1": progress.best_score}
             self._save(model.cpu(), data, metrics, tracker)
@@ -118,18 +136,19 @@ class PatchTSTTrainer:
         return self.config.run_dir / CHECKPOINT
 
     def _check_folder(self) -> None:
-        """Refuse to mix two runs in one folder, and to resume what was never begun."""
+        """Refuse to mix two runs in one folder."""
         run_dir = self.config.run_dir
-        if self.resume and not self._checkpoint.exists():
-            raise DataError(f"{self._checkpoint}: there is no checkpoint to resume from")
-        if not self.resume and (run_dir / "metrics.jsonl").exists():
+        if not (self.resume or self.overwrite) and (run_dir / "metrics.jsonl").exists():
             raise DataError(
-                f"{run_dir}: already holds a run; resume it (--resume), remove it, "
+                f"{run_dir}: already holds a run; resume it (--resume), replace it (--overwrite), "
                 "or choose another experiment_name"
             )
 
-    def _open_run(self, data: ExperimentData) -> ExperimentTracker:
+    def _open_run(self, data: ExperimentData, n_done: int) -> ExperimentTracker:
+        if self.overwrite:
+            remove_run(self.config.run_dir)
         tracker = ExperimentTracker(self.config.experiment_name, self.config.run_dir)
+        tracker.forget_after(n_done)
         self.config.save(tracker.output_dir / "config.yaml")
         atomic_write_json(tracker.output_dir / "environment.json", environment())
         (tracker.output_dir / "checkpoints").mkdir(exist_ok=True)
@@ -153,42 +172,22 @@ class PatchTSTTrainer:
 
         fingerprint = data.fingerprint(config)
         loop = TrainingLoop(config.training, device, config.seed, self._checkpoint, fingerprint)
-        progress = loop.fit(
-            model,
-            data.train,
-            data.val,
-            record,
-            on_progress=under("training", self.on_progress),
-            resume=self.resume,
-        )
+        report = under("training", self.on_progress)
+        progress = loop.fit(model, data.train, data.val, record, on_progress=report, resume=self.resume)
         return model, progress
 
-    def _fit_smoother(self, model: PatchTSTClassifier, data: ExperimentData) -> HMMSmoother | None:
+    def _fit_smoother(self, model: PatchTSTClassifier, data: ExperimentData) -> None:
         """Transitions come from training participants, emissions from participants not trained on."""
-        config = self.config
+        config, val = self.config, data.val
         if config.smoothing.method == "none":
-            return None
+            return
         smoother = HMMSmoother(len(data.train.classes), config.smoothing.pseudo_count, hop_s=hop_s(config))
         sequences = sequences_of(data.train.participants, data.train.start_ns, config)
         smoother.fit_transitions(data.train.labels, sequences)
-        probabilities = predict_probabilities(model, data.val)
-        smoother.fit_emissions(data.val.labels, probabilities)
-        self._warn_of_harm(smoother, probabilities, data.val)
-        return smoother
-
-    def _warn_of_harm(
-        self, smoother: HMMSmoother, probabilities: NDArray[np.float64], val: FeatureSet
-    ) -> None:
-        """Warn if smoothing loses even on the participants on whom its emissions were measured."""
-        made = decide(probabilities, sequences_of(val.participants, val.start_ns, self.config), smoother)
-        raw, smoothed = (float((labels == val.labels).mean()) for labels in (made.raw, made.smoothed))
-        if smoothed < raw:
-            logger.warning(
-                "smoothing lowers the accuracy on the validation participants from %.3f to %.3f: "
-                "they may be too few for it; smoothing.method=none switches it off",
-                raw,
-                smoothed,
-            )
+        probabilities = predict_probabilities(model, val)
+        self.smoothing = choose_smoothing(smoother, val, probabilities, config)
+        self._fitted = smoother.fit_emissions(val.labels, probabilities)
+        self.smoother = None if self.smoothing.method == "none" else smoother
 
     def judge(self, model: PatchTSTClassifier, features: FeatureSet) -> HeldOut:
         """Return the decisions of a trained model on labelled windows."""
@@ -202,9 +201,8 @@ class PatchTSTTrainer:
         if data.test is not None:
             self.held_out = judged
             judged.write_frame(tracker.output_dir / "predictions.csv")
-            evaluation = Evaluation(
-                **dict(scores), **dict(data.provenance()), predictions_file="predictions.csv"
-            )
+            facts = {**dict(scores), **dict(data.provenance())}
+            evaluation = Evaluation(**facts, predictions_file="predictions.csv", smoothing=self.smoothing)
             atomic_write_json(tracker.output_dir / "evaluation.json", evaluation.to_json())
         else:
             logger.warning("no test participants: the scores are those of the validation participants")
@@ -218,11 +216,14 @@ class PatchTSTTrainer:
         tracker: ExperimentTracker,
     ) -> None:
         folder = tracker.output_dir / "model"
-        save_model(folder, model, data.train.classes, self.config)
-        if self.smoother is not None:
-            self.smoother.save(folder / SMOOTHING_FILE)
+        # What `predict` will do, with what it can do otherwise beside it (--smoothing).
+        method = "none" if self.smoother is None else "viterbi"
+        config = self.config.replace(smoothing=self.config.smoothing.replace(method=method))
+        save_model(folder, model, data.train.classes, config)
+        if self._fitted is not None:
+            self._fitted.save(folder / SMOOTHING_FILE)
         atomic_write_json(folder / PROVENANCE_FILE, data.provenance().to_json())
-        write_model_card(folder, self.config, data.train.classes, data.provenance(), metrics)
+        write_model_card(folder, config, data.train.classes, data.provenance(), metrics)
         tracker.log_artifact(folder, "trained model")
         for name in ("evaluation.json", "predictions.csv"):
             if (tracker.output_dir / name).exists():

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from patchtst_har.features import compute_plugin_features
+from patchtst_har.synthetic import bout as activity_signal
 from plugin_reference import REFERENCES
-from synthetic import activity_signal
 
 
 @pytest.mark.parametrize("name", REFERENCES)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
 import sys
 
 import numpy as np
 import pytest
 
-from patchtst_har.errors import FeatureError
+from patchtst_har.config import ExperimentConfig
+from patchtst_har.errors import ConfigError, FeatureError
 from patchtst_har.features import (
     compute_plugin_features,
     feature_outputs,
@@ -216,3 +218,20 @@ def test_a_name_that_two_packages_declare_is_refused(entry_points):
         feature_outputs(["shared"])
     with pytest.raises(FeatureError, match=r"'shared': the name belongs to the package (left|right)"):
         register_feature("shared", outputs=["a"])(one)
+
+
+@pytest.mark.parametrize(
+    "name", ["hatchery", "hatchery.egg", "hatchery:egg", "hatchery.egg:hatch", "os.path"]
+)
+def test_the_name_of_a_module_is_never_imported(tmp_path, monkeypatch, name):
+    """A model folder's configuration names plug-ins: it may come from anyone."""
+    (tmp_path / "hatchery").mkdir()
+    for module in ("__init__", "egg"):
+        (tmp_path / "hatchery" / f"{module}.py").write_text("open(__file__ + '.hatched', 'w').close()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(FeatureError, match=re.escape(name)):
+        feature_outputs([name])
+    with pytest.raises(ConfigError, match=re.escape(name)):
+        ExperimentConfig.from_mapping({"features": {"plugins": [name]}})
+    assert not list(tmp_path.rglob("*.hatched"))
+    assert "hatchery" not in sys.modules

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from patchtst_har.cli.console import VerboseOption, err, out, progress, score_table, start_logging
+from patchtst_har.cli.console import (
+    OfflineSmoothingOption,
+    VerboseOption,
+    out,
+    progress,
+    score_table,
+    start_logging,
+    warn,
+)
 
 
 def run(
@@ -22,6 +30,7 @@ def run(
     cache: Annotated[
         Path | None, typer.Option(help="Folder of the feature cache; default: in the data set's folder.")
     ] = None,
+    smoothing: OfflineSmoothingOption = None,
     verbose: VerboseOption = False,
 ) -> None:
     """Score a trained model on a prepared data set, raw and smoothed."""
@@ -35,9 +44,11 @@ def run(
     if out_dir is not None:
         check_writable(out_dir)
     with progress() as on_progress:
-        result = evaluate_folder(model, data, names, cache_dir=cache, on_progress=on_progress)
-    for warning in result.scores.warnings:
-        err.print(f"patchtst-har: warning: {warning}", soft_wrap=True)
-    out.print(score_table(f"{len(result.scores.participants)} participants", result.scores))
+        result = evaluate_folder(
+            model, data, names, smoothing=smoothing, cache_dir=cache, on_progress=on_progress
+        )
+    warn(result.scores.warnings)
+    title = f"{len(result.scores.participants)} participants, smoothing: {result.scores.smoothing}"
+    out.print(score_table(title, result.scores))
     if out_dir is not None:
         out.print(f"written: {result.write(out_dir)}", soft_wrap=True)

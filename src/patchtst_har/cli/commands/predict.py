@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 import typer
 
 from patchtst_har.cli.console import (
+    OfflineSmoothingOption,
     StrictOption,
     TimeUnitOption,
     TimezoneOption,
@@ -17,6 +19,7 @@ from patchtst_har.cli.console import (
     out,
     progress,
     start_logging,
+    warn,
 )
 from patchtst_har.cli.reading import reads_recordings
 from patchtst_har.data.formats import FORMATS
@@ -28,7 +31,9 @@ def run(
     recording: Annotated[Path, typer.Argument(help=f"Recording ({', '.join(FORMATS)}).")],
     model: Annotated[Path, typer.Option("--model", "-m", help="Model folder.")],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path(),
-    units: UnitsOption = "g",
+    smoothing: OfflineSmoothingOption = None,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Draw picture and report.")] = True,
+    units: UnitsOption = None,
     time_unit: TimeUnitOption = None,
     timezone: TimezoneOption = None,
     strict: StrictOption = False,
@@ -36,8 +41,9 @@ def run(
     *,
     reading: ReadOptions,
 ) -> None:
-    """Label a recording: a CSV (start, end, label, probability), a timeline picture and a report."""
+    """Label a recording: labels and windows as CSV, a summary as JSON, a timeline picture and a report."""
     from patchtst_har.data import read_recording
+    from patchtst_har.data.units import SignalWarning
     from patchtst_har.inference.label_file import label_file
     from patchtst_har.reports.prediction_files import write_prediction
     from patchtst_har.support.files import check_writable
@@ -45,8 +51,24 @@ def run(
     start_logging(verbose)
     reader = partial(read_recording, units=units, time_unit=time_unit, strict=strict, options=reading)
     check_writable(out_dir)
-    with progress() as on_progress:
-        labelled = label_file(recording, model, reader=reader, timezone=timezone, on_progress=on_progress)
-    written = write_prediction(out_dir, labelled)
+    with progress() as on_progress, warnings.catch_warnings():
+        # They are among those of the labelled file, printed below.
+        warnings.simplefilter("ignore", SignalWarning)
+        labelled = label_file(
+            recording,
+            model,
+            reader=reader,
+            timezone=timezone,
+            smoothing=smoothing,
+            on_progress=on_progress,
+        )
+    written = write_prediction(out_dir, labelled, report=report)
+    warn(labelled.warnings)
+    facts, n_classes = labelled.model_info, len(labelled.classes)
+    out.print(
+        f"model:     {n_classes} classes ({facts['classes']}), trained on {facts['trained_on']}",
+        soft_wrap=True,
+    )
     for kind, path in vars(written).items():
-        out.print(f"{kind + ':':10s} {path}", soft_wrap=True)
+        if path is not None:
+            out.print(f"{kind + ':':10s} {path}", soft_wrap=True)

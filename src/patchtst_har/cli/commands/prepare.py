@@ -16,10 +16,10 @@ from patchtst_har.cli.console import (
     UnitsOption,
     VerboseOption,
     configure,
-    err,
     out,
     progress,
     start_logging,
+    warn,
 )
 from patchtst_har.cli.reading import reads_recordings
 from patchtst_har.data.formats import FORMATS
@@ -45,7 +45,7 @@ def run(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a prepared data set that is already there.")
     ] = False,
-    units: UnitsOption = "g",
+    units: UnitsOption = None,
     time_unit: TimeUnitOption = None,
     strict: StrictOption = False,
     config: ConfigOption = None,
@@ -57,7 +57,8 @@ def run(
     """Cut annotated recordings into windows that `train` can use."""
     from patchtst_har.data.annotations import LabelMap
     from patchtst_har.data.recording import read_recording
-    from patchtst_har.datasets.prepare import count_windows, prepare_recordings
+    from patchtst_har.data.units import UNUSABLE
+    from patchtst_har.datasets.prepare import count_unusable, count_windows, prepare_recordings
     from patchtst_har.support.progress import under
 
     start_logging(verbose)
@@ -79,9 +80,11 @@ def run(
     out.print(f"{len(dataset.participants)} participants, classes: {', '.join(dataset.classes)}")
     windows, lost = count_windows(dataset)
     out.print("windows: " + ", ".join(f"{name} {n}" for name, n in windows.items()))
+    unusable = [f"{n:,} {UNUSABLE[name]}" for name, n in count_unusable(dataset).items() if n]
+    if unusable:
+        warn([f"samples left out: {'; '.join(unusable)}"])
     if lost:
-        text = f"no window carries {', '.join(lost)}: their bouts are too short for a window"
-        err.print(f"patchtst-har: warning: {text}", soft_wrap=True)
-    for participant, reason in dataset.failures.items():
-        err.print(f"patchtst-har: warning: {participant} could not be used: {reason}", soft_wrap=True)
+        warn([f"no window carries {', '.join(lost)}: their bouts are too short for a window"])
+    warn(f"{participant} could not be used: {reason}" for participant, reason in dataset.failures.items())
     out.print(f"prepared data set: {out_dir}", soft_wrap=True)
+    out.print(f"to train on it:    patchtst-har train --set data.proc_dir={out_dir}", soft_wrap=True)

@@ -5,16 +5,28 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from patchtst_har.cli.console import SmoothingOption, TimeUnitOption, TimezoneOption, UnitsOption, err, out
+from patchtst_har.cli.console import (
+    SmoothingOption,
+    TimeUnitOption,
+    TimezoneOption,
+    UnitsOption,
+    err,
+    out,
+    warn,
+)
 from patchtst_har.cli.reading import reads_recordings
 from patchtst_har.data.options import ReadOptions
+from patchtst_har.data.units import UNUSABLE
 from patchtst_har.errors import DataError
+from patchtst_har.support.signals import ending_signals_noted
 
 if TYPE_CHECKING:
     from patchtst_har.data.stamps import TimeUnit
@@ -58,22 +70,37 @@ def run(
         str | None,
         typer.Option(help="Token of the live page; by default a random one, if one is needed."),
     ] = None,
+    keep_page: Annotated[
+        bool | None,
+        typer.Option(
+            "--keep-page/--no-keep-page",
+            help="Serve the live page until Ctrl-C, also after the stream has ended; by default where "
+            "standard output is a terminal.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line per decision.")] = False,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out and count lines that cannot be read.")
     ] = False,
-    units: UnitsOption = "g",
+    units: UnitsOption = None,
     time_unit: TimeUnitOption = None,
     timezone: TimezoneOption = None,
     *,
     reading: ReadOptions,
 ) -> None:
-    """Recognise live samples: a view in the terminal, or JSON lines. Ctrl-C ends with a summary."""
+    """Recognise live samples: a view in the terminal, or JSON lines.
+
+    Ctrl-C, SIGTERM and SIGHUP end with the last decisions and a summary.
+    """
+    from patchtst_har.inference.familiarity import rate_doubt
     from patchtst_har.inference.recognizer import Recognizer
+    from patchtst_har.inference.source_check import SourceCheck
     from patchtst_har.realtime.monitor import Monitor
 
     pace = _speed(speed)
-    recognizer = Recognizer.from_pretrained(model).in_zone(timezone)
+    # A smoother that training did not choose is there for those who name it.
+    named = None if smoothing in (None, "none") else "hmm"
+    recognizer = Recognizer.from_pretrained(model, smoothing=named).in_zone(timezone)
     stream = recognizer.stream(hop, smoothing)
     live = source == "-" or "://" in source
     monitor = Monitor(stream.hop_s, 1.0 if live else pace)
@@ -81,23 +108,64 @@ def run(
     check_clock = _clock_check(recognizer, source)
     if live and reading.given():
         raise DataError(f"{name}: {', '.join(reading.given())}: only for recordings; lines are t,x,y,z")
-    opened = _batches(source, pace, time_unit, units, reading, check_clock, skip_bad=skip_bad)
-    with (
-        _served(stream, monitor, name, serve, token, recognizer.config.data.sample_rate_hz) as page,
-        opened as (batches, count_bad),
-        _shown(monitor, stream, name, as_json=as_json) as show,
-        _settled(),
-    ):
-        try:
-            with contextlib.suppress(KeyboardInterrupt):
-                for batch in batches:
-                    _take(stream, batch, monitor, page, show)
-        finally:
-            # Also after a bad sample: the windows before it are decided.
-            for decision in _decided(stream.finish):
-                _tell(decision, monitor.add(decision), page, show)
-    bad = f", {count_bad()} bad lines skipped" if skip_bad else ""
-    err.print(f"{name}: {monitor.summary(stream.stats)}{bad}", soft_wrap=True)
+
+    def check_rate(rate_hz: float | None) -> None:
+        warn(rate_doubt(rate_hz, recognizer.config.data.sample_rate_hz, recognizer.trained_on))
+
+    opened = _batches(source, pace, time_unit, units, reading, check_clock, check_rate, skip_bad=skip_bad)
+    with _served(stream, monitor, name, serve, token, recognizer.config.data.sample_rate_hz) as (page, url):
+        ended = False
+        with (
+            opened as (batches, count_bad),
+            _shown(monitor, stream, name, as_json=as_json) as show,
+            _settled(),
+            ending_signals_noted() as stop,
+            _summed_up(name, monitor, stream, count_bad if skip_bad else None),
+        ):
+            # A recording is checked as a whole when it is read.
+            check = SourceCheck(name, units, recognizer) if live else None
+            try:
+                with contextlib.suppress(KeyboardInterrupt):
+                    for batch in batches:
+                        if stop.number is not None:
+                            break
+                        if check is not None and batch.samples is not None:
+                            warn(check.add(batch.samples, batch.stamps_ns))
+                        _take(stream, batch, monitor, page, show)
+                    ended = stop.number is None
+            finally:
+                # Also after a bad sample: the windows before it are decided.
+                for decision in _decided(stream.finish):
+                    _tell(decision, monitor.add(decision), page, show)
+        if page is not None and ended and (sys.stdout.isatty() if keep_page is None else keep_page):
+            _keep(page, url)
+    stop.raise_if_asked()
+
+
+def _keep(page: LivePage, url: str) -> None:
+    """Go on serving what was shown last."""
+    page.ended = True
+    err.print(f"the live page stays until Ctrl-C: {url}", soft_wrap=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
+
+
+@contextlib.contextmanager
+def _summed_up(
+    name: str, monitor: Monitor, stream: Stream, count_bad: Callable[[], int] | None
+) -> Iterator[None]:
+    """Say at the end what happened, also where a bad sample or a signal ended it."""
+    try:
+        yield
+    finally:
+        stats = stream.stats
+        bad = "" if count_bad is None else f", {count_bad()} bad lines skipped"
+        err.print(f"{name}: {monitor.summary(stats)}{bad}", soft_wrap=True)
+        if stats.n_unusable and not stats.n_decisions:
+            lost = [
+                f"{getattr(stats, key):,} {what}" for key, what in UNUSABLE.items() if getattr(stats, key)
+            ]
+            warn([f"{name}: no decision; of {stats.n_samples:,} samples, unusable are {', '.join(lost)}"])
 
 
 @contextlib.contextmanager
@@ -150,10 +218,10 @@ def _served(
     address: str | None,
     token: str | None,
     sample_rate_hz: float,
-) -> Iterator[LivePage | None]:
-    """Yield the live page while it is served, if one is asked for."""
+) -> Iterator[tuple[LivePage | None, str]]:
+    """Yield the live page and its address while it is served, if one is asked for."""
     if address is None:
-        yield None
+        yield None, ""
         return
     from patchtst_har.realtime.live_page import LivePage, parse_address, serve
 
@@ -162,7 +230,7 @@ def _served(
     with serve(page, host, port, token) as url:
         err.print(f"live page: {url}", soft_wrap=True)
         try:
-            yield page
+            yield page, url
         finally:
             page.ended = True
 
@@ -199,9 +267,10 @@ def _batches(
     source: str,
     speed: float | None,
     time_unit: TimeUnit | None,
-    units: Unit,
+    units: Unit | None,
     reading: ReadOptions,
     check_clock: Callable[[Clock | None], None],
+    check_rate: Callable[[float | None], None],
     *,
     skip_bad: bool,
 ) -> Iterator[tuple[Iterator[Batch], Callable[[], int]]]:
@@ -218,10 +287,10 @@ def _batches(
     if kind not in openers:
         if "://" in source:
             raise DataError(f"--from {source}: must be -, tcp://HOST:PORT, udp://HOST:PORT or a file")
-        yield _replayed(Path(source), speed, time_unit, units, reading, check_clock), lambda: 0
+        yield _replayed(Path(source), speed, time_unit, units, reading, check_clock, check_rate), lambda: 0
         return
     name = "standard input" if source == "-" else source
-    parser = LineParser(name, time_unit, units, skip_bad=skip_bad)
+    parser = LineParser(name, time_unit, units or "g", skip_bad=skip_bad)
 
     def checked(batches: Iterator[Batch]) -> Iterator[Batch]:
         known = False
@@ -232,16 +301,17 @@ def _batches(
             yield batch
 
     with openers[kind]() as receive:
-        yield checked(sources.read_lines(parser, receive)), lambda: parser.n_bad
+        yield checked(sources.sample_batches(parser, receive)), lambda: parser.n_bad
 
 
 def _replayed(
     path: Path,
     speed: float | None,
     time_unit: TimeUnit | None,
-    units: Unit,
+    units: Unit | None,
     reading: ReadOptions,
     check_clock: Callable[[Clock | None], None],
+    check_rate: Callable[[float | None], None],
 ) -> Iterator[Batch]:
     import pandas as pd
 
@@ -249,7 +319,8 @@ def _replayed(
     from patchtst_har.data.frames import check_recording
     from patchtst_har.realtime.sources import replay
 
-    recording, _ = read_recording(path, units=units, time_unit=time_unit, options=reading)
+    recording, info = read_recording(path, units=units, time_unit=time_unit, options=reading)
+    check_rate(info["sample_rate_hz"])
     index = recording.index
     zone = index.tz if isinstance(index, pd.DatetimeIndex) else None
     check_clock("wall" if zone is None else "utc")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,13 +18,20 @@ from patchtst_har.cli.console import (
     score_table,
     start_logging,
 )
+from patchtst_har.errors import DataError
 from patchtst_har.support.formatting import metric_text
+
+if TYPE_CHECKING:
+    from patchtst_har.training.trainer import PatchTSTTrainer
 
 
 def run(
     config: ConfigOption = None,
     overrides: SetOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after an interruption.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Train again, in place of a run that is already there.")
+    ] = False,
     cross_validation: Annotated[
         bool, typer.Option("--cross-validation", help="Also train the other folds (data.split=kfold).")
     ] = False,
@@ -35,23 +43,54 @@ def run(
     from patchtst_har.reports.run import render_report
     from patchtst_har.support.folders import folder_lock
     from patchtst_har.training.cross_validation import cross_validate, require_folds
+    from patchtst_har.training.fitting import fit_to_data
+    from patchtst_har.training.run_folder import is_finished
     from patchtst_har.training.trainer import PatchTSTTrainer
 
     start_logging(verbose)
-    settings = configure(config, overrides)
+    if resume and overwrite:
+        raise typer.BadParameter("--resume goes on with a run, --overwrite begins it again")
+    settings, chosen = fit_to_data(configure(config, overrides), cross_validation=cross_validation)
     if cross_validation:
         require_folds(settings)
+    run_dir = settings.run_dir
+    if not overwrite and is_finished(settings, cross_validation=cross_validation):
+        text = f"{run_dir}: already finished; --overwrite trains it again"
+        if not resume:
+            raise DataError(text)
+        out.print(f"{text}\nreport: {run_dir / 'report.html'}", soft_wrap=True)
+        return
+    if chosen:
+        listed = ", ".join(f"{name}={value}" for name, value in chosen.items())
+        out.print(f"chosen from the data set: {listed}", soft_wrap=True)
     scores = None
-    with folder_lock(settings.run_dir), progress() as on_progress, resumable():
-        trainer = PatchTSTTrainer(settings, resume=resume, on_progress=on_progress)
+    with folder_lock(run_dir), progress() as on_progress, resumable():
+        trainer = PatchTSTTrainer(settings, resume=resume, overwrite=overwrite, on_progress=on_progress)
         _, metrics = trainer.train()
         if cross_validation:
             scores = cross_validate(settings, done=trainer, resume=resume, on_progress=on_progress)
-        recognizer = Recognizer.from_pretrained(settings.run_dir / "model")
-        measure_run(settings.run_dir, recognizer, trainer.judged, on_progress=on_progress)
-        report = render_report(settings.run_dir)
+        recognizer = Recognizer.from_pretrained(run_dir / "model")
+        measure_run(run_dir, recognizer, trainer.judged, on_progress=on_progress)
+        report = render_report(run_dir)
     for name, value in metrics.items():
         out.print(f"{name:24s} {metric_text(name, value, 3)}")
+    for line in _what_was_judged(trainer):
+        out.print(line, soft_wrap=True)
     if scores is not None:
         out.print(score_table("Every participant held out once", scores, scores.baselines))
-    out.print(f"run:    {settings.run_dir}\nreport: {report}", soft_wrap=True)
+    out.print(f"run:    {run_dir}\nreport: {report}", soft_wrap=True)
+
+
+def _what_was_judged(trainer: PatchTSTTrainer) -> Iterator[str]:
+    """Yield whose scores these are, and why they are smoothed or not."""
+    if trainer.data is not None:
+        split = trainer.data.split
+        groups = {"to train on": split.train, "to validate": split.val, "to test on": split.test}
+        yield "people: " + ", ".join(f"{len(people)} {what}" for what, people in groups.items())
+    choice = trainer.smoothing
+    if choice is not None:
+        how = "chosen" if choice.chosen else "configured"
+        yield (
+            f"smoothing: {choice.method}, {how} (macro F1 of the validation people: window by window "
+            f"{choice.macro_f1_raw:.3f}, smoothed {choice.macro_f1_smoothed:.3f})"
+        )

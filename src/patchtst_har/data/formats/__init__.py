@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_CONVERT = "convert them to CSV or Parquet first"
+_CONVERT = "to CSV or Parquet first"
 _OF_BUILT_IN = ("delimiter", "decimal", "skip_rows", "time_format", "start", "rate_hz")
 
 Reader: TypeAlias = "Callable[[Path, TimeUnit | None, ReadOptions], tuple[pd.DataFrame, Found]]"
@@ -74,7 +74,7 @@ def read_file(path: Path, time_unit: TimeUnit | None, options: ReadOptions) -> t
     """
     suffix = recording_suffix(path)
     if suffix is None:
-        way_out = f"; {_CONVERT}" if path.suffix.lower() in DEVICE_SUFFIXES else ""
+        way_out = f"; convert it {_CONVERT}" if path.suffix.lower() in DEVICE_SUFFIXES else ""
         raise DataError(f"{path}: unknown kind of file (known: {', '.join(known_suffixes())}){way_out}")
     points = [point for point in _entry_points() if _suffix(point) == suffix]
     if suffix in FORMATS:
@@ -106,8 +106,8 @@ def not_read(paths: Iterable[Path]) -> str:
     text = listed(
         f"{count} {kind or 'other'} file{'s' * (count > 1)}" for kind, count in sorted(kinds.items())
     )
-    verb = "is" if sum(kinds.values()) == 1 else "are"
-    return f"{text}, which {verb} not read" + (f" yet; {_CONVERT}" if devices else "")
+    verb, them = ("is", "it") if sum(kinds.values()) == 1 else ("are", "them")
+    return f"{text}, which {verb} not read" + (f" yet; convert {them} {_CONVERT}" if devices else "")
 
 
 def _read_with(

@@ -20,7 +20,7 @@ _MAX_LINE = 2**20
 _BLOCK = 2**18
 _MIN_MEAN_LINE = 4
 _MAX_RATIO = 200
-_SMALL = 2**26
+_SMALL = 2**24
 
 
 def open_text(path: Path) -> IO[str]:
@@ -111,7 +111,7 @@ class CsvText:
         lines, self._rest = self._rest + block[:end], block[end:]
         n_lines = lines.count("\n") or lines.count("\r")
         if len(lines) > _BLOCK // 2 and len(lines) < _MIN_MEAN_LINE * n_lines:
-            raise DataError(f"{self._path}: line {self._n_lines + 1} and those after it are blank")
+            raise DataError(f"{self._path}: nearly all lines from line {self._n_lines + 1} on are blank")
         self._check(block, len(self._rest))
         self._n_lines += n_lines
         self._before = lines

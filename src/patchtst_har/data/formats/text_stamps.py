@@ -40,22 +40,22 @@ def text_ns(
     DataError
         If a stamp is missing or not of this form, or only some carry a zone.
     """
+    plain = column.str.replace(",", ".") if options.decimal == "," else column
     missing = np.flatnonzero(column.isna())
     if missing.size:
         raise DataError(f"{source}: {place(int(missing[0]))} has no time stamp")
     if time_unit is not None:
-        texts = column.str.replace(",", ".") if options.decimal == "," else column
-        numbers = pd.to_numeric(texts, errors="coerce")
+        numbers = pd.to_numeric(plain, errors="coerce")
         refuse_unparsed(column, numbers, "a number", source, place)
         return numbers_ns(np.asarray(numbers), time_unit, source, place), False
     if options.time_format is not None:
         return _formatted(column, options.time_format, source, place)
-    if is_number(str(column.iloc[0])):
+    if is_number(str(plain.iloc[0])):
         raise DataError(
             f"{source}: column {column.name!r} holds numbers ({column.iloc[0]}); "
             f"name their unit with {UNIT_HINT}"
         )
-    return _iso(column, source, place)
+    return _iso(plain, source, place)
 
 
 def _formatted(

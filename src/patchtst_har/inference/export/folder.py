@@ -14,7 +14,7 @@ from patchtst_har.errors import DataError
 from patchtst_har.inference.export import onnx_file, pt2_file, pte_file
 from patchtst_har.inference.export.check import check, example_windows
 from patchtst_har.inference.export.description import describe
-from patchtst_har.inference.export.program import Run
+from patchtst_har.inference.export.program import Run, require
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.models.folder import load_model
@@ -31,8 +31,8 @@ N_EXAMPLES = 33
 class Writer(Protocol):
     """What the module of each format offers."""
 
-    def check_installed(self) -> None:
-        """Raise a `MissingDependencyError` that names a missing package and its extra."""
+    NEEDS: tuple[str, ...]
+    """Arguments of `require`: the format, the extra that brings the packages, the packages."""
 
     def write(
         self,
@@ -58,7 +58,7 @@ class Writer(Protocol):
         Raises
         ------
         MissingDependencyError
-            As `check_installed`.
+            If one of the packages is not installed.
         """
 
     def load(self, path: Path) -> Run:
@@ -135,7 +135,7 @@ def export_model(
         raise DataError(f"format must be one of {', '.join(get_args(Format))}, not {format!r}")
     writer, folder, target = _WRITERS[format], Path(folder), Path(target)
     model, classes, config = load_model(folder)
-    writer.check_installed()
+    require(*writer.NEEDS)
     _check_target(target, format, overwrite)
     if windows is None:
         windows = example_windows(N_EXAMPLES, config.data.window_size, config.data.sample_rate_hz)

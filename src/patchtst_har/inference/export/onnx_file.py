@@ -23,20 +23,16 @@ from patchtst_har.models import PatchTSTClassifier
 if TYPE_CHECKING:
     import onnx
 
+NEEDS: tuple[str, ...] = ("ONNX", "export", "onnx", "onnxscript", "onnxruntime")
 OPSET = 20
 """The first that has GELU as one operator."""
-
-
-def check_installed() -> None:
-    """Raise a `MissingDependencyError` if a package is missing."""
-    require("ONNX", "export", "onnx", "onnxscript", "onnxruntime")
 
 
 def write(
     model: PatchTSTClassifier, path: Path, description: Mapping[str, Any], *, probabilities: bool = False
 ) -> None:
     """Write a model as ONNX, for any number of windows per call (as `Writer.write`)."""
-    check_installed()
+    require(*NEEDS)
     import onnx
 
     program = trace(model, probabilities=probabilities)

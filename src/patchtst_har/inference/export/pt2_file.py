@@ -13,11 +13,8 @@ import torch
 from patchtst_har.inference.export.program import DESCRIPTION_NAME, Arrays, Run, trace
 from patchtst_har.models import PatchTSTClassifier
 
+NEEDS: tuple[str, ...] = ("torch.export", "", "torch")
 DESCRIPTION_FILE = f"{DESCRIPTION_NAME}.json"
-
-
-def check_installed() -> None:
-    """Do nothing: torch is a dependency of the package."""
 
 
 def write(

@@ -20,17 +20,14 @@ from patchtst_har.inference.export.program import (
 )
 from patchtst_har.models import PatchTSTClassifier
 
-
-def check_installed() -> None:
-    """Raise a `MissingDependencyError` if ExecuTorch is missing."""
-    require("ExecuTorch", "executorch", "executorch")
+NEEDS: tuple[str, ...] = ("ExecuTorch", "executorch", "executorch")
 
 
 def write(
     model: PatchTSTClassifier, path: Path, description: Mapping[str, Any], *, probabilities: bool = False
 ) -> None:
     """Write a model as an ExecuTorch program for one window a call (as `Writer.write`)."""
-    check_installed()
+    require(*NEEDS)
     with without_exporter_noise():
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower

@@ -1,4 +1,4 @@
-"""Small, learnable, simulated accelerometer data shared by the tests."""
+"""A small prepared data set of the package's own simulated recordings, shared by the tests."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from patchtst_har.synthetic import ACTIVITIES as CLASSES
-from patchtst_har.synthetic import SAMPLE_RATE_HZ, bout, recording
+from patchtst_har.synthetic import SAMPLE_RATE_HZ, bout
 
-activity_signal, make_recording = bout, recording
 START_NS = 1_700_000_000_000_000_000
 
 

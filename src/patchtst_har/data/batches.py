@@ -1,0 +1,143 @@
+"""Samples that share a stamp: devices send them in batches, and loggers round stamps to whole seconds.
+
+The stamp of a batch is that of its first sample, give or take the jitter of its way; in between, a device
+samples at a steady rate. So the samples' own times follow from a line through the stamps of neighbouring
+batches against the number of samples before them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+_NEIGHBOURS = 8
+_MEDIAN_OF = 15
+_FEW_PER_STAMP = 2.0
+_JITTERS = 6.0
+_PARTIAL = 0.9
+_SAME_RATE = 0.2
+_BLOCK_SAMPLES = 2**16
+
+
+def spread_batches(time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the times of samples of which some share a stamp, (n,) int64 ns, non-decreasing.
+
+    A step between batches that does not fit the samples in between (lost samples, a pause) ends the steady
+    sampling; what follows is fitted by itself. A first batch that is smaller than usual is taken for the end
+    of one that began before the recording: its samples lead up to the next batch.
+
+    Parameters
+    ----------
+    time_ns : (n,) int64
+        Non-decreasing stamps, ns.
+    """
+    # Samples edges[i] to edges[i + 1] - 1 share a stamp.
+    edges = np.flatnonzero(np.concatenate([[True], time_ns[1:] != time_ns[:-1], [True]]))
+    if len(edges) <= 2:
+        return time_ns
+    starts_ns, steps_ns = _batch_times(edges, time_ns[edges[:-1]])
+    spread = np.empty_like(time_ns)
+    for first in range(0, len(time_ns), _BLOCK_SAMPLES):
+        at = np.arange(first, min(first + _BLOCK_SAMPLES, len(time_ns)))
+        batch = np.searchsorted(edges, at, side="right") - 1
+        spread[at] = starts_ns[batch] + ((at - edges[batch]) * steps_ns[batch]).astype(np.int64)
+    return spread
+
+
+def _batch_times(
+    edges: NDArray[np.intp], stamps_ns: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return when each batch begins (k,) int64 ns, and the time between its samples (k,) ns."""
+    from scipy.ndimage import median_filter
+
+    counts = np.diff(edges)
+    apart_ns = np.diff(stamps_ns).astype(np.float64)
+    periods_ns = apart_ns / counts[:-1]
+    if len(counts) * _FEW_PER_STAMP > edges[-1]:
+        # Nearly every sample has a stamp of its own.
+        starts_ns, periods_ns = stamps_ns, np.full(len(counts), np.median(periods_ns))
+        steady = np.zeros(len(counts) - 1, bool)
+    else:
+        periods_ns = median_filter(periods_ns, _MEDIAN_OF, mode="mirror")
+        stamps_ns, steady = _steady(counts, stamps_ns, periods_ns)
+        starts_ns, periods_ns = _fitted(edges[:-1], stamps_ns, steady, np.append(periods_ns, periods_ns[-1]))
+    even_ns = np.diff(starts_ns) / counts[:-1]
+    steps_ns = np.append(np.where(steady, even_ns, np.minimum(even_ns, periods_ns[:-1])), periods_ns[-1])
+    return starts_ns, steps_ns
+
+
+def _steady(
+    counts: NDArray[np.intp], stamps_ns: NDArray[np.int64], periods_ns: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return when each batch begins (k,), the first that are not whole included, and where sampling goes on.
+
+    The latter, (k - 1,), is true where a batch leads up to the next.
+    """
+    excess_ns = np.diff(stamps_ns) - counts[:-1] * periods_ns
+    jitter_ns = np.median(np.abs(excess_ns - np.median(excess_ns)))
+    steady = np.abs(excess_ns) <= np.maximum(2 * periods_ns, _JITTERS * jitter_ns)
+    # No line goes through batches of two rates.
+    steady[:-1] &= np.abs(np.diff(periods_ns)) <= _SAME_RATE * periods_ns[:-1]
+    partial = ~steady & (excess_ns > 0) & (counts[:-1] < _PARTIAL * np.median(counts))
+    begins = np.concatenate([[True], ~steady[:-1] & ~partial[:-1]])
+    first = np.flatnonzero(partial & begins)
+    steady[first] = True
+    stamps_ns = stamps_ns.copy()
+    stamps_ns[first] = stamps_ns[first + 1] - np.rint(counts[first] * periods_ns[first]).astype(np.int64)
+    return stamps_ns, steady
+
+
+def _fitted(
+    numbers: NDArray[np.intp],
+    stamps_ns: NDArray[np.int64],
+    steady: NDArray[np.bool_],
+    periods_ns: NDArray[np.float64],
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return where the line through each batch and its neighbours puts it (k,), and the line's slope (k,).
+
+    Neighbours are up to 8 batches on either side between which sampling goes on. All sums are of differences
+    from the batch itself, so that nanoseconds survive in float64.
+    """
+    run = np.concatenate([[0], np.cumsum(~steady)])
+    n_batches = len(stamps_ns)
+    count, sum_n, sum_t, sum_nn, sum_nt = np.zeros((5, n_batches))
+    for offset in range(-_NEIGHBOURS, _NEIGHBOURS + 1):
+        own = slice(max(-offset, 0), max(n_batches - max(offset, 0), 0))
+        other = slice(max(offset, 0), max(n_batches - max(-offset, 0), 0))
+        if own.start >= own.stop:
+            continue
+        weight = (run[own] == run[other]).astype(np.float64)
+        n = (numbers[other] - numbers[own]) * weight
+        t = (stamps_ns[other] - stamps_ns[own]) * weight
+        count[own] += weight
+        sum_n[own] += n
+        sum_t[own] += t
+        sum_nn[own] += n * n
+        sum_nt[own] += n * t
+    spread = count * sum_nn - sum_n**2
+    alone = spread <= 0
+    slope = np.where(alone, periods_ns, (count * sum_nt - sum_n * sum_t) / np.where(alone, 1.0, spread))
+    starts_ns = stamps_ns + np.rint((sum_t - slope * sum_n) / count).astype(np.int64)
+    return np.maximum.accumulate(starts_ns), slope
+
+
+def sent_twice(time_ns: NDArray[np.int64], acceleration: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return the rows of batches that are there twice under one stamp, of the second copy.
+
+    Parameters
+    ----------
+    time_ns : (n,) int64
+        Non-decreasing stamps, ns.
+    acceleration : (n, 3) float32
+        The samples; a copy has the same values in the same order.
+    """
+    edges = np.flatnonzero(np.concatenate([[True], time_ns[1:] != time_ns[:-1], [True]]))
+    counts = np.diff(edges)
+    usual = np.median(counts) if len(counts) else 0
+    rows = [np.empty(0, np.intp)]
+    for batch in np.flatnonzero((counts == 2 * usual) & (counts >= 2 * _FEW_PER_STAMP)):
+        first, stop = edges[batch], edges[batch + 1]
+        middle = (first + stop) // 2
+        if np.array_equal(acceleration[first:middle], acceleration[middle:stop], equal_nan=True):
+            rows.append(np.arange(middle, stop))
+    return np.concatenate(rows)

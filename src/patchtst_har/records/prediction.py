@@ -1,0 +1,23 @@
+"""What `patchtst-har predict` writes beside the labels: `NAME_summary.json`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from patchtst_har.records.run import Record
+
+
+class PredictionSummary(Record):
+    """One recording in figures: where it came from, how long each activity lasted, what makes it doubtful."""
+
+    recording: dict[str, Any]
+    """Facts of the file: among them its rate, its magnitude at rest and, in ``dropped``, unusable samples."""
+    model: dict[str, Any]
+    """Facts of the model: among them its smoothing, its classes and whom it was trained on."""
+    minutes: dict[str, float]
+    """Labelled minutes of each class of the model."""
+    n_windows: int
+    n_unfamiliar: int
+    """Windows that are far from all that the model was trained on."""
+    warnings: tuple[str, ...]
+    notices: tuple[str, ...]

@@ -1,0 +1,68 @@
+"""A run folder as a whole: is there a finished run in it, and how one is removed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from patchtst_har.config import ExperimentConfig
+from patchtst_har.errors import ConfigError, DataError
+
+_SUMMARY = "experiment_summary.yaml"
+_REPORT = "report.html"
+_CROSS_VALIDATION = "cross_validation.json"
+_MADE = (
+    _SUMMARY,
+    _REPORT,
+    _CROSS_VALIDATION,
+    "artifacts.json",
+    "checkpoints",
+    "complexity.json",
+    "config.yaml",
+    "environment.json",
+    "evaluation.json",
+    "folds",
+    "latency.json",
+    "metrics.jsonl",
+    "model",
+    "params.json",
+    "plots",
+    "predictions.csv",
+    "topology.json",
+    "training.log",
+)
+"""All that a run leaves, the record of its end first."""
+
+
+def is_finished(config: ExperimentConfig, *, cross_validation: bool = False) -> bool:
+    """Whether the run of this configuration was trained, measured and reported to the end.
+
+    Raises
+    ------
+    DataError
+        If the finished run in the folder has another configuration.
+    """
+    run_dir = config.run_dir
+    ends = (_SUMMARY, _REPORT, *((_CROSS_VALIDATION,) if cross_validation else ()))
+    if not all((run_dir / name).is_file() for name in ends):
+        return False
+    try:
+        before = ExperimentConfig.load(run_dir / "config.yaml")
+    except ConfigError as error:
+        raise DataError(f"{run_dir}: holds a finished run that this version cannot read ({error})") from error
+    if before != config:
+        raise DataError(
+            f"{run_dir}: holds a finished run of another configuration; replace it (--overwrite), "
+            "or choose another experiment_name"
+        )
+    return True
+
+
+def remove_run(run_dir: Path) -> None:
+    """Remove what a run left in its folder, and nothing else."""
+    for name in _MADE:
+        path = run_dir / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
