@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
 SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(shell find csrc -name '*.cpp' -o -name '*.hpp')
 
 # A stored run is named after the commit.
@@ -14,7 +13,7 @@ CONFIGURE_KERNELS = $(CONFIGURE) -DPATCHTST_HAR_BINDINGS=OFF
 
 .PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare bench-history latency-table cuda-check wheel-check clean
 
-demo: install
+demo: $(VENV)/.demo
 	$(BIN)/patchtst-har demo --overwrite
 
 # JOBS is the number of processes that share the files with tests; ARGS goes to pytest: `make test ARGS='-k stream --lf'`.
@@ -28,15 +27,27 @@ test: install
 test-fast: install
 	$(PYTEST) -m 'not (study or slow or trains or compiles or draws or spawns or browser)' $(ARGS)
 
-install: $(STAMP)
+install: $(VENV)/.dev
 
-# Editable: Python sources are used as they lie here; a change to the C++ sources reinstalls.
-# PIP_CONSTRAINT also pins the isolated build environment.
-$(STAMP): $(SOURCES)
+PIP = $(BIN)/python -m pip --disable-pip-version-check
+PIP_INSTALL = $(PIP) install --progress-bar on --constraint constraints.txt
+
+# The package alone, editable: Python sources are used as they lie here; only a change to the C++ sources, to how they are built or to
+# the dependencies compiles again.
+$(VENV)/.package: $(SOURCES)
+	@echo '== $(VENV): the package, its C++ compiled (some minutes)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --build-constraint constraints.txt --editable '.[dev]'
-	touch $(STAMP)
+	$(PIP_INSTALL) --upgrade pip
+	$(PIP_INSTALL) --build-constraint constraints.txt --no-deps --editable .
+	touch $@
+
+# What an extra needs (`make .venv/.live` adds one): the package is there, so nothing is compiled again. TORCH_INDEX, if it is set, is
+# asked for torch alone, in the version of constraints.txt.
+$(VENV)/.%: $(VENV)/.package
+	@echo '== $(VENV): packages of the extra $* (some minutes; see README.md for the size)'
+	$(if $(TORCH_INDEX),$(PIP_INSTALL) --no-deps --index-url $(TORCH_INDEX) torch)
+	$(PIP_INSTALL) 'patchtst-har[$*]'
+	touch $@
 
 lint: install
 	$(BIN)/ruff check

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "statistics/columns.hpp"
+
 namespace patchtst_har::statistics {
 
 // Complex numbers, real and imaginary parts apart.
@@ -39,8 +41,10 @@ struct FftPlan {
 
 // The power spectrum of n real values: even n by a complex transform of n / 2, odd n by one of n.
 struct SpectrumPlan {
+    std::size_t n;
     const FftPlan* fft;
-    Signal unpack;  // exp(-2 pi i k / n): takes an even signal's transform apart
+    Signal unpack;         // exp(-2 pi i k / n): takes an even signal's transform apart
+    MutableSignal signal;  // of the transform
 };
 
 // Everything one window needs; each array holds n values and is padded to whole lanes unless noted.
@@ -55,22 +59,35 @@ struct Plan {
     float* channels[4];  // x, y, z after repair; their magnitude m
     float* selection;    // candidates for a rank
     std::uint8_t* buckets;
-    double* centred;       // m - mean
-    double* relative;      // 3 n, x, y, z relative to their first samples, the eight segments side by side
-    double* filtered;      // 3 n, their low-pass part, by the segment alone
-    MutableSignal signal;  // of the transform
-    double* power;         // n / 2
-    float* prominences;    // of the peaks of m
-    float* turning;        // m without plateaus, a place before and after it
-    float* peaks[2];       // of m, at most n / 2; two places before and one after them
-    float* valleys[2];     // between them; one place before and after them
-    float *height, *gap;   // at most n / 2, stack of the peaks that later ones have not exceeded
-    float* left;           // at most n / 2, their lowest value to the left
+    double* centred;      // m - mean
+    double* relative;     // 3 n, x, y, z relative to their first samples, the eight segments side by side
+    double* filtered;     // 3 n, their low-pass part, by the segment alone
+    double* power;        // n / 2
+    float* prominences;   // of the peaks of m
+    float* turning;       // m without plateaus, a place before and after it
+    float* peaks[2];      // of m, at most n / 2; two places before and one after them
+    float* valleys[2];    // between them; one place before and after them
+    float *height, *gap;  // at most n / 2, stack of the peaks that later ones have not exceeded
+    float* left;          // at most n / 2, their lowest value to the left
+};
+
+// What the movement features of one window need besides; n and the arrays' lengths as above.
+struct MovementPlan {
+    double rate_hz, power_scale;       // 1 / (n sum of taper^2)
+    const double* taper;               // Hann's, n
+    std::size_t bands[kBands + 1];     // bins of a band: from its number to before the next
+    std::size_t cadence[2], cycle[2];  // bins and lags in which a peak is looked for, the second excluded
+    SpectrumPlan padded;               // so much longer than n that no lag of interest wraps around
+    double *signal, *power;            // as long as that, and half
+    double* correlation;               // cycle[1] + 1
+    float *vertical, *horizontal;      // movement along and across gravity, n
 };
 
 struct Kernels {
     // Writes the features of `window` (plan.n x 3, row major) to features[0..kFeatureCount).
     void (*features)(const float* window, const Plan& plan, float* features);
+    // Writes the movement features of `window` to features[0..kMovementCount).
+    void (*movement)(const float* window, const Plan& plan, const MovementPlan& movement, float* features);
     // Fills plan.channels: the repaired axes and their magnitude.
     void (*load)(const float* window, const Plan& plan);
     // Replaces the signal by its unnormalised transform with the kernel exp(-2 pi i j k / n).

@@ -14,6 +14,12 @@ void compute_features(const float* window, std::size_t n_samples, double rate_hz
     active_kernels().features(window, workspace.plan(n_samples, rate_hz), features);
 }
 
+void compute_movement(const float* window, std::size_t n_samples, double rate_hz, Workspace& workspace,
+                      float* features) {
+    const Plan& plan = workspace.plan(n_samples, rate_hz);
+    active_kernels().movement(window, plan, workspace.movement_plan(n_samples, rate_hz), features);
+}
+
 const float* compute_magnitude(const float* window, std::size_t n_samples, Workspace& workspace) {
     // The magnitude does not depend on the rate. At another rate than this one, the features of the same
     // window have a plan of their own.

@@ -1,4 +1,4 @@
-// The statistical features of one window of raw tri-axial acceleration in g.
+// The statistical and the movement features of one window of raw tri-axial acceleration in g.
 #pragma once
 
 #include <cstddef>
@@ -13,10 +13,15 @@ namespace patchtst_har::statistics {
 void compute_features(const float* window, std::size_t n_samples, double rate_hz, Workspace& workspace,
                       float* features);
 
+// Writes the movement features of `window` to features[0..kMovementCount), likewise.
+void compute_movement(const float* window, std::size_t n_samples, double rate_hz, Workspace& workspace,
+                      float* features);
+
 // Returns the magnitude (n_samples) of the repaired window, valid until the workspace's next window.
 const float* compute_magnitude(const float* window, std::size_t n_samples, Workspace& workspace);
 
-// The same of the window whose features compute_features() wrote last, with this length and rate.
+// The same of the window whose features compute_features() or compute_movement() wrote last, with this length
+// and rate.
 const float* last_magnitude(std::size_t n_samples, double rate_hz, Workspace& workspace);
 
 }  // namespace patchtst_har::statistics

@@ -13,7 +13,8 @@ constexpr std::size_t kSegments = 8;
 // Values before the first peak, valley or turning point; two are needed, so many keep arrays at cache lines.
 constexpr std::size_t kRoomBefore = 16;
 
-// The kernels read and write whole blocks, of buckets the longest: 64. Some blocks begin a value late.
+}  // namespace
+
 std::size_t padded(std::size_t n) {
     return (n + 127) / 64 * 64;
 }
@@ -24,8 +25,6 @@ bool only_small_factors(std::size_t n) {
     }
     return n == 1;
 }
-
-}  // namespace
 
 Fft::Fft(std::size_t n) {
     plan_.n = n;
@@ -86,19 +85,7 @@ void Fft::plan_bluestein() {
     plan_.work = work_.signal();
 }
 
-Planned::Planned(std::size_t n_samples, double rate_hz) : rate_hz_(rate_hz) {
-    plan_.n = n_samples;
-    const auto n = static_cast<double>(n_samples);
-    plan_.bin_width_hz = rate_hz / n;
-    plan_.entropy_scale = n_samples < 4 ? 0.0 : 1.0 / std::log(std::floor(n / 2.0));
-    plan_.lag = static_cast<std::size_t>(std::min(std::nearbyint(rate_hz), n - 1.0));
-    plan_spectrum();
-    plan_filter();
-    lend_memory();
-}
-
-void Planned::plan_spectrum() {
-    const std::size_t n = plan_.n;
+Spectrum::Spectrum(std::size_t n) {
     const bool even = n % 2 == 0;
     const std::size_t size = even ? n / 2 : n;
     fft_ = std::make_unique<Fft>(size);
@@ -109,8 +96,18 @@ void Planned::plan_spectrum() {
         unpack_.im[k] = -std::sin(angle);
     }
     signal_.resize(padded(size));
-    plan_.spectrum = {&fft_->plan(), unpack_.signal()};
-    plan_.signal = signal_.signal();
+    plan_ = {n, &fft_->plan(), unpack_.signal(), signal_.signal()};
+}
+
+Planned::Planned(std::size_t n_samples, double rate_hz) : rate_hz_(rate_hz), spectrum_(n_samples) {
+    plan_.n = n_samples;
+    const auto n = static_cast<double>(n_samples);
+    plan_.bin_width_hz = rate_hz / n;
+    plan_.entropy_scale = n_samples < 4 ? 0.0 : 1.0 / std::log(std::floor(n / 2.0));
+    plan_.lag = static_cast<std::size_t>(std::min(std::nearbyint(rate_hz), n - 1.0));
+    plan_.spectrum = spectrum_.plan();
+    plan_filter();
+    lend_memory();
 }
 
 void Planned::plan_filter() {

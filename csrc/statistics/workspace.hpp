@@ -12,6 +12,13 @@ namespace patchtst_har::statistics {
 
 using support::AlignedVector;
 
+// Room for n values of which the kernels read and write whole blocks, of buckets the longest: 64. Some blocks
+// begin a value late.
+std::size_t padded(std::size_t n);
+
+// Whether a transform of n values needs no padding.
+bool only_small_factors(std::size_t n);
+
 // Real and imaginary parts apart.
 struct ComplexVector {
     AlignedVector<double> re, im;
@@ -40,6 +47,19 @@ class Fft {
     ComplexVector chirp_, chirp_spectrum_, work_;
 };
 
+// Owns what a SpectrumPlan points to.
+class Spectrum {
+  public:
+    explicit Spectrum(std::size_t n);
+
+    [[nodiscard]] const SpectrumPlan& plan() const { return plan_; }
+
+  private:
+    SpectrumPlan plan_{};
+    std::unique_ptr<Fft> fft_;
+    ComplexVector unpack_, signal_;
+};
+
 // Owns what the Plan of one window length and rate points to.
 class Planned {
   public:
@@ -52,18 +72,38 @@ class Planned {
     }
 
   private:
-    void plan_spectrum();
     void plan_filter();
     void lend_memory();
 
     Plan plan_{};
     double rate_hz_;
-    std::unique_ptr<Fft> fft_;
-    ComplexVector unpack_, signal_;
+    Spectrum spectrum_;
     AlignedVector<double> decay_;
     AlignedVector<float> floats_;
     AlignedVector<double> doubles_;
     AlignedVector<std::uint8_t> buckets_;
+};
+
+// Owns what a MovementPlan points to.
+class PlannedMovement {
+  public:
+    PlannedMovement(std::size_t n_samples, double rate_hz);
+
+    [[nodiscard]] const MovementPlan& plan() const { return plan_; }
+    [[nodiscard]] std::size_t n_samples() const { return n_samples_; }
+    [[nodiscard]] bool is_for(std::size_t n_samples, double rate_hz) const {
+        return n_samples_ == n_samples && plan_.rate_hz == rate_hz;
+    }
+
+  private:
+    void plan_bands();
+    void plan_taper();
+
+    MovementPlan plan_{};
+    std::size_t n_samples_;
+    std::unique_ptr<Spectrum> padded_;
+    AlignedVector<double> taper_, doubles_;
+    AlignedVector<float> floats_;
 };
 
 class Workspace {
@@ -72,13 +112,18 @@ class Workspace {
         return recent_.plan(n_samples, rate_hz).plan();
     }
 
-    // How often plan() had to make one: the only occasion on which the features allocate.
-    [[nodiscard]] std::size_t n_plans_made() const { return recent_.n_made(); }
+    const MovementPlan& movement_plan(std::size_t n_samples, double rate_hz) {
+        return recent_movement_.plan(n_samples, rate_hz).plan();
+    }
+
+    // How often a plan had to be made: the only occasion on which the features allocate.
+    [[nodiscard]] std::size_t n_plans_made() const { return recent_.n_made() + recent_movement_.n_made(); }
 
   private:
     static constexpr std::size_t kMostSamples = 262144;
 
     support::Recent<Planned> recent_{kMostSamples};
+    support::Recent<PlannedMovement> recent_movement_{kMostSamples};
 };
 
 }  // namespace patchtst_har::statistics

@@ -13,9 +13,12 @@ namespace {
 // Several times, of which only the first may allocate.
 Floats features_of(const std::string& where, const Floats& window, int n_times) {
     statistics::Workspace workspace;
-    Floats features(statistics::kFeatureCount);
+    Floats features(statistics::kFeatureCount + statistics::kMovementCount);
+    float* movement = features.data() + statistics::kFeatureCount;
     const auto compute = [&] {
-        statistics::compute_features(window.data(), window.size() / 3, 100.0, workspace, features.data());
+        const std::size_t n_samples = window.size() / 3;
+        statistics::compute_features(window.data(), n_samples, 100.0, workspace, features.data());
+        statistics::compute_movement(window.data(), n_samples, 100.0, workspace, movement);
     };
     compute();
     for (int i = 1; i < n_times; ++i) require_no_allocation(where, compute);

@@ -66,6 +66,28 @@ void add_statistics(Cases& cases) {
     }
 }
 
+void add_movement(Cases& cases) {
+    // Spectra and autocorrelation are made of sines; angles are arc tangents.
+    constexpr std::size_t kOfChannel = statistics::movement_column("y_band_1");
+    constexpr std::size_t kChannelsEnd = statistics::movement_column("corr_x_mag");
+    constexpr std::size_t kCadence = statistics::movement_column("cadence");
+    constexpr std::size_t kCadenceEnd = statistics::movement_column("up_x");
+    constexpr std::size_t kAngles = statistics::movement_column("up_angle_xy");
+    constexpr std::size_t kAnglesEnd = statistics::movement_column("vertical_std");
+    const auto is_of_the_library = [](std::size_t i) {
+        if (i < kChannelsEnd) return i % kOfChannel < statistics::kBands;
+        return (i >= kCadence && i < kCadenceEnd) || (i >= kAngles && i < kAnglesEnd);
+    };
+    statistics::Workspace workspace;
+    for (const std::string kind : kSignals) {
+        for (const std::size_t n : {1, 2, 7, 33, 100, 256, 257, 997, 1000}) {
+            Floats features(statistics::kMovementCount);
+            statistics::compute_movement(make_window(kind, n).data(), n, kRateHz, workspace, features.data());
+            add_split(cases, "movement_" + kind + "_" + std::to_string(n), features, is_of_the_library);
+        }
+    }
+}
+
 void add_persistence(Cases& cases) {
     persistence::Workspace workspace;
     for (const std::string kind : {"noise", "grid", "line", "far", "clusters"}) {
@@ -197,6 +219,7 @@ void add_smoother(Cases& cases, double exponent) {
 Cases all_cases() {
     Cases cases;
     add_statistics(cases);
+    add_movement(cases);
     add_persistence(cases);
     add_topology(cases);
     add_attention(cases);

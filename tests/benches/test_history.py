@@ -107,7 +107,7 @@ def test_an_append_that_fails_leaves_the_history_as_it_was(tmp_path, monkeypatch
     run = made_run(0)
     path = append(run, tmp_path)
     before = path.read_bytes()
-    monkeypatch.setattr("patchtst_har.support.files._sync", lambda path: 1 // 0)
+    monkeypatch.setattr("patchtst_har.support.files.sync", lambda path: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         append(run, tmp_path)
     assert path.read_bytes() == before

@@ -3,6 +3,8 @@
 import html
 import io
 import json
+import logging
+import re
 import shutil
 import warnings
 from importlib.metadata import entry_points
@@ -14,8 +16,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 import patchtst_har
-from patchtst_har.cli import console, main
+from patchtst_har.cli import app, console, main
 from patchtst_har.data import write_recording
+from patchtst_har.support.log import close_logging
 from patchtst_har.synthetic import recording as make_recording
 
 pytestmark = pytest.mark.slow
@@ -287,6 +290,44 @@ def test_bars_are_drawn_from_the_first_report_on_and_stop_with_their_stage(monke
         assert second.finished
     assert "3/4" in out.getvalue()
     assert "1/1" in out.getvalue()
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_warning_is_a_plain_line_below_the_bars_that_led_to_it(capsys, verbose):
+    """Time, level and module stand in the log file, and on the terminal only if asked for."""
+    try:
+        console.start_logging(verbose)
+        with console.progress() as on_progress:
+            on_progress(3, 4, "first")
+            logging.getLogger("patchtst_har.somewhere").warning("the unit is doubtful")
+            on_progress(1, 1, "second")
+    finally:
+        close_logging()
+    err = capsys.readouterr().err
+    if verbose:
+        assert re.search(r"20\d\d-.* WARNING patchtst_har.somewhere: the unit is doubtful", err)
+        return
+    lines = [line.strip() for line in err.splitlines() if line.strip()]
+    kinds = [line.split(maxsplit=1)[0] for line in lines]
+    assert (
+        kinds.index("first")
+        < lines.index("patchtst-har: warning: the unit is doubtful")
+        < kinds.index("second")
+    )
+    assert "somewhere" not in err
+
+
+@pytest.mark.parametrize("command", ["", *(command.name for command in app.registered_commands)])
+def test_help_reads_as_words(cli, command):
+    """No type in angle brackets, no name in braces, nothing behind an option that takes no value."""
+    status, text, _ = cli(*filter(None, [command]), "--help")
+    assert status == 0
+    assert not re.search(r"<\w+[>|]|\{\w+\}|bool", text), text
+    assert re.search(r"--help +Show this message", text)
+    if command == "predict":
+        assert "predict [OPTIONS] RECORDING" in text
+        assert re.search(r"--out +PATH +Folder", text)
+        assert "g|m/s2|mg" in text
 
 
 def test_names_are_never_read_as_markup(cli, recordings, tmp_path):

@@ -245,13 +245,20 @@ def test_the_clock_is_read_from_the_preparation(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "noted"),
-    [("B c", "B c"), ("", "''"), (" c", "' c'"), ("a\nb", r"'a\nb'"), ("M\udcfcller", r"'M\udcfcller'")],
+    [
+        ("B c", "B c"),
+        ("=1", "'=1'"),
+        ("", "''"),
+        (" c", "' c'"),
+        ("a\nb", r"'a\nb'"),
+        ("M\udcfcller", r"'M\udcfcller'"),
+    ],
 )
 def test_a_failure_is_noted_under_any_name(tmp_path: Path, name: str, noted: str) -> None:
     writer = PreparedWriter(tmp_path)
     writer.add("c", **windows_of(2))
-    writer.record_failure(name, "broken")
-    assert writer.finish({}).failures == {noted: "error: broken"}
+    writer.record_failure(name, "broken M\udcfcller.csv")
+    assert writer.finish({}).failures == {noted: r"error: broken M\udcfcller.csv"}
     with pytest.raises(DataError, match="was added twice"):
         writer.record_failure(name, "again")
 
@@ -307,8 +314,7 @@ def test_one_file_of_two_participants_is_refused(folder: Path, kind: str) -> Non
         twin.write_bytes((folder / "P01.npz").read_bytes())
     elif kind == "rewritten":
         with np.load(folder / "P01.npz") as arrays:
-            labels = arrays["labels_str"][::-1]
-            np.savez(twin, **{**arrays, "labels_str": labels})
+            np.savez(twin, **dict(reversed(list(arrays.items()))))
     set_manifest(folder, "P01,ok,P01.npz", f"other,ok,{outfile}")
     with pytest.raises(DataError, match=r"participant 'other' (is that of|has the same windows as) 'P01'"):
         PreparedDataset.open(folder)

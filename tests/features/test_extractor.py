@@ -16,9 +16,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from patchtst_har.config import N_STATISTICAL_FEATURES, TopologyConfig
 from patchtst_har.errors import DataError, FeatureError
 from patchtst_har.features import (
+    MOVEMENT_FEATURE_NAMES,
     STATISTICAL_FEATURE_NAMES,
     TOPOLOGICAL_FEATURE_NAMES,
     FeatureExtractor,
+    compute_movement_features_batch,
     compute_plugin_features_batch,
     compute_statistical_features_batch,
     compute_topological_features_batch,
@@ -93,11 +95,24 @@ def test_the_columns_are_those_of_the_functions(windows):
     assert names.dtype == object
 
 
+def test_movement_comes_between_statistics_and_topology(windows):
+    extractor = FeatureExtractor(50.0, topology=SMALL, movement=True)
+    values = extractor.fit_transform(windows)
+    names = (*STATISTICAL_FEATURE_NAMES, *MOVEMENT_FEATURE_NAMES, *TOPOLOGICAL_FEATURE_NAMES)
+    assert tuple(extractor.get_feature_names_out()) == names
+    first = len(STATISTICAL_FEATURE_NAMES)
+    movement = compute_movement_features_batch(windows, 50.0)
+    np.testing.assert_array_equal(values[:, first : first + movement.shape[1]], movement)
+    with pytest.raises(TypeError, match="movement must be True or False, not 'yes'"):
+        FeatureExtractor(movement="yes").fit(windows)
+
+
 @pytest.mark.parametrize(
     ("parameters", "n_features"),
     [
         ({"topological": False}, N_STATISTICAL_FEATURES),
         ({"statistical": False}, 24),
+        ({"statistical": False, "topological": False, "movement": True}, len(MOVEMENT_FEATURE_NAMES)),
         ({"statistical": False, "topological": False}, 1),
     ],
 )
@@ -166,7 +181,7 @@ def test_ambiguous_windows_are_refused(layout):
             np.zeros((4, 50, 3)),
             {"statistical": False, "topological": False},
             DataError,
-            "nothing to compute: set statistical, topological or plugins",
+            "nothing to compute: set statistical, movement, topological or plugins",
         ),
     ],
 )

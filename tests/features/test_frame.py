@@ -6,8 +6,10 @@ import pytest
 from patchtst_har.config import TopologyConfig
 from patchtst_har.errors import DataError
 from patchtst_har.features import (
+    MOVEMENT_FEATURE_NAMES,
     STATISTICAL_FEATURE_NAMES,
     TOPOLOGICAL_FEATURE_NAMES,
+    compute_movement_features_batch,
     compute_plugin_features_batch,
     compute_statistical_features_batch,
     compute_topological_features_batch,
@@ -36,6 +38,15 @@ def test_plugins_are_columns_behind_the_others():
     np.testing.assert_array_equal(
         frame[["jerk_rms"]], compute_plugin_features_batch(windows, ["jerk_rms"], 50.0)
     )
+
+
+def test_movement_is_added_between_statistics_and_topology():
+    windows = np.random.default_rng(0).normal(size=(3, 120, 3)).astype(np.float32)
+    frame = feature_frame(windows, 50.0, TopologyConfig(max_points=30), movement=True)
+    expected = STATISTICAL_FEATURE_NAMES + MOVEMENT_FEATURE_NAMES + TOPOLOGICAL_FEATURE_NAMES
+    assert tuple(frame.columns) == expected
+    movement = compute_movement_features_batch(windows, 50.0)
+    np.testing.assert_array_equal(frame[list(MOVEMENT_FEATURE_NAMES)], movement)
 
 
 def test_no_windows_give_an_empty_table_with_names():

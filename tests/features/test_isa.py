@@ -11,13 +11,19 @@ import numpy as np
 import pytest
 
 from patchtst_har import _core
-from patchtst_har.features import compute_statistical_features, compute_statistical_features_batch
+from patchtst_har.features import (
+    compute_movement_features,
+    compute_movement_features_batch,
+    compute_statistical_features,
+    compute_statistical_features_batch,
+)
 from patchtst_har.synthetic import bout as activity_signal
 from sweeps import native_sweep
 
 ROOT = Path(__file__).parents[2]
 SIZES = [*range(1, 36), 47, 48, 49, 63, 64, 65, 97, 100, 127, 128, 129, 250, 255, 256, 257]
 SIZES += [499, 500, 512, 625, 729, 997, 999, 1000, 1001, 1024, 2048, 3000, 4097, 30011, 2**16]
+BATCHES = (compute_statistical_features_batch, compute_movement_features_batch)
 ENTRY = {
     "baseline": "kBaselineKernels",
     "avx2": "kAvx2Kernels",
@@ -56,7 +62,8 @@ def test_every_set_gives_the_same_bits_at_every_size(every_isa, sr):
         for isa in every_isa:
             _core.select_isa(isa)
             assert _core.active_isa() == isa
-            results[isa] = compute_statistical_features_batch(windows, sr)
+            features = [compute(windows, sr) for compute in BATCHES]
+            results[isa] = np.hstack(features)
             assert np.isfinite(results[isa]).all()
         for isa, features in results.items():
             assert features.tobytes() == results["baseline"].tobytes(), (isa, n_samples)
@@ -85,10 +92,12 @@ def test_nothing_is_allocated_for_lengths_that_were_seen(every_isa):
         _core.select_isa(isa)
         for window in windows:
             compute_statistical_features(window)
+            compute_movement_features(window)
         before = _core.n_plans_made()
         for _ in range(5):
             for window in windows:
                 compute_statistical_features(window)
+                compute_movement_features(window)
         assert _core.n_plans_made() == before
     compute_statistical_features(np.zeros((1003, 3), np.float32))
     assert _core.n_plans_made() == before + 1

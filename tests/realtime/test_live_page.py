@@ -140,10 +140,12 @@ def test_idle_connections_make_room_for_somebody_who_asks(page, opening):
     with serve(page, "127.0.0.1", 0) as url, contextlib.ExitStack() as stack:
         address = "127.0.0.1", int(re.search(r":(\d+)/", url)[1])
         watching = stack.enter_context(urllib.request.urlopen(url + "events", timeout=5))  # noqa: S310
-        idle = [stack.enter_context(socket.create_connection(address, timeout=5)) for _ in range(90)]
-        for connection in idle:
-            with contextlib.suppress(OSError):
-                connection.sendall(opening)
+        idle = []
+        for _ in range(90):
+            idle.append(stack.enter_context(socket.create_connection(address, timeout=5)))
+            idle[-1].sendall(opening)
+            if opening.endswith(b"\r\n\r\n"):
+                assert idle[-1].recv(12) == b"HTTP/1.1 404"
         for _ in range(3):
             assert "<html" in get(url)[1]
         assert is_closed(idle[0])

@@ -57,6 +57,12 @@ PATCHTST_HAR_INLINE void for_each_block(std::size_t n, Body body) {
     if (whole < n) body(LastBlock{whole, n - whole});
 }
 
+PATCHTST_HAR_INLINE double total_of(const double* values, std::size_t n) {
+    Doubles sum{};
+    for_each_block(n, [&](auto block) { sum += block(values, 0.0); });
+    return sum_of(sum);
+}
+
 // The bits of those lanes of a register that hold one of the `left` values still to come.
 PATCHTST_HAR_INLINE std::uint32_t bits_below(std::size_t left) {
     return left < kWidth<float> ? (1U << left) - 1U : (1U << kWidth<float>)-1U;

@@ -5,6 +5,7 @@
 
 #include "statistics/columns.hpp"
 #include "statistics/kernel/moments.hpp"
+#include "statistics/kernel/movement.hpp"
 #include "statistics/kernel/orientation.hpp"
 #include "statistics/kernel/peaks.hpp"
 #include "statistics/kernel/spectrum.hpp"
@@ -80,6 +81,6 @@ void load_channels(const float* window, const Plan& plan) {
 
 }  // namespace
 
-extern const Kernels PATCHTST_HAR_KERNELS = {&compute, &load_channels, &transform};
+extern const Kernels PATCHTST_HAR_KERNELS = {&compute, &compute_movement, &load_channels, &transform};
 
 }  // namespace patchtst_har::statistics

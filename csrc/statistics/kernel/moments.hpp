@@ -14,12 +14,24 @@ struct MagnitudeMoments {
 };
 
 struct AxisMoments {
-    double std[3], correlation[3];  // correlations of xy, xz, yz
+    double variance[3], std[3];
+    double covariance[3], correlation[3];  // of xy, xz, yz
 };
 
-PATCHTST_HAR_INLINE double correlation(double products, double count, double std_a, double std_b) {
+struct Shape {
+    double std, skew, kurtosis;
+};
+
+PATCHTST_HAR_INLINE double correlation(double covariance, double std_a, double std_b) {
     if (std_a < kConstantStd || std_b < kConstantStd) return 0.0;
-    return products / count / (std_a * std_b);
+    return covariance / (std_a * std_b);
+}
+
+// Of central moments.
+PATCHTST_HAR_INLINE Shape shape_of(double variance, double third, double fourth) {
+    const double std = __builtin_sqrt(variance);
+    if (std < kConstantStd) return {std, 0.0, 0.0};
+    return {std, third / (variance * std), fourth / (variance * variance) - 3.0};
 }
 
 PATCHTST_HAR_STAGE AxisMoments axis_moments(const Plan& plan, const Summary* summaries) {
@@ -39,13 +51,15 @@ PATCHTST_HAR_STAGE AxisMoments axis_moments(const Plan& plan, const Summary* sum
     });
     const auto count = static_cast<double>(plan.n);
     AxisMoments result{};
-    for (std::size_t axis = 0; axis < 3; ++axis) {
-        result.std[axis] = __builtin_sqrt(sum_of(squares[axis]) / count);
+    for (std::size_t i = 0; i < 3; ++i) {
+        result.variance[i] = sum_of(squares[i]) / count;
+        result.std[i] = __builtin_sqrt(result.variance[i]);
+        result.covariance[i] = sum_of(products[i]) / count;
     }
     const double* std = result.std;
-    result.correlation[0] = correlation(sum_of(products[0]), count, std[0], std[1]);
-    result.correlation[1] = correlation(sum_of(products[1]), count, std[0], std[2]);
-    result.correlation[2] = correlation(sum_of(products[2]), count, std[1], std[2]);
+    result.correlation[0] = correlation(result.covariance[0], std[0], std[1]);
+    result.correlation[1] = correlation(result.covariance[1], std[0], std[2]);
+    result.correlation[2] = correlation(result.covariance[2], std[1], std[2]);
     return result;
 }
 
@@ -67,11 +81,8 @@ PATCHTST_HAR_STAGE MagnitudeMoments magnitude_moments(const Plan& plan, double m
         above += each(Larger{}, block(plan.channels[3], 0.0) - Doubles::all(1.0), Doubles{});
     });
     const auto count = static_cast<double>(plan.n);
-    const double variance = sum_of(squares) / count;
-    const double std = __builtin_sqrt(variance);
-    if (std < kConstantStd) return {std, 0.0, 0.0, sum_of(above) / count};
-    return {std, sum_of(cubes) / count / (variance * std),
-            sum_of(fourths) / count / (variance * variance) - 3.0, sum_of(above) / count};
+    const Shape shape = shape_of(sum_of(squares) / count, sum_of(cubes) / count, sum_of(fourths) / count);
+    return {shape.std, shape.skew, shape.kurtosis, sum_of(above) / count};
 }
 
 // Pearson correlation of the centred magnitude with itself one second later; 0 for fewer than two pairs.
@@ -99,7 +110,7 @@ PATCHTST_HAR_STAGE double autocorrelation(const Plan& plan) {
         late_squares += b * b;
         products += a * b;
     });
-    return correlation(sum_of(products), count, __builtin_sqrt(sum_of(early_squares) / count),
+    return correlation(sum_of(products) / count, __builtin_sqrt(sum_of(early_squares) / count),
                        __builtin_sqrt(sum_of(late_squares) / count));
 }
 

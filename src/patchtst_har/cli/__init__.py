@@ -21,10 +21,13 @@ from patchtst_har.cli.commands import (
     stream,
     train,
 )
+from patchtst_har.cli.console import warn
+from patchtst_har.cli.help import Command, Group
 from patchtst_har.errors import PatchTSTHARError
 from patchtst_har.support.signals import Terminated, ending_signals_raise
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     invoke_without_command=True,
     add_completion=False,
@@ -43,7 +46,7 @@ def _options(
 
 
 for command in (demo, prepare, train, evaluate, predict, stream, benchmark, export, report, info):
-    app.command(command.__name__.rpartition(".")[2])(command.run)
+    app.command(command.__name__.rpartition(".")[2], cls=Command)(command.run)
 
 
 def main() -> None:
@@ -78,4 +81,7 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """Show a warning as a user reads it: what, not where in the code."""
-    print(f"patchtst-har: warning: {message}", file=file or sys.stderr)
+    if file is None:
+        warn([str(message)])
+    else:
+        print(f"patchtst-har: warning: {message}", file=file)

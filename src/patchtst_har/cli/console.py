@@ -76,42 +76,72 @@ def configure(path: Path | None, overrides: list[str] | None) -> ExperimentConfi
 
 
 def warn(texts: Iterable[str]) -> None:
-    """Print each warning as one line on standard error."""
+    """Print each warning as one line on standard error, below the progress bars that led to it."""
     for text in texts:
+        _bars.settle()
         err.print(f"patchtst-har: warning: {text}", soft_wrap=True)
 
 
 def start_logging(verbose: bool) -> None:
-    """Send the log to standard error: warnings, or everything if `verbose`."""
-    setup_logging(level=logging.INFO if verbose else logging.WARNING)
+    """Send the log to standard error: plain warnings, or everything with time and place if `verbose`."""
+    if verbose:
+        setup_logging(level=logging.INFO)
+    else:
+        setup_logging(level=logging.WARNING, handler=_PlainWarnings())
+
+
+class _PlainWarnings(logging.Handler):
+    """Shows a warning of the log as all warnings are shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter("%(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        warn([self.format(record)])
+
+
+class _Bars:
+    """The progress bars on standard error, one for each stage."""
+
+    def __init__(self) -> None:
+        self._progress: Progress | None = None
+        self._tasks: dict[str, Any] = {}
+
+    def update(self, done: int, total: int, what: str) -> None:
+        """Draw the bar of a stage; the first one starts the drawing."""
+        if self._progress is None:
+            columns = (
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+            )
+            self._progress = Progress(*columns, console=err)
+            self._progress.start()
+        if what not in self._tasks:
+            for earlier in self._tasks.values():
+                self._progress.stop_task(earlier)
+            self._tasks[what] = self._progress.add_task(what, total=total)
+        self._progress.update(self._tasks[what], completed=done, total=total)
+
+    def settle(self) -> None:
+        """Leave the bars so far as they are; what comes next stands below them."""
+        if self._progress is not None:
+            self._progress.stop()
+        self._progress, self._tasks = None, {}
+
+
+_bars = _Bars()
 
 
 @contextmanager
 def progress() -> Iterator[Callable[[int, int, str], None]]:
     """Yield an ``on_progress(done, total, what)`` that draws one bar for each `what` on standard error."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    bars = Progress(*columns, console=err)
-    tasks: dict[str, Any] = {}
-
-    def update(done: int, total: int, what: str) -> None:
-        # Started by the first bar: a mistake that is found before it is one line, with no empty one above.
-        bars.start()
-        if what not in tasks:
-            for earlier in tasks.values():
-                bars.stop_task(earlier)
-            tasks[what] = bars.add_task(what, total=total)
-        bars.update(tasks[what], completed=done, total=total)
-
     try:
-        yield update
+        yield _bars.update
     finally:
-        if tasks:
-            bars.stop()
+        _bars.settle()
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,12 @@ class ColumnNames:
 
 
 def match_columns(
-    names: Sequence[str], chosen: Mapping[str, str], source: str, *, has_stamps: bool = True, hint: str = ""
+    names: Sequence[str],
+    chosen: Mapping[str, str],
+    source: str,
+    *,
+    has_stamps: bool = True,
+    hint: Callable[[], str] = str,
 ) -> ColumnNames:
     """Find the columns of a recording among a table's column names.
 
@@ -64,8 +69,8 @@ def match_columns(
         The file, for messages.
     has_stamps : bool
         Whether a time column is needed; if not, none is looked for.
-    hint : str
-        What else to try, for the message about absent columns.
+    hint : callable
+        Returns what else to try, for the message about absent columns.
 
     Raises
     ------
@@ -85,8 +90,10 @@ def match_columns(
     ]
     if absent:
         quoted = listed(map(repr, names)) or "none"
-        ways = f"name the columns (--columns {absent[0]}=...{hint})" if not chosen else f"see --columns{hint}"
-        raise DataError(f"{source}: no column {', '.join(map(repr, absent))} (found: {quoted}); {ways}")
+        ways = f"name the columns (--columns {absent[0]}=...)" if not chosen else "see --columns"
+        raise DataError(
+            f"{source}: no column {', '.join(map(repr, absent))} (found: {quoted}); {ways}{hint()}"
+        )
     x, y, z = (str(found[axis]) for axis in AXES)
     extras = {name: column for name in EXTRAS if (column := found[name]) is not None}
     columns = ColumnNames(found.get("time"), (x, y, z), found["annotation"], extras)

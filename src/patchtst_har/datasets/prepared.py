@@ -41,7 +41,7 @@ MANIFEST_COLUMNS = ("participant", "status", "outfile")
 # It describes every recording, so it grows with their number.
 _MOST_PREPARATION_BYTES = 256 * 2**20
 _MOST_MANIFEST_BYTES = 256 * 2**20
-_CONTENT = ("windows.npy", "first_ts_epoch_ns.npy")
+_CONTENT = ("windows.npy", "first_ts_epoch_ns.npy", "labels_str.npy")
 
 
 ParticipantWindows = Windows
@@ -245,7 +245,7 @@ def _check_outfile(folder: Path, participant: str, outfile: str) -> None:
 
 
 def _check_distinct(folder: Path, outfiles: Mapping[str, str]) -> None:
-    """Refuse one person under two names: one file, or files of the same windows at the same times.
+    """Refuse one person under two names: one file, or files of the same windows, times and labels.
 
     The checksums that an archive keeps of its members are compared, of files of one size: nothing is read.
     """

@@ -122,8 +122,8 @@ class PreparedWriter:
             if (problem := unusable_name(name)) is not None:
                 raise DataError(f"{path}: class {problem}; map it to another name (--labels)")
         check_stored_labels(names, present, len(windows), path)
-        self._check_content(path, windows, start_ns)
         arrays = {"windows": windows, "labels_str": names, "first_ts_epoch_ns": start_ns}
+        self._check_content(path, arrays)
         write_npz(self._target / path.name, arrays)
         self._classes |= present
         self._rows[participant] = ("ok", path.name)
@@ -138,11 +138,13 @@ class PreparedWriter:
         DataError
             If the participant was added before.
         """
-        shown = participant.isprintable() and participant == participant.strip() != ""
-        if not shown or unusable_name(participant) is not None:
+        one_line = participant.isprintable() and participant == participant.strip() != ""
+        if not one_line or unusable_name(participant) is not None:
             participant = ascii(participant)
         self._check_new(participant)
-        self._rows[participant] = (f"error: {' '.join(reason.split())}", "")
+        # A file's name need not be UTF-8; the manifest is.
+        shown = " ".join(reason.split()).encode("utf-8", "backslashreplace").decode("utf-8")
+        self._rows[participant] = (f"error: {shown}", "")
 
     def finish(self, preparation: dict[str, Any], classes: Sequence[str] = ()) -> PreparedDataset:
         """Write what is common to all participants, the manifest last, and open the data set.
@@ -182,10 +184,11 @@ class PreparedWriter:
         if self._target != self.folder:
             shutil.rmtree(self._target, ignore_errors=True)
 
-    def _check_content(self, path: Path, windows: NDArray[np.float32], start_ns: NDArray[np.int64]) -> None:
+    def _check_content(self, path: Path, arrays: dict[str, NDArray[Any]]) -> None:
         """Refuse one person under two names: they could be trained on and tested with."""
-        digest = hashlib.sha256(np.ascontiguousarray(windows).data)
-        digest.update(np.ascontiguousarray(start_ns).data)
+        digest = hashlib.sha256()
+        for array in arrays.values():
+            digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
         other = self._contents.setdefault(digest.digest(), path.stem)
         if other != path.stem:
             raise DataError(f"{path}: participant {path.stem!r} has the same windows as {other!r}")

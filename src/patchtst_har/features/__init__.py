@@ -1,4 +1,6 @@
-"""One window to a feature vector: statistics, topology, plug-ins. Imports only `support` and `errors`.
+"""One window to feature vectors: statistics, movement, topology, plug-ins.
+
+Of this package, it imports only `support` and `errors`.
 
 Importing this package loads neither torch nor pandas, numba, scikit-learn nor the persistence engine.
 """
@@ -19,7 +21,9 @@ from patchtst_har.features.fallback import (
     safe_compute_topo_features,
 )
 from patchtst_har.features.landmarks import LandmarkDiagrams, landmark_persistence
+from patchtst_har.features.movement import compute_movement_features, compute_movement_features_batch
 from patchtst_har.features.names import (
+    MOVEMENT_FEATURE_NAMES,
     SIMPLIFIED_TOPOLOGICAL_FEATURE_NAMES,
     STATISTICAL_FEATURE_NAMES,
     TOPOLOGICAL_FEATURE_NAMES,
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
     from patchtst_har.features.extractor import FeatureExtractor
 
 __all__ = [
+    "MOVEMENT_FEATURE_NAMES",
     "SIMPLIFIED_TOPOLOGICAL_FEATURE_NAMES",
     "STATISTICAL_FEATURE_NAMES",
     "TOPOLOGICAL_FEATURE_NAMES",
@@ -49,6 +54,8 @@ __all__ = [
     "TopologyResult",
     "compute_extended_statistics",
     "compute_extended_statistics_batch",
+    "compute_movement_features",
+    "compute_movement_features_batch",
     "compute_plugin_features",
     "compute_plugin_features_batch",
     "compute_simplified_topological_features",

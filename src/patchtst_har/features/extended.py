@@ -1,4 +1,4 @@
-"""The statistical features with those of plug-ins behind them, as a model gets them, and all as a table."""
+"""Statistical features, on demand movement, those of plug-ins: as a model gets them. All as a table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from patchtst_har.features.checks import Float32Array
-from patchtst_har.features.names import STATISTICAL_FEATURE_NAMES, TOPOLOGICAL_FEATURE_NAMES
+from patchtst_har.features.movement import compute_movement_features, compute_movement_features_batch
+from patchtst_har.features.names import (
+    MOVEMENT_FEATURE_NAMES,
+    STATISTICAL_FEATURE_NAMES,
+    TOPOLOGICAL_FEATURE_NAMES,
+)
 from patchtst_har.features.plugins import (
     compute_plugin_features,
     compute_plugin_features_batch,
@@ -23,15 +28,17 @@ if TYPE_CHECKING:
     from patchtst_har.features.settings import TopologyConfig
 
 
-def extended_statistics_names(plugins: Sequence[str] = ()) -> tuple[str, ...]:
+def extended_statistics_names(plugins: Sequence[str] = (), *, movement: bool = False) -> tuple[str, ...]:
     """Return the columns of `compute_extended_statistics_batch`: built-in, then of the plug-ins."""
-    return STATISTICAL_FEATURE_NAMES + feature_outputs(plugins)
+    return (
+        STATISTICAL_FEATURE_NAMES + (MOVEMENT_FEATURE_NAMES if movement else ()) + feature_outputs(plugins)
+    )
 
 
 def compute_extended_statistics(
-    window: Float32Array, sr: float = 100.0, plugins: Sequence[str] = ()
+    window: Float32Array, sr: float = 100.0, plugins: Sequence[str] = (), *, movement: bool = False
 ) -> Float32Array:
-    """Return the statistical features of one window, then those of plug-ins.
+    """Return the statistical features of one window, then those of movement and of plug-ins.
 
     Parameters
     ----------
@@ -41,10 +48,12 @@ def compute_extended_statistics(
         Sampling rate in Hz.
     plugins : sequence of str
         Names of registered features.
+    movement : bool, default False
+        Whether the movement features are among them.
 
     Returns
     -------
-    ndarray of float32, shape (n_statistical + n_outputs,)
+    ndarray of float32, shape (n_features,)
         In the order of `extended_statistics_names`; always finite.
 
     Raises
@@ -54,16 +63,23 @@ def compute_extended_statistics(
     FeatureError
         As `compute_plugin_features_batch`.
     """
-    statistical = compute_statistical_features(window, sr)
-    if not plugins:
-        return statistical
-    return np.concatenate([statistical, compute_plugin_features(window, plugins, sr)])
+    parts = [compute_statistical_features(window, sr)]
+    if movement:
+        parts.append(compute_movement_features(window, sr))
+    if plugins:
+        parts.append(compute_plugin_features(window, plugins, sr))
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
 def compute_extended_statistics_batch(
-    windows: Float32Array, sr: float = 100.0, plugins: Sequence[str] = (), *, n_threads: int = 1
+    windows: Float32Array,
+    sr: float = 100.0,
+    plugins: Sequence[str] = (),
+    *,
+    movement: bool = False,
+    n_threads: int = 1,
 ) -> Float32Array:
-    """Return the statistical features of many windows, then those of plug-ins.
+    """Return the statistical features of many windows, then those of movement and of plug-ins.
 
     Parameters
     ----------
@@ -73,13 +89,15 @@ def compute_extended_statistics_batch(
         Sampling rate in Hz.
     plugins : sequence of str
         Names of registered features.
+    movement : bool, default False
+        Whether the movement features are among them.
     n_threads : int, default 1
         Threads over which the windows are split; the result does not depend on it.
 
     Returns
     -------
-    ndarray of float32, shape (n_windows, n_statistical + n_outputs)
-        Row i equals ``compute_extended_statistics(windows[i], sr, plugins)`` bit for bit.
+    ndarray of float32, shape (n_windows, n_features)
+        Row i equals that of ``compute_extended_statistics(windows[i], ...)`` bit for bit.
 
     Raises
     ------
@@ -88,11 +106,12 @@ def compute_extended_statistics_batch(
     FeatureError
         As `compute_plugin_features_batch`.
     """
-    statistical = compute_statistical_features_batch(windows, sr, n_threads=n_threads)
-    if not plugins:
-        return statistical
-    added = compute_plugin_features_batch(windows, plugins, sr, n_threads=n_threads)
-    return np.concatenate([statistical, added], axis=1)
+    parts = [compute_statistical_features_batch(windows, sr, n_threads=n_threads)]
+    if movement:
+        parts.append(compute_movement_features_batch(windows, sr, n_threads=n_threads))
+    if plugins:
+        parts.append(compute_plugin_features_batch(windows, plugins, sr, n_threads=n_threads))
+    return np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 
 
 def feature_frame(
@@ -102,8 +121,9 @@ def feature_frame(
     *,
     plugins: Sequence[str] = (),
     n_threads: int = 1,
+    movement: bool = False,
 ) -> pd.DataFrame:
-    """Return all 80 features of many windows, and those of plug-ins, as a table.
+    """Return the features of many windows as a table: statistical, movement, topological, of plug-ins.
 
     Parameters
     ----------
@@ -117,12 +137,14 @@ def feature_frame(
         Names of registered features.
     n_threads : int, default 1
         Threads of the batch functions.
+    movement : bool, default False
+        Add the movement features.
 
     Returns
     -------
-    pandas.DataFrame, shape (n_windows, 80 + n_outputs)
-        float32; the columns are `STATISTICAL_FEATURE_NAMES`, `TOPOLOGICAL_FEATURE_NAMES` and the outputs of
-        the plug-ins.
+    pandas.DataFrame, shape (n_windows, n_features)
+        float32; the columns are `STATISTICAL_FEATURE_NAMES`, with `movement` `MOVEMENT_FEATURE_NAMES`,
+        `TOPOLOGICAL_FEATURE_NAMES` and the outputs of the plug-ins.
 
     Raises
     ------
@@ -133,8 +155,10 @@ def feature_frame(
     """
     import pandas as pd
 
-    statistical = compute_statistical_features_batch(windows, sr, n_threads=n_threads)
-    topological = compute_topological_features_batch(windows, sr, config, n_threads=n_threads)
-    added = compute_plugin_features_batch(windows, plugins, sr, n_threads=n_threads)
-    columns = [*STATISTICAL_FEATURE_NAMES, *TOPOLOGICAL_FEATURE_NAMES, *feature_outputs(plugins)]
-    return pd.DataFrame(np.hstack([statistical, topological, added]), columns=columns)
+    parts = [
+        compute_extended_statistics_batch(windows, sr, movement=movement, n_threads=n_threads),
+        compute_topological_features_batch(windows, sr, config, n_threads=n_threads),
+        compute_plugin_features_batch(windows, plugins, sr, n_threads=n_threads),
+    ]
+    built_in = extended_statistics_names(movement=movement) + TOPOLOGICAL_FEATURE_NAMES
+    return pd.DataFrame(np.hstack(parts), columns=[*built_in, *feature_outputs(plugins)])

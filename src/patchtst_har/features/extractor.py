@@ -12,7 +12,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from patchtst_har.errors import DataError
 from patchtst_har.features.checks import Float32Array, check_rate, check_threads, check_windows
-from patchtst_har.features.names import STATISTICAL_FEATURE_NAMES, TOPOLOGICAL_FEATURE_NAMES
+from patchtst_har.features.movement import compute_movement_features_batch
+from patchtst_har.features.names import (
+    MOVEMENT_FEATURE_NAMES,
+    STATISTICAL_FEATURE_NAMES,
+    TOPOLOGICAL_FEATURE_NAMES,
+)
 from patchtst_har.features.plugins import compute_plugin_features_batch, feature_outputs
 from patchtst_har.features.settings import TopologyConfig
 from patchtst_har.features.statistics import compute_statistical_features_batch
@@ -39,6 +44,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         sktime.
     n_threads : int, default 1
         Threads; the result does not depend on it.
+    movement : bool, default False
+        Compute the movement features.
 
     Attributes
     ----------
@@ -71,6 +78,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         topology: TopologyConfig | None = None,
         layout: Literal["ntc", "nct"] = "ntc",
         n_threads: int = 1,
+        movement: bool = False,
     ) -> None:
         self.sr = sr
         self.statistical = statistical
@@ -79,6 +87,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.topology = topology
         self.layout = layout
         self.n_threads = n_threads
+        self.movement = movement
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:  # noqa: N803
         """Check parameters and windows.
@@ -139,13 +148,15 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         parts = []
         if self.statistical:
             parts.append(compute_statistical_features_batch(windows, sr, n_threads=n_threads))
+        if self.movement:
+            parts.append(compute_movement_features_batch(windows, sr, n_threads=n_threads))
         if self.topological:
             parts.append(compute_topological_features_batch(windows, sr, self.topology, n_threads=n_threads))
         added = compute_plugin_features_batch(windows, self.plugins, sr, n_threads=n_threads)
         return np.concatenate([*parts, added], axis=1)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Return the names of the columns: statistical, topological, plug-ins.
+        """Return the names of the columns: statistical, movement, topological, plug-ins.
 
         Parameters
         ----------
@@ -171,7 +182,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _check_parameters(self) -> None:
         check_rate(self.sr)
         check_threads(self.n_threads)
-        for name in ("statistical", "topological"):
+        for name in ("statistical", "movement", "topological"):
             if not isinstance(getattr(self, name), bool | np.bool_):
                 raise TypeError(f"{name} must be True or False, not {getattr(self, name)!r}")
         if self.layout not in ("ntc", "nct"):
@@ -180,12 +191,13 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise TypeError(f"plugins must be a tuple or list of names, not {type(self.plugins).__name__}")
         if self.topology is not None and not isinstance(self.topology, TopologyConfig):
             raise TypeError(f"topology must be a TopologyConfig, not {type(self.topology).__name__}")
-        if not (self.statistical or self.topological or self.plugins):
-            raise DataError("nothing to compute: set statistical, topological or plugins")
+        if not (self.statistical or self.movement or self.topological or self.plugins):
+            raise DataError("nothing to compute: set statistical, movement, topological or plugins")
 
     def _names(self) -> list[str]:
         return [
             *(STATISTICAL_FEATURE_NAMES if self.statistical else ()),
+            *(MOVEMENT_FEATURE_NAMES if self.movement else ()),
             *(TOPOLOGICAL_FEATURE_NAMES if self.topological else ()),
             *feature_outputs(self.plugins),
         ]

@@ -9,6 +9,9 @@ from patchtst_har import _core
 STATISTICAL_FEATURE_NAMES: Final[tuple[str, ...]] = _core.STATISTICAL_FEATURE_NAMES
 """The columns of `compute_statistical_features_batch`: the table of ``csrc/statistics/columns.hpp``."""
 
+MOVEMENT_FEATURE_NAMES: Final[tuple[str, ...]] = _core.MOVEMENT_FEATURE_NAMES
+"""The columns of `compute_movement_features_batch`: in the same file."""
+
 TOPOLOGICAL_FEATURE_NAMES: Final[tuple[str, ...]] = (
     *("h0_life_1", "h0_life_2", "h0_life_3"),
     *("h0_total", "h0_mean", "h0_std", "h0_q50", "h0_q90", "h0_entropy"),

@@ -16,7 +16,10 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def setup_logging(
-    log_dir: Path | str | None = None, level: int = logging.INFO, console: bool = True
+    log_dir: Path | str | None = None,
+    level: int = logging.INFO,
+    console: bool = True,
+    handler: logging.Handler | None = None,
 ) -> logging.Logger:
     """Send the package's log records to the console and, if asked, to ``log_dir/training.log``.
 
@@ -31,6 +34,8 @@ def setup_logging(
         Lowest level that is shown.
     console : bool
         Whether records also go to standard error.
+    handler : logging.Handler, optional
+        In place of the one that writes to standard error; keeps its own format.
 
     Returns
     -------
@@ -44,14 +49,15 @@ def setup_logging(
     """
     logger = logging.getLogger(LOGGER_NAME)
     close_logging()
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)] if console else []
+    handlers: list[logging.Handler] = [handler or logging.StreamHandler(sys.stderr)] if console else []
     if log_dir is not None:
         handlers.append(logging.FileHandler(ensure_folder(log_dir) / "training.log", encoding="utf-8"))
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter(_FORMAT))
-        handler.setLevel(level)
-        handler.set_name(LOGGER_NAME)
-        logger.addHandler(handler)
+    for each in handlers:
+        if each.formatter is None:
+            each.setFormatter(logging.Formatter(_FORMAT))
+        each.setLevel(level)
+        each.set_name(LOGGER_NAME)
+        logger.addHandler(each)
     logger.setLevel(level)
     return logger
 

@@ -22,7 +22,7 @@ from patchtst_har.data.columns import to_float32
 from patchtst_har.data.formats.csv_layout import Layout, facts_of, find_layout
 from patchtst_har.data.formats.csv_text import CsvText
 from patchtst_har.data.formats.text_stamps import one_zone, refuse_unparsed, text_ns
-from patchtst_har.data.frames import join_frames, make_frame, to_categorical
+from patchtst_har.data.frames import categorical_of, join_frames, make_frame
 from patchtst_har.data.options import Found, ReadOptions
 from patchtst_har.data.stamps import TimeUnit
 from patchtst_har.errors import DataError
@@ -95,7 +95,7 @@ class _CsvFile:
                 time_ns,
                 is_utc=is_utc,
                 acceleration=np.stack([to_float32(chunk[axis]) for axis in columns.axes], axis=1),
-                annotation=to_categorical(chunk[columns.annotation]) if columns.annotation else None,
+                annotation=_categorical(chunk[columns.annotation]) if columns.annotation else None,
                 extras={name: to_float32(chunk[column]) for name, column in columns.extras.items()},
             )
             first += len(chunk)
@@ -159,6 +159,11 @@ class _CsvFile:
             # pandas counts from where the samples begin.
             reason = re.sub(r"(?<=\bline )\d+", lambda at: str(int(at[0]) + self.layout.skip_lines), reason)
             raise DataError(f"{self.path}: not a well-formed table ({reason})") from error
+
+
+def _categorical(column: pd.Series[Any]) -> pd.Categorical:
+    codes, texts = pd.factorize(column.array)
+    return categorical_of(codes, list(texts))
 
 
 def _unique(names: list[str]) -> list[str]:

@@ -91,7 +91,7 @@ def find_layout(path: Path, options: ReadOptions) -> Layout:
         options.columns,
         f"{path}: line {line_number}",
         has_stamps=options.start is None,
-        hint=_hint(beginning, at, delimiter, options),
+        hint=lambda: _hint(beginning, at, delimiter, options),
     )
     n_fields = len(_split(first, delimiter, path)) if first else 0
     # pandas refuses a row longer than those before, but would cut them all if the first is too long already.

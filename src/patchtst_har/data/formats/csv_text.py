@@ -127,7 +127,8 @@ class CsvText:
 
     def _without_comments(self, lines: str) -> str:
         """Return lines with comments made blank; a line that begins within quotes is none."""
-        if not lines.startswith("#") and "\n#" not in lines and "\r#" not in lines:
+        # One character is found much faster than two.
+        if "#" not in lines:
             self._in_quotes ^= lines.count('"') % 2 == 1
             return lines
         kept = []

@@ -14,7 +14,11 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from patchtst_har.errors import FeatureError
-from patchtst_har.features.names import STATISTICAL_FEATURE_NAMES, TOPOLOGICAL_FEATURE_NAMES
+from patchtst_har.features.names import (
+    MOVEMENT_FEATURE_NAMES,
+    STATISTICAL_FEATURE_NAMES,
+    TOPOLOGICAL_FEATURE_NAMES,
+)
 
 if TYPE_CHECKING:
     from patchtst_har.features.plugins.kernels import Kernel
@@ -24,7 +28,7 @@ ENTRY_POINT_GROUP = "patchtst_har.features"
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_BUILT_IN_NAMES = frozenset({*STATISTICAL_FEATURE_NAMES, *TOPOLOGICAL_FEATURE_NAMES})
+_BUILT_IN_NAMES = frozenset({*STATISTICAL_FEATURE_NAMES, *MOVEMENT_FEATURE_NAMES, *TOPOLOGICAL_FEATURE_NAMES})
 _PACKAGE = "patchtst_har.features.plugins"
 _SHIPPED = {name: f"{_PACKAGE}.{name}" for name in ("hjorth", "jerk_rms", "sample_entropy")}
 _registered: dict[str, Plugin] = {}
