@@ -16,8 +16,8 @@ from patchtst_har.features import (
     compute_movement_features,
     compute_movement_features_batch,
 )
+from patchtst_har.synthetic import bout as activity_signal
 from statistical_windows import fixed, noisy, samples, walking
-from synthetic import activity_signal
 
 LENGTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 97, 127, 128, 129, 250, 500]
 EMPTY_BAND = math.log(1e-8)

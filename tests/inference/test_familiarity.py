@@ -5,7 +5,6 @@ import shutil
 
 import numpy as np
 import pytest
-from synthetic import make_recording
 
 from patchtst_har import Recognizer
 from patchtst_har.data import write_recording
@@ -14,6 +13,7 @@ from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.inference.familiarity import FeatureRange, UnfamiliarWarning, range_doubt, rate_doubt
 from patchtst_har.inference.label_file import label_file
 from patchtst_har.model_folder import TrainedOn, read_trained_on
+from patchtst_har.synthetic import recording as make_recording
 
 
 @pytest.fixture(scope="module")

@@ -208,6 +208,14 @@ def drop_values(n: int, seed: int, threshold: int, n_threads: int, address: int 
     _core.drop_values(at, n, seed, threshold, result.ctypes.data, n_threads)
 
 
+def movement(windows: np.ndarray, sr: float) -> None:
+    n_features = len(_core.MOVEMENT_FEATURE_NAMES)
+    out = np.full((4, n_features), 7, np.float32)
+    _core.movement_features(windows, sr, out[1:3])
+    assert (out[[0, 3]] == 7).all()
+    _core.window_movement(windows[0], sr)
+
+
 WINDOWS = np.random.default_rng(0).normal(size=(2, 50, 3)).astype(np.float32)
 THIRDS = np.full((3, 3), 1 / 3)
 STAMPS_NS = np.arange(30, dtype=np.int64) * 10_000_000
@@ -219,6 +227,7 @@ TARGETS: dict[str, tuple[Callable[..., Any], Arguments]] = {
         {"windows": WINDOWS},
     ),
     "statistical_features": (statistics, {"windows": WINDOWS, "sr": 100.0}),
+    "movement_features": (movement, {"windows": WINDOWS, "sr": 100.0}),
     "magnitude": (_core.magnitude, {"window": WINDOWS[0]}),
     "rips_persistence": (_core.rips_persistence, {"points": WINDOWS[0], "max_edge": 1.0}),
     "rips_persistence_of_distances": (
@@ -286,7 +295,7 @@ TARGETS: dict[str, tuple[Callable[..., Any], Arguments]] = {
     for position, number in enumerate(fed_buffer().state()[0].tolist())
 }
 # What is called by another name above, and what takes no number or array.
-ALSO = {"attention_forward", "attention_backward", "window_statistics"}
+ALSO = {"attention_forward", "attention_backward", "window_statistics", "window_movement"}
 ALSO |= {"CausalSmoother.look_ahead", "CausalSmoother.observe", "CausalSmoother.restore"}
 ALSO |= {"WindowClassifier.classify"}
 WITHOUT = {"active_isa", "available_isas", "cpu_features", "n_plans_made", "select_isa"}

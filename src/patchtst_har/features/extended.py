@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 
 def extended_statistics_names(plugins: Sequence[str] = (), *, movement: bool = False) -> tuple[str, ...]:
     """Return the columns of `compute_extended_statistics_batch`: built-in, then of the plug-ins."""
-    return (
-        STATISTICAL_FEATURE_NAMES + (MOVEMENT_FEATURE_NAMES if movement else ()) + feature_outputs(plugins)
-    )
+    return STATISTICAL_FEATURE_NAMES + (MOVEMENT_FEATURE_NAMES if movement else ()) + feature_outputs(plugins)
 
 
 def compute_extended_statistics(

@@ -74,6 +74,10 @@ class LineParser:
     def _sample(self, fields: list[str]) -> tuple[Sample, int]:
         if len(fields) != 4:
             raise ValueError(f"needs t,x,y,z, has {len(fields)} fields")
+        for name, field in zip("txyz", fields, strict=True):
+            # Python would read 1_0 as 10, and the digits of every script; the readers of files do not.
+            if "_" in field or not field.isascii():
+                raise ValueError(f"{name} is {field[:40]!r}, not a number")
         x, y, z = (self._acceleration(name, field) for name, field in zip("xyz", fields[1:], strict=True))
         stamp_ns = self._stamp(fields[0])
         if abs(stamp_ns) > _core.MOST_STAMP_NS:

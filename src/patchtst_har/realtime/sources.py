@@ -167,7 +167,15 @@ def _batch(parsed: list[tuple[Sample, int]]) -> Batch:
 
 @contextlib.contextmanager
 def standard_input() -> Iterator[Callable[[], bytes | None]]:
-    """Yield a receiver of what comes on standard input."""
+    """Yield a receiver of what comes on standard input.
+
+    Raises
+    ------
+    DataError
+        If it is closed, as it may be for a service.
+    """
+    if sys.stdin is None:
+        raise DataError("standard input: is closed; name another source with --from")
     descriptor = sys.stdin.fileno()
 
     def receive() -> bytes | None:

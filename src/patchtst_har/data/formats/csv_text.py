@@ -19,6 +19,7 @@ from patchtst_har.support.formatting import size
 _MAX_LINE = 2**20
 _BLOCK = 2**18
 _MIN_MEAN_LINE = 4
+_SAMPLE = 2**12
 _MAX_RATIO = 200
 _SMALL = 2**24
 
@@ -60,7 +61,7 @@ class CsvText:
         self.cut_line: int | None = None
         self._path, self._is_cut = path, is_cut
         self._most_chars = max(_SMALL, _MAX_RATIO * path.stat().st_size)
-        self._n_chars = self._n_lines = 0
+        self._n_chars = 0
         self._rest = self._before = ""
         self._in_quotes = self._ended = False
         self._lines: Iterator[str] = iter(())
@@ -68,7 +69,6 @@ class CsvText:
         for _ in range(skip_lines):
             line = self._file.readline(_MAX_LINE + 1)
             self._check(line, len(line))
-            self._n_lines += bool(line)
 
     def __enter__(self) -> CsvText:
         return self
@@ -109,21 +109,31 @@ class CsvText:
             self._check(block, len(self._rest))
             return ""
         lines, self._rest = self._rest + block[:end], block[end:]
-        n_lines = lines.count("\n") or lines.count("\r")
-        if len(lines) > _BLOCK // 2 and len(lines) < _MIN_MEAN_LINE * n_lines:
-            raise DataError(f"{self._path}: nearly all lines from line {self._n_lines + 1} on are blank")
+        if len(lines) > _BLOCK // 2 and _is_blank(lines):
+            at = self._line_at(self._n_chars + end - len(lines))
+            raise DataError(f"{self._path}: nearly all lines from line {at} on are blank")
         self._check(block, len(self._rest))
-        self._n_lines += n_lines
         self._before = lines
         return self._without_comments(lines)
 
     def _check(self, block: str, line_length: int) -> None:
         self._n_chars += len(block)
         if line_length > _MAX_LINE:
-            raise DataError(f"{self._path}: line {self._n_lines + 1} is longer than {_MAX_LINE:,} characters")
+            at = self._line_at(self._n_chars - line_length)
+            raise DataError(f"{self._path}: line {at} is longer than {_MAX_LINE:,} characters")
         if self._n_chars > self._most_chars:
             packed = size(self._path.stat().st_size)
             raise DataError(f"{self._path}: {packed} expand to more than {size(self._most_chars)} of text")
+
+    def _line_at(self, n_chars: int) -> int:
+        """Return the number of the line, from 1, that begins after so many characters."""
+        n_feeds = n_returns = 0
+        with open_text(self._path) as file:
+            while n_chars > 0 and (block := file.read(min(n_chars, _BLOCK))):
+                n_chars -= len(block)
+                n_feeds += block.count("\n")
+                n_returns += block.count("\r")
+        return (n_feeds or n_returns) + 1
 
     def _without_comments(self, lines: str) -> str:
         """Return lines with comments made blank; a line that begins within quotes is none."""
@@ -147,6 +157,12 @@ class CsvText:
             before = self._before.rstrip("\r\n")
             before = before[max(before.rfind("\n"), before.rfind("\r")) + 1 :]
             if self._is_cut(line, before):
-                self.cut_line = self._n_lines + 1
+                self.cut_line = self._line_at(self._n_chars - len(line))
                 return ""
         return self._without_comments(line)
+
+
+def _is_blank(lines: str) -> bool:
+    """Whether lines have hardly any characters; counted in full only where the beginning looks like it."""
+    ends = "\n" if "\n" in lines else "\r"
+    return all(part.count(ends) * _MIN_MEAN_LINE > len(part) for part in (lines[:_SAMPLE], lines))
