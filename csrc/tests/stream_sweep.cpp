@@ -45,8 +45,9 @@ void check_slices(std::size_t window_size, std::size_t hop_size) {
         }
         ++n_windows;
     }
-    if (n_windows != (kSamples - window_size) / hop_size + 1)
+    if (n_windows != (kSamples - window_size) / hop_size + 1) {
         fail("windows of " + std::to_string(window_size), "some are missing");
+    }
 }
 
 // Jitter, repeats, pauses, jumps, unusable samples: whatever comes, nothing is allocated.
