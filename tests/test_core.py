@@ -14,6 +14,7 @@ import pytest
 
 import patchtst_har
 import reference
+from elf import Elf
 from patchtst_har import _core
 from patchtst_har.config import N_STATISTICAL_FEATURES
 
@@ -50,6 +51,14 @@ def test_a_subnormal_survives_the_kernels():
     windows = np.random.default_rng(0).normal(size=(2, 100, 3)).astype(np.float32)
     _core.statistical_features(windows, 100.0, np.empty((2, N_STATISTICAL_FEATURES), np.float32))
     assert np.float32(1e-40) * np.float32(0.5) > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="not an ELF platform")
+def test_the_extension_is_hardened():
+    extension = Elf(Path(_core.__file__))
+    assert extension.binds_at_load()
+    assert extension.seals_relocations()
+    assert "__stack_chk_fail" in extension.names()
 
 
 @pytest.mark.spawns

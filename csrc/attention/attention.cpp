@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "attention/kernels.hpp"
-#include "cpu/dispatch.hpp"
+#include "cpu/isa.hpp"
 #include "support/aligned.hpp"
 #include "support/rotation.hpp"
 #include "threads/pool.hpp"
@@ -76,13 +76,6 @@ void backward(const Inputs& inputs, const Gradients& gradients, std::size_t n_th
                   [&](const Tables& tables, std::size_t head, float* scratch) {
                       kernels.backward(inputs, tables, gradients, head, scratch);
                   });
-}
-
-void dropout_factors(const Shape& shape, const Dropout& dropout, float* factors) {
-    const Kernels& kernels = active_kernels();
-    for (std::size_t head = 0; head < n_heads_of(shape); ++head) {
-        kernels.dropout_factors(shape, dropout, head, factors);
-    }
 }
 
 void drop_values(const float* values, std::size_t n, const Dropout& dropout, float* result,

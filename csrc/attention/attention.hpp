@@ -42,10 +42,6 @@ struct Gradients {
 void forward(const Inputs& inputs, const Outputs& outputs, std::size_t n_threads);
 void backward(const Inputs& inputs, const Gradients& gradients, std::size_t n_threads);
 
-// Writes 1 / (1 - threshold / 65536) or 0, the factor of every attention weight, to
-// factors[head][key][query] (n_batch * n_heads, n_tokens, n_tokens): what forward() applies, for tests.
-void dropout_factors(const Shape& shape, const Dropout& dropout, float* factors);
-
 // Dropout of any values: result[i] = values[i] * 1 / (1 - threshold / 65536) or 0. Its gradient is itself.
 void drop_values(const float* values, std::size_t n, const Dropout& dropout, float* result,
                  std::size_t n_threads);

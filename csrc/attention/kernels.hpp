@@ -31,13 +31,12 @@ struct Kernels {
                      float* scratch);
     std::size_t (*forward_scratch)(const Shape& shape);
     std::size_t (*backward_scratch)(const Shape& shape);
-    void (*dropout_factors)(const Shape& shape, const Dropout& dropout, std::size_t head, float* factors);
     // Dropout of the values from `begin`, a multiple of 64, to `end`.
     void (*drop_values)(const float* values, std::size_t begin, std::size_t end, const Dropout& dropout,
                         float* result);
 };
 
-// One a unit; see cpu/dispatch.hpp.
+// One a unit; see cpu/isa.hpp.
 extern const Kernels kBaselineKernels, kAvx2Kernels, kAvx512Kernels;
 
 // Those of the active instruction set.

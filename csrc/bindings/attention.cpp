@@ -89,18 +89,6 @@ void attention_backward(const Extents& shape, const std::array<Address, 3>& qkv_
                         n_threads);
 }
 
-FloatArray attention_dropout_factors(std::size_t n_heads, std::size_t n_tokens, std::uint64_t seed,
-                                     std::uint32_t threshold) {
-    const attention::Dropout dropout = dropout_of(seed, threshold);
-    const std::size_t n_factors = count_values({n_heads, n_tokens, n_tokens});
-    auto factors = new_array<float>({n_heads, n_tokens, n_tokens});
-    if (n_factors == 0) return factors;
-    float* to = factors.mutable_data();
-    const py::gil_scoped_release released;
-    attention::dropout_factors({1, n_tokens, n_heads, 2}, dropout, to);
-    return factors;
-}
-
 void drop_values(Address values, std::size_t n, std::uint64_t seed, std::uint32_t threshold, Address result,
                  std::size_t n_threads) {
     const attention::Dropout dropout = dropout_of(seed, threshold);
@@ -120,9 +108,6 @@ void bind_attention(py::module_& m) {
     m.def("attention_backward", &attention_backward, py::arg("shape"), py::arg("qkv_cos_sin"),
           py::arg("seed"), py::arg("threshold"), py::arg("grad_out_lse"), py::arg("grad_qkv"),
           py::arg("n_threads"), "Write the gradient of rotary attention for the queries, keys and values.");
-    m.def("attention_dropout_factors", &attention_dropout_factors, py::arg("n_heads"), py::arg("n_tokens"),
-          py::arg("seed"), py::arg("threshold"),
-          "Return the factors (head, key, query) that dropout puts on the attention weights.");
     m.def("drop_values", &drop_values, py::arg("values"), py::arg("n"), py::arg("seed"), py::arg("threshold"),
           py::arg("result"), py::arg("n_threads"),
           "Write dropout of n float32 values at an address to another.");

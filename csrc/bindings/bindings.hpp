@@ -125,6 +125,5 @@ void bind_persistence(py::module_& m);
 void bind_statistics(py::module_& m);
 void bind_stream(py::module_& m);
 void bind_topology(py::module_& m);
-void bind_window_classifier(py::module_& m);
 
 }  // namespace patchtst_har::bindings

@@ -1,18 +1,12 @@
 #include "bindings/bindings.hpp"
 #include "cpu/isa.hpp"
 
-namespace bindings = patchtst_har::bindings;
-namespace cpu = patchtst_har::cpu;
-namespace py = pybind11;
-
 namespace patchtst_har::bindings {
 
 stream::Workspace& workspace() {
     thread_local stream::Workspace instance;
     return instance;
 }
-
-}  // namespace patchtst_har::bindings
 
 namespace {
 
@@ -37,11 +31,12 @@ PYBIND11_MODULE(_core, m) {
     m.def("active_isa", [] { return cpu::name_of(cpu::active_isa()); }, "Return the instruction set in use.");
     m.def("select_isa", &cpu::select_isa, py::arg("name"), "Use another instruction set in this process.");
     m.def("cpu_features", &detected_features, "Return what the processor and the operating system support.");
-    bindings::bind_attention(m);
-    bindings::bind_model(m);
-    bindings::bind_persistence(m);
-    bindings::bind_statistics(m);
-    bindings::bind_stream(m);
-    bindings::bind_topology(m);
-    bindings::bind_window_classifier(m);
+    bind_attention(m);
+    bind_model(m);
+    bind_persistence(m);
+    bind_statistics(m);
+    bind_stream(m);
+    bind_topology(m);
 }
+
+}  // namespace patchtst_har::bindings

@@ -47,10 +47,6 @@ py::tuple tuple_of(const char* const (&names)[n]) {
     return result;
 }
 
-std::size_t n_plans_made() {
-    return workspace().statistics.n_plans_made();
-}
-
 }  // namespace
 
 void bind_statistics(py::module_& m) {
@@ -58,7 +54,9 @@ void bind_statistics(py::module_& m) {
     using statistics::kFeatureCount, statistics::kMovementCount;
     m.attr("STATISTICAL_FEATURE_NAMES") = tuple_of(statistics::kFeatureNames);
     m.attr("MOVEMENT_FEATURE_NAMES") = tuple_of(statistics::kMovementNames);
-    m.def("n_plans_made", &n_plans_made, "Return how often this thread's features had to allocate.");
+    m.def(
+        "n_plans_made", [] { return workspace().statistics.n_plans_made(); },
+        "Return how often this thread's features had to allocate.");
     m.def("statistical_features", &features_of_windows<compute_features, kFeatureCount>,
           py::arg("windows").noconvert(), py::arg("sr"), py::arg("out").noconvert(),
           "Write the statistical features of float32 windows (n, T, 3) to out (n, n_features).");

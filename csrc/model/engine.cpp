@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "cpu/dispatch.hpp"
+#include "cpu/isa.hpp"
 #include "support/rotation.hpp"
 
 namespace patchtst_har::model {

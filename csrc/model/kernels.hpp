@@ -104,7 +104,7 @@ struct Kernels {
     void (*error_function)(float* values, std::size_t n);
 };
 
-// One a unit; see cpu/dispatch.hpp.
+// One a unit; see cpu/isa.hpp.
 extern const Kernels kBaselineKernels, kAvx2Kernels, kAvx512Kernels, kAvx512Bf16Kernels;
 
 // Those of the active instruction set.

@@ -80,7 +80,7 @@ struct Kernels {
     void (*grow)(Growth& growth);
 };
 
-// One a unit; see cpu/dispatch.hpp.
+// One a unit; see cpu/isa.hpp.
 extern const Kernels kBaselineKernels, kAvx2Kernels, kAvx512Kernels;
 
 // Those of the active instruction set.

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <limits>
 
-#include "cpu/dispatch.hpp"
+#include "cpu/isa.hpp"
 #include "persistence/edges.hpp"
 #include "persistence/kernels.hpp"
 #include "persistence/reduction.hpp"

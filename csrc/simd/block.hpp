@@ -111,11 +111,6 @@ PATCHTST_HAR_INLINE void operator+=(Block<Value, n>& a, const Block<Value, n>& b
     a = a + b;
 }
 
-// See Larger.
-template <typename Value, std::size_t n>
-PATCHTST_HAR_INLINE Block<Value, n> max(const Block<Value, n>& a, const Block<Value, n>& b) {
-    return each(Larger{}, a, b);
-}
 template <typename Value, std::size_t n>
 PATCHTST_HAR_INLINE Block<Value, n> fused(const Block<Value, n>& a, const Block<Value, n>& b,
                                           const Block<Value, n>& c) {

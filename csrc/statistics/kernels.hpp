@@ -94,7 +94,7 @@ struct Kernels {
     void (*transform)(const FftPlan& plan, MutableSignal signal);
 };
 
-// One a unit; see cpu/dispatch.hpp.
+// One a unit; see cpu/isa.hpp.
 extern const Kernels kBaselineKernels, kAvx2Kernels, kAvx512Kernels;
 
 // Those of the active instruction set.

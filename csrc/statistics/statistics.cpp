@@ -1,6 +1,6 @@
 #include "statistics/statistics.hpp"
 
-#include "cpu/dispatch.hpp"
+#include "cpu/isa.hpp"
 #include "statistics/kernels.hpp"
 
 namespace patchtst_har::statistics {

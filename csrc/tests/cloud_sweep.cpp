@@ -114,6 +114,7 @@ void compare_in_threads() {
         }
     };
     std::vector<std::thread> threads;
+    threads.reserve(4);
     for (int i = 0; i < 4; ++i) threads.emplace_back(work);
     for (auto& thread : threads) thread.join();
     std::puts("4 threads: repeatable");

@@ -40,7 +40,8 @@ void require_same_in_every_set(const std::string& what, const Compute& compute) 
     Floats expected;
     for (const auto& isa : cpu::available_isas()) {
         cpu::select_isa(isa);
-        const std::string where = isa + ", " + what;
+        std::string where = isa;
+        where.append(", ").append(what);
         const Floats result = compute(where);
         if (isa == cpu::available_isas().front()) expected = result;
         if (!same_bits(result, expected)) fail(where, "differs from the first instruction set");

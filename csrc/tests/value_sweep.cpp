@@ -134,16 +134,16 @@ void add_attention(Cases& cases) {
         Floats out(n_out);
         Floats lse(shape.n_batch * shape.n_heads * n_tokens);
         Floats grad_qkv(3 * n_out);
-        Floats factors(shape.n_batch * shape.n_heads * n_tokens * n_tokens);
+        Floats dropped(qkv.size());
         const attention::Inputs inputs{shape, {7, 20000}, qkv.data(), cos.data(), sin.data()};
         attention::forward(inputs, {out.data(), lse.data()}, 1);
         attention::backward(inputs, {grad_out.data(), out.data(), lse.data(), grad_qkv.data()}, 1);
-        attention::dropout_factors(shape, inputs.dropout, factors.data());
+        attention::drop_values(qkv.data(), qkv.size(), inputs.dropout, dropped.data(), 1);
         const std::string name = "attention_" + std::to_string(n_tokens);
         cases.push_back({name, kRounding, out});
         cases.push_back({name + "_lse", kRounding, lse});
         cases.push_back({name + "_gradient", kRounding, grad_qkv});
-        cases.push_back({name + "_dropout", kBits, factors});
+        cases.push_back({name + "_dropout", kBits, dropped});
     }
 }
 

@@ -15,12 +15,6 @@ void decimate(const Plan& plan, const float* magnitude, double* mirrored, double
 // points[0..n_points * dimension).
 void embed(const Plan& plan, const double* kept, float* points);
 
-// Replaces `bars` by the finite bars of the connected components of {i : series[i] <= level} as the level
-// rises, sorted by birth and death, those of length 0 left out: a valley is born at its bottom and dies where
-// it joins a deeper one. `order` and `parents` are scratch.
-void sublevel_bars(const std::vector<float>& series, std::vector<std::size_t>& order,
-                   std::vector<std::size_t>& parents, std::vector<persistence::Bar>& bars);
-
 // The 24 numbers that describe a pair of persistence diagrams: writes nine numbers of H0, thirteen of H1 and
 // two of the whole to features[0..24); the other two arguments are scratch. All are 0 where there are no
 // bars.

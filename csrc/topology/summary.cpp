@@ -1,6 +1,7 @@
 #include "topology/stages.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace patchtst_har::topology {
@@ -11,17 +12,6 @@ using persistence::Bar;
 constexpr double kLastingFraction = 0.05;
 constexpr std::size_t kH0Count = 9;
 constexpr std::size_t kH1Count = 13;
-
-// Takes values in the order of the features, which are stored as float32.
-class Writer {
-  public:
-    explicit Writer(float* features) : next_(features) {}
-
-    void operator()(double value) { *next_++ = static_cast<float>(value); }
-
-  private:
-    float* next_;
-};
 
 struct Moments {
     double total, mean, std;
@@ -60,53 +50,55 @@ void fill_lifetimes(const Bar* bars, std::size_t n, std::vector<double>& lifetim
     });
 }
 
-void write_longest_three(const std::vector<double>& lifetimes, Writer& write) {
-    double longest[3] = {};
+std::array<double, 3> longest_three(const std::vector<double>& lifetimes) {
+    std::array<double, 3> longest{};
     for (const double lifetime : lifetimes) {
         if (lifetime <= longest[2]) continue;
         longest[2] = lifetime;
         if (longest[2] > longest[1]) std::swap(longest[1], longest[2]);
         if (longest[1] > longest[0]) std::swap(longest[0], longest[1]);
     }
-    for (const double lifetime : longest) write(lifetime);
+    return longest;
 }
 
-void summarise_h0(const std::vector<double>& lifetimes, std::vector<double>& sorted, Writer write) {
-    write_longest_three(lifetimes, write);
-    const Moments moments = moments_of(lifetimes);
-    write(moments.total);
-    write(moments.mean);
-    write(moments.std);
+std::array<double, kH0Count> summary_of_h0(const std::vector<double>& lifetimes,
+                                           std::vector<double>& sorted) {
+    const auto [first, second, third] = longest_three(lifetimes);
+    const auto [total, mean, std] = moments_of(lifetimes);
     sorted = lifetimes;
     // Rips bars of H0 come in this order already.
     if (!std::is_sorted(sorted.begin(), sorted.end())) std::sort(sorted.begin(), sorted.end());
-    write(quantile_of(sorted, 0.5));
-    write(quantile_of(sorted, 0.9));
-    write(entropy_of(lifetimes, moments.total));
+    const double median = quantile_of(sorted, 0.5);
+    const double p90 = quantile_of(sorted, 0.9);
+    const double entropy = entropy_of(lifetimes, total);
+    return {first, second, third, total, mean, std, median, p90, entropy};
 }
 
-void summarise_h1(const Bar* bars, const std::vector<double>& lifetimes, double radius, Writer write) {
-    write_longest_three(lifetimes, write);
-    const Moments moments = moments_of(lifetimes);
-    write(moments.total);
-    write(moments.mean);
-    write(moments.std);
-    write(entropy_of(lifetimes, moments.total));
+std::array<double, kH1Count> summary_of_h1(const Bar* bars, const std::vector<double>& lifetimes,
+                                           double radius) {
+    const auto [first, second, third] = longest_three(lifetimes);
+    const auto [total, mean, std] = moments_of(lifetimes);
     const auto lasts = [radius](double lifetime) { return lifetime > kLastingFraction * radius; };
-    write(static_cast<double>(std::count_if(lifetimes.begin(), lifetimes.end(), lasts)));
+    const auto n_lasting = static_cast<double>(std::count_if(lifetimes.begin(), lifetimes.end(), lasts));
+    const double entropy = entropy_of(lifetimes, total);
     // The bars are sorted by birth: of equally long ones, this is the first born.
     const Bar& longest = bars[std::max_element(lifetimes.begin(), lifetimes.end()) - lifetimes.begin()];
-    write(static_cast<double>(longest.birth));
-    write(static_cast<double>(longest.death));
     float last_death = bars[0].death;
     double squares = 0.0;
     for (std::size_t i = 0; i < lifetimes.size(); ++i) {
         last_death = std::max(last_death, bars[i].death);
         squares += lifetimes[i] * lifetimes[i];
     }
-    write(static_cast<double>(bars[lifetimes.size() - 1].birth));
-    write(static_cast<double>(last_death));
-    write(std::sqrt(squares));
+    const double last_birth = bars[lifetimes.size() - 1].birth;
+    const double norm = std::sqrt(squares);
+    return {first,     second,        third,         total,      mean,       std, entropy,
+            n_lasting, longest.birth, longest.death, last_birth, last_death, norm};
+}
+
+template <std::size_t n>
+void write(const std::array<double, n>& values, float* features) {
+    std::transform(values.begin(), values.end(), features,
+                   [](double value) { return static_cast<float>(value); });
 }
 
 }  // namespace
@@ -115,16 +107,16 @@ void summarise(const persistence::Diagrams& diagrams, std::vector<double>& lifet
                std::vector<double>& sorted_lifetimes, float* features) {
     std::fill_n(features, kH0Count + kH1Count + 2, 0.0F);
     const auto radius = static_cast<double>(diagrams.enclosing_radius);
+    float* whole = features + kH0Count + kH1Count;
+    whole[0] = diagrams.enclosing_radius;
     if (diagrams.n_h0 > 0) {
         fill_lifetimes(diagrams.h0, diagrams.n_h0, lifetimes);
-        summarise_h0(lifetimes, sorted_lifetimes, Writer(features));
+        write(summary_of_h0(lifetimes, sorted_lifetimes), features);
     }
-    Writer whole(features + kH0Count + kH1Count);
-    whole(radius);
     if (diagrams.n_h1 > 0) {
         fill_lifetimes(diagrams.h1, diagrams.n_h1, lifetimes);
-        summarise_h1(diagrams.h1, lifetimes, radius, Writer(features + kH0Count));
-        whole(*std::max_element(lifetimes.begin(), lifetimes.end()) / radius);
+        write(summary_of_h1(diagrams.h1, lifetimes, radius), features + kH0Count);
+        whole[1] = static_cast<float>(*std::max_element(lifetimes.begin(), lifetimes.end()) / radius);
     }
 }
 

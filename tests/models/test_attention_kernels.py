@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import subprocess
 import sys
@@ -41,15 +42,15 @@ def arrays(n, n_tokens, n_heads, width, scale=1.0):
     return qkv, *tables(n_tokens, width), rng.normal(size=(n, n_tokens, n_heads, width)).astype(np.float32)
 
 
-def run(qkv, cos, sin, grad_out, threshold=0, n_threads=1):
+def run(qkv, cos, sin, grad_out, threshold=0, n_threads=1, seed=SEED):
     n, n_tokens, _, n_heads, width = qkv.shape
     out, lse = np.full_like(grad_out, 7), np.full((n, n_heads, n_tokens), 7, np.float32)
     grad_qkv = np.full_like(qkv, 7)
     shape = (n, n_tokens, n_heads, width)
     inputs = tuple(array.ctypes.data for array in (qkv, cos, sin))
-    _core.attention_forward(shape, inputs, SEED, threshold, out.ctypes.data, lse.ctypes.data, n_threads)
+    _core.attention_forward(shape, inputs, seed, threshold, out.ctypes.data, lse.ctypes.data, n_threads)
     saved = tuple(array.ctypes.data for array in (grad_out, out, lse))
-    _core.attention_backward(shape, inputs, SEED, threshold, saved, grad_qkv.ctypes.data, n_threads)
+    _core.attention_backward(shape, inputs, seed, threshold, saved, grad_qkv.ctypes.data, n_threads)
     return out, lse, grad_qkv
 
 
@@ -169,24 +170,31 @@ def test_generator_gives_the_published_numbers():
     ]
 
 
+dropout_factors = functools.cache(attention_reference.dropout_factors)
+
+
 @pytest.mark.parametrize("seed", [0, 1, SEED, 2**64 - 1])
 def test_dropout_pattern_is_the_documented_one(isa, seed):
-    got = _core.attention_dropout_factors(3, 37, seed, P_THIRD)
-    wanted = attention_reference.dropout_factors(3, 37, seed, P_THIRD)
-    np.testing.assert_array_equal(got.transpose(0, 2, 1), wanted.astype(np.float32))
+    """Scores of 0 and values that say which key they belong to: outputs are the factors, divided by N."""
+    n_tokens = 37
+    qkv, cos, sin, grad_out = arrays(1, n_tokens, 3, n_tokens + 1)
+    qkv[:] = 0
+    qkv[0, :, 2] = np.eye(n_tokens, n_tokens + 1)[:, None]
+    out, _, _ = run(qkv, cos, sin, grad_out, P_THIRD, seed=seed)
+    got = out[0, :, :, :n_tokens].transpose(1, 0, 2)  # head, query, key
+    np.testing.assert_allclose(got, dropout_factors(3, n_tokens, seed, P_THIRD) / n_tokens, rtol=1e-6)
 
 
 @pytest.mark.parametrize("n_tokens", [1, 12, 33, 130])
 @pytest.mark.parametrize("threshold", [P_THIRD, 65535])
 def test_dropout_forward_and_backward(isa, n_tokens, threshold):
     inputs = arrays(2, n_tokens, 2, 6)
-    factors = _core.attention_dropout_factors(4, n_tokens, SEED, threshold).transpose(0, 2, 1)
-    factors = factors.reshape(2, 2, n_tokens, n_tokens).astype(float)
+    factors = dropout_factors(4, n_tokens, SEED, threshold).reshape(2, 2, n_tokens, n_tokens)
     assert_close(run(*inputs, threshold=threshold), expected(*inputs, factors))
 
 
 def test_dropout_drops_its_share_everywhere():
-    factors = _core.attention_dropout_factors(64, 64, SEED, round(0.3 * 65536))
+    factors = dropout_factors(64, 64, SEED, round(0.3 * 65536))
     dropped = factors == 0
     assert abs(dropped.mean() - 0.3) < 4 * np.sqrt(0.21 / dropped.size)
     for axes in ((0, 1), (0, 2), (1, 2)):
@@ -267,7 +275,7 @@ def test_bad_arguments_are_refused():
     with pytest.raises(ValueError, match="head_dim must be even"):
         _core.attention_forward((1, 1, 1, 3), (0, 0, 0), 0, 0, 0, 0, 1)
     with pytest.raises(ValueError, match="threshold must be below 65536"):
-        _core.attention_dropout_factors(1, 1, 0, 65536)
+        _core.attention_forward((1, 1, 1, 2), (0, 0, 0), 0, 65536, 0, 0, 1)
 
 
 def object_files():
@@ -287,4 +295,4 @@ def test_a_unit_defines_nothing_but_its_table_and_needs_the_c_library_only():
         assert len(visible) == 1, (path.name, visible)
         assert "Kernels" in visible[0]
         needed = {name for name, kind in symbols if kind == "U"}
-        assert needed <= {"memcpy", "memset", "memmove", "sqrtf"}, (path.name, needed)
+        assert needed <= {"memcpy", "memset", "memmove", "sqrtf", "__stack_chk_fail"}, (path.name, needed)

@@ -208,14 +208,6 @@ def drop_values(n: int, seed: int, threshold: int, n_threads: int, address: int 
     _core.drop_values(at, n, seed, threshold, result.ctypes.data, n_threads)
 
 
-def movement(windows: np.ndarray, sr: float) -> None:
-    n_features = len(_core.MOVEMENT_FEATURE_NAMES)
-    out = np.full((4, n_features), 7, np.float32)
-    _core.movement_features(windows, sr, out[1:3])
-    assert (out[[0, 3]] == 7).all()
-    _core.window_movement(windows[0], sr)
-
-
 WINDOWS = np.random.default_rng(0).normal(size=(2, 50, 3)).astype(np.float32)
 THIRDS = np.full((3, 3), 1 / 3)
 STAMPS_NS = np.arange(30, dtype=np.int64) * 10_000_000
@@ -237,10 +229,6 @@ TARGETS: dict[str, tuple[Callable[..., Any], Arguments]] = {
     "attention": (
         attention,
         {"shape": (2, 4, 2, 8), "seed": 1, "threshold": 9, "n_threads": 2, "address": 1},
-    ),
-    "attention_dropout_factors": (
-        _core.attention_dropout_factors,
-        {"n_heads": 2, "n_tokens": 3, "seed": 1, "threshold": 9},
     ),
     "drop_values": (drop_values, {"n": 100, "seed": 1, "threshold": 9, "n_threads": 2, "address": 1}),
     "softmax": (_core.softmax, {"rows": ones(2, 3)}),

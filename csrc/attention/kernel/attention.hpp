@@ -8,18 +8,6 @@
 namespace patchtst_har::attention {
 namespace {
 
-void dropout_factors_of_head(const Shape& shape, const Dropout& dropout, std::size_t head, float* factors) {
-    const std::size_t n = shape.n_tokens;
-    float* of_head = factors + head * n * n;
-    for (std::size_t query = 0; query < n; query += kLanes) {
-        DropoutFactors block(dropout, head, query);
-        for (std::size_t key = 0; key < n; ++key) {
-            const std::size_t count = n - query < kLanes ? n - query : kLanes;
-            block.at(key).first_to(of_head + key * n + query, count);
-        }
-    }
-}
-
 // Values in rising blocks of 64, each with the numbers of keys 4 * block.. and queries 0..15 of head 0.
 void drop_values(const float* values, std::size_t begin, std::size_t end, const Dropout& dropout,
                  float* result) {
@@ -37,7 +25,7 @@ void drop_values(const float* values, std::size_t begin, std::size_t end, const 
 
 }  // namespace
 
-extern const Kernels PATCHTST_HAR_KERNELS = {&forward_head,     &backward_head,           &forward_scratch,
-                                             &backward_scratch, &dropout_factors_of_head, &drop_values};
+extern const Kernels PATCHTST_HAR_KERNELS = {&forward_head, &backward_head, &forward_scratch,
+                                             &backward_scratch, &drop_values};
 
 }  // namespace patchtst_har::attention

@@ -3,7 +3,6 @@
 // (arXiv:1805.02867). Scores are in units of log2, the constant goes with the scale.
 #pragma once
 
-#include "attention/kernel/matrix.hpp"
 #include "attention/kernel/random.hpp"
 #include "attention/kernel/rows.hpp"
 
@@ -62,7 +61,8 @@ template <bool drops>
 PATCHTST_HAR_INLINE Sixteen weigh(Softmax& state, std::size_t first_key, std::size_t n_keys, float* scores,
                                   DropoutFactors& dropout) {
     Sixteen largest = state.largest;
-    for (std::size_t j = 0; j < n_keys; ++j) largest = max(Sixteen::at(scores + j * kLanes), largest);
+    for (std::size_t j = 0; j < n_keys; ++j)
+        largest = each(Larger{}, Sixteen::at(scores + j * kLanes), largest);
     // While every score is -inf, so is the largest, and -inf - -inf is NaN.
     const Sixteen reference = each([](auto m) { return m == -__builtin_inff() ? Floats{} : m; }, largest);
     const Sixteen earlier = powers_of_two(state.largest - reference);

@@ -1,10 +1,20 @@
-// Products of small matrices: rows of sixteen lanes of the result stay in registers over the whole sum.
+// Sixteen float32 lanes, and products of small matrices: rows of sixteen lanes of the result stay in
+// registers over the whole sum.
 #pragma once
 
-#include "attention/kernel/sixteen.hpp"
+#include "attention/kernels.hpp"
+#include "simd/functions.hpp"
 
 namespace patchtst_har::attention {
 namespace {
+
+using namespace simd;
+
+using Sixteen = Block<float, kLanes>;
+
+PATCHTST_HAR_INLINE Sixteen powers_of_two(const Sixteen& exponents) {
+    return each([](const auto& part) { return power_of_two(part); }, exponents);
+}
 
 // As many rows as there are registers for, besides a row of b and a broadcast.
 constexpr std::size_t kRows = kRegisterBytes == 64 ? 12 : kRegisterBytes == 32 ? 6 : 2;

@@ -6,7 +6,7 @@
 // % 4) + query % 16 of the block is the half (r % 2) of word (2 * (r / 32) + r % 4 / 2) of lane (r % 32 / 4).
 #pragma once
 
-#include "attention/kernel/sixteen.hpp"
+#include "attention/kernel/matrix.hpp"
 
 namespace patchtst_har::attention {
 namespace {

@@ -1,7 +1,7 @@
 // Where the rows of a head lie, and their way into padded memory and back, rotated or not.
 #pragma once
 
-#include "attention/kernel/sixteen.hpp"
+#include "attention/kernel/matrix.hpp"
 
 namespace patchtst_har::attention {
 namespace {

@@ -194,11 +194,18 @@ void grow_in(Growth& growth) {
 }
 
 void grow(Growth& growth) {
-    if (growth.n_words == 1) return grow_in<1>(growth);
-    if (growth.n_words == 2) return grow_in<2>(growth);
-    if (growth.n_words == 4) return grow_in<4>(growth);
-    if (growth.n_words == 8) return grow_in<8>(growth);
-    grow_in<0>(growth);
+    switch (growth.n_words) {
+        case 1:
+            return grow_in<1>(growth);
+        case 2:
+            return grow_in<2>(growth);
+        case 4:
+            return grow_in<4>(growth);
+        case 8:
+            return grow_in<8>(growth);
+        default:
+            return grow_in<0>(growth);
+    }
 }
 
 }  // namespace

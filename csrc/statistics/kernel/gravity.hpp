@@ -78,7 +78,7 @@ PATCHTST_HAR_STAGE double* write_direction(const Plan& plan, const float* values
         cubes += square * deviation;
         fourths += square * square;
         const Doubles value = block(values, 0.0);
-        sizes += max(value, Doubles{} - value);
+        sizes += each(Larger{}, value, Doubles{} - value);
     });
     const auto count = static_cast<double>(plan.n);
     const Shape shape = shape_of(sum_of(squares) / count, sum_of(cubes) / count, sum_of(fourths) / count);

@@ -78,7 +78,7 @@ PATCHTST_HAR_STAGE MagnitudeMoments magnitude_moments(const Plan& plan, double m
         squares += square;
         cubes += square * deviation;
         fourths += square * square;
-        above += max(block(plan.channels[3], 0.0) - Doubles::all(1.0), Doubles{});
+        above += each(Larger{}, block(plan.channels[3], 0.0) - Doubles::all(1.0), Doubles{});
     });
     const auto count = static_cast<double>(plan.n);
     const Shape shape = shape_of(sum_of(squares) / count, sum_of(cubes) / count, sum_of(fourths) / count);

@@ -59,7 +59,7 @@ PATCHTST_HAR_STAGE Jerk jerk_of(const float* values, std::size_t n, double rate_
         const Doubles deviation = (block(values + 1, mean) - block(values, 0.0)) - Doubles::all(mean);
         squares += deviation * deviation;
         const Doubles change = block(values + 1, 0.0) - block(values, 0.0);
-        sizes += max(change, Doubles{} - change);
+        sizes += each(Larger{}, change, Doubles{} - change);
     });
     return {__builtin_sqrt(sum_of(squares) / count) * rate_hz, sum_of(sizes) / count * rate_hz};
 }

@@ -71,7 +71,7 @@ PATCHTST_HAR_STAGE void power_of(const SpectrumPlan& plan, const double* signal,
 // Lowest of the strongest bins; bins outside the choice hold a negative power.
 std::size_t strongest(const double* power, std::size_t n_bins) {
     Doubles largest = Doubles::all(-1.0);
-    for_each_block(n_bins, [&](auto block) { largest = max(largest, block(power, -1.0)); });
+    for_each_block(n_bins, [&](auto block) { largest = each(Larger{}, largest, block(power, -1.0)); });
     const double highest = reduced(largest, Larger{});
     if (highest < 0.0) return n_bins;
     std::size_t bin = 0;
