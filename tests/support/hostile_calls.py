@@ -189,6 +189,13 @@ def statistics(windows: np.ndarray, sr: float) -> None:
     _core.window_statistics(windows[0], sr)
 
 
+def movement(windows: np.ndarray, sr: float) -> None:
+    out = np.full((4, len(_core.MOVEMENT_FEATURE_NAMES)), 7, np.float32)
+    _core.movement_features(windows, sr, out[1:3])
+    assert (out[[0, 3]] == 7).all()
+    _core.window_movement(windows[0], sr)
+
+
 def attention(shape: tuple[int, ...], seed: int, threshold: int, n_threads: int, address: int = 1) -> None:
     qkv, tables, result = ones(2, 4, 3, 2, 8), ones(4, 4), ones(2, 4, 3, 2, 8)
     lse = ones(2, 2, 4)
