@@ -8,7 +8,7 @@ namespace {
 using StridedFloatArray = py::array_t<float, 0>;
 
 // compute_features() or compute_movement(), and how many values it writes.
-template <const auto& compute, std::size_t n_features>
+template <auto compute, std::size_t n_features>
 void features_of_windows(const StridedFloatArray& windows, double rate_hz, FloatArray& out) {
     require_rate(rate_hz);
     for_each_window(windows, out, n_features, "(n, n_features)",
@@ -17,7 +17,7 @@ void features_of_windows(const StridedFloatArray& windows, double rate_hz, Float
                     });
 }
 
-template <const auto& compute, std::size_t n_features>
+template <auto compute, std::size_t n_features>
 FloatArray features_of_window(const FloatArray& window, double rate_hz) {
     require_shape(window, "window", {kSome, 3}, "(T >= 1, 3)");
     require_rate(rate_hz);
@@ -57,16 +57,16 @@ void bind_statistics(py::module_& m) {
     m.def(
         "n_plans_made", [] { return workspace().statistics.n_plans_made(); },
         "Return how often this thread's features had to allocate.");
-    m.def("statistical_features", &features_of_windows<compute_features, kFeatureCount>,
+    m.def("statistical_features", &features_of_windows<&compute_features, kFeatureCount>,
           py::arg("windows").noconvert(), py::arg("sr"), py::arg("out").noconvert(),
           "Write the statistical features of float32 windows (n, T, 3) to out (n, n_features).");
-    m.def("window_statistics", &features_of_window<compute_features, kFeatureCount>,
+    m.def("window_statistics", &features_of_window<&compute_features, kFeatureCount>,
           py::arg("window").noconvert(), py::arg("sr"),
           "Return the statistical features of a float32 window (T, 3).");
-    m.def("movement_features", &features_of_windows<compute_movement, kMovementCount>,
+    m.def("movement_features", &features_of_windows<&compute_movement, kMovementCount>,
           py::arg("windows").noconvert(), py::arg("sr"), py::arg("out").noconvert(),
           "Write the movement features of float32 windows (n, T, 3) to out (n, n_features).");
-    m.def("window_movement", &features_of_window<compute_movement, kMovementCount>,
+    m.def("window_movement", &features_of_window<&compute_movement, kMovementCount>,
           py::arg("window").noconvert(), py::arg("sr"),
           "Return the movement features of a float32 window (T, 3).");
     m.def("magnitude", &magnitude, py::arg("window").noconvert(),

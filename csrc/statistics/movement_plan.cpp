@@ -56,7 +56,8 @@ PlannedMovement::PlannedMovement(std::size_t n_samples, double rate_hz) : n_samp
 // power[k - 1] is that of the frequency k rate / n.
 void PlannedMovement::plan_bands() {
     const double bins_per_hz = static_cast<double>(n_samples_) / plan_.rate_hz;
-    const auto n_bins = static_cast<double>(n_samples_ / 2);
+    const std::size_t half = n_samples_ / 2;
+    const auto n_bins = static_cast<double>(half);
     const auto first_not_below = [&](double hz) {
         return limited(std::ceil(hz * (1.0 - kEdgeTolerance) * bins_per_hz), 1.0, n_bins + 1.0) - 1;
     };

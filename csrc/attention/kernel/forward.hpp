@@ -61,8 +61,9 @@ template <bool drops>
 PATCHTST_HAR_INLINE Sixteen weigh(Softmax& state, std::size_t first_key, std::size_t n_keys, float* scores,
                                   DropoutFactors& dropout) {
     Sixteen largest = state.largest;
-    for (std::size_t j = 0; j < n_keys; ++j)
+    for (std::size_t j = 0; j < n_keys; ++j) {
         largest = each(Larger{}, Sixteen::at(scores + j * kLanes), largest);
+    }
     // While every score is -inf, so is the largest, and -inf - -inf is NaN.
     const Sixteen reference = each([](auto m) { return m == -__builtin_inff() ? Floats{} : m; }, largest);
     const Sixteen earlier = powers_of_two(state.largest - reference);

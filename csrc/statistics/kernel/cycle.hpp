@@ -54,7 +54,7 @@ std::size_t cycle_lag(const MovementPlan& movement) {
     const double* correlation = movement.correlation;
     const auto rises = [=](std::size_t lag) { return correlation[lag] - correlation[lag - 1] > kLevel; };
     const auto next_peak = [&](std::size_t lag) {
-        while (lag < movement.cycle[1] && !(rises(lag) && !rises(lag + 1))) ++lag;
+        while (lag < movement.cycle[1] && (!rises(lag) || rises(lag + 1))) ++lag;
         return lag;
     };
     const std::size_t first = next_peak(movement.cycle[0]);

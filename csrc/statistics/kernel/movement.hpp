@@ -170,7 +170,7 @@ void compute_movement(const float* window, const Plan& plan, const MovementPlan&
         write_channel(plan, movement, channel, summaries[channel], std, values + channel * kOfChannel);
     }
     double* target = values + movement_column("corr_x_mag");
-    for (std::size_t axis = 0; axis < 3; ++axis) *target++ = relations.correlation[axis];
+    for (const double correlation : relations.correlation) *target++ = correlation;
     principal_variances(moments, target);
     take_logarithms(target, 3, kNoPower);
     // The power of the last channel, the magnitude's, is still there.
