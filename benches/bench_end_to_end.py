@@ -64,6 +64,8 @@ def test_prototype_window_to_label(mixed, measure):
     measure.ratio("prototype_to_ours_p50", prototype, stream.push, mixed, rounds=20)
 
 
+# The scaling of the reference model is that of other movements than those of the day.
+@pytest.mark.filterwarnings("ignore::patchtst_har.inference.familiarity.UnfamiliarWarning")
 def test_day_to_timeline_per_window(measure, tmp_path):
     """A recording of 24 hours at 100 Hz: cut, features, model, Viterbi, timeline; and the memory it takes."""
     recognizer = reference_recognizer()
