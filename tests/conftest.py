@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from experiments import SmallRun
 
 SLOW = ("browser", "compiles", "draws", "spawns", "trains")
+
+# nohup and some schedulers start programs with SIGHUP ignored, which the command respects; its tests send it.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Read when a library is loaded, so set before all imports. Workers with a thread per core hold each other up.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
