@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from patchtst_har import _core
-from patchtst_har.features.checks import (
-    Float32Array,
-    check_out,
-    check_rate,
-    check_strided_windows,
-    check_threads,
-    check_window,
-)
+from patchtst_har.features.checks import Float32Array, check_rate, check_window
 from patchtst_har.features.names import STATISTICAL_FEATURE_NAMES
-from patchtst_har.features.threads import run_in_chunks
+from patchtst_har.features.threads import fill_batch
 
 
 def compute_statistical_features(window: Float32Array, sr: float = 100.0) -> Float32Array:
@@ -86,13 +79,4 @@ def compute_statistical_features_batch(
     TypeError
         If an array is not a numpy array, or `n_threads` not an integer.
     """
-    windows = check_strided_windows(windows)
-    rate_hz = check_rate(sr)
-    n_threads = check_threads(n_threads)
-    features = check_out(out, len(windows), len(STATISTICAL_FEATURE_NAMES), windows)
-
-    def fill(rows: slice) -> None:
-        _core.statistical_features(windows[rows], rate_hz, features[rows])
-
-    run_in_chunks(fill, len(windows), n_threads)
-    return features
+    return fill_batch(_core.statistical_features, len(STATISTICAL_FEATURE_NAMES), windows, sr, n_threads, out)

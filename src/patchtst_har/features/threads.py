@@ -1,10 +1,19 @@
-"""Splitting the rows of a batch over threads."""
+"""Batches of windows: a kernel over their rows, split over threads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import Any
+
+from patchtst_har.features.checks import (
+    Float32Array,
+    check_out,
+    check_rate,
+    check_strided_windows,
+    check_threads,
+)
 
 
 def run_in_chunks(function: Callable[[slice], None], n_rows: int, n_threads: int) -> None:
@@ -30,3 +39,30 @@ def run_in_chunks(function: Callable[[slice], None], n_rows: int, n_threads: int
         function(chunks[0])
         for done in others:
             done.result()
+
+
+def fill_batch(
+    kernel: Callable[[Float32Array, float, Float32Array], Any],
+    n_features: int,
+    windows: Float32Array,
+    sr: float,
+    n_threads: int,
+    out: Float32Array | None,
+) -> Float32Array:
+    """Check a batch and return the features (n_windows, n_features) that `kernel(windows, sr, features)` fills.
+
+    Raises
+    ------
+    DataError, TypeError
+        As `compute_statistical_features_batch`.
+    """
+    windows = check_strided_windows(windows)
+    rate_hz = check_rate(sr)
+    n_threads = check_threads(n_threads)
+    features = check_out(out, len(windows), n_features, windows)
+
+    def fill(rows: slice) -> None:
+        kernel(windows[rows], rate_hz, features[rows])
+
+    run_in_chunks(fill, len(windows), n_threads)
+    return features

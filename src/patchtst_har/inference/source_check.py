@@ -48,9 +48,9 @@ class SourceCheck:
         DataError
             If the values fit another unit and none was named.
         """
-        if self._parts is None:
-            return []
         rows, stamps = np.asarray(samples, np.float32).reshape(-1, 3), np.ravel(stamps_ns)
+        if self._parts is None or not len(stamps):
+            return []
         if not self._parts:
             self._first_ns = int(stamps[0])
         self._parts.append((rows, stamps))
