@@ -49,7 +49,7 @@ def fill_batch(
     n_threads: int,
     out: Float32Array | None,
 ) -> Float32Array:
-    """Check a batch and return the features (n_windows, n_features) that `kernel(windows, sr, features)` fills.
+    """Check a batch; return features (n_windows, n_features), filled by `kernel(windows, sr, features)`.
 
     Raises
     ------
