@@ -261,7 +261,7 @@ def test_features_are_mapped_to_normal_quantiles():
     values = values.astype(np.float32)
     got = quantile_normal(values)(torch.from_numpy(values)).numpy()
     expected = scipy.stats.norm.ppf((scipy.stats.rankdata(values, axis=0) - 0.5) / len(values))
-    np.testing.assert_allclose(got, expected.clip(-2.5, 2.5), atol=0.03)
+    np.testing.assert_allclose(got, expected.clip(-2.5, 2.5), atol=0.06)
 
 
 def test_quantiles_of_equal_values_are_their_middle_rank():
