@@ -20,6 +20,7 @@ from patchtst_har.features.names import (
     TOPOLOGICAL_FEATURE_NAMES,
 )
 from patchtst_har.features.settings import TopologyConfig as TopologyConfig
+from patchtst_har.presets import PRESETS, Preset
 from patchtst_har.support.documents import parse_yaml
 from patchtst_har.support.files import atomic_write_text
 from patchtst_har.support.names import repeated
@@ -547,14 +548,51 @@ class ExperimentConfig(Section):
     def from_mapping(
         cls, values: Mapping[str, Any], overrides: Sequence[str] = (), source: str = "configuration"
     ) -> Self:
-        """Build from nested mappings and `section.field=value` overrides (see `load`)."""
+        """Build from nested mappings and `section.field=value` overrides (see `load`).
+
+        ``preset`` at the top names one of `patchtst_har.presets.PRESETS`, which fills in what is left out.
+        """
         merged = dict(values)
         for override in overrides:
             merged = _override(merged, override)
+        name = merged.pop("preset", "seed")
+        if name not in PRESETS:
+            raise ConfigError([f"preset: must be one of {', '.join(PRESETS)}, is {name!r}"], source)
         try:
-            return cls(**merged)
+            return cls(**_filled(merged, PRESETS[name]))
         except ConfigError as error:
             raise ConfigError(error.problems, source) from None
+
+    @classmethod
+    def preset(cls, name: Preset, **sections: Any) -> Self:
+        """Return the experiment of a preset (`patchtst_har.presets`), with other values in some sections.
+
+        Parameters
+        ----------
+        name : {"seed", "small", "base"}
+            `seed` is ``ExperimentConfig()``; `base` is what ``patchtst-har train`` takes by default.
+        **sections
+            Mappings or sections; what they leave out is the preset's.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such preset, or the whole is contradictory.
+        """
+        given = {
+            key: value.model_dump(exclude_unset=True) if isinstance(value, Section) else value
+            for key, value in sections.items()
+        }
+        return cls.from_mapping({**given, "preset": name})
+
+
+def _filled(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested `values`, with `defaults` where they say nothing."""
+    filled = {**defaults, **values}
+    for key in defaults.keys() & values.keys():
+        if isinstance(defaults[key], Mapping) and isinstance(values[key], Mapping):
+            filled[key] = _filled(values[key], defaults[key])
+    return filled
 
 
 def _override(values: dict[str, Any], override: str) -> dict[str, Any]:
