@@ -1,7 +1,7 @@
 """Whole experiments by name: which features, which architecture, how it is trained.
 
-`seed` is the reference configuration, `ExperimentConfig()`. `base` is what measured best on held-out people of
-several data sets (docs/method.md has the figures): convolutions over the whole window and one rotary encoder
+`seed` is the reference configuration, `ExperimentConfig()`. `base` is what measured best on held-out people
+of several data sets (docs/method.md): convolutions over the whole window and one rotary encoder
 layer, beside a branch for the statistical and movement features. `small` is the same at a quarter of the
 operations, for small processors.
 """

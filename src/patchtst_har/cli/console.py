@@ -83,7 +83,9 @@ def configure(
         values = {**values, "preset": preset}
     elif not {"preset", "model"} & {*values, *given}:
         values = {**values, "preset": default}
-    return ExperimentConfig.from_mapping(values, overrides or (), source="--set" if path is None else str(path))
+    return ExperimentConfig.from_mapping(
+        values, overrides or (), source="--set" if path is None else str(path)
+    )
 
 
 def warn(texts: Iterable[str]) -> None:

@@ -59,7 +59,9 @@ def run(
     start_logging(verbose)
     if resume and overwrite:
         raise typer.BadParameter("--resume goes on with a run, --overwrite begins it again")
-    settings, chosen = fit_to_data(configure(config, overrides, preset, "base"), cross_validation=cross_validation)
+    settings, chosen = fit_to_data(
+        configure(config, overrides, preset, "base"), cross_validation=cross_validation
+    )
     if cross_validation:
         require_folds(settings)
     run_dir = settings.run_dir
