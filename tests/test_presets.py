@@ -54,7 +54,9 @@ def test_an_unknown_preset_is_named() -> None:
 
 
 def test_the_windows_length_reaches_the_stem() -> None:
-    config = ExperimentConfig.preset("base", data={"window_size": 500}, model={"window_size": 500})
+    config = ExperimentConfig.preset(
+        "base", data={"window_size": 500, "hop_size": 500}, model={"window_size": 500}
+    )
     assert config.model.patch_len == 500
 
 

@@ -29,6 +29,7 @@ from patchtst_har.support.names import repeated
 from patchtst_har.support.settings import (
     Count,
     Fraction,
+    NonNegativeFloat,
     PositiveFloat,
     Section,
     read_yaml,
