@@ -117,16 +117,16 @@ def test_averages_are_those_of_a_hand_computation():
     ("n", "size", "fraction", "sizes"),
     [
         (10, 4, 1.0, [4, 4, 2]),
-        (9, 4, 1.0, [4, 5]),
+        (9, 4, 1.0, [4, 4, 1]),
         (8, 4, 1.0, [4, 4]),
         (1, 4, 1.0, [1]),
         (3, 4, 1.0, [3]),
-        (9, 4, 0.5, [5]),
+        (9, 4, 0.5, [4, 1]),
         (9, 4, 0.6, [4, 2]),
         (3, 1, 1.0, [1, 1, 1]),
     ],
 )
-def test_an_epoch_has_each_window_at_most_once_and_no_batch_of_one_left_over(n, size, fraction, sizes):
+def test_an_epoch_has_each_window_at_most_once(n, size, fraction, sizes):
     batches = batches_of(n, batch_size=size, epoch_fraction=fraction)
     assert len(batches) == len(sizes)
     found = list(batches.epoch())
@@ -172,6 +172,20 @@ def test_keeping_the_best_epoch_needs_somebody_who_validates():
     loop = TrainingLoop(TrainingConfig(), CPU)
     with pytest.raises(ValueError, match=r'training\.keep must be "last"'):
         loop.fit(PatchTSTClassifier(TINY, 2), TrainingSet.of(features_of(4), 100.0), None, lambda *_: None)
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_auxiliary_heads_learn_by_their_weight(weight):
+    config = TINY.replace(features_as="branch", auxiliary_heads=True)
+    model = PatchTSTClassifier(config, 2)
+    heads = [model.head.encoder.bias, model.head.branch.bias, model.head.project.bias]
+    before = [head.detach().clone() for head in heads]
+    training = TrainingConfig(epochs=1, keep="last", auxiliary_weight=weight, weight_decay=0.0)
+    data = TrainingSet.of(features_of(20), 100.0)
+    TrainingLoop(training, CPU).fit(model, data, None, lambda *_: None)
+    learned = [not torch.equal(head, old) for head, old in zip(heads, before, strict=True)]
+    assert learned == [weight > 0, weight > 0, True]
 
 
 @pytest.mark.trains
