@@ -1,13 +1,13 @@
 """What the package says of a model that it ships: `summary.json` in the model's folder.
 
-Its card, the list of `patchtst-har models` and the line of a command that takes it by itself are made from it.
+The model's card, the list of `patchtst-har models` and what the commands say of the model are made from it.
 """
 
 from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from patchtst_har.records.run import ClassScores, Interval, Record
 
@@ -45,7 +45,7 @@ class Baseline(Record):
 
 
 class Judgement(Record):
-    """Scores on people who did not train the judged model; intervals are over people."""
+    """Scores on people who did not train the judged model; intervals are of 95 %, over people."""
 
     name: str
     """What was judged, such as "selfBACK, five folds over people"."""
@@ -59,12 +59,19 @@ class Judgement(Record):
     ece: float | None = None
     """Expected calibration error after calibration."""
     per_class: tuple[ClassScores, ...] = ()
-    per_person: dict[str, float] = {}
+    per_person: dict[str, float] = Field(default_factory=dict)
     """Macro F1 of each person."""
-    per_seed: dict[str, float] = {}
-    """Macro F1 of each seed of training; `macro_f1` is that of the model as it is shipped or of their mean."""
+    per_seed: dict[str, float] = Field(default_factory=dict)
+    """Macro F1 of each seed of the training; `macro_f1` is their mean."""
     baselines: tuple[Baseline, ...] = ()
     remark: str = ""
+
+    @field_validator("macro_f1")
+    @classmethod
+    def _scored(cls, value: Interval) -> Interval:
+        if value.estimate is None:
+            raise ValueError("needs an estimate")
+        return value
 
 
 class TemperatureFit(Record):
