@@ -55,10 +55,10 @@ def find_model(model: str | Path) -> Path:
                 stacklevel=2,
             )
         return shipped[model]
-    if os.sep in model or Path(model).is_dir():
+    if os.sep in model or (model and Path(model).is_dir()):
         return Path(model)
     raise ModelFolderError(
-        f"{model}: no such model folder, and no shipped model has this name ({_names(shipped)})"
+        f"{model or repr(model)}: no such model folder, and no shipped model is called so ({_names(shipped)})"
     )
 
 

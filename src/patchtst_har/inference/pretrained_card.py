@@ -12,7 +12,7 @@ from patchtst_har.errors import ModelFolderError
 from patchtst_har.inference.model_card import MODEL_CARD_FILE
 from patchtst_har.model_folder import StoredModel, read_model_folder
 from patchtst_har.pretrained import SUMMARY_FILE
-from patchtst_har.records.pretrained import Judgement, PretrainedModel, TrainingData
+from patchtst_har.records.pretrained import DecisionLatency, Judgement, PretrainedModel, TrainingData
 from patchtst_har.records.run import ClassScores, Interval
 from patchtst_har.support.files import atomic_write_json, atomic_write_text
 from patchtst_har.support.formatting import NONE, counted, score
@@ -82,7 +82,7 @@ def _head(model: PretrainedModel, stored: StoredModel) -> Iterable[str]:
         yield f"- **For fine-tuning** (`patchtst-har train --init {model.name}`). It gives no labels."
     yield "- **Takes** acceleration of one wrist: x, y, z in g, gravity included. Any rate is resampled to"
     yield f"  {data.sample_rate_hz:g} Hz; windows of {window_s:g} s, a decision every {hop_s:g} s."
-    yield f"- **Is** a PatchTST encoder with rotary attention, {model.n_parameters:,} parameters; its inputs are"
+    yield f"- **Is** a PatchTST encoder with rotary attention and {model.n_parameters:,} parameters; it gets"
     yield f"  {', '.join(['samples', *features])}."
     people, sets = counted(model.n_people, "person", "people"), ", ".join(part.name for part in model.data)
     yield f"- **Was trained on** {people}: {sets}."
@@ -170,8 +170,8 @@ def _calibration(model: PretrainedModel) -> Iterable[str]:
         return
     yield "## Calibration\n"
     people = counted(fit.n_people, "person", "people")
-    yield f"The probabilities are calibrated by one temperature, {fit.temperature:.3f}, which is folded into the"
-    yield f"last layer. It was fitted on {fit.fitted_on} ({people}). Expected calibration error:"
+    yield f"The probabilities are calibrated by one temperature, {fit.temperature:.3f}, folded into the last"
+    yield f"layer. It was fitted on {fit.fitted_on} ({people}). Expected calibration error:"
     yield f"{fit.ece_before:.3f} before, {fit.ece_after:.3f} after.\n"
 
 
@@ -193,17 +193,14 @@ def _latency(model: PretrainedModel) -> Iterable[str]:
         yield "## Latency\n"
         yield "From the last sample of a window to its label, features and smoothing included.\n"
         rows = [
-            (
-                one.instruction_set,
-                f"{one.p50_ms:.3f}",
-                f"{one.p95_ms:.3f}",
-                one.machine,
-                one.date,
-                one.command,
-            )
+            (one.instruction_set, *(f"{ms:.3f}" for ms in (one.p50_ms, one.p95_ms)), *_where(one))
             for one in model.latency
         ]
         yield from _table(("instruction set", "p50, ms", "p95, ms", "machine", "date", "command"), rows)
+
+
+def _where(one: DecisionLatency) -> tuple[str, ...]:
+    return one.machine, one.date, f"`{one.command}`"
 
 
 def _making(model: PretrainedModel) -> Iterable[str]:
