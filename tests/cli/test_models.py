@@ -89,6 +89,12 @@ def test_every_command_takes_names_and_says_which_there_are(cli, here, arguments
     assert {path.name for path in here.iterdir()} == {"a.csv"}
 
 
+def test_a_recording_in_the_place_of_a_model_is_said(cli):
+    assert "a.csv: is a file, no model; a recording to replay is named by --from a.csv" in error_of(
+        cli("stream", "a.csv")
+    )
+
+
 @pytest.mark.filterwarnings("always")
 def test_a_name_that_is_also_a_folder(cli, here, made):
     (here / "wrist").symlink_to(made / "wrist")

@@ -101,6 +101,8 @@ def run(
     pace = _speed(speed)
     # A smoother that training did not choose is there for those who name it.
     named = None if smoothing in (None, "none") else "hmm"
+    if model is not None and Path(model).is_file():
+        raise DataError(f"{model}: is a file, no model; a recording to replay is named by --from {model}")
     folder = model_folder(model)
     recognizer = Recognizer.from_pretrained(folder, smoothing=named).in_zone(timezone)
     line = introduction(folder, recognizer.classes, recognizer.trained_on_text, named=model is not None)
