@@ -15,6 +15,7 @@ from patchtst_har.cli.commands import (
     evaluate,
     export,
     info,
+    models,
     predict,
     prepare,
     report,
@@ -32,7 +33,8 @@ app = typer.Typer(
     invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="From raw wrist acceleration to activity labels.\n\nStart with: patchtst-har demo",
+    help="From raw wrist acceleration to activity labels.\n\n"
+    "Label a recording: patchtst-har predict FILE. Then: patchtst-har demo",
 )
 
 
@@ -45,7 +47,7 @@ def _options(
         raise typer.Exit
 
 
-for command in (demo, prepare, train, evaluate, predict, stream, benchmark, export, report, info):
+for command in (demo, prepare, train, evaluate, predict, stream, benchmark, export, report, models, info):
     app.command(command.__name__.rpartition(".")[2], cls=Command)(command.run)
 
 
