@@ -18,6 +18,7 @@ from patchtst_har.cli.commands import (
     models,
     predict,
     prepare,
+    pretrain,
     report,
     stream,
     train,
@@ -47,7 +48,21 @@ def _options(
         raise typer.Exit
 
 
-for command in (demo, prepare, train, evaluate, predict, stream, benchmark, export, report, models, info):
+_COMMANDS = (
+    demo,
+    prepare,
+    pretrain,
+    train,
+    evaluate,
+    predict,
+    stream,
+    benchmark,
+    export,
+    report,
+    models,
+    info,
+)
+for command in _COMMANDS:
     app.command(command.__name__.rpartition(".")[2], cls=Command)(command.run)
 
 
