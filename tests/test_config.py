@@ -135,18 +135,6 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
         (TrainingConfig, {"distillation": 0.7}, "distillation (0.7) has no meaning with no teachers"),
         (
             ExperimentConfig,
-            {"data": {"split": "lists", "train_participants": ["a"]}},
-            'data.val_participants: nobody validates, which needs training.keep="last" (is "best") '
-            'and smoothing.method="none" (is "auto")',
-        ),
-        (
-            ExperimentConfig,
-            {"data": {"val_n": 0}, "training": {"keep": "last"}},
-            'data.val_n: nobody validates, which needs training.keep="last" (is "last") '
-            'and smoothing.method="none" (is "auto")',
-        ),
-        (
-            ExperimentConfig,
             {"training": {"hop_s": 10.5}},
             "training.hop_s (10.5) must be from one sample to one window, that is from 0.01 to 10",
         ),

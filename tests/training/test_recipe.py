@@ -13,7 +13,7 @@ from experiments import small_config
 from patchtst_har.config import DataConfig, ModelConfig, SmoothingConfig, TrainingConfig
 from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.datasets.training_set import TrainingSet
-from patchtst_har.errors import DataError, ModelFolderError
+from patchtst_har.errors import ConfigError, DataError, ModelFolderError
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.models.folder import load_model
@@ -281,8 +281,34 @@ def test_nobody_needs_to_validate_or_to_test(prepared, tmp_path, caplog):
     summary = yaml.safe_load((config.run_dir / "experiment_summary.yaml").read_text())
     assert summary["final_metrics"]["best_epoch"] == 1
     assert Recognizer.from_pretrained(config.run_dir / "model").smoothing == "none"
+    with pytest.raises(ModelFolderError, match=r"smooth"):
+        Recognizer.from_pretrained(config.run_dir / "model", smoothing="hmm")
     page = render_report(config.run_dir).read_text()
     assert "Training, epoch by epoch. The weights of the last epoch are kept." in page
+
+
+@pytest.mark.parametrize(
+    ("data", "keep", "method", "field"),
+    [
+        ({"split": "lists", "train_participants": ("P01",)}, "best", "none", "val_participants"),
+        ({"split": "lists", "train_participants": ("P01",)}, "last", "auto", "val_participants"),
+        ({"split": "kfold", "val_n": 0}, "last", "viterbi", "val_n"),
+        ({"val_n": 0}, "best", "none", "val_n"),
+    ],
+)
+def test_nobody_to_validate_is_refused_where_somebody_is_needed(
+    prepared, tmp_path, data, keep, method, field
+):
+    config = small_config(
+        prepared,
+        output_dir=tmp_path,
+        data=DataConfig(proc_dir=prepared / "prepared", **data),
+        training=TrainingConfig(keep=keep),
+        smoothing=SmoothingConfig(method=method),
+    )
+    with pytest.raises(ConfigError, match=rf"^data\.{field}: nobody validates, which needs training\.keep"):
+        PatchTSTTrainer(config).train()
+    assert not list(tmp_path.iterdir())
 
 
 def test_folds_without_validation_train_on_all_others(prepared):

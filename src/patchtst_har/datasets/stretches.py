@@ -163,7 +163,8 @@ def _join(features: FeatureSet, n_new: NDArray[np.int64], ends: NDArray[np.int64
             raise DataError(
                 f"participant {str(features.participants[row])!r}: the windows that begin at "
                 f"{features.start_ns[row - 1]} and {features.start_ns[row]} ns overlap and have different "
-                "samples there, so they are no windows of one continuous recording"
+                "samples there: they are not cut from one recording, as training.hop_s, shift_s and "
+                "time_warp need"
             )
         signal[end - new : end] = windows[row, size - new :]
     return signal
