@@ -13,10 +13,11 @@ from experiments import small_config
 from patchtst_har.config import DataConfig, ModelConfig, SmoothingConfig, TrainingConfig
 from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.datasets.training_set import TrainingSet
-from patchtst_har.errors import DataError, ModelFolderError
+from patchtst_har.errors import ConfigError, DataError, ModelFolderError
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.models.folder import load_model
+from patchtst_har.reports.run import render_report
 from patchtst_har.training import PatchTSTTrainer
 from patchtst_har.training.averaging import WeightAverage
 from patchtst_har.training.batches import TrainingBatches
@@ -158,6 +159,18 @@ def test_batches_repeat_from_the_states_of_their_generators():
         assert all(torch.equal(a, b) for a, b in zip(left.inputs, right.inputs, strict=True))
 
 
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA: no device")
+def test_a_device_gets_the_same_batches():
+    data = TrainingSet.of(features_of(64), 100.0)
+    config = TrainingConfig(augmentation=RECIPE["augmentation"])
+    here, there = (TrainingBatches(data, TINY, config, torch.device(name), 0) for name in ("cpu", "cuda"))
+    for left, right in zip(here.epoch(), there.epoch(), strict=True):
+        assert right.inputs[0].device.type == "cuda"
+        torch.testing.assert_close(right.inputs[0].cpu(), left.inputs[0], rtol=1e-3, atol=1e-3)
+        assert torch.equal(right.labels, left.labels)
+
+
 def test_the_rows_of_a_batch_belong_together():
     features = features_of(50)
     data = TrainingSet.of(features, 100.0)
@@ -240,6 +253,7 @@ def test_a_whole_recipe_learns_and_resumes_as_if_uninterrupted(prepared, tmp_pat
     assert all(torch.equal(stored.state_dict()[name], value) for name, value in model.state_dict().items())
 
 
+@pytest.mark.draws
 @pytest.mark.trains
 def test_nobody_needs_to_validate_or_to_test(prepared, tmp_path, caplog):
     config = small_config(
@@ -267,6 +281,34 @@ def test_nobody_needs_to_validate_or_to_test(prepared, tmp_path, caplog):
     summary = yaml.safe_load((config.run_dir / "experiment_summary.yaml").read_text())
     assert summary["final_metrics"]["best_epoch"] == 1
     assert Recognizer.from_pretrained(config.run_dir / "model").smoothing == "none"
+    with pytest.raises(ModelFolderError, match=r"smooth"):
+        Recognizer.from_pretrained(config.run_dir / "model", smoothing="hmm")
+    page = render_report(config.run_dir).read_text()
+    assert "Training, epoch by epoch. The weights of the last epoch are kept." in page
+
+
+@pytest.mark.parametrize(
+    ("data", "keep", "method", "field"),
+    [
+        ({"split": "lists", "train_participants": ("P01",)}, "best", "none", "val_participants"),
+        ({"split": "lists", "train_participants": ("P01",)}, "last", "auto", "val_participants"),
+        ({"split": "kfold", "val_n": 0}, "last", "viterbi", "val_n"),
+        ({"val_n": 0}, "best", "none", "val_n"),
+    ],
+)
+def test_nobody_to_validate_is_refused_where_somebody_is_needed(
+    prepared, tmp_path, data, keep, method, field
+):
+    config = small_config(
+        prepared,
+        output_dir=tmp_path,
+        data=DataConfig(proc_dir=prepared / "prepared", **data),
+        training=TrainingConfig(keep=keep),
+        smoothing=SmoothingConfig(method=method),
+    )
+    with pytest.raises(ConfigError, match=rf"^data\.{field}: nobody validates, which needs training\.keep"):
+        PatchTSTTrainer(config).train()
+    assert not list(tmp_path.iterdir())
 
 
 def test_folds_without_validation_train_on_all_others(prepared):
