@@ -96,9 +96,8 @@ def refuse_encoder(folder: Path | str) -> None:
     """
     summary = read_summary(folder)
     name = summary.name if summary is not None else str(folder)
-    if (summary is not None and summary.purpose == "fine-tuning") or "head.project" in untrained_parts(
-        folder
-    ):
+    fine_tuning = summary is not None and summary.purpose == "fine-tuning"
+    if fine_tuning or "head.project" in untrained_parts(folder):
         labels = ", ".join(other for other in pretrained_folders() if other != name)
         raise ModelFolderError(
             f"{name}: is for fine-tuning (patchtst-har train --init {name}) and gives no labels; models that "

@@ -16,8 +16,8 @@ from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.models.folder import load_model
 from patchtst_har.training import PatchTSTTrainer
 from patchtst_har.training.experiment import ExperimentData
-from patchtst_har.training.initial import HEADS, KEPT, Initial, followed, in_parts, keeping, train_others
-from transfer import MODEL, experiment, interrupt_after, prepare
+from patchtst_har.training.initial import HEADS, KEPT, Initial, following, in_parts, keeping, train_others
+from transfer import MODEL, WINDOW, experiment, interrupt_after, prepare
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +185,7 @@ def test_a_run_is_not_resumed_from_other_initial_weights(root, tmp_path):
 def test_another_network_or_other_features_are_refused_by_field(root, section, values, fields):
     training = {"init": str(root / "runs" / "first" / "model")}
     config = experiment(root, "other", **{"training": training, section: values})
-    with pytest.raises(ConfigError, match="^training.init: ") as caught:
+    with pytest.raises(ConfigError, match=r"^training\.init: ") as caught:
         PatchTSTTrainer(config).train()
     for field in fields:
         assert f"{field}: first has " in str(caught.value)
@@ -207,7 +207,7 @@ def test_regularisation_and_auxiliary_heads_may_differ(root):
 
 def test_the_initial_model_must_be_there(root):
     config = begun(root, "absent", init=str(root / "nowhere"))
-    with pytest.raises(ModelFolderError, match="nowhere: no such model folder"):
+    with pytest.raises(ModelFolderError, match=r"nowhere: no such model folder"):
         PatchTSTTrainer(config).train()
     assert not config.run_dir.exists()
 
@@ -224,12 +224,16 @@ def test_fine_tuning_without_a_model_to_begin_with_is_refused():
 def test_features_and_model_follow_the_initial_model_where_nothing_is_said(root):
     init = str(root / "runs" / "first" / "model")
     stored = read_model_folder(init).config
-    values = followed({"training": {"init": init, "hop_s": 1.0}}, init)
-    config = ExperimentConfig.from_mapping(
-        {**values, "preset": "base", "data": {"window_size": 200, "hop_size": 200}}
-    )
+    config = following({"training": {"init": init}, "preset": "base", "seed": 3}, init)
     assert config.model == stored.model
     assert config.features.groups == ("statistical",)
-    assert config.training.schedule == "one_cycle"
-    assert followed({"model": {"dropout": 0.5}}, init)["model"]["dropout"] == 0.5
-    assert followed({"model": {"dropout": 0.5}}, init)["model"]["d_model"] == 16
+    assert (config.data.window_size, config.training.schedule, config.seed) == (WINDOW, "one_cycle", 3)
+    # The hop is the data set's.
+    assert "hop_size" not in config.data.model_fields_set
+    config = following({"model": {"dropout": 0.5}, "data": {"hop_size": 50}}, init)
+    assert (config.model.dropout, config.model.d_model, config.data.hop_size) == (0.5, 16, 50)
+    assert "hop_size" in config.data.model_fields_set
+    with pytest.raises(
+        ConfigError, match=r"mine.yaml: data.window_size \(100\) and model.window_size \(200\)"
+    ):
+        following({"data": {"window_size": 100, "hop_size": 100}}, init, "mine.yaml")

@@ -72,7 +72,7 @@ def test_plain_patches_are_hidden_whole():
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_the_target_of_every_architecture_is_the_signal_around_its_tokens(name):
-    """Rebuilt from the targets, the scaled signal comes out; the samples that no token has are at the ends."""
+    """Rebuilt from the targets, the scaled signal comes out; samples that no token has are at the ends."""
     config = ModelConfig(**ARCHITECTURES[name])
     network, patches, hidden = masked(config)
     prediction, target, weight = network(patches, hidden)

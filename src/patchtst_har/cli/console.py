@@ -92,6 +92,7 @@ def configure(
     ``training.init`` names, where nothing else is said of them.
     """
     values = with_overrides({} if path is None else read_yaml(path), overrides or ())
+    source = "--set" if path is None else str(path)
     options = {name: value for name, value in (training or {}).items() if value is not None}
     if options:
         section = values.get("training") or {}
@@ -101,12 +102,12 @@ def configure(
     if preset is not None:
         values["preset"] = preset
     elif "preset" not in values and isinstance(init, str):
-        from patchtst_har.training.initial import followed
+        from patchtst_har.training.initial import following
 
-        values = {**followed(values, init), "preset": default}
+        return following({**values, "preset": default}, init, source)
     elif not {"preset", "model"} & values.keys():
         values["preset"] = default
-    return ExperimentConfig.from_mapping(values, source="--set" if path is None else str(path))
+    return ExperimentConfig.from_mapping(values, source=source)
 
 
 def warn(texts: Iterable[str]) -> None:

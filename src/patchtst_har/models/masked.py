@@ -19,8 +19,8 @@ class MaskedPatches(nn.Module):
 
     Samples are hidden before the stem: with a stem over the window, neighbouring tokens see the same samples,
     so hidden tokens would be known from their neighbours. Each token is decoded to the samples around its
-    centre, as many as there are from one token to the next. Feature vectors are not used: they would tell what
-    is hidden.
+    centre, as many as there are from one token to the next. Feature vectors are not used: they would tell
+    what is hidden.
 
     Parameters
     ----------

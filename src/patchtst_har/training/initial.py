@@ -19,6 +19,7 @@ from patchtst_har.config import ExperimentConfig
 from patchtst_har.errors import ConfigError
 from patchtst_har.model_folder import WEIGHTS_FILE, read_model_folder, read_provenance, untrained_parts
 from patchtst_har.models.patchtst import PatchTSTClassifier
+from patchtst_har.presets import PRESETS
 from patchtst_har.pretrained import find_model
 from patchtst_har.recipe import FineTune
 from patchtst_har.records.run import InitialModel
@@ -146,25 +147,46 @@ def check_same(name: str, theirs: ExperimentConfig, ours: ExperimentConfig) -> N
         raise ConfigError([f"training.init: {problems[0]}", *problems[1:]])
 
 
-def followed(values: Mapping[str, Any], model: str) -> dict[str, Any]:
-    """Return the sections of a configuration; features and model are a stored model's where they say nothing.
+def following(values: Mapping[str, Any], model: str, source: str = "configuration") -> ExperimentConfig:
+    """Return a configuration in which features and model are a stored model's where nothing is said of them.
+
+    Parameters
+    ----------
+    values : mapping
+        Sections, as `ExperimentConfig.from_mapping` takes them.
+    model : str
+        Shipped model or model folder.
+    source : str
+        What errors name.
 
     Raises
     ------
     ModelFolderError
         If there is no such model, or it is damaged.
+    ConfigError
+        If the configuration contradicts itself.
     """
     config = read_model_folder(find_model(model)).config
     taken = {
+        "data": config.data.model_dump(include={"window_size", "hop_size"}),
         "features": config.features.model_dump(mode="json", include={"groups", "topology", "plugins"}),
         "model": config.model.model_dump(mode="json", exclude={"gradient_checkpointing"}),
     }
+    window_s = config.data.window_size / config.data.sample_rate_hz
+    recipe = PRESETS.get(values.get("preset", "seed"), {}).get("training", {})
+    if recipe.get("hop_s", 0.0) > window_s:
+        # As `fit_to_data` has it for windows of another length than the preset's.
+        taken["training"] = {"hop_s": window_s / 4}
     filled = dict(values)
     for section, theirs in taken.items():
         given = filled.get(section) or {}
         # A section that is no mapping is refused by the configuration.
         filled[section] = {**theirs, **given} if isinstance(given, Mapping) else given
-    return filled
+    made = ExperimentConfig.from_mapping(filled, source=source)
+    if "hop_size" not in (values.get("data") or {}):
+        # It stays unset, so that it follows the data set (`training.fitting`).
+        made.data.model_fields_set.discard("hop_size")
+    return made
 
 
 @contextmanager

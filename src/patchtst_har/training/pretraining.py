@@ -77,8 +77,8 @@ _BATCH = 256
 class MaskedPretraining:
     """Train an encoder on the windows of prepared data sets, and leave a model folder for ``train --init``.
 
-    Of the configuration, `features` and `model` describe the network. The windows' rate and lengths, the split
-    (see `UnlabelledData.load`), and of `training` optimiser, schedule, batches and variations hold here too.
+    Of the configuration, `features` and `model` describe the network. The windows' rate and lengths, the
+    split (see `UnlabelledData.load`), and of `training` optimiser, schedule, batches and variations hold too.
 
     Parameters
     ----------
