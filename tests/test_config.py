@@ -10,6 +10,7 @@ from patchtst_har.config import (
     N_MOVEMENT_FEATURES,
     N_STATISTICAL_FEATURES,
     N_TOPOLOGICAL_FEATURES,
+    AugmentationConfig,
     DataConfig,
     ExperimentConfig,
     FeatureConfig,
@@ -25,6 +26,7 @@ SECTIONS = [
     TopologyConfig,
     FeatureConfig,
     ModelConfig,
+    AugmentationConfig,
     TrainingConfig,
     SmoothingConfig,
     ExperimentConfig,
@@ -113,12 +115,38 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     [
         (DataConfig, {"hop_size": 1001}, "hop_size (1001) must not exceed window_size (1000)"),
         (DataConfig, {"split": "kfold", "fold": 5}, "fold (5) must be below n_folds (5)"),
-        (DataConfig, {"split": "lists"}, 'split="lists" needs train_participants and val_participants'),
+        (DataConfig, {"split": "lists"}, 'split="lists" needs train_participants'),
         (DataConfig, {"test_participants": ("a", "a")}, "'a' stands in the lists more than once"),
         (
             DataConfig,
             {"split": "lists", "train_participants": ("a", "b"), "val_participants": ("b",)},
             "'b' stands in the lists more than once",
+        ),
+        (
+            TrainingConfig,
+            {"schedule": "one_cycle", "betas": (0.96, 0.99)},
+            'betas: the first (0.96) must be in [0.05, 0.95) with schedule="one_cycle", which moves it by',
+        ),
+        (
+            TrainingConfig,
+            {"keep": "last", "early_stop_patience": 3},
+            'early_stop_patience (3) has no meaning with keep="last"',
+        ),
+        (TrainingConfig, {"distillation": 0.7}, "distillation (0.7) has no meaning with no teachers"),
+        (
+            ExperimentConfig,
+            {"training": {"hop_s": 10.5}},
+            "training.hop_s (10.5) must be from one sample to one window, that is from 0.01 to 10",
+        ),
+        (
+            ExperimentConfig,
+            {"training": {"hop_s": 0.001}},
+            "training.hop_s (0.001) must be from one sample to one window, that is from 0.01 to 10",
+        ),
+        (
+            ExperimentConfig,
+            {"data": {"sample_rate_hz": 20}, "training": {"augmentation": {"low_rate": 0.5}}},
+            "training.augmentation.low_rate: resamples to 20 Hz and more, data.sample_rate_hz is 20",
         ),
         (ModelConfig, {"patch_len": 300}, "window_size (1000) must be divisible by patch_len (300)"),
         (ModelConfig, {"patch_len": 1001}, "patch_len (1001) must not exceed window_size (1000)"),
@@ -211,11 +239,11 @@ def test_contradictions_between_fields_are_named(
     [
         ({"norm": "batch"}, "norm: Input should be 'pre' or 'post' (got 'batch')"),
         ({"activation": "swish"}, "activation: Input should be 'gelu' or 'relu' (got 'swish')"),
-        ({"pooling": "max"}, "pooling: Input should be 'mean', 'cls' or 'attention' (got 'max')"),
+        ({"pooling": "max"}, "pooling: Input should be 'mean', 'cls', 'attention' or 'mean_max' (got 'max')"),
         ({"n_topo_tokens": 0}, "n_topo_tokens: Input should be greater than or equal to 1 (got 0)"),
         (
-            {"stem": [{"channels": 8, "kernel": 4, "stride": 2}] * 3},
-            "stem: Tuple should have at most 2 items",
+            {"stem": [{"channels": 8, "kernel": 4, "stride": 2}] * 9},
+            "stem: Tuple should have at most 8 items",
         ),
         ({"stem": [{"channels": 8, "kernel": 4, "strides": 2}]}, "stem.0.strides: unknown key"),
     ],
@@ -437,3 +465,89 @@ def test_a_shared_section_is_not_changed_by_the_experiment_it_is_given_to() -> N
     )
     assert model.n_stat_features == N_STATISTICAL_FEATURES
     assert ExperimentConfig(model=model).model.n_stat_features == N_STATISTICAL_FEATURES
+
+
+@pytest.mark.parametrize("name", AugmentationConfig.model_fields)
+@pytest.mark.parametrize("value", [-0.1, 1e6, "much", float("nan")])
+def test_strengths_of_variations_have_bounds(name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=rf"training\.augmentation\.{name}: Input should be") as caught:
+        ExperimentConfig(training={"augmentation": {name: value}})
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"schedule": "cyclic"}, "schedule"),
+        ({"betas": [0.9]}, "betas.1"),
+        ({"betas": [0.9, 1.0]}, "betas.1"),
+        ({"epoch_fraction": 0}, "epoch_fraction"),
+        ({"epoch_fraction": 1.1}, "epoch_fraction"),
+        ({"ema_decay": 1.0}, "ema_decay"),
+        ({"class_weights": "square"}, "class_weights"),
+        ({"auxiliary_weight": -1}, "auxiliary_weight"),
+        ({"teachers": "model"}, "teachers"),
+        ({"teachers": ["model"], "distillation": 1.5}, "distillation"),
+        ({"augmentation": {"mixup": 0.2}}, "augmentation.mixup"),
+    ],
+)
+def test_settings_of_a_recipe_are_checked(values: dict[str, object], field: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ExperimentConfig(training=values)
+    assert [problem.split(":")[0].split(" ")[0] for problem in caught.value.problems] == [f"training.{field}"]
+
+
+WINDOW_STEM = [
+    {"channels": 8, "kernel": 16, "stride": 8, "padding": 8},
+    {"channels": 56, "kernel": 9, "stride": 2, "padding": 4},
+]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"stem_over": "window"}, "stem_over: window needs a stem"),
+        (
+            {"stem_over": "window", "stem": WINDOW_STEM[:1]},
+            "stem.0.channels (8) must be d_model (56) with stem_over window",
+        ),
+        (
+            {"stem_over": "window", "stem": WINDOW_STEM, "patch_len": 500},
+            "patch_len (500) must be window_size (1000) with stem_over window",
+        ),
+        ({"stem": WINDOW_STEM[:1]}, "stem.0.padding (8) has no meaning with stem_over patch"),
+        (
+            {"stem_over": "window", "stem": [{"channels": 56, "kernel": 5, "stride": 5, "padding": 5}]},
+            "stem.0.padding (5) must be below kernel (5)",
+        ),
+        (
+            {"stem_over": "window", "stem": [{"channels": 56, "kernel": 3, "stride": 3, "padding": 0}]},
+            "stem.0: kernel (3) and stride (3) must cover its input of 1000 samples exactly",
+        ),
+        ({"auxiliary_heads": True}, "auxiliary_heads needs features_as branch"),
+        ({"branch": {"width": 9}}, "branch has no meaning with features_as tokens"),
+        (
+            {"features_as": "branch", "n_stat_tokens": 2},
+            "n_stat_tokens (2) has no meaning with features_as branch",
+        ),
+        (
+            {"features_as": "branch", "n_stat_features": 0, "n_topo_features": 0},
+            "features_as: branch needs features",
+        ),
+    ],
+)
+def test_contradictions_of_stem_and_branch_are_named(values: dict[str, Any], expected: str) -> None:
+    assert any(expected in problem for problem in problems_of(ModelConfig, **values))
+
+
+def test_with_a_stem_over_the_window_the_patch_follows_the_window() -> None:
+    config = ModelConfig(stem_over="window", stem=WINDOW_STEM)
+    assert (config.patch_len, config.n_patches, config.stem_lengths) == (1000, 1, (1000, 126, 63))
+    assert config.n_tokens == 63 + 2
+    shorter = config.replace(window_size=500)
+    assert (shorter.patch_len, shorter.n_tokens) == (500, 32 + 2)
+    assert ModelConfig(**config.model_dump()) == config
+
+
+def test_a_replaced_field_is_followed_by_those_that_were_never_set() -> None:
+    assert ModelConfig().replace(n_layers=3).model_fields_set == {"n_layers"}

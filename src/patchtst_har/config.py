@@ -20,6 +20,9 @@ from patchtst_har.features.names import (
     TOPOLOGICAL_FEATURE_NAMES,
 )
 from patchtst_har.features.settings import TopologyConfig as TopologyConfig
+from patchtst_har.presets import PRESETS, Preset
+from patchtst_har.recipe import AugmentationConfig as AugmentationConfig
+from patchtst_har.recipe import TrainingConfig as TrainingConfig
 from patchtst_har.support.documents import parse_yaml
 from patchtst_har.support.files import atomic_write_text
 from patchtst_har.support.names import repeated
@@ -62,8 +65,11 @@ class DataConfig(Section):
     """`counts`: `train_n` and `val_n` people, the rest test; `lists`: named; `kfold`: folds of people."""
     train_n: Count | None = None
     """People to train on (`split="counts"`); None: all who neither validate nor test."""
-    val_n: Count | None = None
-    """People to validate on (`split="counts"` and `"kfold"`); None: 15 % of all, 1 to 20."""
+    val_n: Annotated[int, Field(ge=0)] | None = None
+    """People to validate on (`split="counts"` and `"kfold"`); None: 15 % of all, 1 to 20.
+
+    0 (or no `val_participants`) needs `training.keep="last"` and `smoothing.method="none"`.
+    """
     train_participants: tuple[str, ...] = ()
     """`split="lists"`: people to train on."""
     val_participants: tuple[str, ...] = ()
@@ -84,8 +90,8 @@ class DataConfig(Section):
             problems.append(f"hop_size ({self.hop_size}) must not exceed window_size ({self.window_size})")
         if self.split == "kfold" and self.fold >= self.n_folds:
             problems.append(f"fold ({self.fold}) must be below n_folds ({self.n_folds})")
-        if self.split == "lists" and not (self.train_participants and self.val_participants):
-            problems.append('split="lists" needs train_participants and val_participants')
+        if self.split == "lists" and not self.train_participants:
+            problems.append('split="lists" needs train_participants')
         groups = ("train_participants", "val_participants", "test_participants")
         named = {name: getattr(self, name) for name in groups}
         used = {"counts": groups[2:], "kfold": (), "lists": groups}[self.split]
@@ -151,7 +157,7 @@ class FeatureConfig(Section):
 
 
 class StemLayer(Section):
-    """One convolution of the stem: without padding or bias, then batch norm and activation."""
+    """One convolution of the stem: without bias, then batch norm and activation."""
 
     channels: Annotated[int, Field(ge=1, le=8192)]
     """Output channels."""
@@ -159,6 +165,27 @@ class StemLayer(Section):
     """Samples that an output sees."""
     stride: Count
     """Samples between outputs; at most the kernel."""
+    padding: Annotated[int, Field(ge=0, le=2**20)] = 0
+    """Zeros before and after its input; only with `stem_over: window`."""
+
+
+class FeatureBranchConfig(Section):
+    """Branch for the feature vectors, beside the encoder.
+
+    Each feature is scaled to a normal distribution by its quantiles over the training windows; then come two
+    layers with batch norm.
+    """
+
+    width: Annotated[int, Field(ge=1, le=8192)] = 96
+    """Width of both layers."""
+    input_dropout: Fraction = 0.1
+    """Dropout probability of the scaled features."""
+    hidden_dropout: Fraction = 0.4
+    """Dropout probability between the layers."""
+    noise: NonNegativeFloat = 0.1
+    """Standard deviation of the normal noise that is added to the scaled features in training."""
+    drop: Fraction = 0.05
+    """Probability that all features of a window are zero in training."""
 
 
 class ModelConfig(Section):
@@ -170,10 +197,16 @@ class ModelConfig(Section):
     """Samples per patch."""
     patch_stride: Count | None = None
     """Samples between the starts of patches; smaller than patch_len: they overlap; None: patch_len."""
-    stem: Annotated[tuple[StemLayer, ...], Field(max_length=2)] = ()
-    """Up to two strided convolutions inside each patch, before it becomes a token.
+    stem: Annotated[tuple[StemLayer, ...], Field(max_length=8)] = ()
+    """Strided convolutions before the encoder.
 
-    Each is a mapping `{channels, kernel, stride}`; (length - kernel) must be divisible by the stride.
+    Each is a mapping `{channels, kernel, stride, padding}`; they must use their input to the last sample.
+    """
+    stem_over: Literal["patch", "window"] = "patch"
+    """`patch`: the stem works inside each patch, whose outputs are projected to one token; `window`: over the
+    whole window, and each of its outputs is a token: the last layer must have d_model channels.
+
+    With `window`, patch_len is window_size and follows it if it is not set.
     """
     channels: Annotated[int, Field(ge=1, le=3)] = 3
     """Acceleration axes."""
@@ -188,11 +221,22 @@ class ModelConfig(Section):
     norm: Literal["pre", "post"] = "pre"
     """Layer norm before each residual branch (and before pooling), or after each sum."""
     activation: Literal["gelu", "relu"] = "gelu"
-    """Activation of the stem, the feature embeddings and the feed-forward layers."""
-    pooling: Literal["mean", "cls", "attention"] = "mean"
-    """From tokens to one vector: their mean, a learned token put before them, or a learned weighting."""
+    """Activation of the stem, the feature embeddings or branch, and the feed-forward layers."""
+    pooling: Literal["mean", "cls", "attention", "mean_max"] = "mean"
+    """From tokens to one vector: their mean, a learned token put before them, a learned weighting, or mean
+    and maximum side by side."""
     dropout: Fraction = 0.3
-    """Dropout probability everywhere, attention included."""
+    """Dropout probability of the encoder layers, attention included."""
+    embedding_dropout: Fraction | None = None
+    """Dropout probability of the tokens before the encoder and of the head's input; None: `dropout`."""
+    features_as: Literal["tokens", "branch"] = "tokens"
+    """Feature vectors are tokens of the encoder, or go through a branch of two layers beside it, whose output
+    the head reads beside the pooled tokens."""
+    branch: FeatureBranchConfig = FeatureBranchConfig()
+    """`features_as: branch`: its width and regularisation."""
+    auxiliary_heads: bool = False
+    """In training, the encoder and the branch each have a head of their own beside the joint one
+    (`features_as: branch`)."""
     n_stat_features: Annotated[int, Field(ge=0, le=100_000)] = N_STATISTICAL_FEATURES
     """Length of the statistical feature vector; 0 leaves its token out.
 
@@ -233,8 +277,13 @@ class ModelConfig(Section):
         """Length of a patch before the stem and after each of its convolutions."""
         lengths = [self.patch_len]
         for layer in self.stem:
-            lengths.append((lengths[-1] - layer.kernel) // layer.stride + 1)
+            lengths.append((lengths[-1] + 2 * layer.padding - layer.kernel) // layer.stride + 1)
         return tuple(lengths)
+
+    @property
+    def n_patch_tokens(self) -> int:
+        """Tokens that the samples become: one for each patch, or each output of the stem over the window."""
+        return self.stem_lengths[-1] if self.stem_over == "window" else self.n_patches
 
     @property
     def patch_width(self) -> int:
@@ -244,6 +293,8 @@ class ModelConfig(Section):
     @property
     def feature_tokens(self) -> tuple[int, int]:
         """Statistical and topological tokens per window."""
+        if self.features_as == "branch":
+            return 0, 0
         return (
             self.n_stat_tokens if self.n_stat_features else 0,
             self.n_topo_tokens if self.n_topo_features else 0,
@@ -252,7 +303,17 @@ class ModelConfig(Section):
     @property
     def n_tokens(self) -> int:
         """All tokens per window: the class token if there is one, patches, features."""
-        return (self.pooling == "cls") + self.n_patches + sum(self.feature_tokens)
+        return (self.pooling == "cls") + self.n_patch_tokens + sum(self.feature_tokens)
+
+    @property
+    def pooled_width(self) -> int:
+        """Width of the pooled tokens."""
+        return 2 * self.d_model if self.pooling == "mean_max" else self.d_model
+
+    @property
+    def embedding_width(self) -> int:
+        """Width of the head's input: the pooled tokens, then the output of the feature branch."""
+        return self.pooled_width + (self.branch.width if self.features_as == "branch" else 0)
 
     @property
     def head_dim(self) -> int:
@@ -261,7 +322,11 @@ class ModelConfig(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        problems = self._cutting_problems()
+        if self.stem_over == "window" and "patch_len" not in self.model_fields_set:
+            # Frozen, but still being built; it stays unset, so that it follows again.
+            object.__setattr__(self, "patch_len", self.window_size)
+            self.model_fields_set.discard("patch_len")
+        problems = self._cutting_problems() + self._stem_problems() + self._branch_problems()
         if self.d_model % self.n_heads:
             problems.append(f"d_model ({self.d_model}) must be divisible by n_heads ({self.n_heads})")
         elif self.head_dim % 2:
@@ -270,6 +335,16 @@ class ModelConfig(Section):
 
     def token_problems(self) -> list[str]:
         """Return what contradicts itself in the numbers of tokens."""
+        if self.features_as == "branch":
+            return [
+                f"{name} ({getattr(self, name)}) has no meaning with features_as branch"
+                for name in ("n_stat_tokens", "n_topo_tokens")
+                if getattr(self, name) != 1
+            ] + (
+                []
+                if self.n_stat_features or self.n_topo_features
+                else ["features_as: branch needs features, n_stat_features and n_topo_features are 0"]
+            )
         unused = {"n_stat_tokens": self.n_stat_features, "n_topo_tokens": self.n_topo_features}
         return [
             f"{name} ({getattr(self, name)}) has no meaning with {name.replace('tokens', 'features')} 0"
@@ -277,8 +352,54 @@ class ModelConfig(Section):
             if not n_features and getattr(self, name) != 1
         ]
 
+    def _branch_problems(self) -> list[str]:
+        if self.features_as == "branch":
+            return []
+        problems = (
+            [] if self.branch == FeatureBranchConfig() else ["branch has no meaning with features_as tokens"]
+        )
+        if self.auxiliary_heads:
+            problems.append("auxiliary_heads needs features_as branch: without it, there is one head")
+        return problems
+
+    def _stem_problems(self) -> list[str]:
+        """Each convolution must use its input to the last sample."""
+        if self.stem_over == "window":
+            if not self.stem:
+                return ["stem_over: window needs a stem"]
+            problems = []
+            if self.patch_len != self.window_size:
+                problems.append(
+                    f"patch_len ({self.patch_len}) must be window_size ({self.window_size}) with "
+                    "stem_over window; left out, it follows"
+                )
+            if self.stem[-1].channels != self.d_model:
+                problems.append(
+                    f"stem.{len(self.stem) - 1}.channels ({self.stem[-1].channels}) must be d_model "
+                    f"({self.d_model}) with stem_over window"
+                )
+        else:
+            problems = [
+                f"stem.{i}.padding ({layer.padding}) has no meaning with stem_over patch"
+                for i, layer in enumerate(self.stem)
+                if layer.padding
+            ]
+        for i, (layer, length) in enumerate(zip(self.stem, self.stem_lengths, strict=False)):
+            if layer.stride > layer.kernel:
+                problems.append(f"stem.{i}.stride ({layer.stride}) must not exceed kernel ({layer.kernel})")
+            if layer.padding >= layer.kernel:
+                problems.append(f"stem.{i}.padding ({layer.padding}) must be below kernel ({layer.kernel})")
+            left_over = (length + 2 * layer.padding - layer.kernel) % layer.stride
+            if layer.kernel > length + 2 * layer.padding or left_over > layer.padding:
+                problems.append(
+                    f"stem.{i}: kernel ({layer.kernel}) and stride ({layer.stride}) must cover its input of "
+                    f"{length} samples exactly"
+                )
+                break
+        return problems
+
     def _cutting_problems(self) -> list[str]:
-        """Patches must cover the window, and each convolution of the stem its input, to the last sample."""
+        """Patches must cover the window to the last sample."""
         if self.patch_len > self.window_size:
             return [f"patch_len ({self.patch_len}) must not exceed window_size ({self.window_size})"]
         problems = []
@@ -296,45 +417,7 @@ class ModelConfig(Section):
                 f"window_size - patch_len ({self.window_size - self.patch_len}) must be divisible by "
                 f"patch_stride ({self.patch_hop}): the last samples would be ignored"
             )
-        for i, (layer, length) in enumerate(zip(self.stem, self.stem_lengths, strict=False)):
-            if layer.stride > layer.kernel:
-                problems.append(f"stem.{i}.stride ({layer.stride}) must not exceed kernel ({layer.kernel})")
-            if layer.kernel > length or (length - layer.kernel) % layer.stride:
-                problems.append(
-                    f"stem.{i}: kernel ({layer.kernel}) and stride ({layer.stride}) must cover its input of "
-                    f"{length} samples exactly"
-                )
-                break
         return problems
-
-
-class TrainingConfig(Section):
-    """Optimisation."""
-
-    batch_size: Count = 32
-    """Windows per step; the last batch of an epoch may be smaller, none is dropped."""
-    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 30
-    """Passes over the training windows, at most."""
-    lr: PositiveFloat = 1e-3
-    """Peak learning rate of AdamW."""
-    weight_decay: NonNegativeFloat = 1e-4
-    """Decoupled weight decay of AdamW."""
-    warmup_fraction: Fraction = 0.1
-    """Fraction of all steps in which the rate rises linearly; it then falls along a cosine to zero."""
-    max_grad_norm: PositiveFloat = 1.0
-    """Gradients with a larger norm are scaled down to it."""
-    early_stop_patience: Count = 8
-    """Epochs without a better validation macro F1 (ties: loss) before training stops."""
-    label_smoothing: Fraction = 0.0
-    """Fraction of the target that is spread over all classes."""
-    class_weights: Literal["balanced", "none"] = "balanced"
-    """`balanced`: cross entropy weighted by the inverse class frequency of the training windows."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """`auto` uses CUDA if there is a device and logs its choice; `cuda` without a device is an error."""
-    amp: bool = True
-    """Automatic mixed precision on CUDA; no effect on the CPU."""
-    n_threads: Annotated[int, Field(ge=0, le=1024)] = 1
-    """CPU threads of torch; 0 keeps torch's default. More than one helps large models on idle cores only."""
 
 
 class SmoothingConfig(Section):
@@ -376,6 +459,7 @@ class ExperimentConfig(Section):
             # The experiment is frozen, but still being built.
             object.__setattr__(self, "model", model)
         problems = [f"model.{problem}" for problem in self.model.token_problems()] if follow else []
+        problems += self._training_problems()
         if self.data.window_size != self.model.window_size:
             problems.append(
                 f"data.window_size ({self.data.window_size}) and model.window_size "
@@ -396,18 +480,39 @@ class ExperimentConfig(Section):
             problems.append(f"model.channels must be 3 for tri-axial recordings, not {self.model.channels}")
         return refuse(self, problems)
 
+    def _training_problems(self) -> list[str]:
+        """Return what contradicts itself between the recipe and the data."""
+        data, training, problems = self.data, self.training, []
+        window_s = data.window_size / data.sample_rate_hz
+        if training.hop_s is not None and not 1 / data.sample_rate_hz <= training.hop_s <= window_s:
+            problems.append(
+                f"training.hop_s ({training.hop_s:g}) must be from one sample to one window, that is from "
+                f"{1 / data.sample_rate_hz:g} to {window_s:g}"
+            )
+        if training.augmentation.low_rate and data.sample_rate_hz <= 20:
+            problems.append(
+                "training.augmentation.low_rate: resamples to 20 Hz and more, data.sample_rate_hz is "
+                f"{data.sample_rate_hz:g}"
+            )
+        return problems
+
     @property
     def run_dir(self) -> Path:
         """The run's folder."""
         return self.output_dir / self.experiment_name
 
     def without_paths(self) -> Self:
-        """Return a copy whose folders are the defaults, for a model folder that others read."""
+        """Return a copy whose folders are the defaults, for a model folder that others read.
+
+        Of teachers, the names of their folders are kept.
+        """
         default = type(self)()
+        teachers = tuple(Path(path.name) for path in self.training.teachers)
         return self.replace(
             output_dir=default.output_dir,
             data=self.data.replace(proc_dir=default.data.proc_dir),
             features=self.features.replace(cache_dir=default.features.cache_dir),
+            training=self.training.replace(teachers=teachers),
         )
 
     def to_yaml(self) -> str:
@@ -441,14 +546,51 @@ class ExperimentConfig(Section):
     def from_mapping(
         cls, values: Mapping[str, Any], overrides: Sequence[str] = (), source: str = "configuration"
     ) -> Self:
-        """Build from nested mappings and `section.field=value` overrides (see `load`)."""
+        """Build from nested mappings and `section.field=value` overrides (see `load`).
+
+        ``preset`` at the top names one of `patchtst_har.presets.PRESETS`, which fills in what is left out.
+        """
         merged = dict(values)
         for override in overrides:
             merged = _override(merged, override)
+        name = merged.pop("preset", "seed")
+        if name not in PRESETS:
+            raise ConfigError([f"preset: must be one of {', '.join(PRESETS)}, is {name!r}"], source)
         try:
-            return cls(**merged)
+            return cls(**_filled(merged, PRESETS[name]))
         except ConfigError as error:
             raise ConfigError(error.problems, source) from None
+
+    @classmethod
+    def preset(cls, name: Preset, **sections: Any) -> Self:
+        """Return the experiment of a preset (`patchtst_har.presets`), with other values in some sections.
+
+        Parameters
+        ----------
+        name : {"seed", "small", "base"}
+            `seed` is ``ExperimentConfig()``; `base` is what ``patchtst-har train`` takes by default.
+        **sections
+            Mappings or sections; what they leave out is the preset's.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such preset, or the whole is contradictory.
+        """
+        given = {
+            key: value.model_dump(exclude_unset=True) if isinstance(value, Section) else value
+            for key, value in sections.items()
+        }
+        return cls.from_mapping({**given, "preset": name})
+
+
+def _filled(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested `values`, with `defaults` where they say nothing."""
+    filled = {**defaults, **values}
+    for key in defaults.keys() & values.keys():
+        if isinstance(defaults[key], Mapping) and isinstance(values[key], Mapping):
+            filled[key] = _filled(values[key], defaults[key])
+    return filled
 
 
 def _override(values: dict[str, Any], override: str) -> dict[str, Any]:

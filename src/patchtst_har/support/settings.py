@@ -16,6 +16,7 @@ from patchtst_har.support.documents import MOST_YAML_BYTES, parse_yaml, read_tex
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
 _MOST_SHOWN = 200
@@ -38,8 +39,8 @@ class Section(BaseModel):
             raise ConfigError([*found, *_further(type(self), values, found)], type(self).__name__) from None
 
     def replace(self, **changes: Any) -> Self:
-        """Return a validated copy with some fields changed."""
-        return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
+        """Return a validated copy with some fields changed; those that were never set may follow them."""
+        return type(self)(**{**{name: getattr(self, name) for name in self.model_fields_set}, **changes})
 
 
 def refuse(section: Checked, problems: list[str]) -> Checked:

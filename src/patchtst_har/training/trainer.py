@@ -84,10 +84,14 @@ class PatchTSTTrainer:
 
     @property
     def judged(self) -> FeatureSet:
-        """The windows that the model was judged on: of test participants, else of validation participants."""
+        """The windows that the model was judged on: of test participants, else of validation participants.
+
+        If there are neither, the model was not judged, and these are the training participants' (to measure
+        on).
+        """
         if self.data is None:
             raise RuntimeError("train() has not been called")
-        return self.data.val if self.data.test is None else self.data.test
+        return self.data.test or self.data.val or self.data.train
 
     def train(self) -> tuple[PatchTSTClassifier, dict[str, float]]:
         """Run the whole experiment.
@@ -95,11 +99,12 @@ class PatchTSTTrainer:
         Returns
         -------
         model : PatchTSTClassifier
-            With the weights of the best validation epoch, in evaluation mode.
+            With the weights of the best validation epoch (or what `training.keep` says), in evaluation mode.
         metrics : dict of str to float
             ``final_accuracy``, ``final_macro_f1`` and the other metrics of `evaluation.metrics.SUMMARY` that
             are defined (test participants, smoothed; validation participants if there are none to test on),
-            the same with ``raw_`` before smoothing, ``best_epoch``, ``best_val_macro_f1``.
+            the same with ``raw_`` before smoothing, ``best_epoch`` and ``best_val_macro_f1`` of the kept
+            weights. What nobody tests or validates is left out.
 
         Raises
         ------
@@ -127,7 +132,9 @@ class PatchTSTTrainer:
             model, progress = self._fit(data, device, tracker)
             self._fit_smoother(model, data)
             metrics = self._evaluate(model, data, tracker)
-            metrics |= {"best_epoch": float(progress.best_epoch), "best_val_macro_f1": progress.best_score}
+            metrics["best_epoch"] = float(progress.best_epoch)
+            if data.val is not None:
+                metrics["best_val_macro_f1"] = progress.best_score
             self._save(model.cpu(), data, metrics, tracker)
         return model.eval(), metrics
 
@@ -162,24 +169,27 @@ class PatchTSTTrainer:
         config = self.config
         seed_everything(config.seed)
         model = PatchTSTClassifier(config.model, len(data.train.classes))
-        model.fit_scaling(*to_tensors((data.train.windows, data.train.stats, data.train.topo)))
+        model.fit_scaling(*to_tensors((data.train.windows, data.training.stats, data.training.topo)))
         lines = TrainingLogger(logger)
 
         def record(epoch: int, trained: dict[str, float], validated: dict[str, float]) -> None:
             for phase, metrics in (("train", trained), ("val", validated)):
+                if not metrics:
+                    continue
                 lines.log_metrics(metrics, epoch, phase)
                 tracker.log_metrics(metrics, epoch, phase)
 
         fingerprint = data.fingerprint(config)
         loop = TrainingLoop(config.training, device, config.seed, self._checkpoint, fingerprint)
         report = under("training", self.on_progress)
-        progress = loop.fit(model, data.train, data.val, record, on_progress=report, resume=self.resume)
+        progress = loop.fit(model, data.training, data.val, record, on_progress=report, resume=self.resume)
         return model, progress
 
     def _fit_smoother(self, model: PatchTSTClassifier, data: ExperimentData) -> None:
         """Transitions come from training participants, emissions from participants not trained on."""
         config, val = self.config, data.val
-        if config.smoothing.method == "none":
+        # The configuration refuses smoothing if nobody validates.
+        if config.smoothing.method == "none" or val is None:
             return
         smoother = HMMSmoother(len(data.train.classes), config.smoothing.pseudo_count, hop_s=hop_s(config))
         sequences = sequences_of(data.train.participants, data.train.start_ns, config)
@@ -196,6 +206,9 @@ class PatchTSTTrainer:
     def _evaluate(
         self, model: PatchTSTClassifier, data: ExperimentData, tracker: ExperimentTracker
     ) -> dict[str, float]:
+        if data.test is None and data.val is None:
+            logger.warning("nobody tests or validates: there are no scores")
+            return {}
         judged = self.judge(model, self.judged)
         scores = judged.scores()
         if data.test is not None:
