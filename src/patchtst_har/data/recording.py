@@ -149,7 +149,7 @@ def _read(
                     *found.warnings,
                     *_out_of_order(n_out_of_order, options, path),
                     *_repeated_batches(n_sent_twice, path),
-                    *_rate_changes(times_ns, path),
+                    *_rate_changes(times_ns, sample_rate_hz, path),
                     *_measured_annotations(recording, found, path),
                 ]
             ),
@@ -191,8 +191,8 @@ def _repeated_batches(n_samples: int, path: Path) -> list[str]:
     return [f"{path}: {samples} of batches that are there twice, dropped the second time"]
 
 
-def _rate_changes(times_ns: NDArray[np.int64], path: Path) -> list[str]:
-    parts = rate_pieces(times_ns)
+def _rate_changes(times_ns: NDArray[np.int64], rate_hz: float | None, path: Path) -> list[str]:
+    parts = rate_pieces(times_ns, rate_hz)
     if len(parts) < 2:
         return []
     texts = [

@@ -129,6 +129,30 @@ def test_nested_annotations_in_parquet_are_refused(tmp_path: Path, values: pa.Ar
         read_recording(parquet(tmp_path / "a.parquet", values))
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([0.0, -0.0, np.nan, np.nan, 1.0, 1.0], np.float32),
+        np.array([1.5, 1.5, -0.0], np.float64),
+        np.array([1, 1, 2], np.float128),
+        np.array([], "U3"),
+        np.array(["a", "a", "", "b", "a"]),
+        np.array([b"a", b"a", b"b"]),
+        np.array([True, False, False]),
+        np.array([3, 3, 1], ">i4"),
+    ],
+)
+def test_runs_of_equal_values_are_read_as_the_values(tmp_path: Path, values: np.ndarray) -> None:
+    path = npz(
+        tmp_path / "a.npz",
+        np.append(values, np.array(["z"] if values.dtype.kind in "US" else [1], values.dtype)),
+    )
+    texts = [
+        value.decode() if isinstance(value, bytes) else str(value) for value in np.load(path)["annotation"]
+    ]
+    assert labels(path) == [None if text in ("", "nan") else text for text in texts]
+
+
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.parquet: column 'annotation': annotation .* is not UTF-8"):
         read_recording(parquet(tmp_path / "a.parquet", pa.array([b"\xff\xfe"])))
