@@ -140,10 +140,11 @@ def test_every_kind_of_augmentation_has_its_picture():
     assert ElementTree.fromstring(drawn).get("aria-label").endswith("after low_rate")  # noqa: S314 - ours
 
 
-def test_the_recipe_of_the_page_on_training_is_valid():
+def test_the_recipe_of_the_page_on_training_is_that_of_the_presets():
     (text,) = re.findall(r"```yaml\n(.*?)```", TRAINING, re.DOTALL)
     config = ExperimentConfig.from_mapping(yaml.safe_load(text))
-    assert (config.training.keep, config.data.val_n, config.training.schedule) == ("last", 0, "one_cycle")
+    assert config.training == ExperimentConfig.preset("base").training
+    assert (config.data.val_n, config.smoothing.method) == (0, "none")
 
 
 def printed_by(page, tmp_path, before=""):

@@ -68,8 +68,9 @@ def test_another_network_than_that_of_the_encoder_is_refused(cli, here):
     assert "model.d_ff: encoder has 16, the experiment 24" in error_of(
         cli(*begin, *FEW, "--set", "model.d_ff=24", "--set", "smoothing.method=none")
     )
-    preset = ("--preset", "small", "--set", "data={window_size: 200, hop_size: 200, proc_dir: a}", "--set", "model.window_size=200")
-    line = error_of(cli(*begin, *preset, "--set", "smoothing.method=none", "--set", "training.hop_s=1"))
+    windows = ("data={window_size: 200, hop_size: 200, proc_dir: a}", "model.window_size=200", "training.hop_s=1")
+    options = [word for text in (*windows, "smoothing.method=none") for word in ("--set", text)]
+    line = error_of(cli(*begin, "--preset", "small", *options))
     assert "training.init: features.groups: encoder has ['statistical']" in line
     assert not (here / "runs").exists()
 

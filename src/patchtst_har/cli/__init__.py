@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from io import TextIOWrapper
 from typing import Annotated, TextIO
 
 import typer
@@ -63,7 +64,8 @@ _COMMANDS = (
     info,
 )
 for command in _COMMANDS:
-    app.command(command.__name__.rpartition(".")[2], cls=Command)(command.run)
+    # Not from docstrings: Python leaves those out with -OO.
+    app.command(command.__name__.rpartition(".")[2], cls=Command, help=command.HELP)(command.run)
 
 
 def main() -> None:
@@ -72,6 +74,9 @@ def main() -> None:
     SIGTERM and SIGHUP end a command in order, with status 143 and 129.
     """
     warnings.showwarning = _show_warning
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A path goes out with the bytes that it came in with.
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         with ending_signals_raise():
             app(prog_name="patchtst-har")

@@ -15,6 +15,7 @@ from patchtst_har.data.units import UNUSABLE
 from patchtst_har.errors import DataError, FeatureError
 from patchtst_har.inference.recognizer import LabelledRecording, Recognizer
 from patchtst_har.pretrained import find_model, headline, read_summary
+from patchtst_har.support.names import printable
 from patchtst_har.support.progress import OnProgress
 
 
@@ -25,7 +26,7 @@ class LabelledFile:
     Attributes
     ----------
     name : str
-        The file's name without its suffix.
+        The file's name without its suffix; bytes that are not UTF-8 as escapes.
     timeline, windows : DataFrame
         ``start``, ``end``, ``label``, ``probability``; the same of each window, with the probabilities of
         every class (see `LabelledRecording`).
@@ -95,7 +96,7 @@ def label_file(
     except (DataError, FeatureError) as error:
         raise type(error)(f"{path}: {error}") from error
     dropped = {name: labelled.counts[name] for name in (*UNUSABLE, "short_stretches")}
-    name = path.name[: -len(recording_suffix(path) or path.suffix) or None]
+    name = printable(path.name[: -len(recording_suffix(path) or path.suffix) or None])
     facts = {key: value for key, value in info.items() if key != "warnings"}
     return LabelledFile(
         name=name,

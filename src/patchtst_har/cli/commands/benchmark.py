@@ -39,6 +39,12 @@ class FailOn(StrEnum):
     REGRESSION = "regression"
 
 
+HELP = (
+    "Measure a model in real time on this host and judge it against deployment targets.\n\n"
+    "Writes feasibility.html and feasibility.json; standard output is that JSON on one line."
+)
+
+
 def run(
     model: ModelArgument,
     recording: Annotated[
@@ -71,10 +77,7 @@ def run(
     timezone: TimezoneOption = None,
     verbose: VerboseOption = False,
 ) -> None:
-    """Measure a model in real time on this host and judge it against deployment targets.
-
-    Writes feasibility.html and feasibility.json; standard output is that JSON on one line.
-    """
+    """Run the command."""
     from patchtst_har.benchmark.feasibility import run_benchmark, settings_for, too_short
     from patchtst_har.data import read_recording
     from patchtst_har.reports.feasibility import REPORT_FILE, render_feasibility

@@ -10,6 +10,8 @@ import typer
 from patchtst_har.cli.console import VerboseOption, out, start_logging
 from patchtst_har.cli.models import ModelArgument, model_folder
 
+HELP = "Write the model for another run time; the file must compute the same logits, or it is not kept."
+
 
 def run(
     model: ModelArgument,
@@ -28,7 +30,7 @@ def run(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Write the model for another run time; the file must compute the same logits, or it is not kept."""
+    """Run the command."""
     from patchtst_har.data import cut_windows, read_recording
     from patchtst_har.inference.export import export_model
     from patchtst_har.model_folder import read_model_folder

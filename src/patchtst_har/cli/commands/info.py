@@ -10,9 +10,11 @@ from rich.table import Table
 
 from patchtst_har.cli.console import out
 
+HELP = "Show versions, processor, devices, formats, models and plug-ins: what to put into a bug report."
+
 
 def run(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
-    """Show versions, processor, devices, formats, models and plug-ins: what to put into a bug report."""
+    """Run the command."""
     from patchtst_har.data.formats import known_suffixes
     from patchtst_har.features.plugins import feature_origins
     from patchtst_har.pretrained import pretrained_folders

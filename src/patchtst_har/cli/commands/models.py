@@ -14,6 +14,8 @@ from patchtst_har.errors import ModelFolderError
 from patchtst_har.pretrained import SUMMARY_FILE, find_model, headline, pretrained_folders, read_summary
 from patchtst_har.records.pretrained import PretrainedModel
 
+HELP = "List the models that the package ships, or show the card of one."
+
 
 def run(
     model: Annotated[
@@ -22,7 +24,7 @@ def run(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """List the models that the package ships, or show the card of one."""
+    """Run the command."""
     if model is not None:
         _show(find_model(model), as_json=as_json)
         return

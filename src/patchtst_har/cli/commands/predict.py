@@ -26,6 +26,8 @@ from patchtst_har.cli.reading import reads_recordings
 from patchtst_har.data.formats import FORMATS
 from patchtst_har.data.options import ReadOptions
 
+HELP = "Label a recording: labels and windows as CSV, a summary as JSON, a timeline picture and a report."
+
 
 @reads_recordings
 def run(
@@ -42,7 +44,7 @@ def run(
     *,
     reading: ReadOptions,
 ) -> None:
-    """Label a recording: labels and windows as CSV, a summary as JSON, a timeline picture and a report."""
+    """Run the command."""
     from patchtst_har.data import read_recording
     from patchtst_har.data.units import SignalWarning
     from patchtst_har.inference.label_file import label_file

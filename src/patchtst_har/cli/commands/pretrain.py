@@ -19,6 +19,8 @@ from patchtst_har.cli.console import (
     start_logging,
 )
 
+HELP = "Train an encoder on windows without labels, for `train --init`."
+
 
 def run(
     data: Annotated[
@@ -37,7 +39,7 @@ def run(
     ] = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Train an encoder without labels: it predicts hidden samples. For `train --init`."""
+    """Pre-train an encoder on masked windows."""
     from patchtst_har.training.fitting import fit_to_data
     from patchtst_har.training.pretraining import MaskedPretraining
 

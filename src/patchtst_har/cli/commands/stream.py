@@ -41,6 +41,12 @@ if TYPE_CHECKING:
     from patchtst_har.realtime.stream import Stream
 
 
+HELP = (
+    "Recognise live samples: a view in the terminal, or JSON lines.\n\n"
+    "Ctrl-C, SIGTERM and SIGHUP end with the last decisions and a summary."
+)
+
+
 @reads_recordings
 def run(
     model: DefaultModelArgument = None,
@@ -89,10 +95,7 @@ def run(
     *,
     reading: ReadOptions,
 ) -> None:
-    """Recognise live samples: a view in the terminal, or JSON lines.
-
-    Ctrl-C, SIGTERM and SIGHUP end with the last decisions and a summary.
-    """
+    """Run the command."""
     from patchtst_har.inference.familiarity import rate_doubt
     from patchtst_har.inference.recognizer import Recognizer
     from patchtst_har.inference.source_check import SourceCheck

@@ -20,6 +20,7 @@ from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.models.folder import load_model
 from patchtst_har.pretrained import find_model, refuse_encoder
 from patchtst_har.support.files import atomic_path, ensure_folder
+from patchtst_har.support.names import printable
 
 Format = Literal["onnx", "torch-export", "executorch"]
 
@@ -125,8 +126,8 @@ def export_model(
     ModelFolderError
         If a file of the model is missing or damaged, or the model is for fine-tuning only.
     DataError
-        If there is no such format, `target` has the ending of another one, or exists and `overwrite` is not
-        set, or `windows` are malformed or none.
+        If there is no such format, `target` has the ending of another one, is not UTF-8, or exists and
+        `overwrite` is not set, or `windows` are malformed or none.
     MissingDependencyError
         If the format needs a package that is not installed; the message names the extra.
     ExportError
@@ -155,6 +156,9 @@ def export_model(
 
 
 def _check_target(target: Path, chosen: Format, overwrite: bool) -> None:
+    # Not every run time takes a path as bytes.
+    if printable(str(target)) != str(target):
+        raise DataError(f"{target}: a model's path must be UTF-8")
     if target.is_dir():
         raise DataError(f"{target}: is a folder, the name of a file is needed")
     usual = ENDINGS.get(target.suffix.lower(), chosen)
