@@ -37,9 +37,11 @@ def error_of(result) -> str:
     return line
 
 
-@pytest.mark.draws
 @pytest.mark.trains
-def test_an_encoder_of_two_data_sets_is_trained_and_then_fine_tuned(cli, here):
+def test_an_encoder_of_two_data_sets_is_trained_and_then_fine_tuned(cli, here, monkeypatch):
+    # What comes after training is the same for every run, and takes long.
+    monkeypatch.setattr("patchtst_har.benchmark.run_measurements.measure_run", lambda *_, **__: None)
+    monkeypatch.setattr("patchtst_har.reports.run.render_report", lambda run_dir: run_dir)
     status, out, err = cli("pretrain", "a", "b", "--output", "encoder", "--config", "network.yaml", *FEW)
     assert status == 0, err
     assert "to use it: patchtst-har train --init encoder" in out
@@ -68,7 +70,11 @@ def test_another_network_than_that_of_the_encoder_is_refused(cli, here):
     assert "model.d_ff: encoder has 16, the experiment 24" in error_of(
         cli(*begin, *FEW, "--set", "model.d_ff=24", "--set", "smoothing.method=none")
     )
-    windows = ("data={window_size: 200, hop_size: 200, proc_dir: a}", "model.window_size=200", "training.hop_s=1")
+    windows = (
+        "data={window_size: 200, hop_size: 200, proc_dir: a}",
+        "model.window_size=200",
+        "training.hop_s=1",
+    )
     options = [word for text in (*windows, "smoothing.method=none") for word in ("--set", text)]
     line = error_of(cli(*begin, "--preset", "small", *options))
     assert "training.init: features.groups: encoder has ['statistical']" in line

@@ -39,7 +39,7 @@ def run(
     ] = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Pre-train an encoder on masked windows."""
+    """Run the command."""
     from patchtst_har.training.fitting import fit_to_data
     from patchtst_har.training.pretraining import MaskedPretraining
 
