@@ -32,6 +32,11 @@ def predict_probabilities(model: PatchTSTClassifier, data: ModelInputs) -> NDArr
     ndarray, shape (n, K), float64
         Rows sum to 1.
     """
+    return _core.probabilities(predict_logits(model, data))
+
+
+def predict_logits(model: PatchTSTClassifier, data: ModelInputs) -> NDArray[np.float32]:
+    """Return a torch model's logits (n, K); parameters as `predict_probabilities`."""
     import torch
 
     from patchtst_har.models.batches import to_tensors
@@ -39,11 +44,11 @@ def predict_probabilities(model: PatchTSTClassifier, data: ModelInputs) -> NDArr
     model.eval()
     device = model.rope_cos.device
     with torch.inference_mode():
-        probabilities = []
+        logits = [np.empty((0, model.num_classes), np.float32)]
         for rows in _batches(len(data)):
-            logits = model(*(tensor.to(device) for tensor in to_tensors(data.select(rows, model.config))))
-            probabilities.append(logits.double().softmax(dim=1).cpu().numpy())
-    return np.concatenate(probabilities) if probabilities else np.empty((0, model.num_classes))
+            batch = model(*(tensor.to(device) for tensor in to_tensors(data.select(rows, model.config))))
+            logits.append(batch.float().cpu().numpy())
+    return np.concatenate(logits)
 
 
 def predict_native(model: NativeClassifier, data: ModelInputs, *, n_threads: int = 1) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ from patchtst_har.model_folder import PROVENANCE_FILE, SMOOTHING_FILE
 from patchtst_har.models.batches import to_tensors
 from patchtst_har.models.folder import save_model
 from patchtst_har.models.patchtst import PatchTSTClassifier
-from patchtst_har.records.run import Evaluation, HeldOutScores, SmoothingChoice
+from patchtst_har.records.run import Calibration, Evaluation, HeldOutScores, Provenance, SmoothingChoice
 from patchtst_har.reproducibility import environment, resolve_device, seed_everything, threads
 from patchtst_har.smoothing import HMMSmoother
 from patchtst_har.smoothing.decide import hop_s, sequences_of
@@ -26,6 +26,7 @@ from patchtst_har.support.files import atomic_write_json
 from patchtst_har.support.folders import folder_lock
 from patchtst_har.support.log import TrainingLogger, log_to_file
 from patchtst_har.support.progress import OnProgress, under
+from patchtst_har.training.calibrate import calibrate
 from patchtst_har.training.checkpoint import Progress, check_resumable
 from patchtst_har.training.experiment import ExperimentData
 from patchtst_har.training.loop import TrainingLoop
@@ -62,6 +63,8 @@ class PatchTSTTrainer:
         After `train`: what smooths the model's decisions, if anything does.
     smoothing : SmoothingChoice or None
         After `train`: why; None with ``smoothing.method: none``.
+    calibration : Calibration or None
+        After `train`: the temperature of the logits; None with ``training.calibrate: false``.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class PatchTSTTrainer:
         self.data: ExperimentData | None = None
         self.smoother: HMMSmoother | None = None
         self.smoothing: SmoothingChoice | None = None
+        self.calibration: Calibration | None = None
         self._fitted: HMMSmoother | None = None
 
     @property
@@ -125,6 +129,8 @@ class PatchTSTTrainer:
     ) -> tuple[PatchTSTClassifier, dict[str, float]]:
         with log_to_file(tracker.output_dir):
             model, progress = self._fit(data, device, tracker)
+            if self.config.training.calibrate:
+                self.calibration = calibrate(model, data.val, data.test)
             self._fit_smoother(model, data)
             metrics = self._evaluate(model, data, tracker)
             metrics |= {"best_epoch": float(progress.best_epoch), "best_val_macro_f1": progress.best_score}
@@ -189,6 +195,9 @@ class PatchTSTTrainer:
         self._fitted = smoother.fit_emissions(val.labels, probabilities)
         self.smoother = None if self.smoothing.method == "none" else smoother
 
+    def _provenance(self, data: ExperimentData) -> Provenance:
+        return data.provenance().model_copy(update={"temperature": self.calibration})
+
     def judge(self, model: PatchTSTClassifier, features: FeatureSet) -> HeldOut:
         """Return the decisions of a trained model on labelled windows."""
         return HeldOut.judge(features, predict_probabilities(model, features), self.config, self.smoother)
@@ -201,7 +210,7 @@ class PatchTSTTrainer:
         if data.test is not None:
             self.held_out = judged
             judged.write_frame(tracker.output_dir / "predictions.csv")
-            facts = {**dict(scores), **dict(data.provenance())}
+            facts = {**dict(scores), **dict(self._provenance(data))}
             evaluation = Evaluation(**facts, predictions_file="predictions.csv", smoothing=self.smoothing)
             atomic_write_json(tracker.output_dir / "evaluation.json", evaluation.to_json())
         else:
@@ -222,8 +231,9 @@ class PatchTSTTrainer:
         save_model(folder, model, data.train.classes, config)
         if self._fitted is not None:
             self._fitted.save(folder / SMOOTHING_FILE)
-        atomic_write_json(folder / PROVENANCE_FILE, data.provenance().to_json())
-        write_model_card(folder, config, data.train.classes, data.provenance(), metrics)
+        provenance = self._provenance(data)
+        atomic_write_json(folder / PROVENANCE_FILE, provenance.to_json())
+        write_model_card(folder, config, data.train.classes, provenance, metrics)
         tracker.log_artifact(folder, "trained model")
         for name in ("evaluation.json", "predictions.csv"):
             if (tracker.output_dir / name).exists():
