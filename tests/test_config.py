@@ -211,11 +211,11 @@ def test_contradictions_between_fields_are_named(
     [
         ({"norm": "batch"}, "norm: Input should be 'pre' or 'post' (got 'batch')"),
         ({"activation": "swish"}, "activation: Input should be 'gelu' or 'relu' (got 'swish')"),
-        ({"pooling": "max"}, "pooling: Input should be 'mean', 'cls' or 'attention' (got 'max')"),
+        ({"pooling": "max"}, "pooling: Input should be 'mean', 'cls', 'attention' or 'mean_max' (got 'max')"),
         ({"n_topo_tokens": 0}, "n_topo_tokens: Input should be greater than or equal to 1 (got 0)"),
         (
-            {"stem": [{"channels": 8, "kernel": 4, "stride": 2}] * 3},
-            "stem: Tuple should have at most 2 items",
+            {"stem": [{"channels": 8, "kernel": 4, "stride": 2}] * 9},
+            "stem: Tuple should have at most 8 items",
         ),
         ({"stem": [{"channels": 8, "kernel": 4, "strides": 2}]}, "stem.0.strides: unknown key"),
     ],
@@ -437,3 +437,59 @@ def test_a_shared_section_is_not_changed_by_the_experiment_it_is_given_to() -> N
     )
     assert model.n_stat_features == N_STATISTICAL_FEATURES
     assert ExperimentConfig(model=model).model.n_stat_features == N_STATISTICAL_FEATURES
+
+
+WINDOW_STEM = [
+    {"channels": 8, "kernel": 16, "stride": 8, "padding": 8},
+    {"channels": 56, "kernel": 9, "stride": 2, "padding": 4},
+]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"stem_over": "window"}, "stem_over: window needs a stem"),
+        (
+            {"stem_over": "window", "stem": WINDOW_STEM[:1]},
+            "stem.0.channels (8) must be d_model (56) with stem_over window",
+        ),
+        (
+            {"stem_over": "window", "stem": WINDOW_STEM, "patch_len": 500},
+            "patch_len (500) must be window_size (1000) with stem_over window",
+        ),
+        ({"stem": WINDOW_STEM[:1]}, "stem.0.padding (8) has no meaning with stem_over patch"),
+        (
+            {"stem_over": "window", "stem": [{"channels": 56, "kernel": 5, "stride": 5, "padding": 5}]},
+            "stem.0.padding (5) must be below kernel (5)",
+        ),
+        (
+            {"stem_over": "window", "stem": [{"channels": 56, "kernel": 3, "stride": 3, "padding": 0}]},
+            "stem.0: kernel (3) and stride (3) must cover its input of 1000 samples exactly",
+        ),
+        ({"auxiliary_heads": True}, "auxiliary_heads needs features_as branch"),
+        ({"branch": {"width": 9}}, "branch has no meaning with features_as tokens"),
+        (
+            {"features_as": "branch", "n_stat_tokens": 2},
+            "n_stat_tokens (2) has no meaning with features_as branch",
+        ),
+        (
+            {"features_as": "branch", "n_stat_features": 0, "n_topo_features": 0},
+            "features_as: branch needs features",
+        ),
+    ],
+)
+def test_contradictions_of_stem_and_branch_are_named(values: dict[str, Any], expected: str) -> None:
+    assert any(expected in problem for problem in problems_of(ModelConfig, **values))
+
+
+def test_with_a_stem_over_the_window_the_patch_follows_the_window() -> None:
+    config = ModelConfig(stem_over="window", stem=WINDOW_STEM)
+    assert (config.patch_len, config.n_patches, config.stem_lengths) == (1000, 1, (1000, 126, 63))
+    assert config.n_tokens == 63 + 2
+    shorter = config.replace(window_size=500)
+    assert (shorter.patch_len, shorter.n_tokens) == (500, 32 + 2)
+    assert ModelConfig(**config.model_dump()) == config
+
+
+def test_a_replaced_field_is_followed_by_those_that_were_never_set() -> None:
+    assert ModelConfig().replace(n_layers=3).model_fields_set == {"n_layers"}

@@ -46,12 +46,13 @@ struct BoundEngine : model::Engine {
     InputShapes shapes;
 };
 
-void run(BoundEngine& engine, py::handle patches, py::handle times, py::handle stats, py::handle topo,
-         py::handle target) {
+using InputHandles = std::array<py::handle, model::kInputs>;
+
+void run_all(BoundEngine& engine, const InputHandles& given, py::handle target, float* embeddings) {
     FloatArray out = float_array(target);
     require_shape(out, "out", {kAny, engine.n_outputs()}, "(n, n_outputs)");
-    const std::array<FloatArray, model::kInputs> arrays{float_array(patches), float_array(times),
-                                                        float_array(stats), float_array(topo)};
+    const std::array<FloatArray, model::kInputs> arrays{float_array(given[0]), float_array(given[1]),
+                                                        float_array(given[2]), float_array(given[3])};
     std::array<const float*, model::kInputs> inputs{};
     for (std::size_t i = 0; i < inputs.size(); ++i) {
         inputs[i] = engine.input_of(i, arrays[i], out.shape(0));
@@ -59,7 +60,23 @@ void run(BoundEngine& engine, py::handle patches, py::handle times, py::handle s
     float* outputs = out.mutable_data();
     const std::size_t n_windows = extent(out, 0);
     const py::gil_scoped_release released;
-    engine.run(inputs, n_windows, outputs);
+    engine.run(inputs, n_windows, outputs, embeddings);
+}
+
+void run(BoundEngine& engine, py::handle patches, py::handle times, py::handle stats, py::handle topo,
+         py::handle target) {
+    run_all(engine, {patches, times, stats, topo}, target, nullptr);
+}
+
+// Not an argument of run(): pybind11 allocates for more than six.
+void embed(BoundEngine& engine, const std::tuple<py::object, py::object, py::object, py::object>& inputs,
+           const py::object& target, const py::object& embeddings) {
+    const auto& [patches, times, stats, topo] = inputs;
+    FloatArray array = float_array(embeddings);
+    require(engine.n_embedding() > 0, "the engine has no embedding");
+    require_shape(array, "embeddings", {kAny, engine.n_embedding()}, "(n, n_embedding)");
+    require_shape(float_array(target), "out", {extent(array, 0), engine.n_outputs()}, "(n, n_outputs)");
+    run_all(engine, {patches, times, stats, topo}, target, array.mutable_data());
 }
 
 // Buffer, offset, outer and inner stride.
@@ -96,6 +113,16 @@ void add_standardise(BoundEngine& engine, const FloatArray& mean, const FloatArr
                            vector_of(inverse_std, "inverse_std", width, "(width,)"), limit);
 }
 
+void add_quantiles(BoundEngine& engine, const FloatArray& lower, const FloatArray& inverse_width, float limit,
+                   const PlaceTuple& source, const PlaceTuple& target) {
+    require_shape(lower, "lower", {kSome, kSome}, "(n_steps >= 1, width >= 1)");
+    const std::size_t n_steps = extent(lower, 0);
+    const std::size_t width = extent(lower, 1);
+    require_shape(inverse_width, "inverse_width", {n_steps, width}, "(n_steps, width)");
+    engine.add_quantiles(place(source), place(target), width, n_steps, lower.data(), inverse_width.data(),
+                         limit);
+}
+
 void add_constant(BoundEngine& engine, const FloatArray& values, const PlaceTuple& target) {
     const float* all = vector_of(values, "values", kAny, "(width,)");
     engine.add_constant(place(target), extent(values, 0), all);
@@ -117,10 +144,17 @@ void add_attention(BoundEngine& engine, const FloatArray& cos, const FloatArray&
                          sin.data());
 }
 
-void add_pool(BoundEngine& engine, const FloatArray& query, bool weighted, std::size_t n_rows,
+model::Pooling pooling_of(const std::string& name) {
+    if (name == "mean") return model::Pooling::kMean;
+    if (name == "maximum") return model::Pooling::kMaximum;
+    require(name == "attention", "kind must be mean, maximum or attention");
+    return model::Pooling::kAttention;
+}
+
+void add_pool(BoundEngine& engine, const FloatArray& query, const std::string& kind, std::size_t n_rows,
               const PlaceTuple& source, const PlaceTuple& target) {
     const float* values = vector_of(query, "query", kAny, "(width,)");
-    engine.add_pool(place(source), place(target), n_rows, extent(query, 0), weighted ? values : nullptr);
+    engine.add_pool(place(source), place(target), n_rows, extent(query, 0), pooling_of(kind), values);
 }
 
 void softmax_rows(py::handle argument) {
@@ -186,16 +220,31 @@ void bind_model(py::module_& m) {
              py::arg("activation"), py::arg("adds"))
         .def("add_standardise", &add_standardise, py::arg("mean").noconvert(),
              py::arg("inverse_std").noconvert(), py::arg("limit"), py::arg("source"), py::arg("target"))
+        .def("add_quantiles", &add_quantiles, py::arg("lower").noconvert(),
+             py::arg("inverse_width").noconvert(), py::arg("limit"), py::arg("source"), py::arg("target"))
         .def("add_constant", &add_constant, py::arg("values").noconvert(), py::arg("target"))
         .def("add_normalise", &add_normalise, py::arg("gain").noconvert(), py::arg("bias").noconvert(),
              py::arg("epsilon"), py::arg("n_rows"), py::arg("source"), py::arg("target"))
         .def("add_attention", &add_attention, py::arg("cos").noconvert(), py::arg("sin").noconvert(),
              py::arg("n_heads"), py::arg("qkv"), py::arg("target"))
-        .def("add_pool", &add_pool, py::arg("query").noconvert(), py::arg("weighted"), py::arg("n_rows"),
+        .def("add_pool", &add_pool, py::arg("query").noconvert(), py::arg("kind"), py::arg("n_rows"),
              py::arg("source"), py::arg("target"))
         .def("run", &run, py::arg("patches"), py::arg("times"), py::arg("stats"), py::arg("topo"),
              py::arg("out"), "Write the outputs of n windows to out (n, n_outputs).")
-        .def("set_outputs", &BoundEngine::set_outputs, py::arg("buffer"), py::arg("n_outputs"))
+        .def("embed", &embed, py::arg("inputs"), py::arg("out"), py::arg("embeddings"),
+             "Do what run() does, and write the embeddings of the windows to embeddings (n, n_embedding).")
+        .def(
+            "set_outputs",
+            [](BoundEngine& engine, const PlaceTuple& source, std::size_t width) {
+                engine.set_outputs(place(source), width);
+            },
+            py::arg("source"), py::arg("width"))
+        .def(
+            "set_embedding",
+            [](BoundEngine& engine, const PlaceTuple& source, std::size_t width) {
+                engine.set_embedding(place(source), width);
+            },
+            py::arg("source"), py::arg("width"))
         .def_property_readonly("n_workspaces_made", &BoundEngine::n_workspaces_made,
                                "How often run() had to allocate.");
     new_class<model::Familiarity>(m, "Familiarity", "Distances of embeddings from those of training windows.")

@@ -55,6 +55,7 @@ struct Runner {
 
     void operator()(const Linear& step) const { kernels.linear(step, block); }
     void operator()(const Standardise& step) const { kernels.standardise(step, block); }
+    void operator()(const Quantiles& step) const { kernels.quantiles(step, block); }
     void operator()(const Constant& step) const { kernels.constant(step, block); }
     void operator()(const Normalise& step) const { kernels.normalise(step, block); }
     void operator()(const Attention& step) const { kernels.attention(step, block); }
@@ -159,6 +160,25 @@ void Engine::add_standardise(Place source, Place target, std::size_t width, cons
                     keep(width, inverse_std, width), limit});
 }
 
+void Engine::add_quantiles(Place source, Place target, std::size_t width, std::size_t n_steps,
+                           const float* lower, const float* inverse_width, float limit) {
+    require(n_steps >= 1 && width >= 1, "a map without steps or values");
+    require(n_steps <= kMostFloats / aligned(width), "the map is too large");
+    const RowCount one{1, 1};
+    const View from = read(source, one, width);
+    const View to = write(target, one, width);
+    const auto spread = [&](const float* values) {
+        AlignedFloats rows(n_steps * aligned(width), 0.0F);
+        for (std::size_t i = 0; i < n_steps; ++i) {
+            std::copy_n(values + i * width, width, rows.data() + i * aligned(width));
+        }
+        constants_.push_back(std::move(rows));
+        return constants_.back().data();
+    };
+    const float* starts = spread(lower);
+    add(Quantiles{from, to, width, n_steps, starts, spread(inverse_width), limit});
+}
+
 void Engine::add_constant(Place target, std::size_t width, const float* values) {
     const std::size_t padded = aligned(width);
     add(Constant{write(target, {1, 1}, padded), padded, keep(padded, values, width)});
@@ -204,33 +224,48 @@ void Engine::add_attention(Place qkv, Place target, std::size_t n_tokens, std::s
     scratch_size_ = std::max(scratch_size_, panel * (head_dim + n_tokens));
 }
 
-void Engine::add_pool(Place source, Place target, std::size_t n_rows, std::size_t width, const float* query) {
+void Engine::add_pool(Place source, Place target, std::size_t n_rows, std::size_t width, Pooling kind,
+                      const float* query) {
     const std::size_t padded = aligned(width);
     const View rows = read(source, {n_rows, 1}, padded);
     const View pooled = write(target, {1, 1}, padded);
-    add(Pool{rows, pooled, n_rows, width, query == nullptr ? nullptr : keep(padded, query, width)});
+    add(Pool{rows, pooled, n_rows, width, kind, keep(padded, query, width)});
     scratch_size_ = std::max(scratch_size_, aligned(n_rows));
 }
 
-void Engine::set_outputs(std::size_t buffer, std::size_t n_outputs) {
-    require(buffer >= kInputs && buffer < sizes_.size() && n_outputs <= sizes_[buffer],
-            "the outputs are not in the buffer");
-    output_buffer_ = buffer;
-    n_outputs_ = n_outputs;
+void Engine::set_outputs(Place place, std::size_t n_outputs) {
+    outputs_ = result_at(place, n_outputs);
 }
 
-void Engine::run(const std::array<const float*, kInputs>& inputs, std::size_t n_windows, float* outputs) {
-    if (n_outputs_ == 0 || n_windows == 0) return;
+void Engine::set_embedding(Place place, std::size_t n_floats) {
+    embedding_ = result_at(place, n_floats);
+}
+
+Engine::Result Engine::result_at(Place place, std::size_t n_floats) const {
+    require(n_floats <= kMostFloats, "a result is too large");
+    const View view = write(place, {1, 1}, n_floats);
+    return {view.buffer, view.offset, n_floats};
+}
+
+float* Engine::write_result(const Block& block, const Result& result, float* to) const {
+    const float* from = block.sources[result.buffer] + result.offset;
+    for (std::size_t i = 0; i < block.n_windows; ++i, to += result.width) {
+        std::memcpy(to, from + i * sizes_[result.buffer], result.width * sizeof(float));
+    }
+    return to;
+}
+
+void Engine::run(const std::array<const float*, kInputs>& inputs, std::size_t n_windows, float* outputs,
+                 float* embeddings) {
+    if (n_outputs() == 0 || n_windows == 0) return;
     std::unique_ptr<Workspace> workspace = borrow();
     Block& block = workspace->block;
     for (std::size_t i = 0; i < kInputs; ++i) block.sources[i] = inputs[i];
     for (std::size_t first = 0; first < n_windows; first += n_block_windows_) {
         block.n_windows = std::min(n_block_windows_, n_windows - first);
         for (const auto& step : steps_) std::visit(Runner{*kernels_, block}, step);
-        const float* results = block.sources[output_buffer_];
-        for (std::size_t i = 0; i < block.n_windows; ++i, outputs += n_outputs_) {
-            std::memcpy(outputs, results + i * sizes_[output_buffer_], n_outputs_ * sizeof(float));
-        }
+        outputs = write_result(block, outputs_, outputs);
+        if (embeddings != nullptr) embeddings = write_result(block, embedding_, embeddings);
         for (std::size_t i = 0; i < kInputs; ++i) block.sources[i] += block.n_windows * sizes_[i];
     }
     give_back(std::move(workspace));

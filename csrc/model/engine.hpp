@@ -51,29 +51,45 @@ class Engine {
                     const float* weights, const float* bias, Activation activation, bool adds);
     void add_standardise(Place source, Place target, std::size_t width, const float* mean,
                          const float* inverse_std, float limit);
+    // lower, inverse_width: n_steps rows of width values.
+    void add_quantiles(Place source, Place target, std::size_t width, std::size_t n_steps, const float* lower,
+                       const float* inverse_width, float limit);
     void add_constant(Place target, std::size_t width, const float* values);
     void add_normalise(Place source, Place target, std::size_t n_rows, std::size_t width, const float* gain,
                        const float* bias, float epsilon);
     // cos, sin: (n_tokens, head_dim / 2).
     void add_attention(Place qkv, Place target, std::size_t n_tokens, std::size_t n_heads,
                        std::size_t head_dim, const float* cos, const float* sin);
-    // query: width values, or null for the plain mean.
-    void add_pool(Place source, Place target, std::size_t n_rows, std::size_t width, const float* query);
+    // query: width values, read with Pooling::kAttention only.
+    void add_pool(Place source, Place target, std::size_t n_rows, std::size_t width, Pooling kind,
+                  const float* query);
 
-    // The outputs of a window are the first n_outputs floats of `buffer`.
-    void set_outputs(std::size_t buffer, std::size_t n_outputs);
+    // The outputs of a window are n_outputs floats at `place`; its embedding, which run() gives on request,
+    // others.
+    void set_outputs(Place place, std::size_t n_outputs);
+    void set_embedding(Place place, std::size_t n_floats);
 
-    // Writes the outputs of every window, n_windows x n_outputs.
-    void run(const std::array<const float*, kInputs>& inputs, std::size_t n_windows, float* outputs);
+    // Writes the outputs of every window, n_windows x n_outputs, and, where `embeddings` is not null, the
+    // embeddings, n_windows x n_embedding.
+    void run(const std::array<const float*, kInputs>& inputs, std::size_t n_windows, float* outputs,
+             float* embeddings = nullptr);
 
-    [[nodiscard]] std::size_t n_outputs() const { return n_outputs_; }
+    [[nodiscard]] std::size_t n_outputs() const { return outputs_.width; }
+    [[nodiscard]] std::size_t n_embedding() const { return embedding_.width; }
     [[nodiscard]] std::size_t input_size(std::size_t input) const { return sizes_[input]; }
     // How often run() had to make memory: the only occasion on which it allocates.
     [[nodiscard]] std::size_t n_workspaces_made() const { return n_workspaces_made_; }
 
   private:
-    using Step = std::variant<Linear, Standardise, Constant, Normalise, Attention, Pool>;
+    using Step = std::variant<Linear, Standardise, Quantiles, Constant, Normalise, Attention, Pool>;
     struct Workspace;
+    struct Result {
+        std::size_t buffer, offset, width;
+    };
+
+    [[nodiscard]] Result result_at(Place place, std::size_t n_floats) const;
+    // Writes that of every window of a block; returns where the next block's begins.
+    float* write_result(const Block& block, const Result& result, float* to) const;
 
     // Copies values, followed by zeros.
     const float* keep(std::size_t n_floats, const float* values, std::size_t n_values);
@@ -88,7 +104,7 @@ class Engine {
 
     const Kernels* kernels_;
     std::size_t n_block_windows_, scratch_size_ = kAlignment;
-    std::size_t output_buffer_ = 0, n_outputs_ = 0;
+    Result outputs_{}, embedding_{};
     std::vector<std::size_t> sizes_;  // of the buffers, floats a window
     std::vector<AlignedFloats> constants_;
     std::vector<Step> steps_;

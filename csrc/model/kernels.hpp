@@ -8,7 +8,7 @@
 namespace patchtst_har::model {
 
 inline constexpr std::size_t kInputs = 4;  // patches, times, statistical and topological features
-inline constexpr std::size_t kMostBuffers = 24;
+inline constexpr std::size_t kMostBuffers = 32;
 // Rows of the engine's own buffers are whole multiples of this many floats, whatever the instruction set.
 inline constexpr std::size_t kAlignment = 16;
 
@@ -55,6 +55,15 @@ struct Standardise {
     float limit;
 };
 
+// target = for each value, how many steps of its map from -limit to limit it has passed, each by its share:
+// the values of a step's row, for which lower and inverse_width stand in rows of a multiple of kAlignment.
+struct Quantiles {
+    View source, target;
+    std::size_t width, n_steps;
+    const float *lower, *inverse_width;
+    float limit;
+};
+
 // target = values, the same for every window.
 struct Constant {
     View target;
@@ -78,10 +87,13 @@ struct Attention {
     std::size_t table_width;
 };
 
-// target = mean of the rows, weighted by the softmax of their products with `query` unless that is null.
+enum class Pooling : std::uint8_t { kMean, kMaximum, kAttention };
+
+// target = mean or maximum of the rows, or their mean weighted by the softmax of their products with `query`.
 struct Pool {
     View source, target;
     std::size_t n_rows, width;
+    Pooling kind;
     const float* query;
 };
 
@@ -95,6 +107,7 @@ struct Kernels {
     std::size_t tile_rows;      // rows that share one reading of a panel
     void (*linear)(const Linear& step, const Block& block);
     void (*standardise)(const Standardise& step, const Block& block);
+    void (*quantiles)(const Quantiles& step, const Block& block);
     void (*constant)(const Constant& step, const Block& block);
     void (*normalise)(const Normalise& step, const Block& block);
     void (*attention)(const Attention& step, const Block& block);

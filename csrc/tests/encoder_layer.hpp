@@ -18,6 +18,7 @@ struct LayerShape {
 class EncoderLayer {
   public:
     static constexpr std::size_t kOutputs = 3;
+    static constexpr std::size_t kSteps = 5;
 
     EncoderLayer(const LayerShape& shape, ExactRandom& random) : shape_(shape), random_(random) {}
 
@@ -35,13 +36,17 @@ class EncoderLayer {
         const model::Place projected = rows(qkv_row);
         const model::Place mixed = rows(padded(last_head));
         const model::Place scaled{engine.add_buffer(length), 0, 0, 0};
-        const model::Place pooled{engine.add_buffer(width_), 0, 0, 0};
+        // Mean by attention, and maximum: side by side, the second at any column.
+        const model::Place pooled{engine.add_buffer(width_ + padded(width_)), 0, 0, 0};
+        const model::Place maximum{pooled.buffer, width_, 0, 0};
+        const model::Place ranks{engine.add_buffer(length), 0, 0, 0};
         const model::Place outputs{engine.add_buffer(kOutputs), 0, 0, 0};
         const Floats none(kOutputs, 0.0F);
         engine.add_linear({0, 0, length, 0}, tokens, {n_tokens, 1}, {1, length, 0}, width_, embed_.data(),
                           embed_bias_.data(), model::Activation::kGelu, false);
         engine.add_standardise({1, 0, 0, 0}, scaled, length, mean_.data(), inverse_std_.data(), 1.0F);
-        engine.add_linear(scaled, tokens, {1, 1}, {1, length, 0}, width_, embed_.data(), embed_bias_.data(),
+        engine.add_quantiles(scaled, ranks, length, kSteps, lower_.data(), inverse_width_.data(), 1.0F);
+        engine.add_linear(ranks, tokens, {1, 1}, {1, length, 0}, width_, embed_.data(), embed_bias_.data(),
                           model::Activation::kRelu, true);
         engine.add_normalise(tokens, tokens, n_tokens, width_, gain_.data(), bias_.data(), 1e-5F);
         engine.add_linear(tokens, projected, {n_tokens, 1}, {1, width_, 0}, 3 * width_, qkv_.data(),
@@ -49,10 +54,12 @@ class EncoderLayer {
         engine.add_attention(projected, mixed, n_tokens, n_heads, head_dim, cos_.data(), sin_.data());
         engine.add_linear(mixed, tokens, {n_tokens, 1}, {1, width_, 0}, width_, qkv_.data(), bias_.data(),
                           model::Activation::kNone, true);
-        engine.add_pool(tokens, pooled, n_tokens, width_, query_.data());
-        engine.add_linear(pooled, outputs, {1, 1}, {1, width_, 0}, kOutputs, head_.data(), none.data(),
+        engine.add_pool(tokens, pooled, n_tokens, width_, model::Pooling::kAttention, query_.data());
+        engine.add_pool(tokens, maximum, n_tokens, width_, model::Pooling::kMaximum, query_.data());
+        engine.add_linear(pooled, outputs, {1, 1}, {1, 2 * width_, 0}, kOutputs, head_.data(), none.data(),
                           model::Activation::kNone, false);
-        engine.set_outputs(outputs.buffer, kOutputs);
+        engine.set_outputs(outputs, kOutputs);
+        engine.set_embedding(pooled, 2 * width_);
     }
 
   private:
@@ -72,7 +79,8 @@ class EncoderLayer {
     Floats qkv_ = draw(3 * width_ * width_, 0.5F / std::sqrt(static_cast<float>(width_))),
            qkv_bias_ = draw(3 * width_);
     Floats cos_ = draw(table_size_), sin_ = draw(table_size_);
-    Floats query_ = draw(width_), head_ = draw(kOutputs * width_);
+    Floats query_ = draw(width_), head_ = draw(2 * kOutputs * width_);
+    Floats lower_ = draw(kSteps * shape_.length), inverse_width_ = draw(kSteps * shape_.length);
     Floats mean_ = draw(shape_.length), inverse_std_ = draw(shape_.length);
 };
 

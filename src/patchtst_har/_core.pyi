@@ -84,6 +84,14 @@ class Engine:
         source: Sequence[int],
         target: Sequence[int],
     ) -> None: ...
+    def add_quantiles(
+        self,
+        lower: NDArray[float32],
+        inverse_width: NDArray[float32],
+        limit: float,
+        source: Sequence[int],
+        target: Sequence[int],
+    ) -> None: ...
     def add_constant(self, values: NDArray[float32], target: Sequence[int]) -> None: ...
     def add_normalise(
         self,
@@ -105,7 +113,7 @@ class Engine:
     def add_pool(
         self,
         query: NDArray[float32],
-        weighted: bool,
+        kind: str,
         n_rows: int,
         source: Sequence[int],
         target: Sequence[int],
@@ -118,7 +126,14 @@ class Engine:
         topo: NDArray[float32],
         out: NDArray[float32],
     ) -> None: ...
-    def set_outputs(self, buffer: int, n_outputs: int) -> None: ...
+    def embed(
+        self,
+        inputs: tuple[NDArray[float32], NDArray[float32], NDArray[float32], NDArray[float32]],
+        out: NDArray[float32],
+        embeddings: NDArray[float32],
+    ) -> None: ...
+    def set_outputs(self, source: Sequence[int], width: int) -> None: ...
+    def set_embedding(self, source: Sequence[int], width: int) -> None: ...
     @property
     def n_workspaces_made(self) -> int: ...
 

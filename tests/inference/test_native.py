@@ -80,6 +80,23 @@ def test_every_architecture_equals_the_reference_and_torch(options, every_isa):
         np.testing.assert_allclose(got, expected, rtol=1e-5, atol=5e-6, err_msg=isa)
 
 
+@pytest.mark.parametrize("options", ARCHITECTURES.values(), ids=ARCHITECTURES)
+def test_the_logits_are_the_heads_of_the_embedding(options, every_isa):
+    config = ModelConfig(**options)
+    model = model_of(config)
+    inputs = arrays_of(config, 9)
+    head = [model.state_dict()[f"head.project.{name}"].numpy() for name in ("weight", "bias")]
+    with torch.no_grad():
+        expected = model.embed(*random_inputs(config, 9)).numpy()
+    for isa in every_isa:
+        _core.select_isa(isa)
+        native = NativeClassifier.from_torch(model)
+        logits, embeddings = native.embed(*inputs)
+        np.testing.assert_array_equal(logits, native.logits(*inputs))
+        np.testing.assert_allclose(embeddings, expected, rtol=1e-5, atol=5e-6, err_msg=isa)
+        np.testing.assert_allclose(embeddings @ head[0].T + head[1], logits, rtol=1e-4, atol=1e-5)
+
+
 def test_every_option_is_among_the_architectures():
     """Whoever adds an option to `ModelConfig` is to hold the engine against torch with it."""
     varied = {name for options in ARCHITECTURES.values() for name in options}

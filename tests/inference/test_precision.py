@@ -60,7 +60,7 @@ def product(values, weights, bias, *, segments=None, activation="none", adds=Fal
     engine.add_linear(
         weights, bias, (0, 0, row, 0), (target, 0, width, 0), (n_rows, 1), segments, activation, adds
     )
-    engine.set_outputs(target, n_rows * width)
+    engine.set_outputs((target, 0, 0, 0), n_rows * width)
     out = np.empty((n, n_rows * width), np.float32)
     none = np.empty(0, np.float32)
     engine.run(values.reshape(n, n_rows, row), none, none, none, out)

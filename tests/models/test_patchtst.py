@@ -2,6 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 
 import reference_model
@@ -13,7 +14,7 @@ from patchtst_har.models import (
     cut_patches,
     precompute_freqs_cis,
 )
-from patchtst_har.models.components.embedding import Standardizer
+from patchtst_har.models.components.embedding import QuantileNormal, Standardizer
 
 
 def test_forward_pass_of_the_reference_configuration():
@@ -203,7 +204,9 @@ def test_every_architecture_equals_the_reference(options):
 def test_gradients_reach_every_parameter_of_every_architecture(options):
     config = ModelConfig(dropout=0.0, **options)
     model = randomise(PatchTSTClassifier(config, 5)).train()
-    torch.nn.functional.cross_entropy(model(*random_inputs(config, 8)), torch.arange(8) % 5).backward()
+    labels = torch.arange(8) % 5
+    all_logits = model.all_logits(*random_inputs(config, 8))
+    sum(torch.nn.functional.cross_entropy(logits, labels) for logits in all_logits).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
@@ -245,3 +248,56 @@ def test_a_patch_is_embedded_from_itself_alone():
     changed[:, :, 3] += 1
     moved = (embedding(changed) != embedding(patches)).any(dim=-1)[0]
     assert moved.nonzero().flatten().tolist() == [3]
+
+
+def quantile_normal(values):
+    scale = QuantileNormal(values.shape[1])
+    scale.fit(torch.from_numpy(values))
+    return scale
+
+
+def test_features_are_mapped_to_normal_quantiles():
+    values = np.random.default_rng(0).gamma(0.3, size=(5000, 2)).astype(np.float32) * [1e-3, 1e4]
+    values = values.astype(np.float32)
+    got = quantile_normal(values)(torch.from_numpy(values)).numpy()
+    expected = scipy.stats.norm.ppf((scipy.stats.rankdata(values, axis=0) - 0.5) / len(values))
+    np.testing.assert_allclose(got, expected.clip(-2.5, 2.5), atol=0.06)
+
+
+def test_quantiles_of_equal_values_are_their_middle_rank():
+    values = np.zeros((1000, 3), np.float32)
+    values[:500, 0] = 7.0
+    values[:, 1] = 1e6
+    values[:100, 2] = [-0.1] * 50 + [0.1] * 50
+    scale = quantile_normal(values)
+    got = scale(torch.tensor([[0.0, 1e6, 0.0], [7.0, 1e6, 5.0], [99.0, 2e6, -9.0]])).numpy()
+    low, high = scipy.stats.norm.ppf([0.25, 0.75])
+    # The map ends at the quantiles of ± 2.5 and has 40 steps between.
+    np.testing.assert_allclose(got[0], [low, 0.0, 0.0], atol=0.15)
+    np.testing.assert_allclose(got[1], [high, 0.0, 2.5], atol=0.6)
+    np.testing.assert_allclose(got[2], [2.5, 2.5, -2.5], atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (4, 2), (4,)])
+def test_quantiles_need_values(shape):
+    with pytest.raises(ValueError, match="to fit, got"):
+        QuantileNormal(3).fit(torch.zeros(shape))
+
+
+def test_one_window_can_be_a_training_batch():
+    config = ModelConfig(**ARCHITECTURES["window stem, branch, mean and maximum"])
+    model = PatchTSTClassifier(config, 5).train()
+    model(*random_inputs(config, 1)).sum().backward()
+    assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
+def test_the_branch_is_noisy_in_training_only():
+    config = ModelConfig(
+        dropout=0.0, features_as="branch", branch={"input_dropout": 0, "hidden_dropout": 0, "drop": 0.5}
+    )
+    model = randomise(PatchTSTClassifier(config, 5))
+    inputs = random_inputs(config, 64)
+    model.eval()
+    assert torch.equal(model(*inputs), model(*inputs))
+    model.train()
+    assert not torch.equal(model(*inputs), model(*inputs))

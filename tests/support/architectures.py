@@ -11,6 +11,12 @@ from patchtst_har.config import ModelConfig
 
 _STEM = [{"channels": 13, "kernel": 8, "stride": 4}, {"channels": 24, "kernel": 4, "stride": 2}]
 
+_WINDOW_STEM = [
+    {"channels": 24, "kernel": 16, "stride": 8, "padding": 8},
+    {"channels": 13, "kernel": 9, "stride": 2, "padding": 4},
+    {"channels": 56, "kernel": 9, "stride": 2, "padding": 4},
+]
+
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "default": {},
     "post-norm": {"norm": "post"},
@@ -26,6 +32,42 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "two convolutions": {"stem": _STEM},
     "two convolutions, overlap, relu": {"stem": _STEM, "patch_stride": 50, "activation": "relu"},
     "several feature tokens": {"n_stat_tokens": 3, "n_topo_tokens": 2},
+    "window stem": {"stem": _WINDOW_STEM, "stem_over": "window"},
+    "window stem, cls, relu": {
+        "stem": [
+            {"channels": 5, "kernel": 7, "stride": 3},
+            {"channels": 56, "kernel": 4, "stride": 4, "padding": 1},
+        ],
+        "stem_over": "window",
+        "window_size": 301,
+        "pooling": "cls",
+        "activation": "relu",
+    },
+    "mean and maximum": {"pooling": "mean_max"},
+    "mean and maximum, narrow, post-norm": {
+        "pooling": "mean_max",
+        "d_model": 6,
+        "n_heads": 3,
+        "norm": "post",
+    },
+    "branch": {"features_as": "branch", "branch": {"width": 19}},
+    "branch of one vector, cls": {
+        "features_as": "branch",
+        "n_stat_features": 0,
+        "pooling": "cls",
+        "activation": "relu",
+        "auxiliary_heads": True,
+    },
+    "window stem, branch, mean and maximum": {
+        "stem": _WINDOW_STEM,
+        "stem_over": "window",
+        "features_as": "branch",
+        "pooling": "mean_max",
+        "auxiliary_heads": True,
+        "embedding_dropout": 0.0,
+        "n_stat_features": 227,
+        "n_layers": 1,
+    },
     "everything": {
         "stem": _STEM,
         "patch_stride": 25,
@@ -69,4 +111,6 @@ def randomise(model: nn.Module, seed: int = 0) -> nn.Module:
             buffer.copy_(0.3 * torch.randn(buffer.shape, generator=generator))
         elif name.endswith(("std", "var")):
             buffer.copy_(0.5 + torch.rand(buffer.shape, generator=generator))
+        elif name.endswith(("lower", "inverse_width")):
+            buffer.copy_(buffer * (0.5 + torch.rand(buffer.shape, generator=generator)))
     return model

@@ -53,7 +53,7 @@ def linear(made: Any, **changes: Any) -> None:
 def ran(made: Any) -> None:
     """Use what was built: what it accepted must run inside its memory."""
     out = np.full((5, 16), 7, np.float32)
-    made.set_outputs(4, 16)
+    made.set_outputs((4, 0, 0, 0), 16)
     made.run(ones(3, 4), ones(3, 0), ones(3, 0), ones(3, 0), out[1:4])
     assert (out[[0, 4]] == 7).all(), "a neighbour of the result was written"
 
@@ -78,21 +78,33 @@ def add_buffer(n_floats: int) -> None:
     made = engine()
     linear(made)
     ran(made)
-    made.set_outputs(made.add_buffer(n_floats), 1)
+    made.set_outputs((made.add_buffer(n_floats), 0, 0, 0), 1)
     made.run(ones(3, 4), ones(3, 0), ones(3, 0), ones(3, 0), ones(3, 1))
 
 
-def set_outputs(buffer: int, n_outputs: int) -> None:
+def set_outputs(source: tuple[int, ...], width: int) -> None:
     made = engine()
     linear(made)
-    made.set_outputs(buffer, n_outputs)
-    made.run(ones(3, 4), ones(3, 0), ones(3, 0), ones(3, 0), ones(3, min(n_outputs, 16)))
+    made.set_outputs(source, width)
+    made.run(ones(3, 4), ones(3, 0), ones(3, 0), ones(3, 0), ones(3, min(width, 16)))
+
+
+def set_embedding(source: tuple[int, ...], width: int) -> None:
+    embed(out=ones(3, 16), embeddings=ones(3, min(width, 16)), source=source, width=width)
+
+
+def embed(out: np.ndarray, embeddings: np.ndarray, source: Any = (4, 0, 0, 0), width: int = 16) -> None:
+    made = engine()
+    linear(made)
+    made.set_outputs((4, 0, 0, 0), 16)
+    made.set_embedding(source, width)
+    made.embed((ones(3, 4), ones(3, 0), ones(3, 0), ones(3, 0)), out, embeddings)
 
 
 def run(**inputs: np.ndarray) -> None:
     made = engine()
     linear(made)
-    made.set_outputs(4, 16)
+    made.set_outputs((4, 0, 0, 0), 16)
     made.run(**inputs)
 
 
@@ -106,7 +118,7 @@ def classifier(window: np.ndarray, times: np.ndarray, **options: Any) -> None:
     made = _core.Engine([(3, 2, 10), (0,), (0,), (24,)], 1)
     made.add_buffer(16)
     made.add_constant(ones(16), (4, 0, 1, 1))
-    made.set_outputs(4, 3)
+    made.set_outputs((4, 0, 0, 0), 3)
     arguments = {"engine": made, "rate_hz": 100.0, "window_size": 20, "patch_len": 10, "patch_hop": 10}
     arguments |= {"uses_statistics": False, "uses_movement": False, "embedding": (1, 2, 3), **options}
     _core.WindowClassifier(**arguments).classify(window, times)
@@ -249,7 +261,9 @@ TARGETS: dict[str, tuple[Callable[..., Any], Arguments]] = {
         | {"out": ones(3, 16)},
     ),
     "Engine.add_buffer": (add_buffer, {"n_floats": 16}),
-    "Engine.set_outputs": (set_outputs, {"buffer": 4, "n_outputs": 16}),
+    "Engine.set_outputs": (set_outputs, {"source": (4, 0, 0, 0), "width": 16}),
+    "Engine.set_embedding": (set_embedding, {"source": (4, 0, 0, 0), "width": 16}),
+    "Engine.embed": (embed, {"out": ones(3, 16), "embeddings": ones(3, 16)}),
     "Engine.add_linear": (
         add_linear,
         {**PLACE, "rows": (1, 1), "segments": (1, 4, 1), "weights": ones(16, 4)},
@@ -257,6 +271,10 @@ TARGETS: dict[str, tuple[Callable[..., Any], Arguments]] = {
     "Engine.add_standardise": (
         add("add_standardise"),
         {**PLACE, "mean": ones(4), "inverse_std": ones(4), "limit": 5.0},
+    ),
+    "Engine.add_quantiles": (
+        add("add_quantiles"),
+        {**PLACE, "lower": ones(3, 4), "inverse_width": ones(3, 4), "limit": 2.5},
     ),
     "Engine.add_constant": (add("add_constant"), {"values": ones(16), "target": (4, 0, 1, 1)}),
     "Engine.add_normalise": (
@@ -270,7 +288,13 @@ TARGETS: dict[str, tuple[Callable[..., Any], Arguments]] = {
     ),
     "Engine.add_pool": (
         add("add_pool"),
-        {"query": ones(9), "weighted": True, "n_rows": 2, "source": (4, 0, 16, 1), "target": (4, 32, 1, 1)},
+        {
+            "query": ones(9),
+            "kind": "attention",
+            "n_rows": 2,
+            "source": (4, 0, 16, 1),
+            "target": (4, 32, 1, 1),
+        },
     ),
     "WindowBuffer": (window_buffer, {"rate_hz": 100.0, "window_size": 20, "hop_size": 10, "max_gap_s": 1.0}),
     "WindowBuffer.feed": (feed, {"first": 0, "samples": ones(30, 3), "stamps_ns": STAMPS_NS}),

@@ -24,15 +24,19 @@ class _Model:
 
     def one_window(self, patches, times, stats, topo):
         rows = [self.weights["class_token"]] if self.config.pooling == "cls" else []
-        rows += [self.patch(patches[:, i]) for i in range(patches.shape[1])]
-        rows += self.features("stat_embedding", stats, self.config.n_stat_tokens)
-        rows += self.features("topo_embedding", topo, self.config.n_topo_tokens)
+        for i in range(patches.shape[1]):
+            rows += self.patch(patches[:, i])
+        if self.config.features_as == "tokens":
+            rows += self.features("stat_embedding", stats, self.config.n_stat_tokens)
+            rows += self.features("topo_embedding", topo, self.config.n_topo_tokens)
         tokens = np.stack(rows)
         for i in range(self.config.n_layers):
             tokens = self.layer(f"layers.{i}.", tokens)
         pooled = self.pool(tokens)
         if len(times):
             pooled = pooled + self.linear("time_embedding.project", times)
+        if self.config.features_as == "branch":
+            pooled = np.concatenate([pooled, self.branch(stats, topo)])
         return self.linear("head.project", pooled)
 
     def linear(self, name, x):
@@ -54,20 +58,39 @@ class _Model:
         for i, layer in enumerate(self.config.stem):
             name = f"patch_embedding.stem.{i}"
             kernel = self.weights[f"{name}.0.weight"]
+            signal = np.pad(signal, ((0, 0), (layer.padding, layer.padding)))
             starts = range(0, signal.shape[1] - layer.kernel + 1, layer.stride)
             columns = [
                 [(kernel[out] * signal[:, start : start + layer.kernel]).sum() for out in range(len(kernel))]
                 for start in starts
             ]
-            batch_norm = {
-                key: self.weights[f"{name}.1.{key}"][:, None] for key in ("running_mean", "running_var")
-            }
-            scaled = (np.array(columns).T - batch_norm["running_mean"]) / np.sqrt(
-                batch_norm["running_var"] + 1e-5
+            signal = self.activate(self.batch_norm(f"{name}.1", np.array(columns))).T
+        if self.config.stem_over == "window":
+            return list(signal.T)
+        return [self.linear("patch_embedding.project", signal.reshape(-1))]
+
+    def batch_norm(self, name, x):
+        mean, variance, gain, bias = (
+            self.weights[f"{name}.{key}"] for key in ("running_mean", "running_var", "weight", "bias")
+        )
+        return (x - mean) / np.sqrt(variance + 1e-5) * gain + bias
+
+    def branch(self, stats, topo):
+        x = np.concatenate([self.quantiles("stat", stats), self.quantiles("topo", topo)])
+        for i in range(2):
+            x = x @ self.weights[f"branch.layers.{i}.0.weight"].T
+            x = self.activate(self.batch_norm(f"branch.layers.{i}.1", x))
+        return x
+
+    def quantiles(self, name, values):
+        scaled = []
+        for column, value in enumerate(values):
+            lower, inverse = (
+                self.weights[f"branch.{name}_scale.{key}"][:, column] for key in ("lower", "inverse_width")
             )
-            gain, bias = self.weights[f"{name}.1.weight"], self.weights[f"{name}.1.bias"]
-            signal = self.activate(scaled * gain[:, None] + bias[:, None])
-        return self.linear("patch_embedding.project", signal.reshape(-1))
+            shares = [min(max((value - a) * b, 0.0), 1.0) for a, b in zip(lower, inverse, strict=True)]
+            scaled.append(sum(shares) * 5.0 / 40 - 2.5)
+        return np.array(scaled)
 
     def features(self, name, values, n_tokens):
         if not len(values):
@@ -106,6 +129,8 @@ class _Model:
             tokens = self.norm("head.norm", tokens)
         if self.config.pooling == "cls":
             return tokens[0]
+        if self.config.pooling == "mean_max":
+            return np.concatenate([tokens.mean(axis=0), tokens.max(axis=0)])
         if self.config.pooling == "mean":
             return tokens.mean(axis=0)
         scores = tokens @ self.weights["head.pool.query"] / math.sqrt(self.config.d_model)

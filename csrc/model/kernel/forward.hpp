@@ -24,7 +24,8 @@ void error_functions(float* values, std::size_t n) {
 }  // namespace
 
 extern const Kernels PATCHTST_HAR_KERNELS = {kPairs,     kLanes,       kPanelVectors, kTileRows,
-                                             &linear,    &standardise, &constant,     &normalise,
-                                             &attention, &pool,        &exponentials, &error_functions};
+                                             &linear,    &standardise, &quantiles,    &constant,
+                                             &normalise, &attention,   &pool,         &exponentials,
+                                             &error_functions};
 
 }  // namespace patchtst_har::model

@@ -21,6 +21,28 @@ void standardise(const Standardise& step, const Block& block) {
     }
 }
 
+void quantiles(const Quantiles& step, const Block& block) {
+    using Row = simd::Block<float, kLanes>;
+    const std::size_t stride = (step.width + kAlignment - 1) / kAlignment * kAlignment;
+    const float height = 2.0F * step.limit / static_cast<float>(step.n_steps);
+    for (std::size_t window = 0; window < block.n_windows; ++window) {
+        const float* source = source_of(block, step.source, window);
+        float* target = target_of(block, step.target, window);
+        for (std::size_t j = 0; j < step.width; j += kLanes) {
+            const std::size_t left = step.width - j;
+            const Vector value = Row::first(source + j, left).part[0];
+            const float* lower = step.lower + j;
+            const float* inverse = step.inverse_width + j;
+            Vector passed = {};
+            for (std::size_t i = 0; i < step.n_steps; ++i, lower += stride, inverse += stride) {
+                passed += limited((value - load(lower)) * load(inverse), 0.0F, 1.0F);
+            }
+            const Row scaled{{fused(passed, all(height), all(-step.limit))}};
+            scaled.first_to(target + j, left);
+        }
+    }
+}
+
 void constant(const Constant& step, const Block& block) {
     for (std::size_t window = 0; window < block.n_windows; ++window) {
         float* target = target_of(block, step.target, window);
@@ -92,7 +114,7 @@ PATCHTST_HAR_INLINE void softmax(float* row, std::size_t n) {
 
 // Writes the weights of the rows to weights[0..n_rows).
 PATCHTST_HAR_INLINE void weigh(const Pool& step, const float* rows, float* weights) {
-    if (step.query == nullptr) {
+    if (step.kind == Pooling::kMean) {
         for (std::size_t i = 0; i < step.n_rows; ++i) weights[i] = 1.0F / static_cast<float>(step.n_rows);
         return;
     }
@@ -107,10 +129,24 @@ PATCHTST_HAR_INLINE void weigh(const Pool& step, const float* rows, float* weigh
     softmax(weights, step.n_rows);
 }
 
+PATCHTST_HAR_INLINE void pool_maximum(const Pool& step, const float* rows, float* target) {
+    for (std::size_t j = 0; j < vectors_for(step.width) * kLanes; j += kLanes) {
+        Vector maxima = load(rows + j);
+        for (std::size_t i = 1; i < step.n_rows; ++i) {
+            maxima = Larger{}(load(rows + i * step.source.outer_stride + j), maxima);
+        }
+        store(target + j, maxima);
+    }
+}
+
 void pool(const Pool& step, const Block& block) {
     for (std::size_t window = 0; window < block.n_windows; ++window) {
         const float* rows = source_of(block, step.source, window);
         float* target = target_of(block, step.target, window);
+        if (step.kind == Pooling::kMaximum) {
+            pool_maximum(step, rows, target);
+            continue;
+        }
         weigh(step, rows, block.scratch);
         for (std::size_t j = 0; j < vectors_for(step.width) * kLanes; j += kLanes) {
             Vector sums = {};

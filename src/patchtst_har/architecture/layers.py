@@ -47,6 +47,9 @@ class Rows:
         Rows, and values of each.
     first : int
         The first of them in the buffer.
+    column : int
+        Where they begin in the buffer's rows. Layers that write side by side do so in the order of their
+        columns: a layer may write zeros up to the end of a vector beyond its own.
     n_needed : int or None
         If only the first rows influence the logits: how many. The compiled engine leaves out the others.
     """
@@ -55,11 +58,16 @@ class Rows:
     n_rows: int
     width: int
     first: int = 0
+    column: int = 0
     n_needed: int | None = None
 
     def part(self, first: int, n_rows: int) -> Rows:
         """Return `n_rows` of these rows, from the `first` on."""
         return replace(self, first=self.first + first, n_rows=n_rows)
+
+    def columns(self, first: int, width: int) -> Rows:
+        """Return `width` columns of these rows, from the `first` on."""
+        return replace(self, column=self.column + first, width=width)
 
     @property
     def n_computed(self) -> int:
@@ -110,6 +118,35 @@ class Standardise(Layer):
 
 
 @dataclass(frozen=True)
+class StandardiseAxes(Layer):
+    """Standardise the samples of each axis, a row of source and target, by the axis' mean and deviation."""
+
+    source: Rows
+
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """Return mean and standard deviation of each axis."""
+        return _scale(self.name, self.source.n_rows)
+
+
+@dataclass(frozen=True)
+class QuantileNormal(Layer):
+    """Map each value to the normal quantile of its rank among the training windows, up to ± `limit`.
+
+    The map is linear between `n_steps` + 1 quantiles; see `models.components.embedding.QuantileNormal`.
+    """
+
+    source: Rows
+    n_steps: int
+    limit: float
+
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """Return where each step begins, and the inverse of its width."""
+        shape = (self.n_steps, self.source.width)
+        lower = TensorSpec(f"{self.name}.lower", shape, trained=False)
+        return lower, TensorSpec(f"{self.name}.inverse_width", shape, trained=False, least="positive")
+
+
+@dataclass(frozen=True)
 class Linear(Layer):
     """target = activation(source weightᵀ + bias), or this added to target.
 
@@ -141,16 +178,46 @@ class Linear(Layer):
 
 
 @dataclass(frozen=True)
+class NormedLinear(Linear):
+    """Linear layer with batch norm in the place of a bias."""
+
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """Return weight and batch norm."""
+        width = self.target.width
+        return (
+            TensorSpec(f"{self.name}.0.weight", (width, self.n_inputs)),
+            *_batch_norm(f"{self.name}.1", width),
+        )
+
+
+@dataclass(frozen=True)
+class AuxiliaryHead(Layer):
+    """A head that only training reads: it has tensors and computes nothing here."""
+
+    n_inputs: int
+
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """Return weight and bias."""
+        return _affine(self.name, (self.target.width, self.n_inputs))
+
+    def rows(self) -> Iterator[Rows]:
+        """Return none."""
+        return iter(())
+
+
+@dataclass(frozen=True)
 class Convolution(Linear):
     """Convolution over time inside each patch; its outputs are rows (patch, time).
 
-    Its source has rows (patch, time) of channels, or is the input: rows (channel, patch) of samples.
+    Its source has rows (patch, time) of channels, or rows (channel, patch) of samples (`from_axes`).
     With batch norm it has no bias. Without, it is stored as a linear layer over flattened patches.
 
     Attributes
     ----------
     n_patches, kernel, stride : int
         Patches; samples.
+    from_axes : bool
+        Whether the source has a row for each channel.
     batch_norm : bool
         Before the activation.
     scale : str
@@ -161,18 +228,14 @@ class Convolution(Linear):
     kernel: int
     stride: int
     _: KW_ONLY
+    from_axes: bool = False
     batch_norm: bool = False
     scale: str = ""
 
     @property
-    def reads_samples(self) -> bool:
-        """Whether the source is the input."""
-        return self.source.buffer == "patches"
-
-    @property
     def channels(self) -> int:
         """Input channels."""
-        return self.source.n_rows // self.n_patches if self.reads_samples else self.source.width
+        return self.source.n_rows // self.n_patches if self.from_axes else self.source.width
 
     @property
     def n_inputs(self) -> int:
@@ -181,17 +244,14 @@ class Convolution(Linear):
 
     def tensors(self) -> tuple[TensorSpec, ...]:
         """Return scaling of the input, kernel, and batch norm or bias."""
-        width, norm = self.target.width, f"{self.name}.1"
+        width = self.target.width
         scale = _scale(self.scale, self.channels) if self.scale else ()
         if not self.batch_norm:
             return scale + _affine(self.name, (width, self.n_inputs))
         return (
             *scale,
             TensorSpec(f"{self.name}.0.weight", (width, self.channels, self.kernel)),
-            *_affine(norm, (width,)),
-            TensorSpec(f"{norm}.running_mean", (width,), trained=False),
-            TensorSpec(f"{norm}.running_var", (width,), trained=False, least="zero"),
-            TensorSpec(f"{norm}.num_batches_tracked", (), trained=False),
+            *_batch_norm(f"{self.name}.1", width),
         )
 
 
@@ -242,22 +302,40 @@ class Attention(Layer):
 
 @dataclass(frozen=True)
 class Pooling(Layer):
-    """Mean of the rows; `weighted`: by the softmax of their products with a trained query / √width."""
+    """One row from many.
+
+    Attributes
+    ----------
+    source : Rows
+        Tokens.
+    kind : {"mean", "maximum", "attention"}
+        Of each column; `attention`: the mean weighted by the softmax of the rows' products with a trained
+        query / √width.
+    """
 
     source: Rows
-    weighted: bool
+    kind: Literal["mean", "maximum", "attention"]
 
     def tensors(self) -> tuple[TensorSpec, ...]:
         """Return the query, if there is one."""
-        return (TensorSpec(f"{self.name}.query", (self.source.width,)),) if self.weighted else ()
+        return (TensorSpec(f"{self.name}.query", (self.source.width,)),) if self.kind == "attention" else ()
 
     def multiply_adds(self) -> int:
         """Return those of scores and mixing, if there is a query."""
-        return 2 * self.source.n_rows * self.source.width if self.weighted else 0
+        return 2 * self.source.n_rows * self.source.width if self.kind == "attention" else 0
 
 
 def _affine(name: str, shape: tuple[int, ...]) -> tuple[TensorSpec, ...]:
     return TensorSpec(f"{name}.weight", shape), TensorSpec(f"{name}.bias", shape[:1])
+
+
+def _batch_norm(name: str, width: int) -> tuple[TensorSpec, ...]:
+    return (
+        *_affine(name, (width,)),
+        TensorSpec(f"{name}.running_mean", (width,), trained=False),
+        TensorSpec(f"{name}.running_var", (width,), trained=False, least="zero"),
+        TensorSpec(f"{name}.num_batches_tracked", (), trained=False),
+    )
 
 
 def _scale(name: str, width: int) -> tuple[TensorSpec, ...]:

@@ -171,12 +171,7 @@ class NativeClassifier:
         DataError
             If an array has another type, shape or memory layout; the message names it.
         """
-        inputs = (
-            patches,
-            times if self.config.n_time_features else _UNUSED,
-            stats if self.config.n_stat_features else _UNUSED,
-            topo if self.config.n_topo_features else _UNUSED,
-        )
+        inputs = self._inputs(patches, times, stats, topo)
         try:
             if out is None:
                 out = np.empty((len(patches), self.num_classes), np.float32)
@@ -190,6 +185,21 @@ class NativeClassifier:
         self._check(inputs, out)
         self._run_threads(inputs, out, check_threads(n_threads))
         return out
+
+    def embed(
+        self, patches: Float32Array, times: Float32Array, stats: Float32Array, topo: Float32Array
+    ) -> tuple[Float32Array, Float32Array]:
+        """Return logits (n, num_classes) and embeddings (n, embedding_width); parameters, errors as `logits`.
+
+        The logits are the head's linear function of the embedding.
+        """
+        inputs = self._inputs(patches, times, stats, topo)
+        n = len(patches)
+        out = np.empty((n, self.num_classes), np.float32)
+        embeddings = np.empty((n, self.config.embedding_width), np.float32)
+        self._check(inputs, out)
+        self.engine.embed(inputs, out, embeddings)
+        return out, embeddings
 
     def probabilities(
         self,
@@ -210,6 +220,16 @@ class NativeClassifier:
     def n_workspaces_made(self) -> int:
         """How often a call had to allocate: once for each thread that ever ran at the same time."""
         return self.engine.n_workspaces_made
+
+    def _inputs(
+        self, patches: Float32Array, times: Float32Array, stats: Float32Array, topo: Float32Array
+    ) -> Inputs:
+        return (
+            patches,
+            times if self.config.n_time_features else _UNUSED,
+            stats if self.config.n_stat_features else _UNUSED,
+            topo if self.config.n_topo_features else _UNUSED,
+        )
 
     def _run_threads(self, inputs: Inputs, out: Float32Array, n_threads: int) -> None:
         patches, *vectors = inputs

@@ -38,7 +38,7 @@ class Place(NamedTuple):
 def build_engine(
     config: ModelConfig, num_classes: int, weights: Weights, precision: Precision = "float32"
 ) -> Engine:
-    """Compile the whole forward pass; the engine's outputs are the logits.
+    """Compile the whole forward pass; the engine's outputs are the logits, its embedding is the head's input.
 
     Parameters
     ----------
@@ -65,8 +65,10 @@ def build_engine(
     builder = _Builder(engine, walk, weights)
     for layer in walk:
         builder.add(layer)
-    logits = walk[-1].target
-    engine.set_outputs(builder.place(logits).buffer, logits.width)
+    head = walk[-1]
+    assert isinstance(head, layers.Linear)  # noqa: S101 - the walk ends with it
+    engine.set_outputs(builder.place(head.target), head.target.width)
+    engine.set_embedding(builder.place(head.source), head.source.width)
     return engine
 
 
@@ -89,7 +91,8 @@ class _Builder:
         n_rows: dict[str, int] = {}
         for layer in walk:
             for rows in layer.rows():
-                length = rows.width if rows.buffer in INPUT_NAMES else _padded(_written_width(layer, rows))
+                written = _padded(_written_width(layer, rows))
+                length = rows.width if rows.buffer in INPUT_NAMES else _padded(rows.column + written)
                 self.row_lengths[rows.buffer] = max(self.row_lengths.get(rows.buffer, 0), length)
                 n_rows[rows.buffer] = max(n_rows.get(rows.buffer, 0), rows.first + rows.n_rows)
         for name in n_rows:
@@ -99,7 +102,7 @@ class _Builder:
     def place(self, rows: Rows, n_inner: int = 1) -> Place:
         """Return where rows (outer, inner) lie, `n_inner` of them side by side."""
         length = self.row_lengths[rows.buffer]
-        return Place(self.buffers[rows.buffer], rows.first * length, n_inner * length, length)
+        return Place(self.buffers[rows.buffer], rows.first * length + rows.column, n_inner * length, length)
 
     @singledispatchmethod
     def add(self, layer: Layer) -> None:
@@ -117,14 +120,39 @@ class _Builder:
         self.engine.add_standardise(_single(mean), _single(1 / std), layer.limit, source, target)
 
     @add.register
+    def _(self, layer: layers.StandardiseAxes) -> None:
+        for axis, (mean, std) in enumerate(zip(*self._pair(layer.name, "mean", "std"), strict=True)):
+            source, target = (self.place(rows.part(axis, 1)) for rows in (layer.source, layer.target))
+            means, factors = (_single(np.full(layer.source.width, value)) for value in (mean, 1 / std))
+            self.engine.add_standardise(means, factors, np.inf, source, target)
+
+    @add.register
+    def _(self, layer: layers.QuantileNormal) -> None:
+        lower, inverse = map(_single, self._pair(layer.name, "lower", "inverse_width"))
+        source, target = self.place(layer.source), self.place(layer.target)
+        self.engine.add_quantiles(lower, inverse, layer.limit, source, target)
+
+    @add.register
+    def _(self, layer: layers.AuxiliaryHead) -> None:
+        pass
+
+    @add.register
+    def _(self, layer: layers.NormedLinear) -> None:
+        factor, bias = self._batch_norm(f"{layer.name}.1")
+        weight = self.weights[f"{layer.name}.0.weight"] * factor[:, None]
+        self._add_linear(layer, weight, bias)
+
+    @add.register
     def _(self, layer: layers.Linear) -> None:
+        self._add_linear(layer, *self._pair(layer.name))
+
+    def _add_linear(self, layer: layers.Linear, weight: Float64Array, bias: Float64Array) -> None:
         n_parts, n_inputs = layer.rows_each, layer.n_inputs
         source, target = self.place(layer.source), self.place(layer.target, n_parts)
         rows, segments = (layer.source.n_computed, 1), (1, n_inputs, n_inputs)
-        parts = (np.split(values, n_parts) for values in self._pair(layer.name))
-        for weight, bias in zip(*parts, strict=True):
+        for part, offsets in zip(np.split(weight, n_parts), np.split(bias, n_parts), strict=True):
             self.engine.add_linear(
-                _single(weight), _single(bias), source, target, rows, segments, layer.activation, layer.adds
+                _single(part), _single(offsets), source, target, rows, segments, layer.activation, layer.adds
             )
             target = target._replace(offset=target.offset + target.inner_stride)
 
@@ -133,7 +161,7 @@ class _Builder:
         kernel, bias = self._kernel(layer)
         n_patches, length = layer.n_patches, self.row_lengths[layer.source.buffer]
         n_outputs = layer.target.n_rows // n_patches
-        if layer.reads_samples:
+        if layer.from_axes:
             source = self.place(layer.source)._replace(inner_stride=layer.stride)
             segments = (layer.channels, layer.kernel, n_patches * length)
         else:
@@ -172,18 +200,16 @@ class _Builder:
     @add.register
     def _(self, layer: layers.Pooling) -> None:
         width = layer.source.width
-        query = self.weights[f"{layer.name}.query"] / width**0.5 if layer.weighted else np.ones(width)
+        attends = layer.kind == "attention"
+        query = self.weights[f"{layer.name}.query"] / width**0.5 if attends else np.ones(width)
         source, target = self.place(layer.source), self.place(layer.target)
-        self.engine.add_pool(_single(query), layer.weighted, layer.source.n_rows, source, target)
+        self.engine.add_pool(_single(query), layer.kind, layer.source.n_rows, source, target)
 
     def _kernel(self, layer: layers.Convolution) -> tuple[Float64Array, Float64Array]:
         """Return kernel (out, in, length) and bias, with batch norm and the scaling of the input in them."""
         if layer.batch_norm:
-            gain, bias = self._pair(f"{layer.name}.1")
-            mean, variance = self._pair(f"{layer.name}.1", "running_mean", "running_var")
-            factor = gain / np.sqrt(variance + NORM_EPSILON)
+            factor, bias = self._batch_norm(f"{layer.name}.1")
             kernel = self.weights[f"{layer.name}.0.weight"] * factor[:, None, None]
-            bias = bias - mean * factor
         else:
             kernel, bias = self._pair(layer.name)
             kernel = kernel.reshape(len(kernel), layer.channels, layer.kernel)
@@ -192,6 +218,13 @@ class _Builder:
             kernel = kernel / std[:, None]
             bias = bias - np.einsum("ocl,c->o", kernel, mean)
         return kernel, bias
+
+    def _batch_norm(self, name: str) -> tuple[Float64Array, Float64Array]:
+        """Return factor and offset of a batch norm in evaluation mode."""
+        gain, bias = self._pair(name)
+        mean, variance = self._pair(name, "running_mean", "running_var")
+        factor = gain / np.sqrt(variance + NORM_EPSILON)
+        return factor, bias - mean * factor
 
     def _pair(self, name: str, *keys: str) -> tuple[Float64Array, Float64Array]:
         first, second = keys or ("weight", "bias")

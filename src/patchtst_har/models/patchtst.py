@@ -10,7 +10,12 @@ from patchtst_har.architecture import input_shapes
 from patchtst_har.config import ModelConfig
 from patchtst_har.models.attention import precompute_freqs_cis
 from patchtst_har.models.components.classifier import ClassifierHead
-from patchtst_har.models.components.embedding import FeatureEmbedding, PatchEmbedding, TimeEmbedding
+from patchtst_har.models.components.embedding import (
+    FeatureBranch,
+    FeatureEmbedding,
+    PatchEmbedding,
+    TimeEmbedding,
+)
 from patchtst_har.models.components.transformer import RoPETransformerEncoderLayer
 from patchtst_har.models.dropout import Dropout
 
@@ -19,9 +24,10 @@ class PatchTSTClassifier(nn.Module):
     """PatchTST classifier of tri-axial windows with feature tokens and rotary attention.
 
     The window's patches become tokens (Nie et al. 2023, arXiv:2211.14730, but with the three axes joined in
-    each patch); the statistical and the topological feature vectors are one token or more each; the time
-    vector is added to the pooled tokens. All inputs are in physical units; their scaling is learned from the
-    training set and kept in buffers (`fit_scaling`).
+    each patch, or with the outputs of convolutions over the window in place of patches); the statistical and
+    the topological feature vectors are one token or more each, or go through a branch beside the encoder; the
+    time vector is added to the pooled tokens. All inputs are in physical units; their scaling is learned from
+    the training set and kept in buffers (`fit_scaling`).
 
     Parameters
     ----------
@@ -48,19 +54,21 @@ class PatchTSTClassifier(nn.Module):
         d_model = config.d_model
         self.patch_embedding = PatchEmbedding(config)
         self.stat_embedding, self.topo_embedding = (
-            FeatureEmbedding(n_features, d_model, n_tokens, config.activation) if n_features else None
-            for n_features, n_tokens in (
-                (config.n_stat_features, config.n_stat_tokens),
-                (config.n_topo_features, config.n_topo_tokens),
+            FeatureEmbedding(n_features, d_model, n_tokens, config.activation) if n_tokens else None
+            for n_features, n_tokens in zip(
+                (config.n_stat_features, config.n_topo_features), config.feature_tokens, strict=True
             )
         )
+        self.branch = FeatureBranch(config) if config.features_as == "branch" else None
         self.time_embedding = (
-            TimeEmbedding(config.n_time_features, d_model) if config.n_time_features else None
+            TimeEmbedding(config.n_time_features, config.pooled_width) if config.n_time_features else None
         )
         self.class_token = (
             nn.Parameter(nn.init.normal_(torch.empty(d_model), std=0.02)) if config.pooling == "cls" else None
         )
-        self.dropout = Dropout(config.dropout)
+        self.dropout = Dropout(
+            config.dropout if config.embedding_dropout is None else config.embedding_dropout
+        )
         self.layers = nn.ModuleList(RoPETransformerEncoderLayer.of(config) for _ in range(config.n_layers))
         self.head = ClassifierHead(config, num_classes)
         # Not persistent: the tables follow from the configuration.
@@ -75,6 +83,8 @@ class PatchTSTClassifier(nn.Module):
             self.stat_embedding.scale.fit(stats)
         if self.topo_embedding is not None:
             self.topo_embedding.scale.fit(topo)
+        if self.branch is not None:
+            self.branch.fit(stats, topo)
 
     def forward(
         self, patches: Tensor, times: Tensor, stats: Tensor, topo: Tensor, return_attn: bool = False
@@ -104,19 +114,33 @@ class PatchTSTClassifier(nn.Module):
         ValueError
             If a shape does not fit the configuration; the message names the input and both shapes.
         """
+        logits: Tensor = self.head(self.embed(patches, times, stats, topo, return_attn))
+        return logits
+
+    def all_logits(self, patches: Tensor, times: Tensor, stats: Tensor, topo: Tensor) -> tuple[Tensor, ...]:
+        """Return the logits, then those of the auxiliary heads, if any (parameters as `forward`)."""
+        return self.head.all_logits(self.embed(patches, times, stats, topo))
+
+    def embed(
+        self, patches: Tensor, times: Tensor, stats: Tensor, topo: Tensor, return_attn: bool = False
+    ) -> Tensor:
+        """Return what the logits are a linear function of, (B, embedding_width) (parameters as `forward`)."""
         self._check_shapes((patches, times, stats, topo))
-        tokens = self.dropout(self._embed(patches, stats, topo))
+        tokens = self.dropout(self._tokens(patches, stats, topo))
         tables = (self.rope_cos, self.rope_sin)
         for layer in self.layers:
             if self.config.gradient_checkpointing and self.training:
                 tokens = checkpoint(layer, tokens, tables, return_attn, use_reentrant=False)
             else:
                 tokens = layer(tokens, tables, return_attn)
-        offset = None if self.time_embedding is None else self.time_embedding(times)
-        logits: Tensor = self.head(tokens, offset)
-        return logits
+        embedding = self.head.pooled(tokens)
+        if self.time_embedding is not None:
+            embedding = embedding + self.time_embedding(times)
+        if self.branch is not None:
+            embedding = torch.cat([embedding, self.branch(stats, topo)], dim=1)
+        return embedding
 
-    def _embed(self, patches: Tensor, stats: Tensor, topo: Tensor) -> Tensor:
+    def _tokens(self, patches: Tensor, stats: Tensor, topo: Tensor) -> Tensor:
         """Return all tokens (B, n_tokens, d_model); positions are their order: class, patches, features."""
         # Not len(patches): that is a plain number, to which an exported graph would be bound.
         tokens = [] if self.class_token is None else [self.class_token.expand(patches.shape[0], 1, -1)]

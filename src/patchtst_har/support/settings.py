@@ -38,8 +38,8 @@ class Section(BaseModel):
             raise ConfigError([*found, *_further(type(self), values, found)], type(self).__name__) from None
 
     def replace(self, **changes: Any) -> Self:
-        """Return a validated copy with some fields changed."""
-        return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
+        """Return a validated copy with some fields changed; those that were never set may follow them."""
+        return type(self)(**{**{name: getattr(self, name) for name in self.model_fields_set}, **changes})
 
 
 def refuse(section: Checked, problems: list[str]) -> Checked:

@@ -34,6 +34,9 @@ class AttentionPooling(nn.Module):
 class ClassifierHead(nn.Module):
     """Normalise the tokens (unless the layers did), pool them, project to logits.
 
+    The embedding, from which the logits are projected, is the pooled tokens and, beside them, the output of
+    the feature branch, if there is one.
+
     Parameters
     ----------
     config : ModelConfig
@@ -47,20 +50,33 @@ class ClassifierHead(nn.Module):
         self.pooling = config.pooling
         self.norm = nn.LayerNorm(config.d_model) if config.norm == "pre" else nn.Identity()
         self.pool = AttentionPooling(config.d_model) if config.pooling == "attention" else None
-        self.dropout = Dropout(config.dropout)
-        self.project = nn.Linear(config.d_model, num_classes)
+        dropout = config.dropout if config.embedding_dropout is None else config.embedding_dropout
+        self.dropout = Dropout(dropout)
+        self.project = nn.Linear(config.embedding_width, num_classes)
+        self.widths = (config.pooled_width, config.embedding_width - config.pooled_width)
+        self.encoder, self.branch = (
+            nn.Linear(width, num_classes) if config.auxiliary_heads else None for width in self.widths
+        )
 
-    def forward(self, tokens: Tensor, offset: Tensor | None = None) -> Tensor:
-        """Map tokens (B, N, d_model), and a vector (B, d_model) added to the pooled one, to logits (B, K)."""
-        pooled = self._pooled(tokens)
-        if offset is not None:
-            pooled = pooled + offset
-        logits: Tensor = self.project(self.dropout(pooled))
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Map the embedding (B, embedding_width) to logits (B, K)."""
+        logits: Tensor = self.project(self.dropout(embedding))
         return logits
 
-    def _pooled(self, tokens: Tensor) -> Tensor:
+    def all_logits(self, embedding: Tensor) -> tuple[Tensor, ...]:
+        """Return the logits, then those of the auxiliary heads of encoder and branch, if there are any."""
+        logits = (self(embedding),)
+        if self.encoder is None or self.branch is None:
+            return logits
+        encoded, features = embedding.split(self.widths, dim=1)
+        return (*logits, self.encoder(encoded), self.branch(features))
+
+    def pooled(self, tokens: Tensor) -> Tensor:
+        """Map tokens (B, N, d_model) to (B, pooled_width)."""
         if self.pooling == "cls":
             first: Tensor = self.norm(tokens[:, 0])
             return first
         tokens = self.norm(tokens)
+        if self.pooling == "mean_max":
+            return torch.cat([tokens.mean(dim=1), tokens.amax(dim=1)], dim=1)
         return tokens.mean(dim=1) if self.pool is None else self.pool(tokens)
