@@ -13,7 +13,7 @@ from experiments import small_config
 from patchtst_har import Recognizer
 from patchtst_har.config import TrainingConfig
 from patchtst_har.evaluation.calibration import fit_temperature
-from patchtst_har.inference.probabilities import predict_logits
+from patchtst_har.inference.probabilities import predict_torch
 from patchtst_har.reports.run import render_report
 from patchtst_har.training import PatchTSTTrainer
 from patchtst_har.training.calibrate import calibrate
@@ -34,11 +34,11 @@ def hot(small_run):
 def test_the_last_layer_is_divided_and_no_label_changes(hot, small_run):
     model, val = hot
     test = small_run.trainer.data.test
-    before, before_test = predict_logits(model, val), predict_logits(model, test)
+    before, before_test = predict_torch(model, val)[0], predict_torch(model, test)[0]
     found = calibrate(model, val, test)
     assert found.temperature == fit_temperature(before, val.labels) > 1.0
     for part, logits in ((val, before), (test, before_test)):
-        after = predict_logits(model, part)
+        after = predict_torch(model, part)[0]
         np.testing.assert_allclose(after, logits / found.temperature, rtol=1e-4, atol=1e-4)
         np.testing.assert_array_equal(after.argmax(axis=1), logits.argmax(axis=1))
     assert found.validation.nll_after < found.validation.nll_before
@@ -75,11 +75,11 @@ def test_without_it_only_the_scale_of_the_logits_differs(prepared, tmp_path):
     assert "logits are as trained" in (tmp_path / "without" / "model" / "MODEL_CARD.md").read_text()
     test = done.data.test
     np.testing.assert_allclose(
-        predict_logits(calibrated, test) * done.calibration.temperature,
-        predict_logits(plain, test),
+        predict_torch(calibrated, test)[0] * done.calibration.temperature,
+        predict_torch(plain, test)[0],
         rtol=1e-4,
         atol=1e-4,
     )
     saved = Recognizer.from_pretrained(tmp_path / "with" / "model").probabilities(test)
-    made = torch.from_numpy(predict_logits(calibrated, test)).softmax(dim=1)
+    made = torch.from_numpy(predict_torch(calibrated, test)[0]).softmax(dim=1)
     np.testing.assert_allclose(saved, made, atol=1e-5)

@@ -10,6 +10,7 @@ import typer
 
 import patchtst_har
 from patchtst_har.cli.commands import (
+    adapt,
     benchmark,
     demo,
     evaluate,
@@ -45,7 +46,7 @@ def _options(
         raise typer.Exit
 
 
-for command in (demo, prepare, train, evaluate, predict, stream, benchmark, export, report, info):
+for command in (demo, prepare, train, evaluate, predict, stream, adapt, benchmark, export, report, info):
     app.command(command.__name__.rpartition(".")[2], cls=Command)(command.run)
 
 

@@ -1,7 +1,7 @@
 """A model adapted to a person by some labelled windows: what is added to the weights of its last layer.
 
-The logits are W e + b, e being a window's embedding. An adaptation is dW and db, fitted on the person's windows
-with W and b as they are; W + dW and b + db take their place in the model, so every engine runs it at no cost.
+The logits are W e + b, e being a window's embedding. An adaptation is dW and db, fitted on the person's
+windows with W and b as they are; W + dW and b + db take their place, so every engine runs it at no cost.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from typing import Any, Self
 import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import log_softmax
 
 from patchtst_har.errors import DataError
 from patchtst_har.inference.familiarity import Familiarity
@@ -108,9 +106,10 @@ class Adaptation:
             raise DataError(f"{path}: was made for another model, not for this one; adapt this one")
         single = {name: np.ascontiguousarray(array, np.float32) for name, array in values.items()}
         for name, tensor in zip(("weight", "bias"), _HEAD, strict=True):
-            if single[name].shape != tensors[tensor].shape:
-                raise DataError(f"{path}: {name} must have shape {tensors[tensor].shape}, has {single[name].shape}")
-        counts, seconds = (_by_class(facts.get(name), classes, path, name) for name in ("n_windows", "labelled_s"))
+            expected, found = tensors[tensor].shape, single[name].shape
+            if found != expected:
+                raise DataError(f"{path}: {name} must have shape {expected}, has {found}")
+        counts, seconds = (_by_class(facts, name, classes, path) for name in ("n_windows", "labelled_s"))
         n_windows = {name: int(value) for name, value in counts.items()}
         return cls(single["weight"], single["bias"], facts["model"], classes, n_windows, seconds)
 
@@ -138,7 +137,7 @@ def fit_residual(
     Only classes with labelled windows get something added. So that it does not draw the windows of the other
     classes to them, each of these takes part with one more window, its mean embedding over the training
     people, which counts as much as the labelled windows of a class do on average. Embeddings are scaled to a
-    root mean square of 1 over the training windows, so `L2` means the same for every model.
+    mean variance of 1 over the training windows, so `L2` means the same for every model.
 
     Parameters
     ----------
@@ -158,6 +157,10 @@ def fit_residual(
     weight : ndarray of float32, shape (K, E)
     bias : ndarray of float32, shape (K,)
     """
+    # Not where the module is imported: a stream does without it.
+    from scipy.optimize import minimize
+    from scipy.special import log_softmax
+
     n_classes = logits.shape[1]
     labelled = np.unique(labels)
     anchors = [k for k in np.flatnonzero(familiarity.class_windows > 0) if k not in labelled]
@@ -187,7 +190,9 @@ def fit_residual(
     return weight.astype(np.float32), bias.astype(np.float32)
 
 
-def class_indices(labels: Sequence[str] | NDArray[Any], classes: tuple[str, ...], n: int) -> NDArray[np.int64]:
+def class_indices(
+    labels: Sequence[str] | NDArray[Any], classes: tuple[str, ...], n: int
+) -> NDArray[np.int64]:
     """Return the place of every label in `classes`.
 
     Raises
@@ -203,7 +208,9 @@ def class_indices(labels: Sequence[str] | NDArray[Any], classes: tuple[str, ...]
         listed = ", ".join(map(repr, unknown))
         raise DataError(f"labels: {listed} unknown to the model, whose classes are {', '.join(classes)}")
     if n < LEAST_WINDOWS:
-        raise DataError(f"windows: {n} is too few to adapt a model to a person, at least {LEAST_WINDOWS} are needed")
+        raise DataError(
+            f"windows: a model is adapted to at least {LEAST_WINDOWS} labelled windows, there are {n}"
+        )
     return np.array([classes.index(name) for name in names], np.int64)
 
 
@@ -215,8 +222,8 @@ def covered_s(start_ns: NDArray[np.int64] | None, n: int, window_s: float) -> fl
     return float(np.minimum(steps, window_s).sum() + window_s)
 
 
-def _by_class(text: Any, classes: tuple[str, ...], path: Path, name: str) -> dict[str, float]:
-    values = parse_json(text, f"{path}: {name}") if isinstance(text, str) else None
+def _by_class(facts: Mapping[str, str], name: str, classes: tuple[str, ...], path: Path) -> dict[str, float]:
+    values = parse_json(facts.get(name, "null"), f"{path}: {name}")
     if not isinstance(values, dict) or not set(values) <= set(classes):
         raise DataError(f"{path}: {name}: needs numbers of the model's classes")
     for value in values.values():

@@ -32,7 +32,7 @@ MOST_COMPONENTS = 64
 MOST_UNFAMILIAR = 0.25
 """A larger share of unfamiliar windows is said (chosen on held-out people: docs/method.md)."""
 
-# Of the mean variance over all directions: directions in which training windows are all but equal count alike.
+# Of the mean variance: directions in which training windows are all but equal count alike.
 _RIDGE = 1e-3
 _TENSORS = ("class_means", "class_windows", "projection", "spread")
 
@@ -56,7 +56,7 @@ class Familiarity:
     projection : ndarray of float32, shape (D, E)
         From embeddings to components in which distances are Euclidean.
     spread : ndarray of float32, shape ()
-        Root mean square of the distance of training embeddings from their mean.
+        Root mean square of the deviations of all values of training embeddings from their means.
     """
 
     class_means: Float32Array
@@ -87,22 +87,25 @@ class Familiarity:
         for k in np.flatnonzero(counts):
             means[k] = values[labels == k].mean(axis=0)
         centred = values - values.mean(axis=0)
-        variance = (centred**2).sum(axis=1).mean()
+        variance = (centred**2).mean()
         directions = np.linalg.eigh(centred.T @ centred)[1][:, :MOST_COMPONENTS]
         within = (values - means[labels]) @ directions
-        ridge = max(_RIDGE * variance / values.shape[1], np.finfo(np.float32).tiny)
+        ridge = max(_RIDGE * variance, float(np.finfo(np.float32).tiny))
         covariance = within.T @ within / len(within) + ridge * np.eye(directions.shape[1])
         projection = np.linalg.solve(np.linalg.cholesky(covariance), directions.T)
-        single = [np.asarray(part, np.float32) for part in (means, counts, projection, np.sqrt(variance))]
-        found = cls(*single)
-        unit = np.quantile(found.distances(np.ascontiguousarray(held_out)), HELD_OUT_FAMILIAR)
-        return cls(*single[:2], np.asarray(projection / max(unit, 1e-6), np.float32), single[3])
+        means32, counts32, spread32 = (
+            np.asarray(part, np.float32) for part in (means, counts, max(np.sqrt(variance), 1e-6))
+        )
+
+        single = cls(means32, counts32, np.asarray(projection, np.float32), spread32)
+        unit = float(np.quantile(single.distances(np.ascontiguousarray(held_out)), HELD_OUT_FAMILIAR))
+        return cls(means32, counts32, np.asarray(projection / max(unit, 1e-6), np.float32), spread32)
 
     @cached_property
     def centre(self) -> Float32Array:
         """The mean of the class means, each with the weight of its windows: (E,)."""
-        centre: Float32Array = np.average(self.class_means, axis=0, weights=self.class_windows).astype(np.float32)
-        return centre
+        centre = np.average(self.class_means, axis=0, weights=self.class_windows)
+        return np.asarray(centre, np.float32)
 
     @cached_property
     def core(self) -> _core.Familiarity:
@@ -137,7 +140,7 @@ class Familiarity:
             raise ModelFolderError(str(error)) from error
         if set(tensors) != set(_TENSORS):
             raise ModelFolderError(f"{path}: needs the tensors {', '.join(_TENSORS)}")
-        tensors = {name: np.ascontiguousarray(values, np.float32) for name, values in tensors.items()}
+        tensors = {name: np.array(values, np.float32, order="C") for name, values in tensors.items()}
         n_components = len(tensors["projection"]) if tensors["projection"].ndim else 0
         shapes = ((n_classes, n_embedding), (n_classes,), (max(n_components, 1), n_embedding), ())
         for name, shape in zip(_TENSORS, shapes, strict=True):

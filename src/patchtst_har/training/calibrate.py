@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from patchtst_har import _core
 from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.evaluation.calibration import ece, fit_temperature, nll
-from patchtst_har.inference.probabilities import predict_logits
+from patchtst_har.inference.probabilities import predict_torch
 from patchtst_har.models.patchtst import PatchTSTClassifier
 from patchtst_har.records.run import Calibration, CalibrationGain
 
@@ -34,13 +34,13 @@ def calibrate(model: PatchTSTClassifier, val: FeatureSet, test: FeatureSet | Non
         Participants on whom the effect is measured too; they do not change it.
     """
     judged = {"validation": val, "test": test}
-    before = {name: predict_logits(model, part) for name, part in judged.items() if part is not None}
+    before = {name: predict_torch(model, part)[0] for name, part in judged.items() if part is not None}
     temperature = fit_temperature(before["validation"], val.labels)
     with torch.no_grad():
         for parameter in (model.head.project.weight, model.head.project.bias):
             parameter.div_(temperature)
     gains = {
-        name: _gain(part, before[name], predict_logits(model, part))
+        name: _gain(part, before[name], predict_torch(model, part)[0])
         for name, part in judged.items()
         if part is not None
     }

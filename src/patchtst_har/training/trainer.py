@@ -12,9 +12,10 @@ from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation.held_out import HeldOut
 from patchtst_har.evaluation.metrics import SUMMARY
+from patchtst_har.inference.familiarity import Familiarity
 from patchtst_har.inference.model_card import write_model_card
-from patchtst_har.inference.probabilities import predict_probabilities
-from patchtst_har.model_folder import PROVENANCE_FILE, SMOOTHING_FILE
+from patchtst_har.inference.probabilities import predict_probabilities, predict_torch
+from patchtst_har.model_folder import FAMILIARITY_FILE, PROVENANCE_FILE, SMOOTHING_FILE
 from patchtst_har.models.batches import to_tensors
 from patchtst_har.models.folder import save_model
 from patchtst_har.models.patchtst import PatchTSTClassifier
@@ -65,6 +66,8 @@ class PatchTSTTrainer:
         After `train`: why; None with ``smoothing.method: none``.
     calibration : Calibration or None
         After `train`: the temperature of the logits; None with ``training.calibrate: false``.
+    familiarity : Familiarity or None
+        After `train`: where the embeddings of the training windows lie.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class PatchTSTTrainer:
         self.smoother: HMMSmoother | None = None
         self.smoothing: SmoothingChoice | None = None
         self.calibration: Calibration | None = None
+        self.familiarity: Familiarity | None = None
         self._fitted: HMMSmoother | None = None
 
     @property
@@ -131,6 +135,12 @@ class PatchTSTTrainer:
             model, progress = self._fit(data, device, tracker)
             if self.config.training.calibrate:
                 self.calibration = calibrate(model, data.val, data.test)
+            self.familiarity = Familiarity.fit(
+                predict_torch(model, data.train)[1],
+                data.train.labels,
+                len(data.train.classes),
+                predict_torch(model, data.val)[1],
+            )
             self._fit_smoother(model, data)
             metrics = self._evaluate(model, data, tracker)
             metrics |= {"best_epoch": float(progress.best_epoch), "best_val_macro_f1": progress.best_score}
@@ -231,6 +241,8 @@ class PatchTSTTrainer:
         save_model(folder, model, data.train.classes, config)
         if self._fitted is not None:
             self._fitted.save(folder / SMOOTHING_FILE)
+        if self.familiarity is not None:
+            self.familiarity.save(folder / FAMILIARITY_FILE)
         provenance = self._provenance(data)
         atomic_write_json(folder / PROVENANCE_FILE, provenance.to_json())
         write_model_card(folder, config, data.train.classes, provenance, metrics)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from patchtst_har.cli.console import VerboseOption, out, start_logging
+from patchtst_har.cli.console import AdaptationOption, VerboseOption, out, start_logging
 
 
 def run(
@@ -24,6 +24,7 @@ def run(
         Path | None,
         typer.Option(help="Recording (in g) whose windows the file is checked on; default: made-up windows."),
     ] = None,
+    adaptation: AdaptationOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -44,6 +45,7 @@ def run(
         probabilities=probabilities,
         windows=windows,
         start_ns=start_ns,
+        adaptation=adaptation,
         overwrite=overwrite,
     )
     out.print(f"written: {made.path}", soft_wrap=True)

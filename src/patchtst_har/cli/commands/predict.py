@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from patchtst_har.cli.console import (
+    AdaptationOption,
     OfflineSmoothingOption,
     StrictOption,
     TimeUnitOption,
@@ -32,6 +33,7 @@ def run(
     model: Annotated[Path, typer.Option("--model", "-m", help="Model folder.")],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path(),
     smoothing: OfflineSmoothingOption = None,
+    adaptation: AdaptationOption = None,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Draw picture and report.")] = True,
     units: UnitsOption = None,
     time_unit: TimeUnitOption = None,
@@ -60,6 +62,7 @@ def run(
             reader=reader,
             timezone=timezone,
             smoothing=smoothing,
+            adaptation=adaptation,
             on_progress=on_progress,
         )
     written = write_prediction(out_dir, labelled, report=report)
@@ -69,6 +72,8 @@ def run(
         f"model:     {n_classes} classes ({facts['classes']}), trained on {facts['trained_on']}",
         soft_wrap=True,
     )
+    if "adapted_to" in facts:
+        out.print(f"adapted:   {facts['adapted_to']}", soft_wrap=True)
     for kind, path in vars(written).items():
         if path is not None:
             out.print(f"{kind + ':':10s} {path}", soft_wrap=True)

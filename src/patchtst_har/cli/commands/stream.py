@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from patchtst_har.cli.console import (
+    AdaptationOption,
     SmoothingOption,
     TimeUnitOption,
     TimezoneOption,
@@ -59,6 +60,7 @@ def run(
         float | None, typer.Option("--hop", help="Seconds between decisions; the model's own if left out.")
     ] = None,
     smoothing: SmoothingOption = None,
+    adaptation: AdaptationOption = None,
     serve: Annotated[
         str | None,
         typer.Option(
@@ -100,7 +102,8 @@ def run(
     pace = _speed(speed)
     # A smoother that training did not choose is there for those who name it.
     named = None if smoothing in (None, "none") else "hmm"
-    recognizer = Recognizer.from_pretrained(model, smoothing=named).in_zone(timezone)
+    recognizer = Recognizer.from_pretrained(model, smoothing=named, adaptation=adaptation)
+    recognizer = recognizer.in_zone(timezone)
     stream = recognizer.stream(hop, smoothing)
     live = source == "-" or "://" in source
     monitor = Monitor(stream.hop_s, 1.0 if live else pace)
@@ -155,12 +158,15 @@ def _summed_up(
     name: str, monitor: Monitor, stream: Stream, count_bad: Callable[[], int] | None
 ) -> Iterator[None]:
     """Say at the end what happened, also where a bad sample or a signal ended it."""
+    from patchtst_har.inference.familiarity import unfamiliar_doubt
+
     try:
         yield
     finally:
         stats = stream.stats
         bad = "" if count_bad is None else f", {count_bad()} bad lines skipped"
         err.print(f"{name}: {monitor.summary(stats)}{bad}", soft_wrap=True)
+        warn(unfamiliar_doubt(stats.n_unfamiliar, stats.n_decisions))
         if stats.n_unusable and not stats.n_decisions:
             lost = [
                 f"{getattr(stats, key):,} {what}" for key, what in UNUSABLE.items() if getattr(stats, key)
