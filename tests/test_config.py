@@ -10,6 +10,7 @@ from patchtst_har.config import (
     N_MOVEMENT_FEATURES,
     N_STATISTICAL_FEATURES,
     N_TOPOLOGICAL_FEATURES,
+    AugmentationConfig,
     DataConfig,
     ExperimentConfig,
     FeatureConfig,
@@ -25,6 +26,7 @@ SECTIONS = [
     TopologyConfig,
     FeatureConfig,
     ModelConfig,
+    AugmentationConfig,
     TrainingConfig,
     SmoothingConfig,
     ExperimentConfig,
@@ -113,12 +115,50 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     [
         (DataConfig, {"hop_size": 1001}, "hop_size (1001) must not exceed window_size (1000)"),
         (DataConfig, {"split": "kfold", "fold": 5}, "fold (5) must be below n_folds (5)"),
-        (DataConfig, {"split": "lists"}, 'split="lists" needs train_participants and val_participants'),
+        (DataConfig, {"split": "lists"}, 'split="lists" needs train_participants'),
         (DataConfig, {"test_participants": ("a", "a")}, "'a' stands in the lists more than once"),
         (
             DataConfig,
             {"split": "lists", "train_participants": ("a", "b"), "val_participants": ("b",)},
             "'b' stands in the lists more than once",
+        ),
+        (
+            TrainingConfig,
+            {"schedule": "one_cycle", "betas": (0.96, 0.99)},
+            'betas: the first (0.96) must be in [0.05, 0.95) with schedule="one_cycle", which moves it by',
+        ),
+        (
+            TrainingConfig,
+            {"keep": "last", "early_stop_patience": 3},
+            'early_stop_patience (3) has no meaning with keep="last"',
+        ),
+        (TrainingConfig, {"distillation": 0.7}, "distillation (0.7) has no meaning with no teachers"),
+        (
+            ExperimentConfig,
+            {"data": {"split": "lists", "train_participants": ["a"]}},
+            'data.val_participants: nobody validates, which needs training.keep="last" (is "best") '
+            'and smoothing.method="none" (is "auto")',
+        ),
+        (
+            ExperimentConfig,
+            {"data": {"val_n": 0}, "training": {"keep": "last"}},
+            'data.val_n: nobody validates, which needs training.keep="last" (is "last") '
+            'and smoothing.method="none" (is "auto")',
+        ),
+        (
+            ExperimentConfig,
+            {"training": {"hop_s": 10.5}},
+            "training.hop_s (10.5) must be from one sample to one window, that is from 0.01 to 10",
+        ),
+        (
+            ExperimentConfig,
+            {"training": {"hop_s": 0.001}},
+            "training.hop_s (0.001) must be from one sample to one window, that is from 0.01 to 10",
+        ),
+        (
+            ExperimentConfig,
+            {"data": {"sample_rate_hz": 20}, "training": {"augmentation": {"low_rate": 0.5}}},
+            "training.augmentation.low_rate: resamples to 20 Hz and more, data.sample_rate_hz is 20",
         ),
         (ModelConfig, {"patch_len": 300}, "window_size (1000) must be divisible by patch_len (300)"),
         (ModelConfig, {"patch_len": 1001}, "patch_len (1001) must not exceed window_size (1000)"),
@@ -493,3 +533,33 @@ def test_with_a_stem_over_the_window_the_patch_follows_the_window() -> None:
 
 def test_a_replaced_field_is_followed_by_those_that_were_never_set() -> None:
     assert ModelConfig().replace(n_layers=3).model_fields_set == {"n_layers"}
+
+
+@pytest.mark.parametrize("name", AugmentationConfig.model_fields)
+@pytest.mark.parametrize("value", [-0.1, 1e6, "much", float("nan")])
+def test_strengths_of_variations_have_bounds(name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=rf"training\.augmentation\.{name}: Input should be") as caught:
+        ExperimentConfig(training={"augmentation": {name: value}})
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"schedule": "cyclic"}, "schedule"),
+        ({"betas": [0.9]}, "betas.1"),
+        ({"betas": [0.9, 1.0]}, "betas.1"),
+        ({"epoch_fraction": 0}, "epoch_fraction"),
+        ({"epoch_fraction": 1.1}, "epoch_fraction"),
+        ({"ema_decay": 1.0}, "ema_decay"),
+        ({"class_weights": "square"}, "class_weights"),
+        ({"auxiliary_weight": -1}, "auxiliary_weight"),
+        ({"teachers": "model"}, "teachers"),
+        ({"teachers": ["model"], "distillation": 1.5}, "distillation"),
+        ({"augmentation": {"mixup": 0.2}}, "augmentation.mixup"),
+    ],
+)
+def test_settings_of_a_recipe_are_checked(values: dict[str, object], field: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ExperimentConfig(training=values)
+    assert [problem.split(":")[0].split(" ")[0] for problem in caught.value.problems] == [f"training.{field}"]

@@ -20,6 +20,9 @@ from patchtst_har.features.names import (
     TOPOLOGICAL_FEATURE_NAMES,
 )
 from patchtst_har.features.settings import TopologyConfig as TopologyConfig
+from patchtst_har.presets import PRESETS, Preset
+from patchtst_har.recipe import AugmentationConfig as AugmentationConfig
+from patchtst_har.recipe import TrainingConfig as TrainingConfig
 from patchtst_har.support.documents import parse_yaml
 from patchtst_har.support.files import atomic_write_text
 from patchtst_har.support.names import repeated
@@ -62,8 +65,11 @@ class DataConfig(Section):
     """`counts`: `train_n` and `val_n` people, the rest test; `lists`: named; `kfold`: folds of people."""
     train_n: Count | None = None
     """People to train on (`split="counts"`); None: all who neither validate nor test."""
-    val_n: Count | None = None
-    """People to validate on (`split="counts"` and `"kfold"`); None: 15 % of all, 1 to 20."""
+    val_n: Annotated[int, Field(ge=0)] | None = None
+    """People to validate on (`split="counts"` and `"kfold"`); None: 15 % of all, 1 to 20.
+
+    0 (or no `val_participants`) needs `training.keep="last"` and `smoothing.method="none"`.
+    """
     train_participants: tuple[str, ...] = ()
     """`split="lists"`: people to train on."""
     val_participants: tuple[str, ...] = ()
@@ -84,8 +90,8 @@ class DataConfig(Section):
             problems.append(f"hop_size ({self.hop_size}) must not exceed window_size ({self.window_size})")
         if self.split == "kfold" and self.fold >= self.n_folds:
             problems.append(f"fold ({self.fold}) must be below n_folds ({self.n_folds})")
-        if self.split == "lists" and not (self.train_participants and self.val_participants):
-            problems.append('split="lists" needs train_participants and val_participants')
+        if self.split == "lists" and not self.train_participants:
+            problems.append('split="lists" needs train_participants')
         groups = ("train_participants", "val_participants", "test_participants")
         named = {name: getattr(self, name) for name in groups}
         used = {"counts": groups[2:], "kfold": (), "lists": groups}[self.split]
@@ -414,37 +420,6 @@ class ModelConfig(Section):
         return problems
 
 
-class TrainingConfig(Section):
-    """Optimisation."""
-
-    batch_size: Count = 32
-    """Windows per step; the last batch of an epoch may be smaller, none is dropped."""
-    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 30
-    """Passes over the training windows, at most."""
-    lr: PositiveFloat = 1e-3
-    """Peak learning rate of AdamW."""
-    weight_decay: NonNegativeFloat = 1e-4
-    """Decoupled weight decay of AdamW."""
-    warmup_fraction: Fraction = 0.1
-    """Fraction of all steps in which the rate rises linearly; it then falls along a cosine to zero."""
-    max_grad_norm: PositiveFloat = 1.0
-    """Gradients with a larger norm are scaled down to it."""
-    early_stop_patience: Count = 8
-    """Epochs without a better validation macro F1 (ties: loss) before training stops."""
-    label_smoothing: Fraction = 0.0
-    """Fraction of the target that is spread over all classes."""
-    class_weights: Literal["balanced", "none"] = "balanced"
-    """`balanced`: cross entropy weighted by the inverse class frequency of the training windows."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """`auto` uses CUDA if there is a device and logs its choice; `cuda` without a device is an error."""
-    amp: bool = True
-    """Automatic mixed precision on CUDA; no effect on the CPU."""
-    calibrate: bool = True
-    """Fit a temperature of the logits on the validation people and keep it in the model."""
-    n_threads: Annotated[int, Field(ge=0, le=1024)] = 1
-    """CPU threads of torch; 0 keeps torch's default. More than one helps large models on idle cores only."""
-
-
 class SmoothingConfig(Section):
     """Temporal smoothing of the window probabilities."""
 
@@ -484,6 +459,7 @@ class ExperimentConfig(Section):
             # The experiment is frozen, but still being built.
             object.__setattr__(self, "model", model)
         problems = [f"model.{problem}" for problem in self.model.token_problems()] if follow else []
+        problems += self._training_problems()
         if self.data.window_size != self.model.window_size:
             problems.append(
                 f"data.window_size ({self.data.window_size}) and model.window_size "
@@ -504,18 +480,46 @@ class ExperimentConfig(Section):
             problems.append(f"model.channels must be 3 for tri-axial recordings, not {self.model.channels}")
         return refuse(self, problems)
 
+    def _training_problems(self) -> list[str]:
+        """Return what contradicts itself between the recipe and the data."""
+        data, training, problems = self.data, self.training, []
+        nobody = {"lists": not data.val_participants, "counts": data.val_n == 0, "kfold": data.val_n == 0}
+        if nobody[data.split] and (training.keep != "last" or self.smoothing.method != "none"):
+            field = "val_participants" if data.split == "lists" else "val_n"
+            problems.append(
+                f'data.{field}: nobody validates, which needs training.keep="last" (is "{training.keep}") '
+                f'and smoothing.method="none" (is "{self.smoothing.method}")'
+            )
+        window_s = data.window_size / data.sample_rate_hz
+        if training.hop_s is not None and not 1 / data.sample_rate_hz <= training.hop_s <= window_s:
+            problems.append(
+                f"training.hop_s ({training.hop_s:g}) must be from one sample to one window, that is from "
+                f"{1 / data.sample_rate_hz:g} to {window_s:g}"
+            )
+        if training.augmentation.low_rate and data.sample_rate_hz <= 20:
+            problems.append(
+                "training.augmentation.low_rate: resamples to 20 Hz and more, data.sample_rate_hz is "
+                f"{data.sample_rate_hz:g}"
+            )
+        return problems
+
     @property
     def run_dir(self) -> Path:
         """The run's folder."""
         return self.output_dir / self.experiment_name
 
     def without_paths(self) -> Self:
-        """Return a copy whose folders are the defaults, for a model folder that others read."""
+        """Return a copy whose folders are the defaults, for a model folder that others read.
+
+        Of teachers, the names of their folders are kept.
+        """
         default = type(self)()
+        teachers = tuple(Path(path.name) for path in self.training.teachers)
         return self.replace(
             output_dir=default.output_dir,
             data=self.data.replace(proc_dir=default.data.proc_dir),
             features=self.features.replace(cache_dir=default.features.cache_dir),
+            training=self.training.replace(teachers=teachers),
         )
 
     def to_yaml(self) -> str:
@@ -549,14 +553,51 @@ class ExperimentConfig(Section):
     def from_mapping(
         cls, values: Mapping[str, Any], overrides: Sequence[str] = (), source: str = "configuration"
     ) -> Self:
-        """Build from nested mappings and `section.field=value` overrides (see `load`)."""
+        """Build from nested mappings and `section.field=value` overrides (see `load`).
+
+        ``preset`` at the top names one of `patchtst_har.presets.PRESETS`, which fills in what is left out.
+        """
         merged = dict(values)
         for override in overrides:
             merged = _override(merged, override)
+        name = merged.pop("preset", "seed")
+        if name not in PRESETS:
+            raise ConfigError([f"preset: must be one of {', '.join(PRESETS)}, is {name!r}"], source)
         try:
-            return cls(**merged)
+            return cls(**_filled(merged, PRESETS[name]))
         except ConfigError as error:
             raise ConfigError(error.problems, source) from None
+
+    @classmethod
+    def preset(cls, name: Preset, **sections: Any) -> Self:
+        """Return the experiment of a preset (`patchtst_har.presets`), with other values in some sections.
+
+        Parameters
+        ----------
+        name : {"seed", "small", "base"}
+            `seed` is ``ExperimentConfig()``; `base` is what ``patchtst-har train`` takes by default.
+        **sections
+            Mappings or sections; what they leave out is the preset's.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such preset, or the whole is contradictory.
+        """
+        given = {
+            key: value.model_dump(exclude_unset=True) if isinstance(value, Section) else value
+            for key, value in sections.items()
+        }
+        return cls.from_mapping({**given, "preset": name})
+
+
+def _filled(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested `values`, with `defaults` where they say nothing."""
+    filled = {**defaults, **values}
+    for key in defaults.keys() & values.keys():
+        if isinstance(defaults[key], Mapping) and isinstance(values[key], Mapping):
+            filled[key] = _filled(values[key], defaults[key])
+    return filled
 
 
 def _override(values: dict[str, Any], override: str) -> dict[str, Any]:

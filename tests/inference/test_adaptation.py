@@ -176,19 +176,22 @@ def test_a_file_gives_the_same_recogniser(recognizer, person, small_run, tmp_pat
     # Also wherever the model lies, and whatever loads it.
     copied = shutil.copytree(model, tmp_path / "elsewhere")
     assert Recognizer.from_pretrained(copied, adaptation=path).adaptation is not None
-    assert weights_fingerprint(eager.replace(adaptation=None)._tensors(), eager.classes) != added_to(path)
-    assert weights_fingerprint(recognizer._tensors(), recognizer.classes) == added_to(path)
+    assert (
+        weights_fingerprint(eager.replace(adaptation=None)._tensors(), eager.classes)
+        != facts_of(path)["model"]
+    )
+    assert weights_fingerprint(recognizer._tensors(), recognizer.classes) == facts_of(path)["model"]
     # What save_pretrained writes is a model like any other.
     whole = Recognizer.from_pretrained(adapted.save_pretrained(tmp_path / "whole"))
     np.testing.assert_array_equal(whole.probabilities(inputs), adapted.probabilities(inputs))
     assert whole.adaptation is None
 
 
-def added_to(path):
-    """Return the fingerprint of the model that an adaptation belongs to."""
+def facts_of(path):
+    """Return what an adaptation says of itself."""
     with path.open("rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return header["__metadata__"]["model"]
+    return json.loads(header["__metadata__"]["patchtst_har"])
 
 
 @pytest.fixture(scope="module")
@@ -272,10 +275,10 @@ def test_models_that_cannot_be_adapted_say_why(small, small_adapted, tmp_path):
     [
         ({"model": "0" * 64}, "was made for another model"),
         ({"format": "x"}, "is no adaptation of a model"),
-        ({"n_windows": '{"swimming": 3}'}, "n_windows: needs numbers of the model's classes"),
-        ({"n_windows": '{"walking": -3}'}, "-3 is no number of windows"),
-        ({"labelled_s": "[]"}, "labelled_s: needs numbers"),
-        ({"labelled_s": "{"}, "labelled_s"),
+        ({"n_windows": {"swimming": 3}}, "n_windows: needs numbers of the model's classes"),
+        ({"n_windows": {"walking": -3}}, "-3 is no number of windows"),
+        ({"labelled_s": []}, "labelled_s: needs numbers"),
+        ({"labelled_s": {"walking": "3"}}, "'3' is no number of windows"),
         ({"weight": np.zeros((3, 5), np.float32)}, r"weight must have shape \(3, \d+\)"),
         ({"bias": np.full(3, np.nan, np.float32)}, "bias has values that are not finite"),
         ({"more": np.zeros(3, np.float32)}, "is no adaptation of a model"),
@@ -283,14 +286,17 @@ def test_models_that_cannot_be_adapted_say_why(small, small_adapted, tmp_path):
 )
 def test_other_or_damaged_files_are_refused(small, small_adapted, tmp_path, change, text):
     path = small_adapted.save_adaptation(tmp_path / "a.safetensors")
-    tensors, facts = safetensors.numpy.load_file(path), {}
-    with path.open("rb") as file:
-        facts = json.loads(file.read(int.from_bytes(file.read(8), "little")))["__metadata__"]
+    tensors, facts = safetensors.numpy.load_file(path), facts_of(path)
     for name, value in change.items():
-        (facts if isinstance(value, str) else tensors)[name] = value
-    safetensors.numpy.save_file(tensors, path, facts)
+        (tensors if isinstance(value, np.ndarray) else facts)[name] = value
+    safetensors.numpy.save_file(tensors, path, {"patchtst_har": json.dumps(facts)})
     with pytest.raises(DataError, match=rf"a\.safetensors: .*{text}"):
         Adaptation.load(path, small._tensors(), small.classes)
+
+
+def test_the_same_windows_give_the_same_file(small_adapted, tmp_path):
+    paths = [small_adapted.save_adaptation(tmp_path / f"{i}.safetensors") for i in range(5)]
+    assert len({path.read_bytes() for path in paths}) == 1
 
 
 def test_a_missing_file_is_named(small_run, tmp_path):

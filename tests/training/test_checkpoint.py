@@ -10,11 +10,12 @@ import time
 import pytest
 import torch
 
-from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig, TrainingConfig
 from patchtst_har.errors import DataError
 from patchtst_har.models import PatchTSTClassifier
+from patchtst_har.training.averaging import WeightAverage
 from patchtst_har.training.checkpoint import Progress, Trainee, load_checkpoint, save_checkpoint
-from patchtst_har.training.scheduler import warmup_cosine
+from patchtst_har.training.scheduler import Schedule
 
 CONFIG = ModelConfig(window_size=100, patch_len=10, d_model=8, n_layers=1, d_ff=8)
 
@@ -25,6 +26,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_checkpoint import step, trainee
+from patchtst_har.training.averaging import WeightAverage
 from patchtst_har.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 path = Path(sys.argv[1])
 
@@ -53,7 +55,9 @@ def trainee() -> Trainee:
     torch.manual_seed(0)
     model = PatchTSTClassifier(CONFIG, 2)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
-    return Trainee(model, optimizer, warmup_cosine(optimizer, 1000, 0.1), torch.Generator().manual_seed(5))
+    schedule = Schedule(optimizer, TrainingConfig(lr=0.1, schedule="one_cycle"), 1000)
+    generators = {name: torch.Generator().manual_seed(5) for name in ("shuffle", "augmentation")}
+    return Trainee(model, optimizer, schedule, generators, WeightAverage(model, 0.9))
 
 
 def step(one: Trainee) -> None:
@@ -66,8 +70,10 @@ def step(one: Trainee) -> None:
     one.optimizer.zero_grad()
     one.model(*inputs).square().sum().backward()
     one.optimizer.step()
-    one.scheduler.step()
-    torch.randperm(3, generator=one.shuffle)
+    one.schedule.step()
+    one.average.update(one.schedule.n_done)
+    torch.randperm(3, generator=one.generators["shuffle"])
+    torch.rand(5, generator=one.generators["augmentation"])
 
 
 @pytest.mark.slow
@@ -79,7 +85,7 @@ def test_everything_comes_back(tmp_path):
     path = tmp_path / "last.safetensors"
     save_checkpoint(path, one, Progress(3, 2, 0.5, 1.25, best), "run")
     step(one)
-    after, rate = one.model.state_dict(), one.optimizer.param_groups[0]["lr"]
+    after, group = one.model.state_dict(), one.optimizer.param_groups[0]
 
     other = trainee()
     progress = load_checkpoint(path, other, "run")
@@ -88,9 +94,15 @@ def test_everything_comes_back(tmp_path):
     step(other)
     for name, value in other.model.state_dict().items():
         assert torch.equal(value, after[name]), name
-    assert other.optimizer.param_groups[0]["lr"] == rate
-    assert other.scheduler.last_epoch == 4
-    assert torch.equal(other.shuffle.get_state(), one.shuffle.get_state())
+    for name, value in other.average.state_dict().items():
+        assert torch.equal(value, one.average.state_dict()[name]), name
+    assert [other.optimizer.param_groups[0][name] for name in ("lr", "betas")] == [
+        group["lr"],
+        group["betas"],
+    ]
+    assert other.schedule.n_done == 4
+    for name, generator in other.generators.items():
+        assert torch.equal(generator.get_state(), one.generators[name].get_state()), name
 
 
 def test_another_run_is_refused(tmp_path):

@@ -3,8 +3,9 @@ import math
 import pytest
 import torch
 
-from patchtst_har.training.loss import class_weights, cross_entropy
-from patchtst_har.training.scheduler import warmup_cosine, warmup_cosine_factor
+from patchtst_har.config import TrainingConfig
+from patchtst_har.training.loss import Criterion, class_weights
+from patchtst_har.training.scheduler import Schedule, warmup_cosine_factor
 
 
 def test_class_weights_are_inverse_frequencies():
@@ -22,9 +23,9 @@ def test_weighted_loss_counts_every_class_alike():
     logits[:, 0] = 2.0
     wrong_on_rare = -math.log(1 / (1 + math.exp(2)))
     right_on_common = -math.log(1 / (1 + math.exp(-2)))
-    loss = cross_entropy(labels, 2, "balanced", 0.0)(logits, labels)
+    loss = Criterion(TrainingConfig(), labels, 2)((logits,), labels)
     assert loss.item() == pytest.approx((wrong_on_rare + right_on_common) / 2, rel=1e-5)
-    plain = cross_entropy(labels, 2, "none", 0.0)(logits, labels)
+    plain = Criterion(TrainingConfig(class_weights="none"), labels, 2)((logits,), labels)
     assert plain.item() == pytest.approx((wrong_on_rare + 9 * right_on_common) / 10, rel=1e-5)
 
 
@@ -42,12 +43,88 @@ def test_schedule_of_a_few_steps_is_positive(n_steps, warmup):
     assert all(0 < warmup_cosine_factor(step, n_steps, warmup) <= 1 for step in range(n_steps))
 
 
-def test_schedule_drives_the_optimiser():
-    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
-    schedule = warmup_cosine(optimizer, 10, 0.2)
-    rates = []
-    for _ in range(10):
-        rates.append(optimizer.param_groups[0]["lr"])
+def rates_of(config, n_steps, optimizer):
+    """Return rate and betas at every step that a schedule drives."""
+    schedule = Schedule(optimizer, config, n_steps)
+    seen = []
+    for _ in range(n_steps):
+        group = optimizer.param_groups[0]
+        seen.append((group["lr"], *group["betas"]))
         optimizer.step()
         schedule.step()
-    assert rates == [pytest.approx(0.5 * warmup_cosine_factor(step, 10, 0.2)) for step in range(10)]
+    return seen
+
+
+def some_optimizer(**settings):
+    return torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], **settings)
+
+
+def test_schedule_drives_the_optimiser():
+    config = TrainingConfig(lr=0.5, warmup_fraction=0.2, betas=(0.8, 0.9))
+    expected = [(0.5 * warmup_cosine_factor(step, 10, 0.2), 0.8, 0.9) for step in range(10)]
+    assert rates_of(config, 10, some_optimizer(lr=0.5)) == [pytest.approx(row) for row in expected]
+
+
+@pytest.mark.parametrize(("n_steps", "warmup"), [(57, 0.2), (10, 0.3), (2, 0.9), (3, 0.4)])
+def test_one_cycle_is_torchs(n_steps, warmup):
+    ours = TrainingConfig(lr=0.004, warmup_fraction=warmup, schedule="one_cycle", betas=(0.9, 0.98))
+    optimizer = some_optimizer(lr=0.004, betas=(0.9, 0.98))
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.004, total_steps=n_steps, pct_start=warmup)
+    expected = []
+    for step in range(n_steps):
+        group = optimizer.param_groups[0]
+        expected.append((group["lr"], *group["betas"]))
+        optimizer.step()
+        if step < n_steps - 1:
+            cycle.step()
+    found = rates_of(ours, n_steps, some_optimizer(lr=1.0))
+    assert found == [pytest.approx(row, rel=1e-9) for row in expected]
+
+
+@pytest.mark.parametrize(("n_steps", "warmup"), [(1, 0.0), (1, 0.5), (5, 0.2), (4, 0.0), (4, 0.999)])
+def test_one_cycle_of_a_few_steps_stays_within_its_bounds(n_steps, warmup):
+    config = TrainingConfig(lr=1.0, warmup_fraction=warmup, schedule="one_cycle")
+    for rate, beta, _ in rates_of(config, n_steps, some_optimizer()):
+        assert 1e-4 / 25 * 0.999 <= rate <= 1
+        assert 0.85 - 1e-9 <= beta <= 0.95 + 1e-9
+
+
+def test_root_weights_are_roots_of_inverse_frequencies_with_mean_one():
+    labels = torch.tensor([0] * 16 + [1] * 4 + [3])
+    weights = class_weights(labels, 4, "root")
+    roots = torch.tensor([1 / 4, 1 / 2, 1.0])
+    torch.testing.assert_close(weights[[0, 1, 3]], roots / roots.mean())
+    assert weights[2] == 1, "a class without windows"
+
+
+def test_the_loss_of_auxiliary_heads_is_added_with_its_weight():
+    labels, heads = torch.tensor([0, 2, 1, 1]), torch.randn(3, 4, 3)
+    config = TrainingConfig(auxiliary_weight=0.3, label_smoothing=0.1, class_weights="root")
+    criterion = Criterion(config, labels, 3)
+    joint, first, second = (criterion((head,), labels) for head in heads)
+    torch.testing.assert_close(criterion(tuple(heads), labels), joint + 0.3 * (first + second))
+
+
+@pytest.mark.parametrize("weighting", ["none", "root"])
+def test_teachers_share_the_loss_with_the_labels(weighting):
+    labels, logits = torch.tensor([0, 1, 1]), torch.randn(3, 2)
+    teachers = torch.tensor([[0.7, 0.3], [0.4, 0.6], [0.0, 1.0]])
+    config = TrainingConfig(teachers=("a",), distillation=0.25, class_weights=weighting)
+    found = Criterion(config, labels, 2)((logits,), labels, teachers).item()
+    weights = [1.0, 1.0] if weighting == "none" else class_weights(labels, 2, "root").tolist()
+    hard = soft = total = 0.0
+    for row in range(3):
+        surprise = (-logits[row].double().log_softmax(0)).tolist()
+        label = int(labels[row])
+        hard += weights[label] * surprise[label]
+        soft += sum(w * float(t) * s for w, t, s in zip(weights, teachers[row], surprise, strict=True))
+        total += weights[label]
+    assert found == pytest.approx(0.75 * hard / total + 0.25 * soft / total, rel=1e-5)
+
+
+def test_a_sure_teacher_who_is_right_is_the_label():
+    labels, logits = torch.tensor([0, 1, 1]), torch.randn(3, 2)
+    config = TrainingConfig(teachers=("a",), distillation=0.6, class_weights="root")
+    criterion = Criterion(config, labels, 2)
+    sure = torch.nn.functional.one_hot(labels, 2).float()
+    torch.testing.assert_close(criterion((logits,), labels, sure), criterion((logits,), labels))

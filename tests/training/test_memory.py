@@ -9,6 +9,7 @@ import torch
 
 from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig, TrainingConfig
 from patchtst_har.datasets.featureset import FeatureSet
+from patchtst_har.datasets.training_set import TrainingSet
 from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.training.loop import TrainingLoop
 
@@ -35,7 +36,12 @@ def test_the_number_of_live_tensors_does_not_grow_with_epochs():
     model = PatchTSTClassifier(ModelConfig(window_size=100, patch_len=10), 3)
     counts = []
     loop = TrainingLoop(TrainingConfig(epochs=6, early_stop_patience=6), torch.device("cpu"))
-    loop.fit(model, learnable(64, 0), learnable(32, 1), lambda *_: counts.append(live_tensors()))
+    loop.fit(
+        model,
+        TrainingSet.of(learnable(64, 0), 100.0),
+        learnable(32, 1),
+        lambda *_: counts.append(live_tensors()),
+    )
     assert len(counts) == 6
     assert max(counts[1:]) == min(counts[1:]), counts
 
@@ -51,6 +57,6 @@ def test_no_batch_outlives_its_epoch():
         alive.append(sum(reference() is not None for reference in seen))
 
     loop = TrainingLoop(TrainingConfig(epochs=4, early_stop_patience=4), torch.device("cpu"))
-    loop.fit(model, learnable(64, 0), learnable(32, 1), count)
+    loop.fit(model, TrainingSet.of(learnable(64, 0), 100.0), learnable(32, 1), count)
     assert len(seen) == 4 * 3
     assert alive == [0, 0, 0, 0]

@@ -14,8 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from patchtst_har.config import ExperimentConfig
+from patchtst_har.presets import Preset
 from patchtst_har.support.formatting import score
 from patchtst_har.support.log import setup_logging
+from patchtst_har.support.settings import read_yaml
 from patchtst_har.support.signals import Terminated
 
 if TYPE_CHECKING:
@@ -72,11 +74,22 @@ StrictOption = Annotated[
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the log, not only warnings.")]
 
 
-def configure(path: Path | None, overrides: list[str] | None) -> ExperimentConfig:
-    """Return the configuration of ``--config`` and ``--set``."""
-    if path is None:
-        return ExperimentConfig.from_mapping({}, overrides or (), source="--set")
-    return ExperimentConfig.load(path, overrides or ())
+def configure(
+    path: Path | None, overrides: list[str] | None, preset: Preset | None = None, default: Preset = "seed"
+) -> ExperimentConfig:
+    """Return the configuration of ``--config``, ``--set`` and ``--preset``.
+
+    `default` is the preset where nothing names one, nor says anything of the model.
+    """
+    values = {} if path is None else read_yaml(path)
+    given = [text.split("=")[0].split(".")[0].strip() for text in overrides or ()]
+    if preset is not None:
+        values = {**values, "preset": preset}
+    elif not {"preset", "model"} & {*values, *given}:
+        values = {**values, "preset": default}
+    return ExperimentConfig.from_mapping(
+        values, overrides or (), source="--set" if path is None else str(path)
+    )
 
 
 def warn(texts: Iterable[str]) -> None:

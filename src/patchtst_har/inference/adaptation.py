@@ -28,7 +28,7 @@ L2 = 0.03
 """Half of this times the squares of dW and db is added to the loss, a sum over windows."""
 
 LEAST_WINDOWS = 2
-_FORMAT = "patchtst-har adaptation 1"
+_FORMAT, _FACTS = "adaptation 1", "patchtst_har"
 _HEAD = ("head.project.weight", "head.project.bias")
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -79,12 +79,14 @@ class Adaptation:
         facts = {
             "format": _FORMAT,
             "model": self.model,
-            "classes": json.dumps(self.classes),
-            "n_windows": json.dumps(self.n_windows),
-            "labelled_s": json.dumps(self.labelled_s),
+            "classes": self.classes,
+            "n_windows": self.n_windows,
+            "labelled_s": self.labelled_s,
         }
+        # One text: the order of several would change from file to file.
+        metadata = {_FACTS: json.dumps(facts)}
         with atomic_path(path) as temporary:
-            safetensors.numpy.save_file({"weight": self.weight, "bias": self.bias}, temporary, facts)
+            safetensors.numpy.save_file({"weight": self.weight, "bias": self.bias}, temporary, metadata)
         return Path(path)
 
     @classmethod
@@ -99,8 +101,8 @@ class Adaptation:
         path = Path(path)
         if not path.is_file():
             raise DataError(f"{path}: no such file")
-        values, facts = read_tensors(path), read_metadata(path)
-        if facts.get("format") != _FORMAT or set(values) != {"weight", "bias"}:
+        values, facts = read_tensors(path), parse_json(read_metadata(path).get(_FACTS, "{}"), str(path))
+        if not isinstance(facts, dict) or facts.get("format") != _FORMAT or set(values) != {"weight", "bias"}:
             raise DataError(f"{path}: is no adaptation of a model (patchtst-har adapt writes one)")
         if facts.get("model") != weights_fingerprint(tensors, classes):
             raise DataError(f"{path}: was made for another model, not for this one; adapt this one")
@@ -222,8 +224,8 @@ def covered_s(start_ns: NDArray[np.int64] | None, n: int, window_s: float) -> fl
     return float(np.minimum(steps, window_s).sum() + window_s)
 
 
-def _by_class(facts: Mapping[str, str], name: str, classes: tuple[str, ...], path: Path) -> dict[str, float]:
-    values = parse_json(facts.get(name, "null"), f"{path}: {name}")
+def _by_class(facts: Mapping[str, Any], name: str, classes: tuple[str, ...], path: Path) -> dict[str, float]:
+    values = facts.get(name)
     if not isinstance(values, dict) or not set(values) <= set(classes):
         raise DataError(f"{path}: {name}: needs numbers of the model's classes")
     for value in values.values():

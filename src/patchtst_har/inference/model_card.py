@@ -48,8 +48,6 @@ def write_model_card(
         f"| {name} | {len(getattr(split, name))} | {n_windows} |"
         for name, n_windows in provenance.n_windows.items()
     )
-    judged = "test" if split.test else "validation"
-    scores = "\n".join(f"| {name} | {metric_text(name, value, 4)} |" for name, value in metrics.items())
     names = ", ".join(map(_literal, classes))
     plugins = ", ".join(map(_literal, config.features.plugins)) or "none"
     text = f"""# {_literal(config.experiment_name)}
@@ -74,20 +72,29 @@ PatchTST encoder with rotary attention, statistical and topological feature toke
 
 The groups share no participant. Fingerprint of the split: `{split.fingerprint}`.
 
-## Scores on the {judged} participants
+{_scores(provenance, metrics)}
+
+## Limits
+
+{"The scores hold" if split.test or split.val else "The model is"} for people, devices, wrists and activities
+like those above. A sensor worn elsewhere, another calibration or other activities were not tested.
+Not a medical device.
+"""
+    atomic_write_text(folder / MODEL_CARD_FILE, text)
+
+
+def _scores(provenance: Provenance, metrics: Mapping[str, float]) -> str:
+    split = provenance.split
+    if not (split.test or split.val):
+        return "## No scores\n\nAll participants were trained on: nobody was left to validate or test on."
+    rows = "\n".join(f"| {name} | {metric_text(name, value, 4)} |" for name, value in metrics.items())
+    return f"""## Scores on the {"test" if split.test else "validation"} participants
 
 `final_` is after smoothing, `raw_` before it.
 
 | score | value |
 |---|---|
-{scores}
-
-## Limits
-
-The scores hold for people, devices, wrists and activities like those above. A sensor worn elsewhere, another
-calibration or other activities were not tested. Not a medical device.
-"""
-    atomic_write_text(folder / MODEL_CARD_FILE, text)
+{rows}"""
 
 
 def _calibration(found: Calibration | None) -> str:

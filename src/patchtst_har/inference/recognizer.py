@@ -417,8 +417,8 @@ class Recognizer:
             raise DataError("the model is adapted to a person already: adapt it as it was trained")
         if self.familiarity is None:
             raise DataError(
-                f"the model has no {FAMILIARITY_FILE}, as those of earlier versions, and cannot be adapted: "
-                "train it again"
+                f"the model has no {FAMILIARITY_FILE} and cannot be adapted: it is of an earlier version or "
+                "was trained without validation people; train it again"
             )
         return self.familiarity
 

@@ -16,6 +16,7 @@ from patchtst_har.support.documents import MOST_YAML_BYTES, parse_yaml, read_tex
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
 _MOST_SHOWN = 200

@@ -1,8 +1,8 @@
 """Checkpoints from which training goes on as if it had not been interrupted.
 
-One safetensors file holds everything: weights, the best weights so far, the optimiser's moments, the states
-of the random generators, and in its metadata the counters as JSON. One file means one atomic rename: a
-kill leaves the previous checkpoint or the new one, never a mixture.
+One safetensors file holds everything: weights, their averages, the best weights so far, the optimiser's
+moments, the states of the random generators, and in its metadata the counters as JSON. One file means one
+atomic rename: a kill leaves the previous checkpoint or the new one, never a mixture.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
 from patchtst_har.errors import DataError
 from patchtst_har.models.patchtst import PatchTSTClassifier
 from patchtst_har.support.documents import parse_json
 from patchtst_har.support.files import atomic_path
+from patchtst_har.training.averaging import WeightAverage
+from patchtst_har.training.scheduler import Schedule
 
 
 @dataclass
@@ -36,9 +37,9 @@ class Progress:
         Epochs completed.
     best_epoch, best_score, best_loss : int, float, float
         Epoch (1-based) of the best validation score, the score, and the validation loss that breaks ties; 0,
-        -1 and 0 before the first.
+        -1 and 0 before the first. With ``training.keep="last"``, of the last epoch.
     best_state : dict of Tensor
-        The model's state at `best_epoch`.
+        The model's state at `best_epoch`; empty with ``training.keep="last"``.
     """
 
     epoch: int = 0
@@ -57,8 +58,9 @@ class Trainee:
 
     model: PatchTSTClassifier
     optimizer: Optimizer
-    scheduler: LambdaLR
-    shuffle: torch.Generator
+    schedule: Schedule
+    generators: Mapping[str, torch.Generator]
+    average: WeightAverage | None = None
 
 
 def save_checkpoint(path: Path, trainee: Trainee, progress: Progress, fingerprint: str) -> None:
@@ -79,10 +81,12 @@ def save_checkpoint(path: Path, trainee: Trainee, progress: Progress, fingerprin
         **_prefixed("model", trainee.model.state_dict()),
         **_prefixed("best", progress.best_state),
         **_optimizer_tensors(trainee.optimizer),
-        **_generator_states(trainee.shuffle),
+        **_generator_states(trainee.generators),
     }
+    if trainee.average is not None:
+        tensors |= _prefixed("average", trainee.average.state_dict())
     counters = {name: getattr(progress, name) for name in _COUNTERS}
-    counters |= {"scheduler_step": trainee.scheduler.last_epoch, "fingerprint": fingerprint}
+    counters |= {"n_steps": trainee.schedule.n_done, "fingerprint": fingerprint}
     with atomic_path(path) as temporary:
         temporary.write_bytes(safetensors.torch.save(tensors, metadata={"progress": json.dumps(counters)}))
 
@@ -99,8 +103,10 @@ def load_checkpoint(path: Path, trainee: Trainee, fingerprint: str) -> Progress:
     _check_fingerprint(path, counters, fingerprint)
     trainee.model.load_state_dict(_section("model", tensors))
     _restore_optimizer(trainee.optimizer, tensors)
-    _restore_scheduler(trainee.scheduler, counters["scheduler_step"])
-    _restore_generators(trainee.shuffle, tensors)
+    trainee.schedule.go_to(counters["n_steps"])
+    _restore_generators(trainee.generators, tensors)
+    if trainee.average is not None:
+        trainee.average.load_state_dict(_section("average", tensors))
     return Progress(**{name: counters[name] for name in _COUNTERS}, best_state=_section("best", tensors))
 
 
@@ -152,22 +158,17 @@ def _restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> N
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def _restore_scheduler(scheduler: LambdaLR, step: int) -> None:
-    scheduler.last_epoch = step
-    groups, bases, factors = scheduler.optimizer.param_groups, scheduler.base_lrs, scheduler.lr_lambdas
-    for group, base, factor in zip(groups, bases, factors, strict=True):
-        group["lr"] = base * factor(step)
-
-
-def _generator_states(shuffle: torch.Generator) -> dict[str, Tensor]:
-    states = {"random/shuffle": shuffle.get_state(), "random/cpu": torch.get_rng_state()}
+def _generator_states(generators: Mapping[str, torch.Generator]) -> dict[str, Tensor]:
+    states = {f"random/{name}": generator.get_state() for name, generator in generators.items()}
+    states["random/cpu"] = torch.get_rng_state()
     if torch.cuda.is_available():
         states["random/cuda"] = torch.cuda.get_rng_state()
     return states
 
 
-def _restore_generators(shuffle: torch.Generator, tensors: Mapping[str, Tensor]) -> None:
-    shuffle.set_state(tensors["random/shuffle"])
+def _restore_generators(generators: Mapping[str, torch.Generator], tensors: Mapping[str, Tensor]) -> None:
+    for name, generator in generators.items():
+        generator.set_state(tensors[f"random/{name}"])
     torch.set_rng_state(tensors["random/cpu"])
     if torch.cuda.is_available() and "random/cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random/cuda"])

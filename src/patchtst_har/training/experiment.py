@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -15,10 +15,12 @@ from patchtst_har.datasets.feature_cache import NOT_COMPUTED
 from patchtst_har.datasets.featureset import FeatureSet, load_feature_set
 from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.datasets.splits import Split, split_participants
+from patchtst_har.datasets.training_set import TrainingSet, load_training_set
 from patchtst_har.errors import DataError
 from patchtst_har.features.fallback import engine_counts
 from patchtst_har.records.run import ParticipantSplit, Provenance
 from patchtst_har.support.progress import OnProgress, under
+from patchtst_har.training.teachers import teachers_probabilities
 
 
 @dataclass(frozen=True)
@@ -30,15 +32,19 @@ class ExperimentData:
     split : Split
         The groups.
     train, val, test : FeatureSet
-        Their windows and features; `test` is None if the configuration lists no test participants.
+        Their prepared windows and features; `val` and `test` are None if nobody validates or tests.
+    training : TrainingSet
+        What the network is trained on: the windows of `train`, or, with ``training.hop_s``, others of the
+        same recordings.
     source_rates_hz : tuple of two floats, optional
         Lowest and highest rate of the training recordings, if the data set says.
     """
 
     split: Split
     train: FeatureSet
-    val: FeatureSet
+    val: FeatureSet | None
     test: FeatureSet | None
+    training: TrainingSet
     source_rates_hz: tuple[float, float] | None = None
 
     @classmethod
@@ -48,7 +54,10 @@ class ExperimentData:
         Raises
         ------
         DataError
-            If the data set is damaged or does not fit the configuration, or a group has no windows.
+            If the data set is damaged or does not fit the configuration, a group has no windows, or the
+            recipe (`training.hop_s`, `training.teachers`) cannot be followed on it.
+        ModelFolderError
+            If a teacher's folder is missing or damaged.
         """
         dataset = PreparedDataset.open(config.data.proc_dir)
         if len(dataset.classes) < 2:
@@ -63,13 +72,21 @@ class ExperimentData:
             return features
 
         test = load("test", split.test) if split.test else None
-        rates_hz = _source_rates_hz(dataset, split.train)
-        return cls(split, load("train", split.train), load("val", split.val), test, rates_hz)
+        train = load("train", split.train)
+        val = load("val", split.val) if split.val else None
+        report = under("features, training windows", on_progress)
+        training = load_training_set(dataset, train, config, report)
+        if config.training.teachers:
+            report = under("teachers", on_progress)
+            soft = teachers_probabilities(config.training.teachers, training, config.data, report)
+            training = replace(training, teachers=soft)
+        return cls(split, train, val, test, training, _source_rates_hz(dataset, split.train))
 
     def provenance(self) -> Provenance:
         """Return the split, its number of windows, and what computed their topology."""
         parts = {"train": self.train, "val": self.val, "test": self.test}
-        engines = np.concatenate([part.topo_engines for part in parts.values() if part is not None])
+        used = (self.training, self.val, self.test)
+        engines = np.concatenate([part.topo_engines for part in used if part is not None])
         return Provenance(
             split=ParticipantSplit(**asdict(self.split), fingerprint=self.split.fingerprint),
             n_windows={name: 0 if part is None else len(part) for name, part in parts.items()},
@@ -81,9 +98,12 @@ class ExperimentData:
         """Identify configuration and data: training may only resume where both are the same."""
         settings = config.model_dump(mode="json", exclude={"output_dir", "experiment_name", "features"})
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-        for features in (self.train, self.val):
-            for array in (features.stats, features.topo, features.labels, features.start_ns):
-                digest.update(array.tobytes())
+        for part in (self.train, self.training, self.val):
+            if part is not None:
+                for array in (part.stats, part.topo, part.labels, part.start_ns):
+                    digest.update(np.ascontiguousarray(array).data)
+        if self.training.teachers is not None:
+            digest.update(np.ascontiguousarray(self.training.teachers).data)
         return digest.hexdigest()
 
 

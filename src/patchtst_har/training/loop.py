@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 
 from patchtst_har.config import TrainingConfig
 from patchtst_har.datasets.featureset import FeatureSet
+from patchtst_har.datasets.training_set import TrainingSet
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation.confusion import StreamingConfusion
 from patchtst_har.models.batches import labelled_batches
 from patchtst_har.models.patchtst import PatchTSTClassifier
 from patchtst_har.support.progress import OnProgress
+from patchtst_har.training.averaging import WeightAverage
+from patchtst_har.training.batches import TrainingBatches
 from patchtst_har.training.checkpoint import Progress, Trainee, load_checkpoint, save_checkpoint
-from patchtst_har.training.loss import cross_entropy
-from patchtst_har.training.scheduler import warmup_cosine
+from patchtst_har.training.loss import Criterion
+from patchtst_har.training.scheduler import Schedule
 
 logger = logging.getLogger(__name__)
 
 OnEpoch = Callable[[int, dict[str, float], dict[str, float]], None]
-"""Called after every epoch with its number (1-based), the training and the validation metrics."""
+"""Called after every epoch with its number (1-based), the training and the validation metrics.
+
+Those of validation are empty if nobody validates."""
 
 
 @dataclass
@@ -40,7 +46,7 @@ class TrainingLoop:
     device : torch.device
         Where the model trains.
     seed : int
-        Seed of the order of the windows.
+        Seed of the order of the windows and of their variations.
     checkpoint : pathlib.Path, optional
         File that is rewritten after every epoch.
     fingerprint : str
@@ -56,14 +62,14 @@ class TrainingLoop:
     def fit(
         self,
         model: PatchTSTClassifier,
-        train: FeatureSet,
-        val: FeatureSet,
+        train: TrainingSet,
+        val: FeatureSet | None,
         record: OnEpoch,
         *,
         on_progress: OnProgress | None = None,
         resume: bool = False,
     ) -> Progress:
-        """Train in place and leave `model` with the weights of the best epoch (macro F1, then loss).
+        """Train in place; leave `model` with the weights of the best epoch (macro F1, then loss) or the last.
 
         Every epoch is recorded, then saved, then reported: a kill in between loses no record; that of an
         epoch which was not saved is dropped by `ExperimentTracker.forget_after`.
@@ -72,95 +78,133 @@ class TrainingLoop:
         ------
         DataError
             If the loss stops being finite (the epoch is named), or the checkpoint cannot be resumed.
+        ValueError
+            If nobody validates and the best epoch is to be kept.
         """
+        if val is None and self.config.keep == "best":
+            raise ValueError('without validation windows, training.keep must be "last"')
         model.to(self.device)
-        trainee = self._trainee(model, len(train))
+        batches = TrainingBatches(train, model.config, self.config, self.device, self.seed)
+        trainee = self._trainee(model, batches)
         progress = Progress()
         if resume and self.checkpoint is not None:
             progress = load_checkpoint(self.checkpoint, trainee, self.fingerprint)
             logger.info("resuming after epoch %d", progress.epoch)
-        weighting, smoothing = self.config.class_weights, self.config.label_smoothing
-        labels = torch.from_numpy(train.labels)
-        criterion = cross_entropy(labels, model.num_classes, weighting, smoothing).to(self.device)
+        criterion = Criterion(self.config, torch.from_numpy(train.labels), model.num_classes).to(self.device)
         while not self._finished(progress):
-            trained = self._train_epoch(trainee, criterion, train, progress.epoch + 1)
-            validated = self._validate(model, criterion, val)
-            self._advance(progress, model, validated["macro_f1"], validated["loss"])
+            trained = self._train_epoch(trainee, criterion, batches, progress.epoch + 1)
+            with trainee.average.in_model() if trainee.average else nullcontext():
+                validated = {} if val is None else self._validate(model, criterion, val)
+                self._advance(progress, model, validated)
             record(progress.epoch, trained, validated)
             if self.checkpoint is not None:
                 save_checkpoint(self.checkpoint, trainee, progress, self.fingerprint)
             if on_progress is not None:
                 on_progress(progress.epoch, self.config.epochs, "training")
-        model.load_state_dict(progress.best_state)
+        kept = progress.best_state or (
+            trainee.average.state_dict() if trainee.average else model.state_dict()
+        )
+        model.load_state_dict(kept)
         return progress
 
-    def _trainee(self, model: PatchTSTClassifier, n_windows: int) -> Trainee:
-        # Fused: one call for all parameters, which are many and small.
-        rate, decay = self.config.lr, self.config.weight_decay
-        optimizer = AdamW(model.parameters(), lr=rate, weight_decay=decay, fused=True)
-        n_steps = self.config.epochs * -(-n_windows // self.config.batch_size)
-        scheduler = warmup_cosine(optimizer, n_steps, self.config.warmup_fraction)
-        return Trainee(model, optimizer, scheduler, torch.Generator().manual_seed(self.seed))
+    def _trainee(self, model: PatchTSTClassifier, batches: TrainingBatches) -> Trainee:
+        optimizer = adamw(model, self.config)
+        schedule = Schedule(optimizer, self.config, self.config.epochs * len(batches))
+        average = WeightAverage(model, self.config.ema_decay) if self.config.ema_decay else None
+        return Trainee(model, optimizer, schedule, batches.generators, average)
 
     def _finished(self, progress: Progress) -> bool:
         if progress.epoch >= self.config.epochs:
             return True
-        if progress.epoch - progress.best_epoch >= self.config.early_stop_patience:
+        patience = self.config.early_stop_patience
+        if self.config.keep == "best" and progress.epoch - progress.best_epoch >= patience:
             logger.info("stopping early: no better validation score since epoch %d", progress.best_epoch)
             return True
         return False
 
-    def _advance(self, progress: Progress, model: nn.Module, score: float, loss: float) -> None:
+    def _advance(self, progress: Progress, model: PatchTSTClassifier, validated: dict[str, float]) -> None:
         progress.epoch += 1
+        score, loss = validated.get("macro_f1", -1.0), validated.get("loss", 0.0)
+        if self.config.keep == "last":
+            progress.best_epoch, progress.best_score, progress.best_loss = progress.epoch, score, loss
         # A small validation set ties often; then the surer model is the better one.
-        if (score, -loss) > (progress.best_score, -progress.best_loss):
+        elif (score, -loss) > (progress.best_score, -progress.best_loss):
             progress.best_epoch, progress.best_score, progress.best_loss = progress.epoch, score, loss
             progress.best_state = {name: value.detach().clone() for name, value in model.state_dict().items()}
 
     def _train_epoch(
-        self, trainee: Trainee, criterion: nn.Module, data: FeatureSet, epoch: int
+        self, trainee: Trainee, criterion: Criterion, batches: TrainingBatches, epoch: int
     ) -> dict[str, float]:
-        model, optimizer = trainee.model.train(), trainee.optimizer
+        model, optimizer, schedule = trainee.model.train(), trainee.optimizer, trainee.schedule
         total = torch.zeros((), device=self.device)
-        confusion = StreamingConfusion(trainee.model.num_classes)
+        confusion = StreamingConfusion(model.num_classes)
         rate = optimizer.param_groups[0]["lr"]
-        batches = labelled_batches(data, trainee.model.config, self.config.batch_size, trainee.shuffle)
-        for inputs, labels in batches:
+        for batch in batches.epoch():
             optimizer.zero_grad(set_to_none=True)
-            logits, loss = self._forward(model, criterion, inputs, labels)
+            logits, loss = self._forward(model, criterion, batch.inputs, batch.labels, batch.teachers)
             loss.backward()
             clip_grad_norm_(model.parameters(), self.config.max_grad_norm)
             optimizer.step()
-            trainee.scheduler.step()
-            total += loss.detach() * len(labels)
-            confusion.update(labels.numpy(), logits.detach().argmax(dim=1).cpu().numpy())
-        mean_loss = total.item() / len(data)
+            schedule.step()
+            if trainee.average is not None:
+                trainee.average.update(schedule.n_done)
+            total += loss.detach() * len(batch.labels)
+            confusion.update(batch.labels.numpy(), logits.detach().argmax(dim=1).cpu().numpy())
+        mean_loss = total.item() / batches.n_windows
         if not torch.isfinite(total):
             raise DataError(f"training diverged: the loss of epoch {epoch} is {mean_loss}; lower training.lr")
         return {**_scores(mean_loss, confusion), "lr": rate}
 
     @torch.no_grad()
     def _validate(
-        self, model: PatchTSTClassifier, criterion: nn.Module, data: FeatureSet
+        self, model: PatchTSTClassifier, criterion: Criterion, data: FeatureSet
     ) -> dict[str, float]:
         model.eval()
         total = torch.zeros((), device=self.device)
         confusion = StreamingConfusion(model.num_classes)
         for inputs, labels in labelled_batches(data, model.config, max(self.config.batch_size, 256)):
-            logits, loss = self._forward(model, criterion, inputs, labels)
+            moved = tuple(tensor.to(self.device, non_blocking=True) for tensor in inputs)
+            logits, loss = self._forward(model, criterion, moved, labels)
             total += loss * len(labels)
             confusion.update(labels.numpy(), logits.argmax(dim=1).cpu().numpy())
         return _scores(total.item() / len(data), confusion)
 
     def _forward(
-        self, model: nn.Module, criterion: nn.Module, inputs: tuple[Tensor, ...], labels: Tensor
+        self,
+        model: PatchTSTClassifier,
+        criterion: Criterion,
+        inputs: tuple[Tensor, ...],
+        labels: Tensor,
+        teachers: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        moved = [tensor.to(self.device, non_blocking=True) for tensor in inputs]
+        """Return the joint logits, and the loss: of all heads in training, of the joint one in validation."""
         mixed = self.config.amp and self.device.type == "cuda"
         # bfloat16 has float32's range: no loss scaling is needed.
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed):
-            logits = model(*moved)
-        return logits.float(), criterion(logits.float(), labels.to(self.device))
+            heads = _all_logits(model, inputs) if model.training else (model(*inputs),)
+        logits = tuple(head.float() for head in heads)
+        soft = None if teachers is None else teachers.to(self.device)
+        return logits[0], criterion(logits, labels.to(self.device), soft)
+
+
+def _all_logits(model: PatchTSTClassifier, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (model(*inputs),)
+
+
+def adamw(model: PatchTSTClassifier, config: TrainingConfig) -> Optimizer:
+    """Return AdamW over a model's parameters, with the weight decay of those that decay."""
+    parameters = list(model.parameters())
+    if config.decay == "all":
+        groups = [{"params": parameters, "weight_decay": config.weight_decay}]
+    else:
+        matrices = [parameter for parameter in parameters if parameter.ndim >= 2]
+        others = [parameter for parameter in parameters if parameter.ndim < 2]
+        groups = [
+            {"params": matrices, "weight_decay": config.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+    # Fused: one call for all parameters, which are many and small.
+    return AdamW(groups, lr=config.lr, betas=config.betas, fused=True)
 
 
 def _scores(loss: float, confusion: StreamingConfusion) -> dict[str, float]:

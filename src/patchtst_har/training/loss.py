@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from patchtst_har.config import TrainingConfig
 
-def class_weights(labels: Tensor, num_classes: int) -> Tensor:
-    """Return balanced class weights n / (K n_k), float32; a class without windows weighs 1.
+
+def class_weights(labels: Tensor, num_classes: int, weighting: str = "balanced") -> Tensor | None:
+    """Return a weight per class, float32.
 
     Parameters
     ----------
@@ -15,13 +17,63 @@ def class_weights(labels: Tensor, num_classes: int) -> Tensor:
         Class indices of the training windows.
     num_classes : int
         K.
+    weighting : {"balanced", "root", "none"}
+        ``balanced``: n / (K n_k); ``root``: proportional to 1 / sqrt(n_k), with mean 1 over the classes that
+        have windows; ``none``: no weights. A class without windows weighs 1.
     """
+    if weighting == "none":
+        return None
     counts = torch.bincount(labels, minlength=num_classes)
-    weights = len(labels) / (num_classes * counts.clamp(min=1))
+    if weighting == "balanced":
+        weights = len(labels) / (num_classes * counts.clamp(min=1))
+    else:
+        weights = counts.clamp(min=1).rsqrt()
+        weights = weights / weights[counts > 0].mean()
     return torch.where(counts > 0, weights, torch.ones_like(weights))
 
 
-def cross_entropy(labels: Tensor, num_classes: int, weighting: str, smoothing: float) -> nn.CrossEntropyLoss:
-    """Build the cross entropy; `weighting` is ``balanced`` (by the training `labels`) or ``none``."""
-    weight = class_weights(labels, num_classes) if weighting == "balanced" else None
-    return nn.CrossEntropyLoss(weight=weight, label_smoothing=smoothing)
+class Criterion(nn.Module):
+    """Cross entropy with the labels, and with teachers' probabilities, of all heads of a model.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        `class_weights`, `label_smoothing`, `auxiliary_weight`, `distillation`.
+    labels : Tensor, shape (n,), int64
+        Class indices of the training windows, for the class weights.
+    num_classes : int
+        K.
+    """
+
+    def __init__(self, config: TrainingConfig, labels: Tensor, num_classes: int) -> None:
+        super().__init__()
+        weight = class_weights(labels, num_classes, config.class_weights)
+        self.hard = nn.CrossEntropyLoss(weight=weight, label_smoothing=config.label_smoothing)
+        self.auxiliary_weight, self.distillation = config.auxiliary_weight, config.distillation
+
+    def forward(self, heads: tuple[Tensor, ...], labels: Tensor, teachers: Tensor | None = None) -> Tensor:
+        """Return the mean loss of a batch.
+
+        Parameters
+        ----------
+        heads : tuple of Tensor, shape (B, K)
+            Logits: of the joint head, then of the auxiliary ones.
+        labels : Tensor, shape (B,), int64
+            True classes.
+        teachers : Tensor, shape (B, K), optional
+            Class probabilities to learn beside the labels.
+        """
+        joint, *auxiliary = heads
+        loss = self._of_head(joint, labels, teachers)
+        for logits in auxiliary:
+            loss = loss + self.auxiliary_weight * self._of_head(logits, labels, teachers)
+        return loss
+
+    def _of_head(self, logits: Tensor, labels: Tensor, teachers: Tensor | None) -> Tensor:
+        hard: Tensor = self.hard(logits, labels)
+        if teachers is None:
+            return hard
+        # Classes weigh what they do in the other term; a sure teacher who is right gives the same loss.
+        weight = logits.new_ones(logits.shape[1]) if self.hard.weight is None else self.hard.weight
+        soft = -(weight * teachers * logits.log_softmax(dim=1)).sum() / weight[labels].sum()
+        return (1 - self.distillation) * hard + self.distillation * soft

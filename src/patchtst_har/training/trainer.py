@@ -65,9 +65,9 @@ class PatchTSTTrainer:
     smoothing : SmoothingChoice or None
         After `train`: why; None with ``smoothing.method: none``.
     calibration : Calibration or None
-        After `train`: the temperature of the logits; None with ``training.calibrate: false``.
+        After `train`: the temperature of the logits; None if there is none.
     familiarity : Familiarity or None
-        After `train`: where the embeddings of the training windows lie.
+        After `train`: where the embeddings of the training windows lie; None if nobody validates.
     """
 
     def __init__(
@@ -92,10 +92,14 @@ class PatchTSTTrainer:
 
     @property
     def judged(self) -> FeatureSet:
-        """The windows that the model was judged on: of test participants, else of validation participants."""
+        """The windows that the model was judged on: of test participants, else of validation participants.
+
+        If there are neither, the model was not judged, and these are the training participants' (to measure
+        on).
+        """
         if self.data is None:
             raise RuntimeError("train() has not been called")
-        return self.data.val if self.data.test is None else self.data.test
+        return self.data.test or self.data.val or self.data.train
 
     def train(self) -> tuple[PatchTSTClassifier, dict[str, float]]:
         """Run the whole experiment.
@@ -103,11 +107,12 @@ class PatchTSTTrainer:
         Returns
         -------
         model : PatchTSTClassifier
-            With the weights of the best validation epoch, in evaluation mode.
+            With the weights of the best validation epoch (or what `training.keep` says), in evaluation mode.
         metrics : dict of str to float
             ``final_accuracy``, ``final_macro_f1`` and the other metrics of `evaluation.metrics.SUMMARY` that
             are defined (test participants, smoothed; validation participants if there are none to test on),
-            the same with ``raw_`` before smoothing, ``best_epoch``, ``best_val_macro_f1``.
+            the same with ``raw_`` before smoothing, ``best_epoch`` and ``best_val_macro_f1`` of the kept
+            weights. What nobody tests or validates is left out.
 
         Raises
         ------
@@ -133,17 +138,12 @@ class PatchTSTTrainer:
     ) -> tuple[PatchTSTClassifier, dict[str, float]]:
         with log_to_file(tracker.output_dir):
             model, progress = self._fit(data, device, tracker)
-            if self.config.training.calibrate:
-                self.calibration = calibrate(model, data.val, data.test)
-            self.familiarity = Familiarity.fit(
-                predict_torch(model, data.train)[1],
-                data.train.labels,
-                len(data.train.classes),
-                predict_torch(model, data.val)[1],
-            )
+            self._compare_with_validation(model, data)
             self._fit_smoother(model, data)
             metrics = self._evaluate(model, data, tracker)
-            metrics |= {"best_epoch": float(progress.best_epoch), "best_val_macro_f1": progress.best_score}
+            metrics["best_epoch"] = float(progress.best_epoch)
+            if data.val is not None:
+                metrics["best_val_macro_f1"] = progress.best_score
             self._save(model.cpu(), data, metrics, tracker)
         return model.eval(), metrics
 
@@ -178,24 +178,38 @@ class PatchTSTTrainer:
         config = self.config
         seed_everything(config.seed)
         model = PatchTSTClassifier(config.model, len(data.train.classes))
-        model.fit_scaling(*to_tensors((data.train.windows, data.train.stats, data.train.topo)))
+        model.fit_scaling(*to_tensors((data.train.windows, data.training.stats, data.training.topo)))
         lines = TrainingLogger(logger)
 
         def record(epoch: int, trained: dict[str, float], validated: dict[str, float]) -> None:
             for phase, metrics in (("train", trained), ("val", validated)):
+                if not metrics:
+                    continue
                 lines.log_metrics(metrics, epoch, phase)
                 tracker.log_metrics(metrics, epoch, phase)
 
         fingerprint = data.fingerprint(config)
         loop = TrainingLoop(config.training, device, config.seed, self._checkpoint, fingerprint)
         report = under("training", self.on_progress)
-        progress = loop.fit(model, data.train, data.val, record, on_progress=report, resume=self.resume)
+        progress = loop.fit(model, data.training, data.val, record, on_progress=report, resume=self.resume)
         return model, progress
+
+    def _compare_with_validation(self, model: PatchTSTClassifier, data: ExperimentData) -> None:
+        """Fit what says how sure and how familiar a window is, on people who did not train the model."""
+        val, train = data.val, data.train
+        if val is None:
+            logger.warning("nobody validates: the model cannot be calibrated, nor tell unfamiliar windows")
+            return
+        if self.config.training.calibrate:
+            self.calibration = calibrate(model, val, data.test)
+        embeddings, held_out = (predict_torch(model, part)[1] for part in (train, val))
+        self.familiarity = Familiarity.fit(embeddings, train.labels, len(train.classes), held_out)
 
     def _fit_smoother(self, model: PatchTSTClassifier, data: ExperimentData) -> None:
         """Transitions come from training participants, emissions from participants not trained on."""
         config, val = self.config, data.val
-        if config.smoothing.method == "none":
+        # The configuration refuses smoothing if nobody validates.
+        if config.smoothing.method == "none" or val is None:
             return
         smoother = HMMSmoother(len(data.train.classes), config.smoothing.pseudo_count, hop_s=hop_s(config))
         sequences = sequences_of(data.train.participants, data.train.start_ns, config)
@@ -215,6 +229,9 @@ class PatchTSTTrainer:
     def _evaluate(
         self, model: PatchTSTClassifier, data: ExperimentData, tracker: ExperimentTracker
     ) -> dict[str, float]:
+        if data.test is None and data.val is None:
+            logger.warning("nobody tests or validates: there are no scores")
+            return {}
         judged = self.judge(model, self.judged)
         scores = judged.scores()
         if data.test is not None:

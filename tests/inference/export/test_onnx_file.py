@@ -25,6 +25,8 @@ CHOSEN = (
     "no features",
     "one convolution",
     "one patch",
+    "window stem, branch, mean and maximum",
+    "branch of one vector, cls",
     "wide heads",
 )
 

@@ -21,7 +21,9 @@ def model_of(name):
     return randomise(PatchTSTClassifier(ModelConfig(**{"n_layers": 1, **ARCHITECTURES[name]}), 4)).eval()
 
 
-@pytest.mark.parametrize("name", ["attention pooling post-norm relu", "everything"])
+@pytest.mark.parametrize(
+    "name", ["attention pooling post-norm relu", "window stem, branch, mean and maximum", "everything"]
+)
 def test_only_core_operators_remain(name):
     """ExecuTorch takes a graph of the core ATen operators and no other."""
     with without_exporter_noise():

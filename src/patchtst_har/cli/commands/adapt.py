@@ -37,6 +37,7 @@ def run(
         Path | None,
         typer.Option(help="File to write; NAME_adaptation.safetensors in this folder if left out."),
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     units: UnitsOption = None,
     time_unit: TimeUnitOption = None,
     timezone: TimezoneOption = None,
@@ -60,6 +61,8 @@ def run(
     target = Path(f"{name}_adaptation.safetensors") if output is None else output
     if target.is_dir():
         raise DataError(f"{target}: is a folder, the name of a file is needed")
+    if target.exists() and not overwrite:
+        raise DataError(f"{target}: exists already; choose another file or pass --overwrite")
     check_writable(target.parent)
     recognizer = Recognizer.from_pretrained(model).in_zone(timezone)
     with warnings.catch_warnings():

@@ -19,6 +19,7 @@ from patchtst_har.cli.console import (
     start_logging,
 )
 from patchtst_har.errors import DataError
+from patchtst_har.presets import Preset
 from patchtst_har.support.formatting import metric_text
 
 if TYPE_CHECKING:
@@ -28,6 +29,14 @@ if TYPE_CHECKING:
 def run(
     config: ConfigOption = None,
     overrides: SetOption = None,
+    preset: Annotated[
+        Preset | None,
+        typer.Option(
+            "--preset",
+            help="Features, architecture and training together; what --config and --set say comes before it. "
+            "Left out: base, unless they describe a model.",
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after an interruption.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Train again, in place of a run that is already there.")
@@ -50,7 +59,9 @@ def run(
     start_logging(verbose)
     if resume and overwrite:
         raise typer.BadParameter("--resume goes on with a run, --overwrite begins it again")
-    settings, chosen = fit_to_data(configure(config, overrides), cross_validation=cross_validation)
+    settings, chosen = fit_to_data(
+        configure(config, overrides, preset, "base"), cross_validation=cross_validation
+    )
     if cross_validation:
         require_folds(settings)
     run_dir = settings.run_dir

@@ -1,0 +1,111 @@
+"""Batches of training windows: in a new order, and varied anew, in every epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from patchtst_har.architecture import cut_patches
+from patchtst_har.config import ModelConfig, TrainingConfig
+from patchtst_har.datasets.training_set import TrainingSet
+from patchtst_har.models.batches import Inputs, to_tensors
+from patchtst_har.training.augmentation import Augmentation
+
+_MOST_BYTES_ON_DEVICE = 4 * 2**30
+# Seeds are below it, so no run shuffles with the numbers that another one varies windows with.
+_OTHER_STREAM = 2**32
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some training windows.
+
+    Attributes
+    ----------
+    inputs : tuple of Tensor
+        Arguments of the model, on its device.
+    labels : Tensor, shape (B,), int64
+        On the CPU.
+    teachers : Tensor or None, shape (B, K)
+        On the CPU.
+    """
+
+    inputs: Inputs
+    labels: Tensor
+    teachers: Tensor | None
+
+
+class TrainingBatches:
+    """The training windows, an epoch at a time.
+
+    Parameters
+    ----------
+    data : TrainingSet
+        n windows.
+    model : ModelConfig
+        How patches are cut.
+    config : TrainingConfig
+        `batch_size`, `epoch_fraction`, `augmentation`.
+    device : torch.device
+        Where the model trains. The signal is kept there too, unless it is larger than 4 GiB.
+    seed : int
+        Seed of order and variations.
+
+    Attributes
+    ----------
+    generators : dict of str to torch.Generator
+        All that is random, ``shuffle`` and ``augmentation``, for checkpoints.
+    """
+
+    def __init__(
+        self, data: TrainingSet, model: ModelConfig, config: TrainingConfig, device: torch.device, seed: int
+    ) -> None:
+        self._data, self._model, self._config, self._device = data, model, config, device
+        self.generators = {
+            "shuffle": torch.Generator().manual_seed(seed),
+            "augmentation": torch.Generator().manual_seed(seed + _OTHER_STREAM),
+        }
+        self._augmentation = Augmentation(
+            config.augmentation, data.sample_rate_hz, self.generators["augmentation"]
+        )
+        (signal,) = to_tensors([data.stretches.signal])
+        self._signal = signal.to(device) if signal.nbytes <= _MOST_BYTES_ON_DEVICE else signal
+        self._starts, self._room = (torch.from_numpy(part) for part in (data.cuts.starts, data.cuts.room))
+
+    @property
+    def n_windows(self) -> int:
+        """Windows of an epoch."""
+        return math.ceil(self._config.epoch_fraction * len(self._data))
+
+    def __len__(self) -> int:
+        return len(self._sizes())
+
+    def epoch(self) -> Iterator[Batch]:
+        """Yield the batches of an epoch: windows drawn without replacement, in random order."""
+        order = torch.randperm(len(self._data), generator=self.generators["shuffle"])[: self.n_windows]
+        for rows in order.split(self._sizes()):
+            yield self._batch(rows)
+
+    def _sizes(self) -> list[int]:
+        """Return the windows of each batch; batch norm needs two, so one that is left joins the others."""
+        n_full, rest = divmod(self.n_windows, self._config.batch_size)
+        sizes = [self._config.batch_size] * n_full
+        if rest == 1 and n_full:
+            sizes[-1] += 1
+        elif rest:
+            sizes.append(rest)
+        return sizes
+
+    def _batch(self, rows: Tensor) -> Batch:
+        data, size, places = self._data, self._data.stretches.window_size, rows.numpy()
+        cut = self._augmentation.cut(self._signal, self._starts[rows], self._room[rows], size)
+        windows = self._augmentation.vary(cut.to(self._device))
+        patches = cut_patches(windows, self._model.patch_len, self._model.patch_hop).contiguous()
+        features = to_tensors(part[places] for part in (data.times, data.stats, data.topo))
+        inputs = (patches, *(part.to(self._device, non_blocking=True) for part in features))
+        teachers = None if data.teachers is None else torch.from_numpy(data.teachers[places])
+        return Batch(inputs, torch.from_numpy(data.labels[places]), teachers)
