@@ -135,18 +135,6 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
         (TrainingConfig, {"distillation": 0.7}, "distillation (0.7) has no meaning with no teachers"),
         (
             ExperimentConfig,
-            {"data": {"split": "lists", "train_participants": ["a"]}},
-            'data.val_participants: nobody validates, which needs training.keep="last" (is "best") '
-            'and smoothing.method="none" (is "auto")',
-        ),
-        (
-            ExperimentConfig,
-            {"data": {"val_n": 0}, "training": {"keep": "last"}},
-            'data.val_n: nobody validates, which needs training.keep="last" (is "last") '
-            'and smoothing.method="none" (is "auto")',
-        ),
-        (
-            ExperimentConfig,
             {"training": {"hop_s": 10.5}},
             "training.hop_s (10.5) must be from one sample to one window, that is from 0.01 to 10",
         ),
@@ -479,6 +467,36 @@ def test_a_shared_section_is_not_changed_by_the_experiment_it_is_given_to() -> N
     assert ExperimentConfig(model=model).model.n_stat_features == N_STATISTICAL_FEATURES
 
 
+@pytest.mark.parametrize("name", AugmentationConfig.model_fields)
+@pytest.mark.parametrize("value", [-0.1, 1e6, "much", float("nan")])
+def test_strengths_of_variations_have_bounds(name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=rf"training\.augmentation\.{name}: Input should be") as caught:
+        ExperimentConfig(training={"augmentation": {name: value}})
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"schedule": "cyclic"}, "schedule"),
+        ({"betas": [0.9]}, "betas.1"),
+        ({"betas": [0.9, 1.0]}, "betas.1"),
+        ({"epoch_fraction": 0}, "epoch_fraction"),
+        ({"epoch_fraction": 1.1}, "epoch_fraction"),
+        ({"ema_decay": 1.0}, "ema_decay"),
+        ({"class_weights": "square"}, "class_weights"),
+        ({"auxiliary_weight": -1}, "auxiliary_weight"),
+        ({"teachers": "model"}, "teachers"),
+        ({"teachers": ["model"], "distillation": 1.5}, "distillation"),
+        ({"augmentation": {"mixup": 0.2}}, "augmentation.mixup"),
+    ],
+)
+def test_settings_of_a_recipe_are_checked(values: dict[str, object], field: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ExperimentConfig(training=values)
+    assert [problem.split(":")[0].split(" ")[0] for problem in caught.value.problems] == [f"training.{field}"]
+
+
 WINDOW_STEM = [
     {"channels": 8, "kernel": 16, "stride": 8, "padding": 8},
     {"channels": 56, "kernel": 9, "stride": 2, "padding": 4},
@@ -533,33 +551,3 @@ def test_with_a_stem_over_the_window_the_patch_follows_the_window() -> None:
 
 def test_a_replaced_field_is_followed_by_those_that_were_never_set() -> None:
     assert ModelConfig().replace(n_layers=3).model_fields_set == {"n_layers"}
-
-
-@pytest.mark.parametrize("name", AugmentationConfig.model_fields)
-@pytest.mark.parametrize("value", [-0.1, 1e6, "much", float("nan")])
-def test_strengths_of_variations_have_bounds(name: str, value: object) -> None:
-    with pytest.raises(ConfigError, match=rf"training\.augmentation\.{name}: Input should be") as caught:
-        ExperimentConfig(training={"augmentation": {name: value}})
-    assert len(caught.value.problems) == 1
-
-
-@pytest.mark.parametrize(
-    ("values", "field"),
-    [
-        ({"schedule": "cyclic"}, "schedule"),
-        ({"betas": [0.9]}, "betas.1"),
-        ({"betas": [0.9, 1.0]}, "betas.1"),
-        ({"epoch_fraction": 0}, "epoch_fraction"),
-        ({"epoch_fraction": 1.1}, "epoch_fraction"),
-        ({"ema_decay": 1.0}, "ema_decay"),
-        ({"class_weights": "square"}, "class_weights"),
-        ({"auxiliary_weight": -1}, "auxiliary_weight"),
-        ({"teachers": "model"}, "teachers"),
-        ({"teachers": ["model"], "distillation": 1.5}, "distillation"),
-        ({"augmentation": {"mixup": 0.2}}, "augmentation.mixup"),
-    ],
-)
-def test_settings_of_a_recipe_are_checked(values: dict[str, object], field: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        ExperimentConfig(training=values)
-    assert [problem.split(":")[0].split(" ")[0] for problem in caught.value.problems] == [f"training.{field}"]

@@ -7,16 +7,18 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 
 from patchtst_har import Recognizer
 from patchtst_har.benchmark.budget import Budget, Target
-from patchtst_har.config import N_STATISTICAL_FEATURES, ExperimentConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, AugmentationConfig, ExperimentConfig
 from patchtst_har.data import cut_windows, write_recording
 from patchtst_har.inference.export import export_model
 from patchtst_har.synthetic import recording as make_recording
 from without_torch import REFUSE_TORCH
 
 DOCS = Path(__file__).parents[1] / "docs"
+TRAINING = (DOCS / "training.md").read_text(encoding="utf-8")
 
 
 def test_the_page_of_settings_is_what_the_configuration_says():
@@ -109,6 +111,26 @@ def test_the_picture_of_the_topology_is_there_and_can_be_drawn():
     assert "24 topological features" in root.get("aria-label")
     drawn = runpy.run_path(str(DOCS / "generate_topology_picture.py"))["picture"]()
     assert ElementTree.fromstring(drawn).get("aria-label") == root.get("aria-label")  # noqa: S314 - ours
+
+
+@pytest.mark.draws
+def test_every_kind_of_augmentation_has_its_picture():
+    script = runpy.run_path(str(DOCS / "generate_augmentation_pictures.py"))
+    assert set(script["DRAWN"]) == set(AugmentationConfig.model_fields)
+    shown = re.findall(r"^\| `(\w+)` \|.*\(augmentation/(\w+)\.svg\)", TRAINING, re.MULTILINE)
+    assert [name for name, _ in shown] == [picture for _, picture in shown]
+    assert {name for name, _ in shown} == set(script["DRAWN"])
+    for name in script["DRAWN"]:
+        root = ElementTree.parse(DOCS / "augmentation" / f"{name}.svg").getroot()  # noqa: S314 - ours
+        assert root.get("aria-label").endswith(f"after {name}")
+    drawn = script["picture"]("low_rate")
+    assert ElementTree.fromstring(drawn).get("aria-label").endswith("after low_rate")  # noqa: S314 - ours
+
+
+def test_the_recipe_of_the_page_on_training_is_valid():
+    (text,) = re.findall(r"```yaml\n(.*?)```", TRAINING, re.DOTALL)
+    config = ExperimentConfig.from_mapping(yaml.safe_load(text))
+    assert (config.training.keep, config.data.val_n, config.training.schedule) == ("last", 0, "one_cycle")
 
 
 def printed_by(page, tmp_path, before=""):

@@ -483,13 +483,6 @@ class ExperimentConfig(Section):
     def _training_problems(self) -> list[str]:
         """Return what contradicts itself between the recipe and the data."""
         data, training, problems = self.data, self.training, []
-        nobody = {"lists": not data.val_participants, "counts": data.val_n == 0, "kfold": data.val_n == 0}
-        if nobody[data.split] and (training.keep != "last" or self.smoothing.method != "none"):
-            field = "val_participants" if data.split == "lists" else "val_n"
-            problems.append(
-                f'data.{field}: nobody validates, which needs training.keep="last" (is "{training.keep}") '
-                f'and smoothing.method="none" (is "{self.smoothing.method}")'
-            )
         window_s = data.window_size / data.sample_rate_hz
         if training.hop_s is not None and not 1 / data.sample_rate_hz <= training.hop_s <= window_s:
             problems.append(

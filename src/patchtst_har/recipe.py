@@ -61,10 +61,7 @@ class TrainingConfig(Section):
     """Optimisation."""
 
     batch_size: Count = 32
-    """Windows per step; the last batch of an epoch may be smaller, none is dropped.
-
-    A single window that is left over joins the batch before it.
-    """
+    """Windows per step; the last batch of an epoch may be smaller, none is dropped."""
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 30
     """Passes over the training windows, at most."""
     epoch_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0

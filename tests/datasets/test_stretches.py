@@ -206,6 +206,18 @@ def test_without_a_hop_the_windows_stay_as_they_are(dataset):
         assert bool(found.cuts.room.any()) == bool(training)
 
 
+def test_windows_that_do_not_follow_each_other_are_told(dataset, caplog):
+    config = config_for(hop_s=1.0)
+    features = load_feature_set(dataset, dataset.participants, config)
+    other = config.replace(data=config.data.replace(hop_size=290))
+    found = load_training_set(dataset, features, other)
+    assert len(found) == len(features)
+    assert "no prepared window goes on where the one before it ends (data.hop_size is 290)" in caplog.text
+    caplog.clear()
+    load_training_set(dataset, features, config)
+    assert "no prepared window" not in caplog.text
+
+
 def test_no_stretch_as_long_as_a_window_is_named(dataset):
     config = config_for(hop_s=0.1)
     config = config.replace(data=config.data.replace(sample_rate_hz=RATE_HZ, hop_size=10))

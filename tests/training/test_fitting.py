@@ -94,3 +94,10 @@ def test_a_stored_model_keeps_what_it_was_trained_with(tmp_path):
     config = ExperimentConfig.from_mapping(earlier)
     assert (config.data.train_n, config.data.val_n, config.training.lr) == (80, 20, 1e-4)
     assert (config.smoothing.method, config.model.n_time_features) == ("viterbi", 5)
+
+
+def test_training_windows_of_a_preset_overlap_whatever_their_length(dataset):
+    write(dataset, window_size=200, hop_size=200, clock="wall")
+    config, chosen = fit_to_data(configure(dataset, "preset=base"))
+    assert chosen["training.hop_s"] == config.training.hop_s == 0.5
+    assert config.model.patch_len == 200

@@ -13,10 +13,11 @@ from experiments import small_config
 from patchtst_har.config import DataConfig, ModelConfig, SmoothingConfig, TrainingConfig
 from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.datasets.training_set import TrainingSet
-from patchtst_har.errors import DataError, ModelFolderError
+from patchtst_har.errors import ConfigError, DataError, ModelFolderError
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.models.folder import load_model
+from patchtst_har.reports.run import render_report
 from patchtst_har.training import PatchTSTTrainer
 from patchtst_har.training.averaging import WeightAverage
 from patchtst_har.training.batches import TrainingBatches
@@ -117,16 +118,16 @@ def test_averages_are_those_of_a_hand_computation():
     ("n", "size", "fraction", "sizes"),
     [
         (10, 4, 1.0, [4, 4, 2]),
-        (9, 4, 1.0, [4, 5]),
+        (9, 4, 1.0, [4, 4, 1]),
         (8, 4, 1.0, [4, 4]),
         (1, 4, 1.0, [1]),
         (3, 4, 1.0, [3]),
-        (9, 4, 0.5, [5]),
+        (9, 4, 0.5, [4, 1]),
         (9, 4, 0.6, [4, 2]),
         (3, 1, 1.0, [1, 1, 1]),
     ],
 )
-def test_an_epoch_has_each_window_at_most_once_and_no_batch_of_one_left_over(n, size, fraction, sizes):
+def test_an_epoch_has_each_window_at_most_once(n, size, fraction, sizes):
     batches = batches_of(n, batch_size=size, epoch_fraction=fraction)
     assert len(batches) == len(sizes)
     found = list(batches.epoch())
@@ -158,6 +159,18 @@ def test_batches_repeat_from_the_states_of_their_generators():
         assert all(torch.equal(a, b) for a, b in zip(left.inputs, right.inputs, strict=True))
 
 
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA: no device")
+def test_a_device_gets_the_same_batches():
+    data = TrainingSet.of(features_of(64), 100.0)
+    config = TrainingConfig(augmentation=RECIPE["augmentation"])
+    here, there = (TrainingBatches(data, TINY, config, torch.device(name), 0) for name in ("cpu", "cuda"))
+    for left, right in zip(here.epoch(), there.epoch(), strict=True):
+        assert right.inputs[0].device.type == "cuda"
+        torch.testing.assert_close(right.inputs[0].cpu(), left.inputs[0], rtol=1e-3, atol=1e-3)
+        assert torch.equal(right.labels, left.labels)
+
+
 def test_the_rows_of_a_batch_belong_together():
     features = features_of(50)
     data = TrainingSet.of(features, 100.0)
@@ -172,6 +185,20 @@ def test_keeping_the_best_epoch_needs_somebody_who_validates():
     loop = TrainingLoop(TrainingConfig(), CPU)
     with pytest.raises(ValueError, match=r'training\.keep must be "last"'):
         loop.fit(PatchTSTClassifier(TINY, 2), TrainingSet.of(features_of(4), 100.0), None, lambda *_: None)
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_auxiliary_heads_learn_by_their_weight(weight):
+    config = TINY.replace(features_as="branch", auxiliary_heads=True)
+    model = PatchTSTClassifier(config, 2)
+    heads = [model.head.encoder.bias, model.head.branch.bias, model.head.project.bias]
+    before = [head.detach().clone() for head in heads]
+    training = TrainingConfig(epochs=1, keep="last", auxiliary_weight=weight, weight_decay=0.0)
+    data = TrainingSet.of(features_of(20), 100.0)
+    TrainingLoop(training, CPU).fit(model, data, None, lambda *_: None)
+    learned = [not torch.equal(head, old) for head, old in zip(heads, before, strict=True)]
+    assert learned == [weight > 0, weight > 0, True]
 
 
 @pytest.mark.trains
@@ -226,6 +253,7 @@ def test_a_whole_recipe_learns_and_resumes_as_if_uninterrupted(prepared, tmp_pat
     assert all(torch.equal(stored.state_dict()[name], value) for name, value in model.state_dict().items())
 
 
+@pytest.mark.draws
 @pytest.mark.trains
 def test_nobody_needs_to_validate_or_to_test(prepared, tmp_path, caplog):
     config = small_config(
@@ -253,6 +281,34 @@ def test_nobody_needs_to_validate_or_to_test(prepared, tmp_path, caplog):
     summary = yaml.safe_load((config.run_dir / "experiment_summary.yaml").read_text())
     assert summary["final_metrics"]["best_epoch"] == 1
     assert Recognizer.from_pretrained(config.run_dir / "model").smoothing == "none"
+    with pytest.raises(ModelFolderError, match=r"smooth"):
+        Recognizer.from_pretrained(config.run_dir / "model", smoothing="hmm")
+    page = render_report(config.run_dir).read_text()
+    assert "Training, epoch by epoch. The weights of the last epoch are kept." in page
+
+
+@pytest.mark.parametrize(
+    ("data", "keep", "method", "field"),
+    [
+        ({"split": "lists", "train_participants": ("P01",)}, "best", "none", "val_participants"),
+        ({"split": "lists", "train_participants": ("P01",)}, "last", "auto", "val_participants"),
+        ({"split": "kfold", "val_n": 0}, "last", "viterbi", "val_n"),
+        ({"val_n": 0}, "best", "none", "val_n"),
+    ],
+)
+def test_nobody_to_validate_is_refused_where_somebody_is_needed(
+    prepared, tmp_path, data, keep, method, field
+):
+    config = small_config(
+        prepared,
+        output_dir=tmp_path,
+        data=DataConfig(proc_dir=prepared / "prepared", **data),
+        training=TrainingConfig(keep=keep),
+        smoothing=SmoothingConfig(method=method),
+    )
+    with pytest.raises(ConfigError, match=rf"^data\.{field}: nobody validates, which needs training\.keep"):
+        PatchTSTTrainer(config).train()
+    assert not list(tmp_path.iterdir())
 
 
 def test_folds_without_validation_train_on_all_others(prepared):

@@ -54,12 +54,15 @@ class Stretches:
         First sample and end of each stretch, in order.
     window_size : int
         Samples of a window.
+    n_joined : int
+        How many windows go on from the one before them.
     """
 
     signal: NDArray[np.float32]
     firsts: NDArray[np.int64]
     bounds: NDArray[np.int64]
     window_size: int
+    n_joined: int
 
     @classmethod
     def of(cls, features: FeatureSet, hop_size: int, sample_rate_hz: float) -> Stretches:
@@ -97,16 +100,16 @@ class Stretches:
         begins[1:] |= labels[1:] != labels[:-1]
         first = np.flatnonzero(begins)
         bounds = np.column_stack([first, np.append(first[1:], len(signal))])
-        return cls(signal, ends - size, bounds[labels[first] != _MIXED], size)
+        bounds = bounds[labels[first] != _MIXED]
+        return cls(signal, ends - size, bounds, size, n_joined=int(np.count_nonzero(steps)))
 
     @classmethod
     def apart(cls, features: FeatureSet) -> Stretches:
         """Take every window as a stretch of its own, whatever their stamps are."""
         n, size, n_axes = features.windows.shape
         firsts = size * np.arange(n)
-        return cls(
-            features.windows.reshape(-1, n_axes), firsts, np.column_stack([firsts, firsts + size]), size
-        )
+        bounds = np.column_stack([firsts, firsts + size])
+        return cls(features.windows.reshape(-1, n_axes), firsts, bounds, size, n_joined=0)
 
     def prepared(self) -> Cuts:
         """Return the prepared windows; one that does not lie in a stretch has no room."""
@@ -160,7 +163,8 @@ def _join(features: FeatureSet, n_new: NDArray[np.int64], ends: NDArray[np.int64
             raise DataError(
                 f"participant {str(features.participants[row])!r}: the windows that begin at "
                 f"{features.start_ns[row - 1]} and {features.start_ns[row]} ns overlap and have different "
-                "samples there, so they are no windows of one continuous recording"
+                "samples there: they are not cut from one recording, as training.hop_s, shift_s and "
+                "time_warp need"
             )
         signal[end - new : end] = windows[row, size - new :]
     return signal

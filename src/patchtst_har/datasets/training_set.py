@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.datasets.stretches import Cuts, Stretches
 from patchtst_har.errors import DataError
 from patchtst_har.support.progress import OnProgress
+
+logger = logging.getLogger(__name__)
 
 _NS_PER_S = 1e9
 
@@ -113,6 +116,14 @@ def load_training_set(
         raise DataError(
             f"{dataset.folder}: no stretch of the training participants with one label is as long as a "
             "window; training.hop_s cannot be used"
+        )
+    logger.info("training windows: %d, cut from %d prepared ones", len(cuts), len(features))
+    if not stretches.n_joined:
+        logger.warning(
+            "%s: no prepared window goes on where the one before it ends (data.hop_size is %d): "
+            "training.hop_s gives no more windows",
+            dataset.folder,
+            data.hop_size,
         )
     late_ns = (cuts.starts - stretches.firsts[cuts.rows]) * (_NS_PER_S / rate_hz)
     start_ns = features.start_ns[cuts.rows] + np.rint(late_ns).astype(np.int64)

@@ -82,23 +82,13 @@ class TrainingBatches:
         return math.ceil(self._config.epoch_fraction * len(self._data))
 
     def __len__(self) -> int:
-        return len(self._sizes())
+        return math.ceil(self.n_windows / self._config.batch_size)
 
     def epoch(self) -> Iterator[Batch]:
         """Yield the batches of an epoch: windows drawn without replacement, in random order."""
         order = torch.randperm(len(self._data), generator=self.generators["shuffle"])[: self.n_windows]
-        for rows in order.split(self._sizes()):
+        for rows in order.split(self._config.batch_size):
             yield self._batch(rows)
-
-    def _sizes(self) -> list[int]:
-        """Return the windows of each batch; batch norm needs two, so one that is left joins the others."""
-        n_full, rest = divmod(self.n_windows, self._config.batch_size)
-        sizes = [self._config.batch_size] * n_full
-        if rest == 1 and n_full:
-            sizes[-1] += 1
-        elif rest:
-            sizes.append(rest)
-        return sizes
 
     def _batch(self, rows: Tensor) -> Batch:
         data, size, places = self._data, self._data.stretches.window_size, rows.numpy()

@@ -16,7 +16,7 @@ from patchtst_har.datasets.featureset import FeatureSet, load_feature_set
 from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.datasets.splits import Split, split_participants
 from patchtst_har.datasets.training_set import TrainingSet, load_training_set
-from patchtst_har.errors import DataError
+from patchtst_har.errors import ConfigError, DataError
 from patchtst_har.features.fallback import engine_counts
 from patchtst_har.records.run import ParticipantSplit, Provenance
 from patchtst_har.support.progress import OnProgress, under
@@ -53,12 +53,15 @@ class ExperimentData:
 
         Raises
         ------
+        ConfigError
+            If nobody validates, and something is to be chosen or fitted on validation people.
         DataError
             If the data set is damaged or does not fit the configuration, a group has no windows, or the
             recipe (`training.hop_s`, `training.teachers`) cannot be followed on it.
         ModelFolderError
             If a teacher's folder is missing or damaged.
         """
+        _check_validation(config)
         dataset = PreparedDataset.open(config.data.proc_dir)
         if len(dataset.classes) < 2:
             path = config.data.proc_dir / "classes.json"
@@ -105,6 +108,23 @@ class ExperimentData:
         if self.training.teachers is not None:
             digest.update(np.ascontiguousarray(self.training.teachers).data)
         return digest.hexdigest()
+
+
+def _check_validation(config: ExperimentConfig) -> None:
+    """Refuse a split without validation people where they are needed.
+
+    Not a matter of the configuration alone: a model that was trained without them may be smoothed later.
+    """
+    data, keep, method = config.data, config.training.keep, config.smoothing.method
+    field = "val_participants" if data.split == "lists" else "val_n"
+    nobody = not data.val_participants if data.split == "lists" else data.val_n == 0
+    if nobody and (keep != "last" or method != "none"):
+        raise ConfigError(
+            [
+                f'data.{field}: nobody validates, which needs training.keep="last" (is "{keep}") and '
+                f'smoothing.method="none" (is "{method}")'
+            ]
+        )
 
 
 def _source_rates_hz(dataset: PreparedDataset, people: Sequence[str]) -> tuple[float, float] | None:

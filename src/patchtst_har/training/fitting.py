@@ -28,7 +28,8 @@ def fit_to_data(
     """Fill in what a configuration leaves out from the data set that it names.
 
     Windows are as they were prepared. The time of day is an input only if most recordings last a day or more
-    and its clock is known. Cross-validation splits people into up to five folds.
+    and its clock is known. Training windows that would begin further apart than a window begin a quarter of
+    one apart. Cross-validation splits people into up to five folds.
 
     Parameters
     ----------
@@ -53,11 +54,18 @@ def fit_to_data(
     """
     dataset = PreparedDataset.open(config.data.proc_dir)
     prepared = dataset.preparation or {}
-    given = {"data": config.data.model_fields_set, "model": config.model.model_fields_set}
+    given = {"data": config.data.model_fields_set, "model": config.model.model_fields_set, "training": set()}
     wanted: dict[str, dict[str, Any]] = {
         "data": {name: prepared[name] for name in _PREPARED if name in prepared}
     }
     wanted["model"] = {"window_size": wanted["data"].get("window_size", config.model.window_size)}
+    window_s = wanted["model"]["window_size"] / wanted["data"].get(
+        "sample_rate_hz", config.data.sample_rate_hz
+    )
+    wanted["training"] = {}
+    if config.training.hop_s is not None and config.training.hop_s > window_s:
+        # A preset's, for windows of another length.
+        wanted["training"]["hop_s"] = window_s / 4
     if not _knows_hours(dataset, config):
         wanted["model"]["n_time_features"] = 0
     if cross_validation:

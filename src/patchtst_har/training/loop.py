@@ -181,14 +181,10 @@ class TrainingLoop:
         mixed = self.config.amp and self.device.type == "cuda"
         # bfloat16 has float32's range: no loss scaling is needed.
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed):
-            heads = _all_logits(model, inputs) if model.training else (model(*inputs),)
+            heads = model.all_logits(*inputs) if model.training else (model(*inputs),)
         logits = tuple(head.float() for head in heads)
         soft = None if teachers is None else teachers.to(self.device)
         return logits[0], criterion(logits, labels.to(self.device), soft)
-
-
-def _all_logits(model: PatchTSTClassifier, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return (model(*inputs),)
 
 
 def adamw(model: PatchTSTClassifier, config: TrainingConfig) -> Optimizer:
