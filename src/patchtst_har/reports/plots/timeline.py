@@ -143,7 +143,8 @@ def bare(axes: Axes) -> None:
 def legend_columns(classes: Sequence[str], *, unfamiliar: bool = False) -> int:
     """Return how many entries of the class legend fit side by side in a figure 9 inches wide."""
     entries = _legend(classes, unfamiliar=unfamiliar)
-    return max(1, min(len(entries), int(8.8 / (0.075 * max(map(len, entries)) + 0.6))))
+    longest = max(len(label) for label, _ in entries)
+    return max(1, min(len(entries), int(8.8 / (0.075 * longest + 0.6))))
 
 
 def legend_height_in(classes: Sequence[str], *, unfamiliar: bool = False) -> float:
@@ -154,16 +155,17 @@ def legend_height_in(classes: Sequence[str], *, unfamiliar: bool = False) -> flo
 
 def add_class_legend(axes: Axes, classes: Sequence[str], *, unfamiliar: bool = False) -> None:
     """Name the classes, the grey of missing time and, if it is shown, the line of unfamiliar time."""
-    patches = [
-        Patch(color=colour, label=label) for label, colour in _legend(classes, unfamiliar=unfamiliar).items()
-    ]
+    entries = _legend(classes, unfamiliar=unfamiliar)
+    patches = [Patch(color=colour, label=label) for label, colour in entries]
     n_columns = legend_columns(classes, unfamiliar=unfamiliar)
     axes.figure.legend(handles=patches, loc="outside lower center", ncols=n_columns)
 
 
-def _legend(classes: Sequence[str], *, unfamiliar: bool) -> dict[str, Any]:
-    """Return the colour of each entry."""
-    return {**class_colours(classes), _NO_DATA: MISSING, **({UNFAMILIAR: STRANGE} if unfamiliar else {})}
+def _legend(classes: Sequence[str], *, unfamiliar: bool) -> list[tuple[str, Any]]:
+    """Return label and colour of each entry."""
+    colours = class_colours(classes)
+    others = [(_NO_DATA, MISSING), *([(UNFAMILIAR, STRANGE)] if unfamiliar else [])]
+    return [*((name, colours[name]) for name in classes), *others]
 
 
 def _bars(left: Any, right: Any, y: float, half: float, colour: Any) -> PathPatch:
