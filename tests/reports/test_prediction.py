@@ -6,6 +6,7 @@ import pytest
 
 from patchtst_har.errors import DataError
 from patchtst_har.reports.prediction import render_prediction_report
+from patchtst_har.synthetic import DAILY_ACTIVITIES
 
 pytestmark = pytest.mark.draws
 
@@ -55,6 +56,20 @@ def test_unfamiliar_time_is_counted_and_drawn(timeline, tmp_path):
     assert "<b>0.0 %</b><span>of the time unlike</span>" in none
     assert "A line below" not in none
     assert "of the time unlike" not in render(timeline, tmp_path)
+
+
+def test_activities_keep_the_order_of_the_model_and_its_score_is_said(tmp_path, parse_page):
+    start = pd.date_range("2026-03-02", periods=12, freq="10s", unit="ns")
+    labels = [*reversed(DAILY_ACTIVITIES)] * 2
+    rows = pd.DataFrame({"start": start, "end": start + pd.Timedelta("10s"), "label": labels})
+    facts = {"model": "wrist", "score": "cross-validated macro F1 0.81 on 74 people"}
+    html = render(rows.assign(probability=0.9), tmp_path, classes=DAILY_ACTIVITIES, model_info=facts)
+    page = parse_page(html)
+    for section in ("timeline", "minutes"):
+        places = [page.sections[section].index(name) for name in DAILY_ACTIVITIES]
+        assert places == sorted(places), section
+    assert "held-out participants (cross-validated macro F1 0.81 on 74 people), and whether" in html
+    assert "held-out participants, and whether" in render(rows.assign(probability=0.9), tmp_path)
 
 
 def test_csv_and_frame_give_the_same_page(timeline, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from io import TextIOWrapper
 from typing import Annotated, TextIO
 
 import typer
@@ -16,8 +17,10 @@ from patchtst_har.cli.commands import (
     evaluate,
     export,
     info,
+    models,
     predict,
     prepare,
+    pretrain,
     report,
     stream,
     train,
@@ -33,7 +36,8 @@ app = typer.Typer(
     invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="From raw wrist acceleration to activity labels.\n\nStart with: patchtst-har demo",
+    help="From raw wrist acceleration to activity labels.\n\n"
+    "Label a recording: patchtst-har predict FILE. Then: patchtst-har demo",
 )
 
 
@@ -46,8 +50,24 @@ def _options(
         raise typer.Exit
 
 
-for command in (demo, prepare, train, evaluate, predict, stream, adapt, benchmark, export, report, info):
-    app.command(command.__name__.rpartition(".")[2], cls=Command)(command.run)
+_COMMANDS = (
+    demo,
+    prepare,
+    pretrain,
+    train,
+    evaluate,
+    predict,
+    stream,
+    adapt,
+    benchmark,
+    export,
+    report,
+    models,
+    info,
+)
+for command in _COMMANDS:
+    # Not from docstrings: Python leaves those out with -OO.
+    app.command(command.__name__.rpartition(".")[2], cls=Command, help=command.HELP)(command.run)
 
 
 def main() -> None:
@@ -56,6 +76,9 @@ def main() -> None:
     SIGTERM and SIGHUP end a command in order, with status 143 and 129.
     """
     warnings.showwarning = _show_warning
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A path goes out with the bytes that it came in with.
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         with ending_signals_raise():
             app(prog_name="patchtst-har")

@@ -18,6 +18,7 @@ from patchtst_har.cli.console import (
     start_logging,
     warn,
 )
+from patchtst_har.cli.models import ModelArgument, model_folder
 from patchtst_har.cli.reading import reads_recordings
 from patchtst_har.data.options import ReadOptions
 from patchtst_har.errors import DataError
@@ -27,9 +28,12 @@ if TYPE_CHECKING:
     from patchtst_har.evaluation.adaptation import Gain
 
 
+HELP = "Adapt a model to a person by annotated minutes: writes a file for --adaptation of other commands."
+
+
 @reads_recordings
 def run(
-    model: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="Model folder; it is not changed.")],
+    model: ModelArgument,
     recording: Annotated[
         Path, typer.Option(help="Recording of the person, with annotations that are classes of the model.")
     ],
@@ -46,7 +50,7 @@ def run(
     *,
     reading: ReadOptions,
 ) -> None:
-    """Adapt a model to a person by annotated minutes: writes a file for --adaptation of other commands."""
+    """Run the command."""
     from patchtst_har.data import read_recording
     from patchtst_har.data.formats import recording_suffix
     from patchtst_har.data.units import SignalWarning
@@ -64,7 +68,7 @@ def run(
     if target.exists() and not overwrite:
         raise DataError(f"{target}: exists already; choose another file or pass --overwrite")
     check_writable(target.parent)
-    recognizer = Recognizer.from_pretrained(model).in_zone(timezone)
+    recognizer = Recognizer.from_pretrained(model_folder(model)).in_zone(timezone)
     with warnings.catch_warnings():
         # Those of the file are in its facts.
         warnings.simplefilter("ignore", SignalWarning)

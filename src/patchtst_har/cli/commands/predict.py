@@ -22,15 +22,18 @@ from patchtst_har.cli.console import (
     start_logging,
     warn,
 )
+from patchtst_har.cli.models import DefaultModelOption, introduction, model_folder
 from patchtst_har.cli.reading import reads_recordings
 from patchtst_har.data.formats import FORMATS
 from patchtst_har.data.options import ReadOptions
+
+HELP = "Label a recording: labels and windows as CSV, a summary as JSON, a timeline picture and a report."
 
 
 @reads_recordings
 def run(
     recording: Annotated[Path, typer.Argument(help=f"Recording ({', '.join(FORMATS)}).")],
-    model: Annotated[Path, typer.Option("--model", "-m", help="Model folder.")],
+    model: DefaultModelOption = None,
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path(),
     smoothing: OfflineSmoothingOption = None,
     adaptation: AdaptationOption = None,
@@ -43,7 +46,7 @@ def run(
     *,
     reading: ReadOptions,
 ) -> None:
-    """Label a recording: labels and windows as CSV, a summary as JSON, a timeline picture and a report."""
+    """Run the command."""
     from patchtst_har.data import read_recording
     from patchtst_har.data.units import SignalWarning
     from patchtst_har.inference.label_file import label_file
@@ -51,6 +54,7 @@ def run(
     from patchtst_har.support.files import check_writable
 
     start_logging(verbose)
+    folder = model_folder(model)
     reader = partial(read_recording, units=units, time_unit=time_unit, strict=strict, options=reading)
     check_writable(out_dir)
     with progress() as on_progress, warnings.catch_warnings():
@@ -58,7 +62,7 @@ def run(
         warnings.simplefilter("ignore", SignalWarning)
         labelled = label_file(
             recording,
-            model,
+            folder,
             reader=reader,
             timezone=timezone,
             smoothing=smoothing,
@@ -67,11 +71,9 @@ def run(
         )
     written = write_prediction(out_dir, labelled, report=report)
     warn(labelled.warnings)
-    facts, n_classes = labelled.model_info, len(labelled.classes)
-    out.print(
-        f"model:     {n_classes} classes ({facts['classes']}), trained on {facts['trained_on']}",
-        soft_wrap=True,
-    )
+    facts = labelled.model_info
+    line = introduction(folder, labelled.classes, facts["trained_on"], named=model is not None)
+    out.print(f"model:     {line}", soft_wrap=True)
     if "adapted_to" in facts:
         out.print(f"adapted:   {facts['adapted_to']}", soft_wrap=True)
     for kind, path in vars(written).items():
