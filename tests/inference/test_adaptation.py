@@ -39,7 +39,7 @@ def space():
     centres = 4 * rng.normal(size=(N_CLASSES, WIDTH))
     labels = np.repeat(np.arange(N_CLASSES), 200)
     training = (centres[labels] + rng.normal(size=(800, WIDTH))).astype(np.float32)
-    familiarity = Familiarity.fit(training, labels, N_CLASSES, training)
+    familiarity = Familiarity.fit(training, labels, N_CLASSES)
     head = (0.3 * centres).astype(np.float32), (-0.15 * (centres**2).sum(axis=1)).astype(np.float32)
     # This person's class 1 lies where others' class 2 does, and class 2 elsewhere.
     own = centres.copy()
@@ -87,15 +87,12 @@ def test_the_fit_is_the_minimum_of_the_penalised_loss(space):
 def test_the_fit_does_not_depend_on_the_scale_of_the_embedding(space):
     embeddings, logits, labels, familiarity, head = space
     weight, bias = fit_residual(*space)
-    wide = Familiarity.fit(
-        np.repeat(familiarity.class_means * 10, 50, axis=0), np.repeat(range(4), 50), 4, embeddings
-    )
-    scale = float(wide.spread) / float(familiarity.spread)
+    scale = np.float32(7.0)
     scaled = Familiarity(
         familiarity.class_means * scale,
         familiarity.class_windows,
         familiarity.projection,
-        familiarity.spread * np.float32(scale),
+        familiarity.spread * scale,
     )
     other = fit_residual(embeddings * scale, logits, labels, scaled, (head[0] / scale, head[1]))
     np.testing.assert_allclose(other[0] * scale, weight, rtol=1e-2, atol=1e-3)

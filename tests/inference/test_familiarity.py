@@ -12,7 +12,13 @@ from patchtst_har import Recognizer
 from patchtst_har.data import write_recording
 from patchtst_har.data.units import SignalWarning
 from patchtst_har.errors import DataError, ModelFolderError
-from patchtst_har.inference.familiarity import Familiarity, UnfamiliarWarning, rate_doubt, unfamiliar_doubt
+from patchtst_har.inference.familiarity import (
+    Familiarity,
+    UnfamiliarWarning,
+    held_out_unit,
+    rate_doubt,
+    unfamiliar_doubt,
+)
 from patchtst_har.inference.label_file import label_file
 from patchtst_har.model_folder import TrainedOn, read_trained_on
 from patchtst_har.reports.prediction_files import write_prediction
@@ -64,11 +70,12 @@ def slow_distances(familiarity, embeddings):
 def test_the_distance_is_the_mahalanobis_distance_to_the_nearest_class_mean():
     rng = np.random.default_rng(0)
     (embeddings, labels), (held_out, _) = made_up_embeddings(rng), made_up_embeddings(rng, 200)
-    made = Familiarity.fit(embeddings, labels, 3, held_out)
+    fitted = Familiarity.fit(embeddings, labels, 3)
+    made = fitted.in_units_of(held_out_unit(fitted.distances(held_out)))
     distances = made.distances(held_out)
     np.testing.assert_allclose(distances, slow_distances(made, held_out), rtol=1e-4)
     assert np.quantile(distances, 0.99) == pytest.approx(1.0, rel=1e-4)
-    # In units of 1, one covariance: of the directions of least variance, with a ridge.
+    # One covariance: of the directions of least variance, with a ridge.
     means = np.stack([embeddings[labels == k].mean(axis=0) for k in range(3)]).astype(float)
     np.testing.assert_allclose(made.class_means, means, rtol=1e-5, atol=1e-5)
     centred = embeddings - embeddings.mean(axis=0, dtype=float)
@@ -78,6 +85,7 @@ def test_the_distance_is_the_mahalanobis_distance_to_the_nearest_class_mean():
     inverse = np.linalg.inv(within.T @ within / len(within) + ridge * np.eye(64))
     apart = (held_out[:, None] - means) @ chosen
     expected = np.sqrt(np.einsum("nkd,de,nke->nk", apart, inverse, apart).min(axis=1))
+    np.testing.assert_allclose(fitted.distances(held_out), expected, rtol=1e-3)
     np.testing.assert_allclose(distances, expected / np.quantile(expected, 0.99), rtol=1e-3)
     moved = held_out.copy()
     moved[:, 90] += 1.0  # many deviations in a direction in which nothing varies
@@ -87,11 +95,12 @@ def test_the_distance_is_the_mahalanobis_distance_to_the_nearest_class_mean():
 def test_a_class_without_windows_is_no_centre_and_equal_windows_do_no_harm():
     rng = np.random.default_rng(1)
     embeddings, labels = made_up_embeddings(rng, n_classes=2)
-    made = Familiarity.fit(embeddings, labels, 3, embeddings)
+    made = Familiarity.fit(embeddings, labels, 3)
     assert made.class_windows.tolist() == [*np.bincount(labels), 0]
     np.testing.assert_allclose(made.distances(embeddings), slow_distances(made, embeddings), rtol=1e-4)
     same = np.ones((5, 4), np.float32)
-    alone = Familiarity.fit(same, np.zeros(5, int), 2, same)
+    fitted = Familiarity.fit(same, np.zeros(5, int), 2)
+    alone = fitted.in_units_of(held_out_unit(fitted.distances(same)))
     assert np.isfinite(alone.distances(same)).all()
     assert (alone.distances(same + 1) > 1).all()
     broken = np.full((1, 4), np.nan, np.float32)

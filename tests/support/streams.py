@@ -9,7 +9,7 @@ from patchtst_har import Recognizer
 from patchtst_har.config import DataConfig, ExperimentConfig, FeatureConfig, ModelConfig, SmoothingConfig
 from patchtst_har.data.windows import cut_windows
 from patchtst_har.inference import NativeClassifier
-from patchtst_har.inference.familiarity import Familiarity
+from patchtst_har.inference.familiarity import Familiarity, held_out_unit
 from patchtst_har.smoothing import HMMSmoother, sequence_ids
 
 CLASSES = ("running", "sitting", "walking")
@@ -63,8 +63,9 @@ def with_familiarity(recognizer: Recognizer, seed: int = 0) -> Recognizer:
     _, embeddings = recognizer.embed(recognizer.inputs(cut.windows, cut.start_ns))
     labels = (cut.start_ns // (7 * 10**9)) % 3
     half = len(cut) // 2
-    made = Familiarity.fit(embeddings[:half], labels[:half], 3, embeddings[half:])
-    return recognizer.replace(familiarity=made)
+    made = Familiarity.fit(embeddings[:half], labels[:half], 3)
+    unit = held_out_unit(made.distances(embeddings[half:]))
+    return recognizer.replace(familiarity=made.in_units_of(unit))
 
 
 def make_samples(

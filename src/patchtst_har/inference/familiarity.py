@@ -43,9 +43,9 @@ class Familiarity:
 
     The distance of a window is that of its embedding from the nearest class mean (Mahalanobis, one covariance
     for all classes), in the directions in which the embeddings of training windows vary least: a network
-    gives them the same values whatever the activity, as long as it is one that it knows. The unit is the
-    distance within which `HELD_OUT_FAMILIAR` of the validation people's windows lie, so a window beyond 1 is
-    unfamiliar.
+    gives them the same values whatever the activity, as long as it is one that it knows. `fit` leaves the
+    unit of Mahalanobis. In a model, the unit is the distance within which `HELD_OUT_FAMILIAR` of the windows
+    of people lie whom it was not trained on (`held_out_unit`), so a window beyond 1 is unfamiliar.
 
     Attributes
     ----------
@@ -65,22 +65,8 @@ class Familiarity:
     spread: Float32Array
 
     @classmethod
-    def fit(
-        cls, embeddings: Float32Array, labels: NDArray[np.int64], n_classes: int, held_out: Float32Array
-    ) -> Self:
-        """Describe the embeddings of training windows.
-
-        Parameters
-        ----------
-        embeddings : ndarray of float32, shape (n, E)
-            Of the training people's windows.
-        labels : ndarray of int64, shape (n,)
-            Their classes.
-        n_classes : int
-            K.
-        held_out : ndarray of float32, shape (m, E)
-            Of windows of people whom the model was not trained on.
-        """
+    def fit(cls, embeddings: Float32Array, labels: NDArray[np.int64], n_classes: int) -> Self:
+        """Describe the embeddings (n, E) of training windows by their classes (n,), of `n_classes` in all."""
         values = embeddings.astype(np.float64)
         counts = np.bincount(labels, minlength=n_classes)
         means = np.tile(values.mean(axis=0), (n_classes, 1))
@@ -97,9 +83,12 @@ class Familiarity:
             np.asarray(part, np.float32) for part in (means, counts, max(np.sqrt(variance), 1e-6))
         )
 
-        single = cls(means32, counts32, np.asarray(projection, np.float32), spread32)
-        unit = float(np.quantile(single.distances(np.ascontiguousarray(held_out)), HELD_OUT_FAMILIAR))
-        return cls(means32, counts32, np.asarray(projection / max(unit, 1e-6), np.float32), spread32)
+        return cls(means32, counts32, np.asarray(projection, np.float32), spread32)
+
+    def in_units_of(self, distance: float) -> Self:
+        """Return the same with another unit: what is so far now will be 1 far."""
+        projection = self.projection / np.float32(max(distance, 1e-6))
+        return type(self)(self.class_means, self.class_windows, projection, self.spread)
 
     @cached_property
     def centre(self) -> Float32Array:
@@ -150,6 +139,11 @@ class Familiarity:
         if (counts < 0).any() or not counts.any() or not tensors["spread"] > 0:
             raise ModelFolderError(f"{path}: class_windows and spread must be positive")
         return cls(**tensors)
+
+
+def held_out_unit(distances: NDArray[np.float64]) -> float:
+    """Return from where on a window is unfamiliar, by the distances (n,) of windows of held-out people."""
+    return float(np.quantile(distances, HELD_OUT_FAMILIAR))
 
 
 def load_familiarity(folder: Path | str, n_classes: int, tensors: Any) -> Familiarity | None:

@@ -12,7 +12,7 @@ from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation.held_out import HeldOut
 from patchtst_har.evaluation.metrics import SUMMARY
-from patchtst_har.inference.familiarity import Familiarity
+from patchtst_har.inference.familiarity import Familiarity, held_out_unit
 from patchtst_har.inference.model_card import write_model_card
 from patchtst_har.inference.probabilities import predict_probabilities, predict_torch
 from patchtst_har.model_folder import FAMILIARITY_FILE, PROVENANCE_FILE, SMOOTHING_FILE
@@ -206,7 +206,8 @@ class PatchTSTTrainer:
         if self.config.training.calibrate:
             self.calibration = calibrate(model, val, data.test)
         embeddings, held_out = (predict_torch(model, part)[1] for part in (train, val))
-        self.familiarity = Familiarity.fit(embeddings, train.labels, len(train.classes), held_out)
+        fitted = Familiarity.fit(embeddings, train.labels, len(train.classes))
+        self.familiarity = fitted.in_units_of(held_out_unit(fitted.distances(held_out)))
 
     def _fit_smoother(self, model: PatchTSTClassifier, data: ExperimentData) -> None:
         """Transitions come from training participants, emissions from participants not trained on."""
