@@ -1,0 +1,116 @@
+"""The commands on a few simulated people, from recordings to scores and models."""
+
+import json
+
+import pytest
+
+from patchtst_har.errors import DataError
+from patchtst_har.evaluation.confusion import confusion_counts
+from patchtst_har.evaluation.metrics import score_pooled
+from patchtst_har.model_folder import read_provenance
+from studies import baselines, cross_validate, fine_tune, folds, robustness
+from studies.baselines import BASELINES
+from studies.changes import CHANGES
+from studies.cross_validate import Study, read_folds
+from studies.prepare import main as prepare
+from study_recordings import write_study_recordings
+
+pytestmark = pytest.mark.trains
+
+SHORT = ("--set-option", "training.epochs=1", "--set-option", "training.batch_size=32")
+
+
+@pytest.fixture(scope="module")
+def few():
+    """Two folds, small forests and no MiniRocket, whose compilation takes longer than all else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folds, "N_FOLDS", 2)
+        patch.setattr(baselines, "_N_TREES", 10)
+        patch.delitem(BASELINES, "minirocket")
+        yield
+
+
+@pytest.fixture(scope="module")
+def root(few, tmp_path_factory):
+    """Folder with `data`, `prepared` and `runs`: nine classes, label `tiny`, two folds."""
+    root = tmp_path_factory.mktemp("studies")
+    write_study_recordings(root / "data", n_people=4)
+    prepare([str(root / "data"), str(root / "prepared"), "--set", "nine", "--set", "six"])
+    cross_validate.main(
+        [*places(root), "--set", "nine", "--recipe", "small", "--baselines", "--label", "tiny", *SHORT]
+    )
+    return root
+
+
+@pytest.fixture
+def study(root):
+    return Study("nine", root / "prepared", root / "runs")
+
+
+def places(root):
+    return [str(root / "prepared"), str(root / "runs")]
+
+
+def macro_f1(windows):
+    decided = windows.probabilities.argmax(axis=1)
+    return score_pooled(confusion_counts(windows.labels, decided, len(windows.classes)))["macro_f1"]
+
+
+def test_scores_are_those_of_the_windows_of_all_folds(root, study):
+    scores = json.loads((root / "runs" / "nine" / "tiny.json").read_text())
+    assert set(scores) == {"random-forest", "extra-trees", "tiny, seed 0"}
+    windows = read_folds(study, "tiny", 0)
+    assert len(windows) == 4 * 9 * 5
+    assert set(windows.folds) == {0, 1}
+    assert scores["tiny, seed 0"]["macro_f1"]["estimate"] == pytest.approx(macro_f1(windows))
+    assert set(scores["tiny, seed 0"]["differences"]) == {"random-forest", "extra-trees"}
+    assert "| tiny, seed 0 | " in (root / "runs" / "nine" / "tiny.md").read_text()
+    test_people = read_provenance(root / "runs/nine/tiny/seed-0/fold-1/model")["split"]["test"]
+    assert sorted(set(windows.participants[windows.folds == 1])) == test_people
+
+
+def test_what_is_there_is_not_trained_again(root, monkeypatch):
+    def never(*arguments, **settings):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(cross_validate, "train", never)
+    monkeypatch.setattr(cross_validate, "_judge_baseline", never)
+    target = root / "runs" / "nine" / "tiny.json"
+    before = target.read_bytes()
+    arguments = [*places(root), "--set", "nine", "--recipe", "small", "--label", "tiny", *SHORT]
+    cross_validate.main([*arguments, "--baselines"])
+    assert target.read_bytes() == before
+    with pytest.raises(DataError, match=r"fold-0.npz: was made with other settings"):
+        cross_validate.main([*arguments, "--set-option", "training.lr=0.1"])
+
+
+def test_a_fold_that_is_none_is_named(root):
+    with pytest.raises(DataError, match="--folds: 2 is none of 0 to 1"):
+        cross_validate.main([*places(root), "--set", "nine", "--recipe", "small", "--folds", "2"])
+
+
+def test_unchanged_recordings_score_as_in_the_cross_validation(root, study, monkeypatch):
+    for name in [name for name in CHANGES if name not in ("50 Hz", "axis x stuck")]:
+        monkeypatch.delitem(robustness.CHANGES, name)
+    seed, target = root / "runs" / "nine" / "tiny" / "seed-0", root / "table"
+    robustness.main([str(seed), str(root / "data"), "--out", str(target)])
+    rows = {row["change"]: row for row in json.loads(target.with_suffix(".json").read_text())}
+    assert list(rows) == ["unchanged", "50 Hz", "axis x stuck"]
+    assert rows["unchanged"]["macro_f1"]["estimate"] == pytest.approx(macro_f1(read_folds(study, "tiny", 0)))
+    stuck = rows["axis x stuck"]
+    assert stuck["difference"] == stuck["macro_f1"]["estimate"] - rows["unchanged"]["macro_f1"]["estimate"]
+    assert "| axis x stuck | " in target.with_suffix(".md").read_text()
+
+
+def test_a_folder_without_models_is_named(tmp_path):
+    with pytest.raises(DataError, match="neither a model nor folders fold-K/model"):
+        robustness.find_models(tmp_path)
+
+
+def test_more_people_train_besides_fewer_and_none_of_the_encoder_s(root):
+    people = [f"selfback-P{number:03d}" for number in range(20)]
+    few, others = fine_tune.pick(people, 5, seed=3)
+    more, _ = fine_tune.pick(people, 10, seed=3)
+    assert len(few) == 5
+    assert set(few) < set(more)
+    assert sorted((*few, *others)) == people
