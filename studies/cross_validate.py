@@ -85,14 +85,19 @@ def network_fold(
         run_dir=path.with_suffix(""),
         seed=seed,
         overrides=job.overrides,
+        init=init,
     )
     windows = load_features(study.name, study.prepared, [*train_people, *test_people], config.features)
-    settings = config.without_paths().model_dump(mode="json", exclude={"experiment_name"})
-    settings["init"] = None if init is None else weights_digest(init)
+    # Settings that a later version adds change nothing as long as they are as by default.
+    settings = config.without_paths().model_dump(
+        mode="json", exclude={"experiment_name"}, exclude_defaults=True
+    )
+    if init is not None:
+        settings["init"] = weights_digest(init)
     identity = fingerprint(settings, windows)
 
     def judge() -> OutOfFold:
-        held_out = train(config, init=init, overwrite=study.overwrite, on_progress=progress_line)
+        held_out = train(config, overwrite=study.overwrite, on_progress=progress_line)
         return OutOfFold.of_held_out(held_out, fold)
 
     return kept(path, identity, judge, overwrite=study.overwrite)
@@ -149,7 +154,7 @@ def main(arguments: Sequence[str]) -> None:
     others = {name: baseline_folds(study, folds, name, 0) for name in BASELINES} if options.baselines else {}
     scores = {name: score_windows(windows) for name, windows in others.items()}
     for seed in options.seeds if options.recipe else ():
-        for fold in wanted:
+        for fold in () if options.score_only else wanted:
             own = folds.train(fold)
             network_fold(study, job, fold, seed, train_people=own, test_people=folds.test[fold])
         whole = read_folds(study, job.label, seed)
@@ -171,6 +176,11 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--baselines", action="store_true", help="also forests and MiniRocket, compared")
     parser.add_argument(
         "--set-option", action="append", default=[], metavar="SECTION.FIELD=VALUE", help="override a setting"
+    )
+    parser.add_argument(
+        "--score-only",
+        action="store_true",
+        help="train nothing; score the folds that are there, whatever made them",
     )
     parser.add_argument("--overwrite", action="store_true", help="compute again what is there")
     options = parser.parse_args(arguments)

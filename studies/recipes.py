@@ -22,6 +22,7 @@ def study_config(
     test: Sequence[str] = (),
     seed: int = 0,
     overrides: Sequence[str] = (),
+    init: Path | None = None,
 ) -> ExperimentConfig:
     """Return a configuration with a fixed schedule, in which nobody validates and nothing is chosen.
 
@@ -39,6 +40,8 @@ def study_config(
         Of the training.
     overrides : sequence of str
         ``section.field=value``.
+    init : pathlib.Path, optional
+        Model folder with whose weights training begins.
 
     Raises
     ------
@@ -59,7 +62,7 @@ def study_config(
         "data": data,
         # The recordings have no clock.
         "model": {"n_time_features": 0},
-        "training": {"keep": "last"},
+        "training": {"keep": "last"} | ({} if init is None else {"init": str(init)}),
         "smoothing": {"method": "none"},
     }
     return ExperimentConfig.from_mapping(values, overrides, source=f"recipe {recipe}")

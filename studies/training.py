@@ -17,7 +17,6 @@ from patchtst_har.training.trainer import CHECKPOINT, PatchTSTTrainer
 def train(
     config: ExperimentConfig,
     *,
-    init: Path | None = None,
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
 ) -> HeldOut:
@@ -27,8 +26,6 @@ def train(
     ----------
     config : ExperimentConfig
         With test participants.
-    init : pathlib.Path, optional
-        Model folder of the encoder to begin from.
     overwrite : bool
         Train again.
     on_progress : callable, optional
@@ -44,7 +41,7 @@ def train(
     DataError
         As `PatchTSTTrainer.train`, or if the configuration names no test participants.
     """
-    trainer = _trained(config, init, overwrite, on_progress)
+    trainer = _trained(config, overwrite, on_progress)
     if trainer.held_out is None:
         raise ValueError("the configuration names no test participants")
     return trainer.held_out
@@ -65,17 +62,14 @@ def train_only(
         if ExperimentConfig.load(config.run_dir / "config.yaml") != config:
             raise DataError(f"{config.run_dir}: holds a run of another configuration; use --overwrite")
         return folder
-    _trained(config, None, overwrite, on_progress)
+    _trained(config, overwrite, on_progress)
     return folder
 
 
-def _trained(
-    config: ExperimentConfig, init: Path | None, overwrite: bool, on_progress: OnProgress | None
-) -> PatchTSTTrainer:
+def _trained(config: ExperimentConfig, overwrite: bool, on_progress: OnProgress | None) -> PatchTSTTrainer:
     resume = (config.run_dir / CHECKPOINT).exists() and not overwrite
-    beginning = {} if init is None else {"init": init}
     trainer = PatchTSTTrainer(
-        config, resume=resume, overwrite=overwrite or not resume, on_progress=on_progress, **beginning
+        config, resume=resume, overwrite=overwrite or not resume, on_progress=on_progress
     )
     trainer.train()
     return trainer

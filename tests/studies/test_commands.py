@@ -82,6 +82,8 @@ def test_what_is_there_is_not_trained_again(root, monkeypatch):
     assert target.read_bytes() == before
     with pytest.raises(DataError, match=r"fold-0.npz: was made with other settings"):
         cross_validate.main([*arguments, "--set-option", "training.lr=0.1"])
+    cross_validate.main([*arguments, "--baselines", "--set-option", "training.lr=0.1", "--score-only"])
+    assert target.read_bytes() == before
 
 
 def test_a_fold_that_is_none_is_named(root):
