@@ -4,8 +4,10 @@ import html
 import io
 import json
 import logging
+import os
 import re
 import shutil
+import sys
 import warnings
 from importlib.metadata import entry_points
 
@@ -330,6 +332,13 @@ def test_help_reads_as_words(cli, command):
         assert "g|m/s2|mg" in text
 
 
+def test_help_needs_no_docstrings():
+    """Python drops them with -OO."""
+    assert all(
+        command.help and command.callback.__doc__ not in command.help for command in app.registered_commands
+    )
+
+
 def test_names_are_never_read_as_markup(cli, recordings, tmp_path):
     for path in recordings.iterdir():
         path.write_text(path.read_text().replace("running", "[/x]").replace("sitting", "[left]"))
@@ -346,6 +355,24 @@ def test_results_are_named_after_the_whole_recording(cli, small_run, tmp_path):
     kinds = ("labels.csv", "report.html", "summary.json", "timeline.svg", "windows.csv")
     expected = sorted(f"2024.01.{name}_{kind}" for name in "AB" for kind in kinds)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == expected
+
+
+def test_names_of_files_need_not_be_utf8(cli, small_run, tmp_path, monkeypatch):
+    """As they come out of old archives. Results have the byte as an escape, in their names, too."""
+    model, recording, out = (tmp_path / os.fsdecode(name) for name in (b"m\xe9", b"P\xe9.csv", b"o\xe9"))
+    shutil.copytree(small_run.folder / "model", model)
+    write_recording(recording, make_recording(start="2023-11-14 22:20:00"))
+    printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", printed)
+    status, _, err = cli("predict", recording, "--model", model, "--out", out)
+    assert status == 0, err
+    printed.flush()
+    assert os.fsencode(out / "P\\udce9_report.html") in printed.buffer.getvalue()
+    kinds = ("labels.csv", "report.html", "summary.json", "timeline.svg", "windows.csv")
+    assert sorted(path.name for path in out.iterdir()) == [f"P\\udce9_{kind}" for kind in kinds]
+    summary = json.loads((out / "P\\udce9_summary.json").read_text(encoding="utf-8"))
+    assert summary["recording"]["source"] == f"{tmp_path}/P\\udce9.csv"
+    assert "P\\udce9.csv" in (out / "P\\udce9_report.html").read_text(encoding="utf-8")
 
 
 def test_a_failure_while_writing_leaves_none_of_the_results(cli, small_run, tmp_path):
@@ -407,6 +434,25 @@ def test_files_in_another_form_give_the_same_labels(cli, small_run, tmp_path):
     error = error_of(cli("predict", tmp_path / "a.csv", *arguments, "--sort", "--on-disorder", "drop"))
     assert "--sort and --on-disorder exclude each other" in error
     assert "columns: must be like" in error_of(cli("predict", "a.csv", *arguments, "--columns", "x"))
+
+
+def test_a_time_column_among_several_is_chosen(cli, small_run, tmp_path):
+    recording = make_recording(start="2023-11-14 22:20:00").drop(columns="annotation").round(6)
+    table = recording.reset_index().rename(columns={"time": "datetime"})
+    table.insert(0, "timestamp", "2001-01-01")
+    table.to_csv(tmp_path / "a.csv", index=False)
+    arguments = ("predict", tmp_path / "a.csv", "--model", small_run.folder / "model", "--out", tmp_path)
+    assert "choose one (--columns time=...)" in error_of(cli(*arguments))
+    labels = []
+    for chosen in (("--time-column", "datetime"), ("--columns", "time=datetime")):
+        status, _, err = cli(*arguments, "--no-report", *chosen)
+        assert status == 0, err
+        labels.append((tmp_path / "a_labels.csv").read_text())
+    assert labels[0] == labels[1]
+    assert "\n2023-11-14 22:20:00" in labels[0]
+    assert "no column 'when'" in error_of(cli(*arguments, "--time-column", "when"))
+    error = error_of(cli(*arguments, *chosen, "--time-column", "datetime"))
+    assert "--time-column and --columns time=... exclude each other" in error
 
 
 @pytest.mark.filterwarnings("always::patchtst_har.data.recording.ReadingWarning")

@@ -1,12 +1,16 @@
 """`patchtst-har export` as its users meet it."""
 
 import json
+import os
+import signal
+from pathlib import Path
 
 import onnx
 import pytest
 import torch
 
 from patchtst_har.data import write_recording
+from patchtst_har.inference.export import onnx_file
 from patchtst_har.synthetic import recording as make_recording
 
 
@@ -35,6 +39,27 @@ def test_a_torch_program_checked_on_made_up_windows(export, tmp_path):
     files = {"patchtst_har.json": ""}
     torch.export.load(path, extra_files=files)
     assert json.loads(files["patchtst_har.json"])["classes"] == ["running", "sitting", "walking"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("step", ["write", "load"])
+def test_a_signal_leaves_nothing_half_written(export, tmp_path, monkeypatch, number, step):
+    """Within the writing, and within the check of what was written."""
+
+    def ended(*arguments, **options):
+        next(path for path in arguments if isinstance(path, Path)).write_bytes(b"half a model")
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(onnx_file, "write", lambda *arguments, **options: None)
+    monkeypatch.setattr(onnx_file, step, ended)
+    path = tmp_path / "new" / "model.onnx"
+    ending = (128 + number, "", f"patchtst-har: ended by {number.name}\n")
+    assert export("--out", path) == ending
+    assert list(path.parent.iterdir()) == []
+    path.write_text("the model before")
+    assert export("--out", path, "--overwrite") == ending
+    assert path.read_text() == "the model before"
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_mistakes_are_one_line(export, small_run, tmp_path):

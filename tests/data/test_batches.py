@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from patchtst_har.data.batches import spread_batches
-from patchtst_har.data.rate import rate_pieces
+from patchtst_har.data.rate import measure_rate_hz, rate_pieces
 from patchtst_har.data.recording import ReadingWarning, read_recording, write_recording
 from patchtst_har.data.resample import clean_samples, resample_recording
 
@@ -105,7 +105,7 @@ def test_a_rate_that_changes(tmp_path: Path, rates_hz: tuple[int, int], whole_se
     recording = recording_of(t, np.floor(t + 1e-9) if whole_seconds else t)
     clean = clean_samples(recording, 1.0)
     assert np.abs((clean.time_ns - START_NS) * 1e-9 - t).max() < 1e-6
-    rows, rates = zip(*rate_pieces(clean.time_ns), strict=True)
+    rows, rates = zip(*rate_pieces(clean.time_ns, clean.sample_rate_hz), strict=True)
     assert rates == pytest.approx(rates_hz, rel=0.01)
     assert rows[1] == pytest.approx(90 * rates_hz[0], abs=600)
     # Where the device is faster than the grid, what the grid cannot hold is filtered.
@@ -127,7 +127,7 @@ def test_few_samples_and_odd_forms_do_not_fail() -> None:
         times = spread_batches(np.array(stamps, np.int64))
         assert len(times) == len(stamps)
         assert (np.diff(times) >= 0).all()
-        assert len(rate_pieces(times)) <= 1
+        assert len(rate_pieces(times, measure_rate_hz(times))) <= 1
 
 
 def test_random_batches_stay_in_order() -> None:

@@ -2,12 +2,14 @@
 
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from patchtst_har.config import DataConfig
+from patchtst_har.data.recording import read_recording
 from patchtst_har.data.resample import resample_recording
 from patchtst_har.data.windows import WindowBatches, cut_windows
 
@@ -42,6 +44,26 @@ def test_cutting_windows_needs_little_more_than_the_windows(annotated: bool) -> 
         )
     cut_windows(recording.iloc[:2000])
     assert peak_bytes_per_sample(lambda: cut_windows(recording)) < RESULT_BYTES + annotated + 1
+
+
+@pytest.mark.parametrize(
+    ("annotation", "n_bytes"),
+    [
+        ({}, 36),
+        # Their own bytes, and one for the code.
+        ({"y": np.zeros(N_SAMPLES, np.int8), "classes": np.array(["a"])}, 39),
+        ({"annotation": np.repeat(np.array(["sitting", "walking"]), N_SAMPLES // 2)}, 36 + 28 + 2),
+    ],
+)
+def test_an_archive_is_held_hardly_more_than_once(
+    tmp_path: Path, annotation: dict[str, np.ndarray], n_bytes: int
+) -> None:
+    """Stamps and acceleration take 20 bytes a sample; measuring the rate and the unit, 16 for a moment."""
+    path, recording = tmp_path / "a.npz", long_recording()
+    np.savez(path, time_ns=recording.index.asi8[:10], acc=recording.to_numpy()[:10])
+    read_recording(path)
+    np.savez(path, time_ns=recording.index.asi8, acc=recording.to_numpy(), **annotation)
+    assert peak_bytes_per_sample(lambda: read_recording(path)) + BLOCK_BYTES / N_SAMPLES < n_bytes + 1
 
 
 def test_overlapping_windows_are_held_once() -> None:

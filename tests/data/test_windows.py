@@ -89,6 +89,24 @@ def test_label_policies(policy: str, names: list[tuple[str | None, int]], expect
         assert cut.labels.tolist() == [expected]
 
 
+@pytest.mark.parametrize("policy", ["mode", "unanimous", "centre"])
+def test_annotations_that_nobody_else_has_change_no_label(policy: str) -> None:
+    """More annotations than samples in a window are counted in another way: those that occur in a block."""
+    few = annotated([("b", 130), ("a", 70), (None, 200), ("c", 150), (None, 50), ("b", 200)])
+    many = pd.concat([few, annotated([(f"b{number}", 1) for number in range(250)])])
+    many.index = few.index.append(
+        few.index[-1] + (many.index[len(few) :] - many.index[len(few)]) + pd.Timedelta("1h")
+    )
+    config = CONFIG.replace(label_policy=policy)
+    expected, found = cut_windows(few, config), cut_windows(many, config)
+    assert expected.labels is not None
+    assert found.labels is not None
+    assert found.labels.tolist()[: len(expected)] == expected.labels.tolist()
+    assert {"mode": ["b0"], "unanimous": [], "centre": ["b100"]}[policy] == found.labels.tolist()[
+        len(expected) :
+    ]
+
+
 @pytest.mark.parametrize(("n_labelled", "kept"), [(99, 0), (100, 1), (200, 1)])
 def test_the_least_labelled_part(n_labelled: int, kept: int) -> None:
     names = [("a", n_labelled), (None, 200 - n_labelled)]

@@ -188,6 +188,7 @@ def test_bad_labels_are_refused(arguments, message):
         ({"classes": ("a", "a")}, "classes: repeats a"),
         ({"classes": ()}, "classes: is empty"),
         ({"participants": ["p"]}, r"participants: needs shape \(2,\), has \(1,\)"),
+        ({"participants": np.array(["p", None])}, "participants: .* row 1 is None"),
         ({"sequences": [0, 0, 0]}, r"sequences: needs shape \(2,\), has \(3,\)"),
         ({"probabilities": np.full((1, 2), 0.5)}, "probabilities: 1 rows for 2 labels"),
         ({"probabilities": np.array([[0.5, 0.5], [np.nan, 0.5]])}, "probabilities: row 1 is not finite"),

@@ -52,6 +52,29 @@ def test_disorder_is_refused_by_name(people, starts, message):
 
 
 @pytest.mark.parametrize(
+    ("people", "row"),
+    [
+        (np.array(["a", None], dtype=object), "row 1 is None"),
+        (np.array([None, None], dtype=object), "row 0 is None"),
+        (np.array(["a", float("nan")], dtype=object), "row 1 is nan"),
+        (np.array([1, "1"], dtype=object), "row 1 is '1'"),
+        (np.array([1.0, np.nan]), "row 1 is missing"),
+        (np.array(["2024-05-01", "NaT"], "M8[D]"), "row 1 is missing"),
+    ],
+)
+def test_participants_that_are_missing_or_of_several_types_are_refused(people, row):
+    with pytest.raises(DataError, match=f"participants: .*{row}"):
+        ids(people, [0, 10])
+
+
+@pytest.mark.parametrize(
+    "people", [np.array([7, 7, 8], object), np.array(["a", "a", "b"], object), [7, 7, 8]]
+)
+def test_participants_may_be_numbers_or_strings(people):
+    assert ids(people, [0, 10, 20]) == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
     ("hop_s", "max_gap_s", "name"), [(0, 1, "hop_s"), (10, -1, "max_gap_s"), (np.nan, 1, "hop_s")]
 )
 def test_durations_are_checked(hop_s, max_gap_s, name):

@@ -280,6 +280,14 @@ def test_json_round_trip(tmp_path: Path) -> None:
     assert "Übung" in (tmp_path / "a.json").read_text(encoding="utf-8")
 
 
+def test_a_file_name_that_is_not_utf8_is_written_as_an_escape(tmp_path: Path) -> None:
+    name = os.fsdecode(b"P\xe9.csv")
+    atomic_write_json(tmp_path / "a.json", {name: [name, "é\\"]})
+    assert read_json(tmp_path / "a.json") == {"P\\udce9.csv": ["P\\udce9.csv", "é\\"]}
+    atomic_write_text(tmp_path / name, name)
+    assert (tmp_path / name).read_text() == "P\\udce9.csv"
+
+
 @pytest.mark.parametrize("value", [float("nan"), [float("inf")], {"a": object()}])
 def test_what_json_cannot_hold_leaves_the_old_file(tmp_path: Path, value: object) -> None:
     atomic_write_json(tmp_path / "a.json", 1)

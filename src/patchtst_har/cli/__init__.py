@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from io import TextIOWrapper
 from typing import Annotated, TextIO
 
 import typer
@@ -15,6 +16,7 @@ from patchtst_har.cli.commands import (
     evaluate,
     export,
     info,
+    models,
     predict,
     prepare,
     report,
@@ -32,7 +34,8 @@ app = typer.Typer(
     invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="From raw wrist acceleration to activity labels.\n\nStart with: patchtst-har demo",
+    help="From raw wrist acceleration to activity labels.\n\n"
+    "Label a recording: patchtst-har predict FILE. Then: patchtst-har demo",
 )
 
 
@@ -45,8 +48,9 @@ def _options(
         raise typer.Exit
 
 
-for command in (demo, prepare, train, evaluate, predict, stream, benchmark, export, report, info):
-    app.command(command.__name__.rpartition(".")[2], cls=Command)(command.run)
+for command in (demo, prepare, train, evaluate, predict, stream, benchmark, export, report, models, info):
+    # Not from docstrings: Python leaves those out with -OO.
+    app.command(command.__name__.rpartition(".")[2], cls=Command, help=command.HELP)(command.run)
 
 
 def main() -> None:
@@ -55,6 +59,9 @@ def main() -> None:
     SIGTERM and SIGHUP end a command in order, with status 143 and 129.
     """
     warnings.showwarning = _show_warning
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A path goes out with the bytes that it came in with.
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         with ending_signals_raise():
             app(prog_name="patchtst-har")

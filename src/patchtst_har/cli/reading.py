@@ -30,6 +30,10 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         ),
         None,
     ),
+    "time_column": (
+        _option(str | None, "--time-column", "The file's own name of its time column, as --columns time=..."),
+        None,
+    ),
     "delimiter": (_option(str | None, "--delimiter", "Of a CSV; by default , ; or tab, by content."), None),
     "decimal": (_option(Literal[".", ","], "--decimal", "Decimal separator of a CSV."), "."),
     "skip_rows": (_option(int, "--skip-rows", "Lines of a CSV before its header."), 0),
@@ -79,12 +83,22 @@ def reads_recordings(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _read_options(
-    columns: str | None, delimiter: str | None, sort: bool, on_disorder: str | None, **more: Any
+    columns: str | None,
+    time_column: str | None,
+    delimiter: str | None,
+    sort: bool,
+    on_disorder: str | None,
+    **more: Any,
 ) -> ReadOptions:
     if sort and on_disorder is not None:
         raise DataError("--sort and --on-disorder exclude each other")
+    named = {} if columns is None else parse_columns(columns)
+    if time_column is not None:
+        if "time" in named:
+            raise DataError("--time-column and --columns time=... exclude each other")
+        named["time"] = time_column
     return ReadOptions(
-        columns={} if columns is None else parse_columns(columns),
+        columns=named,
         delimiter="\t" if delimiter in ("\\t", "tab") else delimiter,
         on_disorder="sort" if sort else on_disorder or "refuse",  # type: ignore[arg-type]
         **more,

@@ -175,7 +175,9 @@ def categorical_of(
     texts = [annotation_text(value, source) for value in values]
     names = sorted({text for text in texts if text})
     position = {name: number for number, name in enumerate(names)}
-    lookup = np.array([position.get(text, -1) for text in texts] + [-1], dtype=np.int64)
+    lookup = np.array(
+        [position.get(text, -1) for text in texts] + [-1], dtype=np.min_scalar_type(-len(names) - 1)
+    )
     return pd.Categorical.from_codes(lookup[codes], categories=pd.Index(names, dtype=object))
 
 

@@ -45,13 +45,17 @@ def measure_rate_hz(time_ns: NDArray[np.int64], max_gap_s: float = 1.0) -> float
     return None
 
 
-def rate_pieces(time_ns: NDArray[np.int64], max_gap_s: float = 1.0) -> list[tuple[int, float]]:
+def rate_pieces(
+    time_ns: NDArray[np.int64], overall_hz: float | None, max_gap_s: float = 1.0
+) -> list[tuple[int, float]]:
     """Return where in a recording the sampling rate changes by a quarter or more.
 
     Parameters
     ----------
     time_ns : (n,) int64
         Non-decreasing times of single samples, ns.
+    overall_hz : float or None
+        What `measure_rate_hz` returns of them.
     max_gap_s : float
         Spans with a longer step are not looked at.
 
@@ -61,22 +65,21 @@ def rate_pieces(time_ns: NDArray[np.int64], max_gap_s: float = 1.0) -> list[tupl
         First sample and rate in Hz of each part, to 200 samples; one part if the rate does not change, none
         if it is unknown. A faster part begins, and ends, rather too early and too late.
     """
-    overall = measure_rate_hz(time_ns, max_gap_s)
-    if overall is None:
+    if overall_hz is None:
         return []
     n_spans = (len(time_ns) - 1) // _SPAN
     if n_spans < _MEDIAN_OF:
-        return [(0, overall)]
+        return [(0, overall_hz)]
     from scipy.ndimage import median_filter
 
     ends = np.arange(n_spans + 1) * _SPAN
     n_gaps = np.searchsorted(find_gaps(time_ns, max_gap_s), ends, side="right")
     usable = np.flatnonzero((np.diff(n_gaps) == 0) & (np.diff(time_ns[ends]) > 0))
     if len(usable) < _MEDIAN_OF:
-        return [(0, overall)]
+        return [(0, overall_hz)]
     rates = median_filter(_SPAN * 1e9 / np.diff(time_ns[ends])[usable], _MEDIAN_OF, mode="mirror")
     if rates.max() < _CHANGE * rates.min():
-        return [(0, overall)]
+        return [(0, overall_hz)]
     return _parts(rates, ends[usable])
 
 

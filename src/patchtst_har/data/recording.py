@@ -22,7 +22,7 @@ from patchtst_har.data.batches import sent_twice, spread_batches
 from patchtst_har.data.columns import AXES
 from patchtst_har.data.formats import not_read, read_file, recording_suffix
 from patchtst_har.data.frames import check_recording
-from patchtst_har.data.options import ReadOptions
+from patchtst_har.data.options import Found, ReadOptions
 from patchtst_har.data.order import put_in_order
 from patchtst_har.data.rate import measure_rate_hz, rate_pieces
 from patchtst_har.data.stamps import TimeUnit, count_repeated
@@ -32,6 +32,9 @@ from patchtst_har.support.files import atomic_path
 from patchtst_har.support.formatting import counted, listed
 
 logger = logging.getLogger(__name__)
+
+_MOST_CODES = 100
+"""More different numbers than this in a column of annotations are a reason to ask what it holds."""
 
 
 def read_recording(
@@ -90,7 +93,8 @@ def read_recording(
     patchtst_har.data.units.UnitWarning
         If the magnitude at rest is far from 1 g and that is no error; the text is in ``info["warnings"]``.
     ReadingWarning
-        If the file was cut off in its last line, or samples were sorted or dropped; likewise.
+        If the file was cut off in its last line, samples were sorted or dropped, the rate changes, or the
+        annotations are hundreds of different numbers; likewise.
     """
     path = Path(path)
     if units is not None and units not in PER_G:
@@ -145,7 +149,8 @@ def _read(
                     *found.warnings,
                     *_out_of_order(n_out_of_order, options, path),
                     *_repeated_batches(n_sent_twice, path),
-                    *_rate_changes(times_ns, path),
+                    *_rate_changes(times_ns, sample_rate_hz, path),
+                    *_measured_annotations(recording, found, path),
                 ]
             ),
             *check_unit(rest, units, str(path), strict=strict),
@@ -162,7 +167,7 @@ def _with_axes(recording: pd.DataFrame, acceleration: NDArray[np.float32]) -> pd
 
 
 class ReadingWarning(SignalWarning):
-    """Samples of a file were left out, or put in another order."""
+    """Samples of a file were left out or put in another order, or a part of it may not be what it seems."""
 
 
 def _warned(texts: list[str]) -> list[str]:
@@ -186,8 +191,8 @@ def _repeated_batches(n_samples: int, path: Path) -> list[str]:
     return [f"{path}: {samples} of batches that are there twice, dropped the second time"]
 
 
-def _rate_changes(times_ns: NDArray[np.int64], path: Path) -> list[str]:
-    parts = rate_pieces(times_ns)
+def _rate_changes(times_ns: NDArray[np.int64], rate_hz: float | None, path: Path) -> list[str]:
+    parts = rate_pieces(times_ns, rate_hz)
     if len(parts) < 2:
         return []
     texts = [
@@ -195,6 +200,20 @@ def _rate_changes(times_ns: NDArray[np.int64], path: Path) -> list[str]:
         for row, rate in parts
     ]
     return [f"{path}: the sampling rate changes: {listed(texts, most=6)}"]
+
+
+def _measured_annotations(recording: pd.DataFrame, found: Found, path: Path) -> list[str]:
+    """Say so if a column of measurements, such as activity counts, seems to be taken for annotations."""
+    if "annotation" not in recording.columns:
+        return []
+    names = recording["annotation"].cat.categories.to_series()
+    if len(names) <= _MOST_CODES or pd.to_numeric(names, errors="coerce").isna().any():
+        return []
+    column = found.facts.get("columns", {}).get("annotation", "annotation")
+    return [
+        f"{path}: column {column!r} is taken for annotations and has {len(names):,} different numbers; "
+        "if it holds measurements, name the column of annotations (--columns annotation=...)"
+    ]
 
 
 def _relative_stamps(recording: pd.DataFrame) -> list[str]:

@@ -225,12 +225,19 @@ def _vote(
     clean: CleanSamples, block: _Block, codes: NDArray[np.integer] | None, n_classes: int, config: DataConfig
 ) -> NDArray[np.int64]:
     """Return the label index of each window of a block, or the negative reason for which it is dropped."""
-    if codes is None or n_classes == 0:
-        return np.full(block.count, 0 if codes is None else _UNLABELLED, np.int64)
+    if codes is None:
+        return np.zeros(block.count, np.int64)
     first, length = _span(block, config)
     grid = grid_ns(int(clean.time_ns[block.bounds[0]]), first, length, config.sample_rate_hz)
     samples = codes[nearest_rows(clean, block.bounds, grid)].astype(np.int64)
-    counts = _class_counts(samples, n_classes, block.count, config)
+    names = np.arange(n_classes)
+    if n_classes > config.window_size:
+        # Measurements taken for annotations: the classes of the block, not all, are counted in each window.
+        names = np.unique(samples[samples >= 0])
+        samples = np.where(samples >= 0, np.searchsorted(names, samples), samples)
+    if not len(names):
+        return np.full(block.count, _UNLABELLED, np.int64)
+    counts = _class_counts(samples, len(names), block.count, config)
     n_labelled = counts.sum(axis=1)
     if config.label_policy == "centre":
         labels = samples[np.arange(block.count) * config.hop_size + config.window_size // 2]
@@ -240,7 +247,9 @@ def _vote(
         if config.label_policy == "unanimous":
             labels = np.where(np.count_nonzero(counts, axis=1) > 1, _MIXED, labels)
     sparse = n_labelled < config.min_labelled_fraction * config.window_size
-    return np.where((labels >= 0) & sparse, _SPARSE, labels).astype(np.int64)
+    labels = np.where((labels >= 0) & sparse, _SPARSE, labels)
+    labels[labels >= 0] = names[labels[labels >= 0]]
+    return labels.astype(np.int64)
 
 
 def _class_counts(

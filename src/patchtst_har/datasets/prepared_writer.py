@@ -142,9 +142,7 @@ class PreparedWriter:
         if not one_line or unusable_name(participant) is not None:
             participant = ascii(participant)
         self._check_new(participant)
-        # A file's name need not be UTF-8; the manifest is.
-        shown = " ".join(reason.split()).encode("utf-8", "backslashreplace").decode("utf-8")
-        self._rows[participant] = (f"error: {shown}", "")
+        self._rows[participant] = (f"error: {' '.join(reason.split())}", "")
 
     def finish(self, preparation: dict[str, Any], classes: Sequence[str] = ()) -> PreparedDataset:
         """Write what is common to all participants, the manifest last, and open the data set.

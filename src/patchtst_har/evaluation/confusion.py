@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from patchtst_har.errors import DataError
 from patchtst_har.smoothing.checks import check_labels
+from patchtst_har.support.names import participant_array
 
 FloatArray = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -101,9 +102,9 @@ def participant_confusions(
     Raises
     ------
     DataError
-        If `participants` does not have one entry per window.
+        If `participants` does not have one entry per window, or one is missing.
     """
-    people = np.asarray(participants).astype(str)
+    people = participant_array(participants).astype(str)
     if people.shape != y_true.shape:
         raise DataError(f"participants: needs shape {y_true.shape}, has {people.shape}")
     names, index = np.unique(people, return_inverse=True)

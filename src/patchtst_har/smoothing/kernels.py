@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
+
+from patchtst_har.support.compiling import compiled
 
 
 def _observation_likelihoods(probabilities: Any, emissions: Any) -> Any:
@@ -128,11 +129,9 @@ def _smooth(filtered: Any, transitions: Any, bounds: Any, posterior: Any) -> Non
                 step_back(filtered[t], transitions, posterior[t + 1], posterior[t])
 
 
-_compile = numba.njit(cache=True, nogil=True)
-
-step_back: Callable[..., Any] = _compile(_step_back)
-filter_posteriors: Callable[..., Any] = _compile(_filter_posteriors)
-look_ahead: Callable[..., Any] = _compile(_look_ahead)
-smooth: Callable[..., Any] = _compile(_smooth)
-observation_likelihoods: Callable[..., Any] = _compile(_observation_likelihoods)
-viterbi_path: Callable[..., Any] = _compile(_viterbi_path)
+step_back: Callable[..., Any] = compiled(_step_back)
+filter_posteriors: Callable[..., Any] = compiled(_filter_posteriors)
+look_ahead: Callable[..., Any] = compiled(_look_ahead)
+smooth: Callable[..., Any] = compiled(_smooth)
+observation_likelihoods: Callable[..., Any] = compiled(_observation_likelihoods)
+viterbi_path: Callable[..., Any] = compiled(_viterbi_path)

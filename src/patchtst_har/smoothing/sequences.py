@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from patchtst_har.errors import DataError
+from patchtst_har.support.names import participant_array
 
 _NS_PER_S = 1e9
 
@@ -37,10 +38,11 @@ def sequence_ids(
     Raises
     ------
     DataError
-        If the lengths differ, the starts are not integers, do not increase within a person, or a person's
-        windows stand in more than one block; the message names the row.
+        If the lengths differ, a participant is missing (None, NaN), some are strings and others are not, the
+        starts are not integers or do not increase within a person, or a person's windows stand in more than
+        one block; the message names the row.
     """
-    people = np.asarray(participants)
+    people = participant_array(participants)
     starts = np.asarray(start_ns)
     if people.ndim != 1 or starts.shape != people.shape:
         raise DataError(

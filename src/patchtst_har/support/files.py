@@ -11,6 +11,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import socket
 import tempfile
 import time
@@ -23,8 +24,10 @@ from typing import Any
 
 from patchtst_har.errors import DataError
 from patchtst_har.support.documents import MOST_JSON_BYTES, parse_json, read_text
+from patchtst_har.support.names import printable
 
 _SUFFIX = ".part"
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @contextmanager
@@ -66,14 +69,16 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def atomic_write_text(target: str | os.PathLike[str], text: str) -> None:
-    """Write `text` as UTF-8 to `target`, whole or not at all."""
+    """Write `text` as UTF-8 to `target`, whole or not at all; file names in it need not be UTF-8."""
     with atomic_path(target) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(printable(text), encoding="utf-8")
 
 
 def atomic_write_json(target: str | os.PathLike[str], value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all; NaN and infinity are refused."""
-    atomic_write_text(target, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    # Escaped twice: JSON's own escape would be read as half a surrogate pair again.
+    atomic_write_text(target, _SURROGATES.sub(lambda half: "\\" + printable(half[0]), text) + "\n")
 
 
 def read_json(path: str | os.PathLike[str], most_bytes: int = MOST_JSON_BYTES) -> Any:

@@ -51,7 +51,7 @@ def setup_logging(
     close_logging()
     handlers: list[logging.Handler] = [handler or logging.StreamHandler(sys.stderr)] if console else []
     if log_dir is not None:
-        handlers.append(logging.FileHandler(ensure_folder(log_dir) / "training.log", encoding="utf-8"))
+        handlers.append(_file_handler(ensure_folder(log_dir)))
     for each in handlers:
         if each.formatter is None:
             each.setFormatter(logging.Formatter(_FORMAT))
@@ -70,11 +70,16 @@ def close_logging() -> None:
         handler.close()
 
 
+def _file_handler(log_dir: Path) -> logging.FileHandler:
+    # A file that a line names need not have a name in UTF-8.
+    return logging.FileHandler(log_dir / "training.log", encoding="utf-8", errors="backslashreplace")
+
+
 @contextmanager
 def log_to_file(log_dir: Path, level: int = logging.INFO) -> Iterator[None]:
     """Also write the package's records of `level` and above to ``log_dir/training.log`` while inside."""
     package = logging.getLogger(LOGGER_NAME)
-    handler = logging.FileHandler(log_dir / "training.log", encoding="utf-8")
+    handler = _file_handler(log_dir)
     handler.setFormatter(logging.Formatter(_FORMAT))
     handler.setLevel(level)
     before = package.level

@@ -1,10 +1,16 @@
-"""Names of classes and participants that may come from anyone."""
+"""Names of classes, participants and files that may come from anyone."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from patchtst_har.errors import DataError
 
 _FORMULA_STARTS = ("=", "+", "-", "@")
 # Control characters, halves of surrogate pairs, separators of lines and paragraphs.
@@ -27,6 +33,33 @@ def unusable_name(name: str) -> str | None:
     if name.lstrip().startswith(_FORMULA_STARTS) and not _is_number(name):
         return f"{name[:80]!r} begins with {name.lstrip()[0]!r}: a spreadsheet would run it as a formula"
     return None
+
+
+def participant_array(participants: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Return the participant of each row as an array of strings or of numbers.
+
+    Raises
+    ------
+    DataError
+        If one is missing (None, NaN), or some are strings and others are not; the message names the row.
+    """
+    people = np.asarray(participants)
+    if people.dtype.kind == "O" and people.ndim == 1 and people.size:
+        kind = str if isinstance(people[0], str) else int
+        wrong = next((row for row, value in enumerate(people.tolist()) if not isinstance(value, kind)), None)
+        if wrong is not None:
+            raise DataError(
+                f"participants: need to be all strings or all numbers, row {wrong} is {people[wrong]!r}"
+            )
+    missing = np.flatnonzero(people != people)
+    if missing.size:
+        raise DataError(f"participants: row {missing[0]} is missing ({people.flat[missing[0]]})")
+    return people
+
+
+def printable(name: str) -> str:
+    """Return a file's name as UTF-8 text: bytes that are not UTF-8 become escapes."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _is_number(name: str) -> bool:

@@ -1,6 +1,7 @@
 """Annotations keep their exact text, whatever the format and wherever in the file they stand."""
 
 import gzip
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,30 @@ def test_nested_annotations_in_parquet_are_refused(tmp_path: Path, values: pa.Ar
         read_recording(parquet(tmp_path / "a.parquet", values))
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([0.0, -0.0, np.nan, np.nan, 1.0, 1.0], np.float32),
+        np.array([1.5, 1.5, -0.0], np.float64),
+        np.array([1, 1, 2], np.float128),
+        np.array([], "U3"),
+        np.array(["a", "a", "", "b", "a"]),
+        np.array([b"a", b"a", b"b"]),
+        np.array([True, False, False]),
+        np.array([3, 3, 1], ">i4"),
+    ],
+)
+def test_runs_of_equal_values_are_read_as_the_values(tmp_path: Path, values: np.ndarray) -> None:
+    path = npz(
+        tmp_path / "a.npz",
+        np.append(values, np.array(["z"] if values.dtype.kind in "US" else [1], values.dtype)),
+    )
+    texts = [
+        value.decode() if isinstance(value, bytes) else str(value) for value in np.load(path)["annotation"]
+    ]
+    assert labels(path) == [None if text in ("", "nan") else text for text in texts]
+
+
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.parquet: column 'annotation': annotation .* is not UTF-8"):
         read_recording(parquet(tmp_path / "a.parquet", pa.array([b"\xff\xfe"])))
@@ -149,6 +174,36 @@ def test_arrays_of_another_form_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "b.npz", **archive, classes=np.array(["walk", "sit", "walk"]))
     with pytest.raises(DataError, match=r"b\.npz: array 'classes' holds 'walk' twice"):
         read_recording(tmp_path / "b.npz")
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "npz"])
+@pytest.mark.parametrize(("n_different", "warned"), [(100, False), (101, True)])
+def test_measurements_that_are_taken_for_annotations_are_said(
+    tmp_path: Path, kind: str, n_different: int, warned: bool
+) -> None:
+    """Actigraphs write counts in a column `activity`, which is a name of annotations too."""
+    path = tmp_path / f"a.{kind}"
+    counts = np.arange(300) % n_different + 0.5
+    if kind == "csv":
+        csv(path, [str(value) for value in counts])
+        path.write_text(path.read_text().replace("annotation", "activity"))
+    elif kind == "parquet":
+        table = pq.read_table(parquet(path, pa.array(counts)))
+        pq.write_table(table.rename_columns(["time", "x", "y", "z", "activity"]), path)
+    else:
+        npz(path, counts)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        _, info = read_recording(path)
+    name = "annotation" if kind == "npz" else "activity"
+    said = f"{path}: column '{name}' is taken for annotations and has 101 different numbers; "
+    assert [text.startswith(said) for text in info["warnings"]] == [True] * warned
+    assert [str(warning.message) for warning in found] == info["warnings"]
+
+
+def test_many_annotations_that_are_words_are_no_measurements(tmp_path: Path) -> None:
+    words = [f"{number} MET" for number in range(300)]
+    assert read_recording(csv(tmp_path / "a.csv", words))[1]["warnings"] == []
 
 
 def test_many_distinct_annotations_take_no_time(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+import os
 
 import numpy as np
 import onnx
@@ -105,6 +106,8 @@ def altered(model):
 def test_a_file_that_is_there_is_kept(folder, tmp_path):
     path = tmp_path / "model.onnx"
     path.write_text("keep me")
+    with pytest.raises(DataError, match="path must be UTF-8"):
+        export_model(folder, tmp_path / os.fsdecode(b"\xe9.onnx"))
     with pytest.raises(DataError, match=r"model\.onnx: exists already; .* --overwrite"):
         export_model(folder, path)
     assert path.read_text() == "keep me"

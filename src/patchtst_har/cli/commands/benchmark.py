@@ -20,6 +20,7 @@ from patchtst_har.cli.console import (
     progress,
     start_logging,
 )
+from patchtst_har.cli.models import ModelArgument, model_folder
 from patchtst_har.errors import DataError
 
 if TYPE_CHECKING:
@@ -38,8 +39,14 @@ class FailOn(StrEnum):
     REGRESSION = "regression"
 
 
+HELP = (
+    "Measure a model in real time on this host and judge it against deployment targets.\n\n"
+    "Writes feasibility.html and feasibility.json; standard output is that JSON on one line."
+)
+
+
 def run(
-    model: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="Model folder.")],
+    model: ModelArgument,
     recording: Annotated[
         Path | None, typer.Option(help="Recording to measure on, in addition to the simulated movements.")
     ] = None,
@@ -70,15 +77,13 @@ def run(
     timezone: TimezoneOption = None,
     verbose: VerboseOption = False,
 ) -> None:
-    """Measure a model in real time on this host and judge it against deployment targets.
-
-    Writes feasibility.html and feasibility.json; standard output is that JSON on one line.
-    """
+    """Run the command."""
     from patchtst_har.benchmark.feasibility import run_benchmark, settings_for, too_short
     from patchtst_har.data import read_recording
     from patchtst_har.reports.feasibility import REPORT_FILE, render_feasibility
 
     start_logging(verbose)
+    folder = model_folder(model)
     wanted = set(fail_on or ())
     if FailOn.REGRESSION in wanted and compare is None:
         raise DataError("--fail-on regression: needs --compare")
@@ -93,7 +98,7 @@ def run(
         err.print(f"--quick makes too few decisions for: {names}. Run without --quick to decide them.")
     with progress() as on_progress:
         record = run_benchmark(
-            model,
+            folder,
             out_dir,
             budget=targets,
             recording=samples,

@@ -9,16 +9,18 @@ import typer
 
 from patchtst_har.cli.console import VerboseOption, out, progress, score_table, start_logging
 
+HELP = (
+    "Real smart-watch recordings to a trained model and a report, in a few minutes.\n\n"
+    'Ten people, seven exercises; every person is held out once. Needs the extra "demo".'
+)
+
 
 def run(
     out_dir: Annotated[Path, typer.Option("--out", help="Run folder.")] = Path("runs/demo"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier demonstration.")] = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Real smart-watch recordings to a trained model and a report, in a few minutes.
-
-    Ten people, seven exercises; every person is held out once. Needs the extra "demo".
-    """
+    """Run the command."""
     from patchtst_har.demo import run_demo
 
     start_logging(verbose)

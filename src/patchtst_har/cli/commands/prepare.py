@@ -25,6 +25,8 @@ from patchtst_har.cli.reading import reads_recordings
 from patchtst_har.data.formats import FORMATS
 from patchtst_har.data.options import ReadOptions
 
+HELP = "Cut annotated recordings into windows that `train` can use."
+
 
 @reads_recordings
 def run(
@@ -54,7 +56,7 @@ def run(
     *,
     reading: ReadOptions,
 ) -> None:
-    """Cut annotated recordings into windows that `train` can use."""
+    """Run the command."""
     from patchtst_har.data.annotations import LabelMap
     from patchtst_har.data.recording import read_recording
     from patchtst_har.data.units import UNUSABLE

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from patchtst_har.training.trainer import PatchTSTTrainer
 
 
+HELP = "Train on a prepared data set and leave a run folder with model, scores and report."
+
+
 def run(
     config: ConfigOption = None,
     overrides: SetOption = None,
@@ -46,7 +49,7 @@ def run(
     ] = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Train on a prepared data set and leave a run folder with model, scores and report."""
+    """Run the command."""
     from patchtst_har.benchmark.run_measurements import measure_run
     from patchtst_har.inference.recognizer import Recognizer
     from patchtst_har.reports.run import render_report

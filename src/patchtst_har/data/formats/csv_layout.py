@@ -69,8 +69,7 @@ def find_layout(path: Path, options: ReadOptions) -> Layout:
     DataError
         If the file is empty, has too many columns, or lacks one that is needed.
     """
-    with CsvText(path, options.skip_rows) as text:
-        beginning = list(islice(text, _MAX_BEGINNING))
+    beginning = _beginning(path, options, 2)
     at = next((number for number, line in enumerate(beginning) if line.strip()), None)
     if at is None:
         if beginning:
@@ -91,13 +90,25 @@ def find_layout(path: Path, options: ReadOptions) -> Layout:
         options.columns,
         f"{path}: line {line_number}",
         has_stamps=options.start is None,
-        hint=lambda: _hint(beginning, at, delimiter, options),
+        hint=lambda: _hint(_beginning(path, options), at, delimiter, options),
     )
     n_fields = len(_split(first, delimiter, path)) if first else 0
     # pandas refuses a row longer than those before, but would cut them all if the first is too long already.
     if n_fields > len(names):
         raise DataError(f"{path}: the header names {len(names)} columns, the first row has {n_fields}")
     return Layout(names, columns, delimiter, line_number, line_number)
+
+
+def _beginning(path: Path, options: ReadOptions, n_filled: int = _MAX_BEGINNING) -> list[str]:
+    """Return the first lines of a file, until so many are not blank."""
+    lines: list[str] = []
+    with CsvText(path, options.skip_rows) as text:
+        for line in islice(text, _MAX_BEGINNING):
+            lines.append(line)
+            n_filled -= not line.isspace()
+            if not n_filled:
+                break
+    return lines
 
 
 def _split(line: str, delimiter: str, path: Path | None = None) -> list[str]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import textwrap
 from collections.abc import Sequence
 from functools import cached_property
-from pickle import UnpicklingError
 from types import FunctionType
 from typing import Any, cast
 
@@ -17,8 +15,7 @@ from numpy.typing import NDArray
 
 from patchtst_har.errors import FeatureError
 from patchtst_har.features.plugins import templates
-
-logger = logging.getLogger(__name__)
+from patchtst_har.support.compiling import compiled
 
 # Read-only: a feature that writes into its window would change what the next one sees.
 _WINDOW = types.Array(types.float32, 2, "C", readonly=True)
@@ -131,23 +128,7 @@ class Kernel:
         copy = FunctionType(code, names, function.__name__, function.__defaults__, function.__closure__)
         copy.__module__ = self._function.__module__
         copy.__qualname__ = f"{self._function.__qualname__}.{function.__name__}{label}.{self._tag}"
-        try:
-            cached = numba.njit(cache=True, nogil=True, **options)(copy)
-        except RuntimeError:
-            # A function typed into an interpreter has no file next to which to cache.
-            return _specialised(numba.njit(nogil=True, **options)(copy), arguments)
-        try:
-            return _specialised(cached, arguments)
-        except (EOFError, OSError, UnpicklingError) as error:
-            # Left by a full disk, or not ours to read.
-            logger.warning(
-                "feature %r: compiled code in %s cannot be used (%s: %s), compiling again for this process",
-                self.name,
-                cached.stats.cache_path,
-                type(error).__name__,
-                error,
-            )
-            return _specialised(numba.njit(nogil=True, **options)(copy), arguments)
+        return _specialised(compiled(copy, **options), arguments)
 
     def _storing(self) -> Any:
         """Return the function that writes what the feature returns to a row, by its type."""

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import literal_unroll, njit
+from numba import literal_unroll
+
+from patchtst_har.support.compiling import compiled
 
 RAISED = 1
 WRONG_COUNT = 2
@@ -34,7 +36,7 @@ def fill(windows: Any, sr: float, rows: Any, status: Any) -> None:
         status[i] = guarded(windows[i], sr, rows[i])  # noqa: F821
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def all_finite(row: Any) -> int:
     """Return 0 or `NOT_FINITE`."""
     for value in row:
@@ -43,7 +45,7 @@ def all_finite(row: Any) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def store_number(result: Any, row: Any) -> int:
     """Store a number; return 0 or what is wrong with it."""
     row[0] = result
@@ -51,7 +53,7 @@ def store_number(result: Any, row: Any) -> int:
     return status
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def store_tuple(result: Any, row: Any) -> int:
     """Store a tuple of numbers, of whatever types; return 0 or what is wrong with it."""
     i = 0
@@ -62,7 +64,7 @@ def store_tuple(result: Any, row: Any) -> int:
     return status
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def store_array(result: Any, row: Any) -> int:
     """Store a one-dimensional array; return 0 or what is wrong with it."""
     if len(result) != len(row):

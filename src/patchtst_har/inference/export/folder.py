@@ -18,7 +18,9 @@ from patchtst_har.inference.export.program import Run, require
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.models.folder import load_model
+from patchtst_har.pretrained import find_model
 from patchtst_har.support.files import atomic_path, ensure_folder
+from patchtst_har.support.names import printable
 
 Format = Literal["onnx", "torch-export", "executorch"]
 
@@ -104,8 +106,8 @@ def export_model(
 
     Parameters
     ----------
-    folder : path-like
-        The model folder.
+    folder : str or pathlib.Path
+        The model folder, or the name of a shipped model.
     target : path-like
         The file to write; its folder is created if missing.
     format : {"onnx", "torch-export", "executorch"}
@@ -124,8 +126,8 @@ def export_model(
     ModelFolderError
         If a file of the model is missing or damaged.
     DataError
-        If there is no such format, `target` has the ending of another one, or exists and `overwrite` is not
-        set, or `windows` are malformed or none.
+        If there is no such format, `target` has the ending of another one, is not UTF-8, or exists and
+        `overwrite` is not set, or `windows` are malformed or none.
     MissingDependencyError
         If the format needs a package that is not installed; the message names the extra.
     ExportError
@@ -133,7 +135,7 @@ def export_model(
     """
     if format not in get_args(Format):
         raise DataError(f"format must be one of {', '.join(get_args(Format))}, not {format!r}")
-    writer, folder, target = _WRITERS[format], Path(folder), Path(target)
+    writer, folder, target = _WRITERS[format], find_model(folder), Path(target)
     model, classes, config = load_model(folder)
     require(*writer.NEEDS)
     _check_target(target, format, overwrite)
@@ -153,6 +155,9 @@ def export_model(
 
 
 def _check_target(target: Path, chosen: Format, overwrite: bool) -> None:
+    # Not every run time takes a path as bytes.
+    if printable(str(target)) != str(target):
+        raise DataError(f"{target}: a model's path must be UTF-8")
     if target.is_dir():
         raise DataError(f"{target}: is a folder, the name of a file is needed")
     usual = ENDINGS.get(target.suffix.lower(), chosen)
