@@ -2,16 +2,20 @@
 
 import json
 
+import numpy as np
 import pytest
 
+from patchtst_har import Recognizer
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation.confusion import confusion_counts
 from patchtst_har.evaluation.metrics import score_pooled
-from patchtst_har.model_folder import read_provenance
-from studies import baselines, cross_validate, fine_tune, folds, robustness
+from patchtst_har.model_folder import read_model_folder, read_provenance
+from patchtst_har.pretrained import read_summary
+from studies import baselines, cross_validate, fine_tune, folds, robustness, wrist_weights
 from studies.baselines import BASELINES
 from studies.changes import CHANGES
 from studies.cross_validate import Study, read_folds
+from studies.out_of_fold import OutOfFold
 from studies.prepare import main as prepare
 from study_recordings import write_study_recordings
 
@@ -107,6 +111,44 @@ def test_unchanged_recordings_score_as_in_the_cross_validation(root, study, monk
 def test_a_folder_without_models_is_named(tmp_path):
     with pytest.raises(DataError, match="neither a model nor folders fold-K/model"):
         robustness.find_models(tmp_path)
+
+
+def test_a_shipped_model_is_made_from_everybody_with_the_scores_of_the_folds(root, study, tmp_path):
+    arguments = [*places(root), str(tmp_path), "--model", "wrist-9", "--label", "tiny", "--seeds", "0"]
+    wrist_weights.main([*arguments, "--recipe", "small", *SHORT])
+    summary = read_summary(tmp_path / "wrist-9")
+    windows = read_folds(study, "tiny", 0)
+    assert summary.cross_validated.macro_f1.estimate == pytest.approx(macro_f1(windows))
+    assert [one.name for one in summary.cross_validated.baselines] == ["random-forest", "extra-trees"]
+    assert len(read_provenance(tmp_path / "wrist-9")["split"]["train"]) == summary.n_people == 4
+    assert summary.calibration.ece_before > 0
+    trained = read_model_folder(root / "runs/nine/tiny-everybody/seed-0/model")
+    shipped = read_model_folder(tmp_path / "wrist-9")
+    for name, tensor in trained.tensors.items():
+        divisor = summary.calibration.temperature if name.startswith("head.project.") else 1.0
+        np.testing.assert_allclose(shipped.tensors[name], tensor / divisor, rtol=1e-6)
+    assert Recognizer.from_pretrained(tmp_path / "wrist-9").smoothing == "none"
+    assert "selfBACK" in (tmp_path / "wrist-9" / "MODEL_CARD.md").read_text()
+
+
+def test_kept_probabilities_that_the_model_does_not_give_are_refused(root, study, tmp_path):
+    wrist_weights.check_folds(study, "tiny", 0)
+    path = study.path("tiny", 0, 1)
+    before = path.read_bytes()
+    kept = OutOfFold.load(path)
+    OutOfFold(**{**vars(kept), "probabilities": np.roll(kept.probabilities, 1, axis=0)}).save(path, "other")
+    try:
+        with pytest.raises(DataError, match=r"fold-1.npz: the fold's model gives other probabilities"):
+            wrist_weights.check_folds(study, "tiny", 0)
+    finally:
+        path.write_bytes(before)
+
+
+def test_missing_folds_are_named(root, tmp_path):
+    with pytest.raises(DataError, match=r"folds of seed 7 are missing; run python -m studies.cross_validate"):
+        wrist_weights.main(
+            [*places(root), str(tmp_path), "--model", "wrist-9", "--label", "tiny", "--seeds", "7"]
+        )
 
 
 def test_more_people_train_besides_fewer_and_none_of_the_encoder_s(root):
