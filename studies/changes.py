@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -11,48 +12,66 @@ from numpy.typing import NDArray
 
 from patchtst_har.data.resample import resample_recording
 
-Change = Callable[[pd.DataFrame, np.random.Generator], pd.DataFrame]
-"""From a recording (index `time`, x, y, z in g, annotation) and a generator of the person to another."""
-
 _AXES = ["x", "y", "z"]
-_FOREARM = np.array([1.0, 0.0, 0.0])
 
 
-def _turned(recording: pd.DataFrame, rng: np.random.Generator, degrees: float, axis: str) -> pd.DataFrame:
-    """Turn the sensor about the forearm (x), or about an axis that is drawn for the person."""
-    direction = _FOREARM if axis == "forearm" else rng.normal(size=3)
+@dataclass(frozen=True)
+class Person:
+    """Whose recording is changed.
+
+    Attributes
+    ----------
+    rng : numpy.random.Generator
+        The person's own draws of a change.
+    forearm : {"x", "y"}
+        The sensor's axis along the forearm; z stands on the back of the wrist.
+    """
+
+    rng: np.random.Generator
+    forearm: str
+
+
+Change = Callable[[pd.DataFrame, Person], pd.DataFrame]
+"""From a recording (index `time`, x, y, z in g, annotation) to another."""
+
+
+def _turned(recording: pd.DataFrame, person: Person, degrees: float, axis: str) -> pd.DataFrame:
+    """Turn the sensor about the forearm, or about an axis that is drawn for the person."""
+    own = np.eye(3)[_AXES.index(person.forearm)]
+    direction = own if axis == "forearm" else person.rng.normal(size=3)
     return _mapped(recording, rotation(direction, degrees))
 
 
-def _scaled(recording: pd.DataFrame, rng: np.random.Generator, factor: float) -> pd.DataFrame:
+def _scaled(recording: pd.DataFrame, person: Person, factor: float) -> pd.DataFrame:
     return _mapped(recording, factor * np.eye(3))
 
 
-def _mirrored(recording: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """Mirror at the plane of forearm and palm's normal: the same movement by the other arm."""
-    return _mapped(recording, np.diag([1.0, -1.0, 1.0]))
+def _mirrored(recording: pd.DataFrame, person: Person) -> pd.DataFrame:
+    """Change the sign of the axis across the wrist: the same movement of the other arm, worn alike."""
+    signs = [1.0 if axis in (person.forearm, "z") else -1.0 for axis in _AXES]
+    return _mapped(recording, np.diag(signs))
 
 
-def _reversed(recording: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+def _reversed(recording: pd.DataFrame, person: Person) -> pd.DataFrame:
     """Turn by 180 degrees about z: the sensor was put on the other way round."""
     return _mapped(recording, np.diag([-1.0, -1.0, 1.0]))
 
 
-def _clipped(recording: pd.DataFrame, rng: np.random.Generator, limit_g: float) -> pd.DataFrame:
+def _clipped(recording: pd.DataFrame, person: Person, limit_g: float) -> pd.DataFrame:
     return _replaced(recording, np.clip(recording[_AXES].to_numpy(), -limit_g, limit_g))
 
 
-def _stuck(recording: pd.DataFrame, rng: np.random.Generator, axis: str) -> pd.DataFrame:
+def _stuck(recording: pd.DataFrame, person: Person, axis: str) -> pd.DataFrame:
     """Let an axis keep its first value."""
     return recording.assign(**{axis: recording[axis].iloc[0]})
 
 
-def _thinned(recording: pd.DataFrame, rng: np.random.Generator, share: float) -> pd.DataFrame:
+def _thinned(recording: pd.DataFrame, person: Person, share: float) -> pd.DataFrame:
     """Lose single samples at random."""
-    return recording[rng.random(len(recording)) >= share]
+    return recording[person.rng.random(len(recording)) >= share]
 
 
-def _slower(recording: pd.DataFrame, rng: np.random.Generator, rate_hz: float) -> pd.DataFrame:
+def _slower(recording: pd.DataFrame, person: Person, rate_hz: float) -> pd.DataFrame:
     """Sample every stretch at another rate, low-passed before; the nearest annotations stay."""
     parts = []
     for segment in resample_recording(recording, rate_hz):
@@ -79,7 +98,7 @@ CHANGES: dict[str, Change] = {
     **{f"clipped at {limit_g} g": partial(_clipped, limit_g=limit_g) for limit_g in (2, 8)},
     "5 % of the samples missing": partial(_thinned, share=0.05),
     **{f"axis {axis} stuck": partial(_stuck, axis=axis) for axis in _AXES},
-    "the other wrist (y mirrored)": _mirrored,
+    "the other wrist (mirrored)": _mirrored,
     "sensor reversed (x and y change sign)": _reversed,
 }
 """Each change by the words of the table."""

@@ -24,10 +24,10 @@ from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.model_folder import CONFIG_FILE, read_provenance
 from patchtst_har.records.run import Interval, Record
 from patchtst_har.support.files import atomic_write_json, atomic_write_text
-from studies.changes import CHANGES, Change
+from studies.changes import CHANGES, Change, Person
 from studies.commands import folder, parser_of, progress_line, run_command
 from studies.scoring import bounded, table
-from studies.sets import FOLDERS, SETS, source_of
+from studies.sets import FOLDERS, FOREARM_AXES, SETS, source_of
 
 CLEAN = "unchanged"
 
@@ -119,13 +119,14 @@ def judge_model(
         for name, change in {CLEAN: _unchanged, **changes}.items():
             # The same axis and the same lost samples in each run.
             rng = np.random.default_rng(crc32(f"{person} {name}".encode()))
-            true, decided = _decide(recognizer, change(recording, rng), recognizer.config.data)
+            wearer = Person(rng, FOREARM_AXES[source_of(person)])
+            true, decided = _decide(recognizer, change(recording, wearer), recognizer.config.data)
             judged[name].add(person, true, decided)
         progress_line(done, len(people), f"{model.parent.name}: {person}")
     return recognizer.classes
 
 
-def _unchanged(recording: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+def _unchanged(recording: pd.DataFrame, wearer: Person) -> pd.DataFrame:
     return recording
 
 

@@ -18,6 +18,9 @@ from patchtst_har.support.progress import OnProgress
 FOLDERS = {"selfback": "selfback_wrist", "wisdm": "wisdm_watch"}
 """Folder of each source of recordings, within the data folder; a participant is named SOURCE-FILE."""
 
+FOREARM_AXES = {"selfback": "y", "wisdm": "x"}
+"""The sensor's axis along the forearm: gravity lies there while people walk with hanging arms."""
+
 ACTIVITIES = {
     "selfback": (
         *("lying", "sitting", "standing", "walk_slow", "walk_mod", "walk_fast"),

@@ -4,7 +4,7 @@ import pytest
 
 from patchtst_har.data.rate import measure_rate_hz
 from patchtst_har.synthetic import bout
-from studies.changes import CHANGES, rotation
+from studies.changes import CHANGES, Person, rotation
 
 AXES = ["x", "y", "z"]
 
@@ -19,8 +19,8 @@ def recording():
     return frame.assign(annotation=pd.Categorical(np.repeat(["running", "sitting"], 3000)))
 
 
-def changed(recording, name):
-    return CHANGES[name](recording, np.random.default_rng(1))
+def changed(recording, name, forearm="x"):
+    return CHANGES[name](recording, Person(np.random.default_rng(1), forearm))
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -41,10 +41,13 @@ def test_a_turned_sensor_measures_the_same_magnitude(recording, name):
     np.testing.assert_allclose(*lengths, rtol=1e-5)
 
 
-def test_a_turn_about_the_forearm_leaves_x_and_turns_gravity_by_its_angle(recording):
-    after = changed(recording, "turned 30 degrees about the forearm")
-    np.testing.assert_allclose(after["x"], recording["x"], atol=1e-6)
-    before, turned = (np.arctan2(frame["z"].mean(), frame["y"].mean()) for frame in (recording, after))
+@pytest.mark.parametrize(("forearm", "first", "second"), [("x", "y", "z"), ("y", "z", "x")])
+def test_a_turn_about_the_forearm_leaves_its_axis_and_turns_gravity_by_its_angle(
+    recording, forearm, first, second
+):
+    after = changed(recording, "turned 30 degrees about the forearm", forearm)
+    np.testing.assert_allclose(after[forearm], recording[forearm], atol=1e-6)
+    before, turned = (np.arctan2(frame[second].mean(), frame[first].mean()) for frame in (recording, after))
     assert np.rad2deg(turned - before) % 360 == pytest.approx(30, abs=0.01)
 
 
@@ -58,10 +61,11 @@ def test_a_rotation_is_orthogonal_keeps_its_axis_and_has_its_angle(degrees):
     assert np.linalg.det(matrix) == pytest.approx(1)
 
 
-def test_the_other_wrist_is_a_mirror_image(recording):
-    after = changed(recording, "the other wrist (y mirrored)")
-    np.testing.assert_array_equal(after["y"], -recording["y"])
-    np.testing.assert_array_equal(after[["x", "z"]], recording[["x", "z"]])
+@pytest.mark.parametrize(("forearm", "across"), [("x", "y"), ("y", "x")])
+def test_the_other_wrist_is_a_mirror_image(recording, forearm, across):
+    after = changed(recording, "the other wrist (mirrored)", forearm)
+    np.testing.assert_array_equal(after[across], -recording[across])
+    np.testing.assert_array_equal(after[[forearm, "z"]], recording[[forearm, "z"]])
 
 
 @pytest.mark.parametrize("rate_hz", [25, 50, 80])
