@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 from patchtst_har.errors import ModelFolderError
-from patchtst_har.model_folder import CONFIG_FILE
+from patchtst_har.model_folder import CONFIG_FILE, untrained_parts
 from patchtst_har.records.pretrained import PretrainedModel
 from patchtst_har.records.reading import read_record
 from patchtst_har.support.formatting import counted
@@ -90,13 +90,18 @@ def read_summary(folder: Path | str) -> PretrainedModel | None:
 
 
 def refuse_encoder(folder: Path | str) -> None:
-    """Raise a `ModelFolderError` if a model is there to be fine-tuned and gives no labels."""
+    """Raise a `ModelFolderError` if a model is there to be fine-tuned and gives no labels.
+
+    That is a shipped model of that purpose, and one of which the heads were never trained.
+    """
     summary = read_summary(folder)
-    if summary is not None and summary.purpose == "fine-tuning":
-        labels = ", ".join(name for name in pretrained_folders() if name != summary.name)
+    name = summary.name if summary is not None else str(folder)
+    fine_tuning = summary is not None and summary.purpose == "fine-tuning"
+    if fine_tuning or "head.project" in untrained_parts(folder):
+        labels = ", ".join(other for other in pretrained_folders() if other != name)
         raise ModelFolderError(
-            f"{summary.name}: is for fine-tuning (patchtst-har train --init {summary.name}) and gives no "
-            f"labels; models that do: {labels or 'none in this installation'}"
+            f"{name}: is for fine-tuning (patchtst-har train --init {name}) and gives no labels; models that "
+            f"do: {labels or 'none in this installation'}"
         )
 
 

@@ -19,6 +19,7 @@ from patchtst_har.cli.commands import (
     models,
     predict,
     prepare,
+    pretrain,
     report,
     stream,
     train,
@@ -48,7 +49,21 @@ def _options(
         raise typer.Exit
 
 
-for command in (demo, prepare, train, evaluate, predict, stream, benchmark, export, report, models, info):
+_COMMANDS = (
+    demo,
+    prepare,
+    pretrain,
+    train,
+    evaluate,
+    predict,
+    stream,
+    benchmark,
+    export,
+    report,
+    models,
+    info,
+)
+for command in _COMMANDS:
     # Not from docstrings: Python leaves those out with -OO.
     app.command(command.__name__.rpartition(".")[2], cls=Command, help=command.HELP)(command.run)
 
