@@ -158,3 +158,16 @@ def test_more_people_train_besides_fewer_and_none_of_the_encoder_s(root):
     assert len(few) == 5
     assert set(few) < set(more)
     assert sorted((*few, *others)) == people
+
+
+def test_an_encoder_of_other_people_is_compared_with_training_from_scratch(root, study):
+    fine_tune.main([*places(root), "--recipe", "small", "--sizes", "1", *SHORT])
+    scores = json.loads((root / "runs" / "nine" / "fine-tune.json").read_text())
+    assert list(scores) == ["1 people, from scratch", "1 people, from the encoder"]
+    assert set(scores["1 people, from the encoder"]["differences"]) == {"from scratch"}
+    for fold in range(2):
+        tuned = read_provenance(study.path("tuned-1", 0, fold).with_suffix("") / "model")["split"]
+        encoder = read_provenance(root / f"runs/six/encoder-without-1/seed-0/fold-{fold}/model")["split"]
+        assert len(tuned["train"]) == 1
+        assert len(encoder["train"]) == 5
+        assert not {*tuned["train"], *tuned["test"]} & {*encoder["train"]}
