@@ -11,7 +11,16 @@ from patchtst_har.evaluation.confusion import confusion_counts
 from patchtst_har.evaluation.metrics import score_pooled
 from patchtst_har.model_folder import read_model_folder, read_provenance
 from patchtst_har.pretrained import read_summary
-from studies import baselines, cross_validate, fine_tune, folds, robustness, wrist_weights
+from studies import (
+    adaptation,
+    baselines,
+    cross_validate,
+    familiar,
+    fine_tune,
+    folds,
+    robustness,
+    wrist_weights,
+)
 from studies.baselines import BASELINES
 from studies.changes import CHANGES
 from studies.cross_validate import Study, read_folds
@@ -127,7 +136,10 @@ def test_a_shipped_model_is_made_from_everybody_with_the_scores_of_the_folds(roo
     for name, tensor in trained.tensors.items():
         divisor = summary.calibration.temperature if name.startswith("head.project.") else 1.0
         np.testing.assert_allclose(shipped.tensors[name], tensor / divisor, rtol=1e-6)
-    assert Recognizer.from_pretrained(tmp_path / "wrist-9").smoothing == "none"
+    made = Recognizer.from_pretrained(tmp_path / "wrist-9")
+    assert made.smoothing == "none"
+    features = folds.load_features("nine", root / "prepared", study.folds.people, made.config.features)
+    assert (made.judge(features)[1] < 1).mean() > 0.99
     assert "selfBACK" in (tmp_path / "wrist-9" / "MODEL_CARD.md").read_text()
 
 
@@ -151,6 +163,49 @@ def test_missing_folds_are_named(root, tmp_path):
         )
 
 
+def test_bouts_are_numbered_within_a_class(root):
+    windows = folds.load_features("six", root / "prepared", ["selfback-P001"])
+    bouts = adaptation.bouts_of(windows)
+    walking, stairs, lying = (
+        bouts[windows.labels == windows.classes.index(n)] for n in ("walking", "stairs", "lying")
+    )
+    assert walking.tolist() == [0] * 5 + [1] * 5 + [2] * 5
+    assert stairs.tolist() == [0] * 5 + [1] * 5
+    assert lying.tolist() == [0] * 5
+    labelled = adaptation.labelled_rows(windows, bouts)
+    judged = adaptation.judged_rows(windows, labelled, bouts)
+    assert len(labelled) == 3 * 6
+    assert len(judged["within"]) == 45 - 18
+    assert set(windows.labels[judged["across"]]) == {windows.classes.index(n) for n in ("walking", "stairs")}
+    assert len(judged["across"]) == 15
+
+
+def test_a_person_s_labels_are_scored_before_and_after(root):
+    adaptation.main([*places(root), "--set", "nine", "--label", "tiny"])
+    scores = json.loads((root / "runs" / "nine" / "tiny-adapted.json").read_text())
+    # A class has one bout here.
+    assert list(scores) == ["within bouts, before", "within bouts, 30 s a class"]
+    before, after = scores.values()
+    assert before["n_windows"] == after["n_windows"] == 4 * 9 * 2
+    assert after["macro_f1"]["estimate"] > before["macro_f1"]["estimate"]
+
+
+def test_the_unit_of_distances_comes_from_people_who_were_held_out(root, study):
+    recognizer = Recognizer.from_pretrained(study.path("tiny", 0, 0).with_suffix("") / "model")
+    train, test = (
+        folds.load_features("nine", root / "prepared", people, recognizer.config.features)
+        for people in (study.folds.train(0), study.folds.test[0])
+    )
+    factor = familiar.farther(recognizer, train, test)
+    assert factor > 1
+    known = familiar.fit_on_training(recognizer, train)
+    own, held_out = (recognizer.embed(part)[1] for part in (train, test))
+    assert (known.distances(own) <= 1).mean() == pytest.approx(0.99, abs=0.01)
+    assert (known.distances(held_out) <= 1).mean() < 0.9
+    mended = familiar.rescaled(known, [factor / 2, factor * 2])
+    assert (mended.distances(held_out) <= 1).mean() == pytest.approx(0.99, abs=0.01)
+
+
 def test_more_people_train_besides_fewer_and_none_of_the_encoder_s(root):
     people = [f"selfback-P{number:03d}" for number in range(20)]
     few, others = fine_tune.pick(people, 5, seed=3)
@@ -160,14 +215,20 @@ def test_more_people_train_besides_fewer_and_none_of_the_encoder_s(root):
     assert sorted((*few, *others)) == people
 
 
-def test_an_encoder_of_other_people_is_compared_with_training_from_scratch(root, study):
-    fine_tune.main([*places(root), "--recipe", "small", "--sizes", "1", *SHORT])
-    scores = json.loads((root / "runs" / "nine" / "fine-tune.json").read_text())
-    assert list(scores) == ["1 people, from scratch", "1 people, from the encoder"]
-    assert set(scores["1 people, from the encoder"]["differences"]) == {"from scratch"}
-    for fold in range(2):
-        tuned = read_provenance(study.path("tuned-1", 0, fold).with_suffix("") / "model")["split"]
-        encoder = read_provenance(root / f"runs/six/encoder-without-1/seed-0/fold-{fold}/model")["split"]
-        assert len(tuned["train"]) == 1
-        assert len(encoder["train"]) == 5
-        assert not {*tuned["train"], *tuned["test"]} & {*encoder["train"]}
+def test_nobody_who_is_tuned_on_or_judged_trained_the_encoder(root, study):
+    fine_tune.main([*places(root), "--recipe", "small", "--sizes", "1", "--folds", "0", *SHORT])
+    tuned = read_provenance(study.path("tuned-full-1", 0, 0).with_suffix("") / "model")
+    encoder = read_provenance(root / "runs/six/encoder-without-1/seed-0/fold-0/model")["split"]["train"]
+    assert tuned["init"]["name"] == "fold-0"
+    assert (len(tuned["split"]["train"]), len(encoder)) == (1, 5)
+    assert not {*tuned["split"]["train"], *tuned["split"]["test"]} & {*encoder}
+    # The other fold is missing, so nothing is scored.
+    assert not (root / "runs" / "nine" / "fine-tune-full.json").exists()
+
+
+def test_an_encoder_is_compared_with_training_from_scratch(study, monkeypatch):
+    whole = read_folds(study, "tiny", 0)
+    monkeypatch.setattr(fine_tune, "read_folds", lambda study, label, seed: whole)
+    scores = fine_tune.scores_of(study, [5], 0, "full")
+    assert list(scores) == ["5 people, from scratch", "5 people, from the encoder"]
+    assert scores["5 people, from the encoder"].differences["from scratch"].estimate == 0
