@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "model/engine.hpp"
+#include "model/familiarity.hpp"
 #include "persistence/rips.hpp"
 #include "statistics/statistics.hpp"
 #include "stream/window_classifier.hpp"

@@ -170,6 +170,29 @@ DoubleArray probabilities_of(const FloatArray& logits) {
     return result;
 }
 
+model::Familiarity make_familiarity(const FloatArray& origin, const FloatArray& projection,
+                                    const FloatArray& centres) {
+    require_shape(origin, "origin", {kSome}, "(n_embedding >= 1,)");
+    const std::size_t n_embedding = extent(origin, 0);
+    require_shape(projection, "projection", {kSome, n_embedding}, "(n_components >= 1, n_embedding)");
+    const std::size_t n_components = extent(projection, 0);
+    require_shape(centres, "centres", {kSome, n_components}, "(n_centres >= 1, n_components)");
+    return {n_embedding, n_components, extent(centres, 0), origin.data(), projection.data(), centres.data()};
+}
+
+DoubleArray distances(const model::Familiarity& familiarity, const FloatArray& embeddings) {
+    const std::size_t width = familiarity.n_embedding();
+    require_shape(embeddings, "embeddings", {kAny, width}, "(n, n_embedding)");
+    auto result = new_array<double>({extent(embeddings, 0)});
+    const float* row = embeddings.data();
+    double* found = result.mutable_data();
+    const std::size_t n = extent(embeddings, 0);
+    std::vector<float> components(familiarity.n_components());
+    const py::gil_scoped_release released;
+    for (std::size_t i = 0; i < n; ++i, row += width) found[i] = familiarity.distance(row, components.data());
+    return result;
+}
+
 FloatArray apply(void (*function)(float*, std::size_t), const FloatArray& values) {
     const float* given = vector_of(values, "values", kAny, "(n,)");
     const std::size_t n = extent(values, 0);
@@ -224,6 +247,11 @@ void bind_model(py::module_& m) {
             py::arg("source"), py::arg("width"))
         .def_property_readonly("n_workspaces_made", &BoundEngine::n_workspaces_made,
                                "How often run() had to allocate.");
+    new_class<model::Familiarity>(m, "Familiarity", "Distances of embeddings from those of training windows.")
+        .def(py::init(&make_familiarity), py::arg("origin").noconvert(), py::arg("projection").noconvert(),
+             py::arg("centres").noconvert())
+        .def("distances", &distances, py::arg("embeddings").noconvert(),
+             "Return the distance of every embedding (n, n_embedding) from the nearest centre.");
     m.def("softmax", &softmax_rows, py::arg("rows"), "Replace rows (n, K) by their softmax.");
     m.def("probabilities", &probabilities_of, py::arg("logits").noconvert(),
           "Return the softmax of logits (n, K) in float64.");

@@ -163,7 +163,8 @@ using EmbeddingTuple = std::array<std::size_t, 3>;
 
 stream::WindowClassifier make_classifier(const py::object& engine, double rate_hz, std::size_t window_size,
                                          std::size_t patch_len, std::size_t patch_hop, bool uses_statistics,
-                                         bool uses_movement, const std::optional<EmbeddingTuple>& embedding) {
+                                         bool uses_movement, const std::optional<EmbeddingTuple>& embedding,
+                                         const model::Familiarity* familiarity) {
     require_rate(rate_hz);
     require(window_size <= stream::kMostWindowSize, "window_size must be at most 2**20");
     require(engine_of(engine).n_outputs() >= 1, "the engine has no outputs");
@@ -174,7 +175,7 @@ stream::WindowClassifier make_classifier(const py::object& engine, double rate_h
         options.embedding = {factor, dimension, delay};
         require_embedding(window_size, *options.embedding);
     }
-    return {engine_of(engine), options};
+    return {engine_of(engine), options, familiarity};
 }
 
 py::tuple classify(const stream::WindowClassifier& classifier, const FloatArray& window,
@@ -186,11 +187,12 @@ py::tuple classify(const stream::WindowClassifier& classifier, const FloatArray&
     const float* features = times.data();
     double* values = probabilities.mutable_data();
     stream::StageNs stage_ns{};
+    double distance = 0.0;
     {
         const py::gil_scoped_release released;
-        stage_ns = classifier.classify(samples, features, workspace(), values);
+        stage_ns = classifier.classify(samples, features, workspace(), values, distance);
     }
-    return py::make_tuple(probabilities, py::make_tuple(stage_ns[0], stage_ns[1], stage_ns[2]));
+    return py::make_tuple(probabilities, py::make_tuple(stage_ns[0], stage_ns[1], stage_ns[2]), distance);
 }
 
 }  // namespace
@@ -231,11 +233,11 @@ void bind_stream(py::module_& m) {
                                         "From a window to the probabilities of its classes in one call.")
         .def(py::init(&make_classifier), py::arg("engine"), py::arg("rate_hz"), py::arg("window_size"),
              py::arg("patch_len"), py::arg("patch_hop"), py::arg("uses_statistics"), py::arg("uses_movement"),
-             py::arg("embedding"), py::keep_alive<1, 2>())
-        .def(
-            "classify", &classify, py::arg("window").noconvert(), py::arg("times").noconvert(),
-            "Return the probabilities (K,) of a window, and the ns spent in the statistical features, in the "
-            "topological ones, and in the rest.");
+             py::arg("embedding"), py::arg("familiarity") = nullptr, py::keep_alive<1, 2>(),
+             py::keep_alive<1, 10>())
+        .def("classify", &classify, py::arg("window").noconvert(), py::arg("times").noconvert(),
+             "Return the probabilities (K,) of a window, the ns spent in the statistical features, in the "
+             "topological ones, and in the rest, and its distance (NaN without a familiarity).");
 }
 
 }  // namespace patchtst_har::bindings

@@ -1,6 +1,7 @@
 #include "stream/window_classifier.hpp"
 
 #include <chrono>
+#include <limits>
 #include <stdexcept>
 
 #include "statistics/statistics.hpp"
@@ -25,8 +26,10 @@ std::size_t patch_count(const ClassifierOptions& options) {
 
 }  // namespace
 
-WindowClassifier::WindowClassifier(model::Engine& engine, const ClassifierOptions& options)
+WindowClassifier::WindowClassifier(model::Engine& engine, const ClassifierOptions& options,
+                                   const model::Familiarity* familiarity)
     : engine_(engine),
+      familiarity_(familiarity),
       options_(options),
       n_patches_(patch_count(options)),
       patches_size_(kAxes * n_patches_ * options.patch_len),
@@ -37,15 +40,21 @@ WindowClassifier::WindowClassifier(model::Engine& engine, const ClassifierOption
         engine.input_size(3) != topology_size_) {
         throw std::invalid_argument("the engine's inputs are not those of the options");
     }
+    if (familiarity != nullptr && familiarity->n_embedding() != engine.n_embedding()) {
+        throw std::invalid_argument("the engine's embedding is not that of the familiarity");
+    }
 }
 
 StageNs WindowClassifier::classify(const float* window, const float* times, Workspace& workspace,
-                                   double* probabilities) const {
-    workspace.values.resize(patches_size_ + statistics_size_ + topology_size_ + n_classes());
+                                   double* probabilities, double& distance) const {
+    const std::size_t embedding_size =
+        familiarity_ == nullptr ? 0 : familiarity_->n_embedding() + familiarity_->n_components();
+    workspace.values.resize(patches_size_ + statistics_size_ + topology_size_ + n_classes() + embedding_size);
     float* patches = workspace.values.data();
     float* stats = patches + patches_size_;
     float* topo = stats + statistics_size_;
     float* logits = topo + topology_size_;
+    float* embedding = familiarity_ == nullptr ? nullptr : logits + n_classes();
     const Clock::time_point began = Clock::now();
     if (options_.uses_statistics) {
         statistics::compute_features(window, options_.window_size, options_.rate_hz, workspace.statistics,
@@ -69,8 +78,11 @@ StageNs WindowClassifier::classify(const float* window, const float* times, Work
     }
     const Clock::time_point after_topology = Clock::now();
     cut_patches(window, patches);
-    engine_.run({patches, times, stats, topo}, 1, logits);
+    engine_.run({patches, times, stats, topo}, 1, logits, embedding);
     model::probabilities(logits, 1, n_classes(), probabilities);
+    distance = familiarity_ == nullptr
+                   ? std::numeric_limits<double>::quiet_NaN()
+                   : familiarity_->distance(embedding, embedding + familiarity_->n_embedding());
     return {passed_ns(began, after_statistics), passed_ns(after_statistics, after_topology),
             passed_ns(after_topology, Clock::now())};
 }

@@ -1,4 +1,5 @@
-// From a window to the probabilities of its classes in one call: features, patches, model, softmax.
+// From a window to the probabilities of its classes, and its distance from the training windows, in one call:
+// features, patches, model, softmax.
 #pragma once
 
 #include <array>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "model/engine.hpp"
+#include "model/familiarity.hpp"
 #include "topology/workspace.hpp"
 
 namespace patchtst_har::stream {
@@ -30,23 +32,26 @@ using StageNs = std::array<std::int64_t, 3>;
 // The same kernels in the same order as one by one from outside, so the bits are the same.
 class WindowClassifier {
   public:
-    // Throws std::invalid_argument if the engine's inputs are not those that the options lead to.
-    WindowClassifier(model::Engine& engine, const ClassifierOptions& options);
+    // Without `familiarity`, distances are NaN. Throws std::invalid_argument if the engine's inputs are not
+    // those that the options lead to, or its embedding is not that of `familiarity`.
+    WindowClassifier(model::Engine& engine, const ClassifierOptions& options,
+                     const model::Familiarity* familiarity = nullptr);
 
     [[nodiscard]] const ClassifierOptions& options() const { return options_; }
     [[nodiscard]] std::size_t n_time_features() const { return engine_.input_size(1); }
     [[nodiscard]] std::size_t n_classes() const { return engine_.n_outputs(); }
 
-    // Writes the probabilities of `window` (window_size, 3); `times` are its time features. May be called
-    // from several threads at once, each with its own workspace. For a workspace that was used before, only
-    // the persistence of a cloud harder than any earlier one allocates.
-    StageNs classify(const float* window, const float* times, Workspace& workspace,
-                     double* probabilities) const;
+    // Writes the probabilities of `window` (window_size, 3) and its distance; `times` are its time features.
+    // May be called from several threads at once, each with its own workspace. For a workspace that was used
+    // before, only the persistence of a cloud harder than any earlier one allocates.
+    StageNs classify(const float* window, const float* times, Workspace& workspace, double* probabilities,
+                     double& distance) const;
 
   private:
     void cut_patches(const float* window, float* patches) const;
 
     model::Engine& engine_;
+    const model::Familiarity* familiarity_;
     ClassifierOptions options_;
     std::size_t n_patches_, patches_size_, statistics_size_, topology_size_;
 };

@@ -137,6 +137,12 @@ class Engine:
     @property
     def n_workspaces_made(self) -> int: ...
 
+class Familiarity:
+    def __init__(
+        self, origin: NDArray[float32], projection: NDArray[float32], centres: NDArray[float32]
+    ) -> None: ...
+    def distances(self, embeddings: NDArray[float32]) -> NDArray[float64]: ...
+
 class TooFastError(RuntimeError): ...
 
 class WindowBuffer:
@@ -163,10 +169,11 @@ class WindowClassifier:
         uses_statistics: bool,
         uses_movement: bool,
         embedding: tuple[int, int, int] | None,
+        familiarity: Familiarity | None = None,
     ) -> None: ...
     def classify(
         self, window: NDArray[float32], times: NDArray[float32]
-    ) -> tuple[NDArray[float64], tuple[int, int, int]]: ...
+    ) -> tuple[NDArray[float64], tuple[int, int, int], float]: ...
 
 class CausalSmoother:
     def __init__(

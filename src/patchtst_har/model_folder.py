@@ -2,7 +2,8 @@
 
 ``config.json`` (the experiment's configuration, the format version and the names of the features that the
 model was trained on), ``model.safetensors`` (weights and scaling), ``classes.json``; from the trainer also
-``smoothing.json``, ``provenance.json`` (who it was trained on) and ``MODEL_CARD.md``. Never a pickle.
+``smoothing.json``, ``familiarity.safetensors`` (where the embeddings of training windows lie),
+``provenance.json`` (who it was trained on) and ``MODEL_CARD.md``. Never a pickle.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ WEIGHTS_FILE = "model.safetensors"
 CLASSES_FILE = "classes.json"
 SMOOTHING_FILE = "smoothing.json"
 PROVENANCE_FILE = "provenance.json"
+FAMILIARITY_FILE = "familiarity.safetensors"
 NAMES_KEY = "feature_names"
 
 

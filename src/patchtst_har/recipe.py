@@ -124,6 +124,8 @@ class TrainingConfig(Section):
     """`auto` uses CUDA if there is a device and logs its choice; `cuda` without a device is an error."""
     amp: bool = True
     """Automatic mixed precision on CUDA; no effect on the CPU."""
+    calibrate: bool = True
+    """Fit a temperature of the logits on the validation people, if there are any; it is kept in the model."""
     n_threads: Annotated[int, Field(ge=0, le=1024)] = 1
     """CPU threads of torch; 0 keeps torch's default. More than one helps large models on idle cores only."""
 

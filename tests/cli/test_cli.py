@@ -596,7 +596,8 @@ def test_what_a_prediction_leaves(cli, small_run, tmp_path):
     )
     classes = ("running", "sitting", "walking")
     kinds = [f"{kind}: {name}" for kind in ("raw", "smoothed") for name in classes]
-    assert list(windows.columns) == ["start", "end", "label", "probability", "raw_label", *kinds]
+    known = ["distance", "unfamiliar"]
+    assert list(windows.columns) == ["start", "end", "label", "probability", "raw_label", *kinds, *known]
     assert windows["label"].tolist() == labels["label"].tolist()
     for kind in ("raw", "smoothed"):
         np.testing.assert_allclose(windows[[f"{kind}: {name}" for name in classes]].sum(axis=1), 1, atol=3e-6)

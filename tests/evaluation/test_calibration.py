@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from patchtst_har.evaluation.calibration import brier, ece, nll, reliability_bins
+from patchtst_har.errors import DataError
+from patchtst_har.evaluation.calibration import brier, ece, fit_temperature, nll, reliability_bins
 from patchtst_har.records.run import Bin
 
 
@@ -45,3 +46,44 @@ def test_overconfidence_is_the_difference():
     probabilities = np.tile([0.9, 0.1], (10, 1))
     truth = np.array([0] * 6 + [1] * 4)
     assert ece(truth, probabilities) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("true_temperature", [0.7, 1.0, 3.0])
+def test_the_temperature_is_that_of_a_grid_search(true_temperature):
+    rng = np.random.default_rng(3)
+    logits = rng.normal(0, 2, (800, 4))
+    odds = np.exp(logits / true_temperature)
+    chances = odds / odds.sum(axis=1, keepdims=True)
+    truth = (rng.random((800, 1)) > chances.cumsum(axis=1)).sum(axis=1)
+    grid = np.exp(np.linspace(np.log(0.5), np.log(10), 3000))
+
+    def loss(temperature):
+        scaled = np.exp(logits / temperature)
+        return nll(truth, scaled / scaled.sum(axis=1, keepdims=True))
+
+    best = grid[np.argmin([loss(value) for value in grid])]
+    found = fit_temperature(logits, truth)
+    assert found == pytest.approx(best, rel=2e-3)
+    assert found == pytest.approx(true_temperature, rel=0.15)
+    # Logarithms of probabilities differ from logits by a constant per window.
+    assert fit_temperature(np.log(chances) * true_temperature, truth) == pytest.approx(found, rel=1e-4)
+
+
+def test_a_temperature_has_bounds():
+    logits = 3.0 * np.eye(3)
+    assert fit_temperature(logits, np.arange(3)) == pytest.approx(0.5, rel=1e-4)
+    assert fit_temperature(logits, np.array([1, 2, 0])) == pytest.approx(10.0, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("logits", "truth", "text"),
+    [
+        (np.zeros((0, 3)), np.zeros(0, int), "need shape"),
+        (np.zeros((2, 3)), np.zeros(3, int), "need shape"),
+        (np.zeros(3), np.zeros(3, int), "need shape"),
+        (np.array([[0.0, -np.inf]]), np.zeros(1, int), "not finite"),
+    ],
+)
+def test_no_temperature_is_made_up(logits, truth, text):
+    with pytest.raises(DataError, match=text):
+        fit_temperature(logits, truth)

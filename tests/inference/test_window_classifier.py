@@ -1,5 +1,6 @@
 """A window in one compiled call: the bits of the parts called one by one, or the parts where it cannot be."""
 
+import gc
 import pickle
 import threading
 
@@ -9,7 +10,7 @@ import pytest
 from patchtst_har import Recognizer, _core
 from patchtst_har.config import N_MOVEMENT_FEATURES, N_STATISTICAL_FEATURES, FeatureConfig, TopologyConfig
 from patchtst_har.inference.window_classifier import SingleWindowClassifier
-from streams import CLASSES, make_samples, small_recognizer
+from streams import CLASSES, make_samples, small_recognizer, with_familiarity
 
 START_NS = 1_700_000_000_000_000_000
 
@@ -33,13 +34,39 @@ def test_one_call_gives_the_bits_of_its_parts(n_stat_features, n_topo_features, 
     assert classify.is_one_call
     for k, window in enumerate(some_windows()):
         start_ns = START_NS + k * 10**13
-        probabilities, stage_ns = classify(window, start_ns)
+        probabilities, stage_ns, distance = classify(window, start_ns)
+        assert np.isnan(distance)
         expected = recognizer.predict(window[np.newaxis], np.array([start_ns])).probabilities[0]
         np.testing.assert_array_equal(probabilities, expected)
         np.testing.assert_array_equal(classify.step_by_step(window, start_ns)[0], expected)
         assert (stage_ns[0] > 0) >= (n_stat_features > 0)
         assert (stage_ns[1] > 0) >= (n_topo_features > 0)
         assert stage_ns[2] > 0
+
+
+@pytest.mark.parametrize(
+    "model",
+    [{"n_topo_features": 24}, {"features_as": "branch", "stem_over": "window", "pooling": "mean_max"}],
+)
+def test_the_distance_comes_with_the_same_call(model):
+    if "stem_over" in model:
+        layers = ({"channels": 8, "kernel": 16, "stride": 8, "padding": 8},)
+        model = {**model, "stem": layers, "patch_len": 200, "d_model": 8, "n_heads": 2}
+    recognizer = with_familiarity(small_recognizer(**model))
+    classify = SingleWindowClassifier(recognizer)
+    assert classify.is_one_call
+    windows = some_windows()
+    together = recognizer.predict(windows)
+    for window, expected in zip(windows, together.distances, strict=True):
+        alone = recognizer.predict(window[np.newaxis])
+        assert classify(window, 0)[2] == classify.step_by_step(window, 0)[2] == alone.distances[0]
+        assert alone.distances[0] == pytest.approx(expected, rel=1e-4)
+        np.testing.assert_array_equal(classify(window, 0)[0], alone.probabilities[0])
+    # The probabilities do not depend on whether distances are asked for.
+    bare = SingleWindowClassifier(recognizer.replace(familiarity=None))
+    np.testing.assert_array_equal(bare(windows[0], 0)[0], classify(windows[0], 0)[0])
+    eager = recognizer.replace(model=recognizer.torch_module()).predict(windows)
+    np.testing.assert_allclose(eager.distances, together.distances, rtol=1e-2)
 
 
 @pytest.mark.parametrize("isa", _core.available_isas())
@@ -122,7 +149,7 @@ def test_threads_share_one_classifier():
 
 
 def test_nothing_is_allocated_for_windows_like_those_before():
-    recognizer = small_recognizer(n_topo_features=24)
+    recognizer = with_familiarity(small_recognizer(n_topo_features=24))
     classify, windows = SingleWindowClassifier(recognizer), some_windows()
     classify(windows[0], 0)
     made = _core.n_plans_made(), recognizer.model.n_workspaces_made
@@ -131,13 +158,16 @@ def test_nothing_is_allocated_for_windows_like_those_before():
     assert (_core.n_plans_made(), recognizer.model.n_workspaces_made) == made
 
 
-def test_the_engine_outlives_the_model_that_made_it():
-    classify = SingleWindowClassifier(small_recognizer())
+def test_engine_and_familiarity_outlive_the_model_that_made_them():
+    classify = SingleWindowClassifier(with_familiarity(small_recognizer()))
     window = some_windows(1)[0]
-    expected = classify(window, 0)[0]
+    expected = classify(window, 0)
     compiled = classify._compiled
     del classify
-    np.testing.assert_array_equal(compiled.classify(window, np.empty((1, 0), np.float32))[0], expected)
+    gc.collect()
+    found = compiled.classify(window, np.empty((1, 0), np.float32))
+    np.testing.assert_array_equal(found[0], expected[0])
+    assert found[2] == expected[2]
 
 
 def test_what_does_not_fit_is_refused_before_memory_is_touched():
@@ -161,6 +191,9 @@ def test_what_does_not_fit_is_refused_before_memory_is_touched():
             )
     with pytest.raises(ValueError, match="sr must be positive"):
         _core.WindowClassifier(engine, float("nan"), 200, 20, 20, True, False, None)
+    other = _core.Familiarity(*(np.ones(shape, np.float32) for shape in ((3,), (2, 3), (4, 2))))
+    with pytest.raises(ValueError, match="embedding is not that of the familiarity"):
+        _core.WindowClassifier(engine, 100.0, 200, 20, 20, True, False, None, other)
     compiled = _core.WindowClassifier(engine, 100.0, 200, 20, 20, True, False, None)
     with pytest.raises(ValueError, match="window must have shape"):
         compiled.classify(np.zeros((199, 3), np.float32), none)

@@ -18,7 +18,7 @@ from browser import Browser, needs_chromium, wait_for
 from patchtst_har.errors import DataError
 from patchtst_har.realtime.monitor import Monitor
 from patchtst_har.reports.plots.style import class_colours
-from streams import CLASSES, make_samples, small_recognizer
+from streams import CLASSES, make_samples, small_recognizer, with_familiarity
 
 pytest.importorskip("uvicorn")
 pytest.importorskip("starlette")
@@ -29,7 +29,7 @@ from patchtst_har.realtime.live_page import LivePage, parse_address, serve
 
 @pytest.fixture
 def page():
-    stream = small_recognizer().stream(0.5)
+    stream = with_familiarity(small_recognizer()).stream(0.5)
     return LivePage(stream, Monitor(0.5, 1.0), "/long/path/of/a/test/<b>source</b>/recordings/P01.csv", 100.0)
 
 
@@ -55,6 +55,7 @@ def test_a_snapshot_is_all_there_is_to_draw(page):
     decisions = push(page)
     shown = json.loads(json.dumps(page.snapshot(), allow_nan=False))
     assert shown["timeline"] == [decision.label for decision in decisions]
+    assert shown["unfamiliar"] == [decision.unfamiliar for decision in decisions]
     assert shown["decision"]["label"] == decisions[-1].label
     assert shown["classes"] == list(CLASSES)
     assert len(shown["trace"]) == 225

@@ -114,6 +114,7 @@ def test_a_stream_that_fails_keeps_what_others_decided_and_itself(recognizer, er
 
     class Model:
         classes, config, smoother = recognizer.classes, recognizer.config, recognizer.smoother
+        adaptation = None
 
         def __init__(self):
             self.classify = Failing()

@@ -9,17 +9,28 @@ import pytest
 
 from patchtst_har import Recognizer
 from patchtst_har.config import DataConfig
+from patchtst_har.data.windows import cut_windows
 from patchtst_har.errors import BacklogError, DataError, FeatureError
 from patchtst_har.realtime.decision import STAGES
+from patchtst_har.realtime.monitor import Monitor, decision_document
 from patchtst_har.realtime.stream import Stream
 from patchtst_har.support.npz import read_npz
-from streams import CLASSES, in_chunks, make_samples, offline, small_recognizer, values
+from streams import (
+    CLASSES,
+    in_chunks,
+    make_samples,
+    offline,
+    recording_of,
+    small_recognizer,
+    values,
+    with_familiarity,
+)
 from without_torch import run_without_torch
 
 
 @pytest.fixture(scope="module")
 def recognizer():
-    return small_recognizer()
+    return with_familiarity(small_recognizer())
 
 
 def interrupted(seconds=60.0, rate_hz=100.0):
@@ -45,6 +56,9 @@ def test_same_bits_as_offline(recognizer, smoothing, rate_hz):
     assert [d.start_ns for d in decisions] == starts.tolist()
     np.testing.assert_array_equal([d.probabilities for d in decisions], posterior)
     assert [d.label for d in decisions] == [CLASSES[k] for k in posterior.argmax(axis=1)]
+    cut = cut_windows(recording_of(samples, stamps), recognizer.config.data)
+    alone = [recognizer.judge(recognizer.inputs(cut.windows[i : i + 1]))[1][0] for i in range(len(cut))]
+    assert [d.distance for d in decisions] == alone
     raw = offline(recognizer, samples, stamps, None)[1]
     assert [d.raw_label for d in decisions] == [CLASSES[k] for k in raw.argmax(axis=1)]
 
@@ -306,6 +320,24 @@ def test_a_saved_stream_goes_on_with_the_same_bits(recognizer, smoothing, n, tmp
     assert second.stats.n_samples == len(samples)
 
 
+@pytest.mark.parametrize("smoothing", ["none", "filter", "lag:2"])
+def test_unfamiliar_windows_are_counted(recognizer, smoothing):
+    samples, stamps = make_samples(20, jitter_ms=0)
+    samples[800:1200] += np.random.default_rng(0).normal(0, 5, (400, 3)).astype(np.float32)
+    stream = recognizer.stream(smoothing=smoothing)
+    decisions = stream.push(samples[:1500], stamps[:1500])
+    second = recognizer.stream(smoothing=smoothing)
+    second.restore(stream.state())
+    decisions += second.push(samples[1500:], stamps[1500:]) + second.finish()
+    strange = [k for k, decision in enumerate(decisions) if decision.unfamiliar]
+    assert set(strange) >= {4, 5}
+    assert all((decision.distance > 1) == decision.unfamiliar for decision in decisions)
+    assert second.stats.n_unfamiliar == len(strange) < len(decisions)
+    document = decision_document(decisions[4], CLASSES, 0.1)
+    assert (document["distance"], document["unfamiliar"]) == (decisions[4].distance, True)
+    assert f", {len(strange)} unfamiliar" in Monitor(2.0, None).summary(second.stats)
+
+
 def test_windows_that_wait_are_saved_too(recognizer):
     samples, stamps = make_samples(9)
     whole = values(recognizer.stream(smoothing="none").push(samples, stamps))
@@ -331,14 +363,14 @@ def test_other_or_damaged_states_are_refused(recognizer):
     refuse("state: is of a stream with", recognizer.stream(1.0, "lag:2"))
     refuse("missing or unknown", recognizer.stream(0.5, "none"))
     refuse("missing or unknown", extra=np.zeros(1))
-    refuse("version 1 is not 2", version=np.array(1))
+    refuse("version 1 is not 3", version=np.array(1))
     refuse("buffer_points must be float32", buffer_points=state["buffer_points"].astype(np.float64))
     refuse("filters must have shape", filters=state["filters"][:, :2])
     refuse("filters has a value that is not finite", filters=state["filters"] * np.nan)
     refuse("state: damaged", buffer_points=state["buffer_points"][:-1])
     refuse("state: damaged", held=np.array([True, True, True]))
     refuse("last_window must have four numbers", last_window=np.zeros(3, np.int64))
-    refuse("counts has a negative number", counts=np.array([1, -1, 0, 0]))
+    refuse("counts has a negative number", counts=np.array([1, -1, 0, 0, 0]))
     refuse("differ in length", waiting_windows=np.zeros((1, 200, 3), np.float32))
     refuse("waiting_places has a window that cannot be", **_waiting([0, -1, 0, 0]))
     refuse("last_window has a window that cannot be", last_window=np.array([2**62 + 1, 1, 0, 0]))
@@ -388,11 +420,18 @@ def test_a_hostile_state_is_refused_or_goes_on_at_once(recognizer, smoothing):
     stream.push(samples[:900], stamps[:900])
     state = stream.state()
     n_refused = n_accepted = 0
-    for name in ("buffer_numbers", "last_window", "held_start_ns", "counts", "held_stage_ns"):
+    for name in (
+        "buffer_numbers",
+        "last_window",
+        "held_start_ns",
+        "counts",
+        "held_stage_ns",
+        "held_distances",
+    ):
         for place in range(state[name].size):
             for value in (0, 1, -1, 7, 10**9, 10**18, 2**62 - 1, -(2**62) + 1, 2**63 - 1, -(2**63)):
                 changed = {**state, name: state[name].copy()}
-                changed[name].flat[place] = value
+                changed[name].flat[place] = value if name != "held_distances" else float(value) * 1e300
                 other = recognizer.stream(0.5, smoothing)
                 began = time.process_time()
                 try:

@@ -26,7 +26,7 @@ def judge(probabilities, places, smoother):
     """Add windows one by one; return the starts and posteriors that came out."""
     known = []
     for row, place in zip(probabilities, places, strict=True):
-        smoother.add(place, Judged(place.start_ns, row, (1, 2, 3)), known)
+        smoother.add(place, Judged(place.start_ns, row, (1, 2, 3), 0.5), known)
     known += smoother.finish()
     return [judged.start_ns for judged, _ in known], np.array([posterior for _, posterior in known])
 
@@ -143,8 +143,8 @@ def test_an_impossible_window_is_named_those_before_are_decided_and_the_next_sta
     expected_rows = judge(rows, places[:4], StreamSmoother(model, CONFIG, 2.0, lag))[1]
     smoother, known = StreamSmoother(model, CONFIG, 2.0, lag), []
     for place, row in zip(places[:4], rows, strict=True):
-        smoother.add(place, Judged(place.start_ns, row, (0, 0, 0)), known)
-    impossible = Judged(4 * HOP_NS, np.array([bad, 0.0 if bad == 0.0 else 1.0]), (0, 0, 0))
+        smoother.add(place, Judged(place.start_ns, row, (0, 0, 0), 0.5), known)
+    impossible = Judged(4 * HOP_NS, np.array([bad, 0.0 if bad == 0.0 else 1.0]), (0, 0, 0), 0.5)
     with pytest.raises(DataError, match=f"window at {4 * HOP_NS} ns is impossible"):
         smoother.add(places[4], impossible, known)
     assert [judged.start_ns for judged, _ in known] == expected

@@ -11,7 +11,7 @@ from patchtst_har.records.run import Bin, HeldOutScores, ParticipantScores
 from patchtst_har.reports import plots
 from patchtst_har.reports.plots.prediction import daily_minutes, split_at_midnight
 from patchtst_har.reports.plots.style import class_colours
-from patchtst_har.reports.plots.timeline import legend_columns, legend_height_in, merge_runs
+from patchtst_har.reports.plots.timeline import legend_columns, legend_height_in, merge_runs, unfamiliar_runs
 
 pytestmark = pytest.mark.draws
 
@@ -152,6 +152,27 @@ def test_runs_merge_only_where_label_and_time_touch():
     assert merged["label"].tolist() == ["a", "a", "b"]
     assert [f"{t:%S}" for t in merged["start"]] == ["00", "30", "40"]
     assert [f"{t:%S}" for t in merged["end"]] == ["20", "40", "50"]
+
+
+@pytest.mark.parametrize(
+    "draw", [plots.plot_days, lambda rows, names: plots.plot_timelines({"a": rows}, names)]
+)
+def test_unfamiliar_time_has_a_line_and_a_name(draw):
+    rows = frame(
+        [
+            ("2026-03-02 10:00", "2026-03-02 10:10", "a"),
+            ("2026-03-02 10:10", "2026-03-02 10:20", "b"),
+            ("2026-03-02 10:20", "2026-03-02 10:30", "b"),
+        ]
+    )
+    known = rows.assign(unfamiliar=[False, True, True])
+    (run,) = unfamiliar_runs(known).itertuples()
+    assert (run.start, run.end) == (rows["start"][1], rows["end"][2])
+    assert "unlike the training data" in text_of(draw(known, ["a", "b"]))
+    # Nothing to say, and nothing known, look alike.
+    plain = draw(rows, ["a", "b"])
+    assert "unlike" not in plain
+    assert draw(rows.assign(unfamiliar=False), ["a", "b"]) == plain
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])

@@ -46,6 +46,18 @@ def test_page_shows_facts_minutes_and_warnings(timeline, tmp_path, parse_page):
     assert "All 16.00 24.00 16.50 56.50" in page.sections["minutes"]
 
 
+def test_unfamiliar_time_is_counted_and_drawn(timeline, tmp_path):
+    strange = timeline.assign(unfamiliar=timeline["label"] == "walking")
+    html = " ".join(render(strange, tmp_path).split())
+    part = 100 * strange["unfamiliar"].mean()
+    assert f"<b>{part:.1f} %</b><span>of the time unlike</span>" in html
+    assert "A line below: unlike all that the model was trained on" in html
+    none = " ".join(render(timeline.assign(unfamiliar=False), tmp_path).split())
+    assert "<b>0.0 %</b><span>of the time unlike</span>" in none
+    assert "A line below" not in none
+    assert "of the time unlike" not in render(timeline, tmp_path)
+
+
 def test_activities_keep_the_order_of_the_model_and_its_score_is_said(tmp_path, parse_page):
     start = pd.date_range("2026-03-02", periods=12, freq="10s", unit="ns")
     labels = [*reversed(DAILY_ACTIVITIES)] * 2

@@ -124,6 +124,12 @@ def classifier(window: np.ndarray, times: np.ndarray, **options: Any) -> None:
     _core.WindowClassifier(**arguments).classify(window, times)
 
 
+def familiarity(embeddings: np.ndarray, **arrays: Any) -> None:
+    shapes = {"origin": (4,), "projection": (2, 4), "centres": (3, 2)}
+    made = _core.Familiarity(**{name: ones(*shape) for name, shape in shapes.items()} | arrays)
+    made.distances(embeddings)
+
+
 def window_buffer(**options: Any) -> None:
     arguments = {"rate_hz": 100.0, "window_size": 20, "hop_size": 10, "max_gap_s": 1.0, **options}
     buffer = _core.WindowBuffer(**arguments)
@@ -305,6 +311,10 @@ TARGETS: dict[str, tuple[Callable[..., Any], Arguments]] = {
         {"rate_hz": 100.0, "window_size": 20, "patch_len": 10, "patch_hop": 10, "embedding": (1, 2, 3)}
         | {"window": ones(20, 3), "times": ones(1, 0)},
     ),
+    "Familiarity": (
+        familiarity,
+        {"origin": ones(4), "projection": ones(2, 4), "centres": ones(3, 2), "embeddings": ones(5, 4)},
+    ),
     "CausalSmoother": (
         smoother,
         {"exponent": 1.0, "lag": 2, "back": 1, "start": THIRDS[0], "transitions": THIRDS, "emissions": THIRDS}
@@ -320,7 +330,7 @@ TARGETS: dict[str, tuple[Callable[..., Any], Arguments]] = {
 # What is called by another name above, and what takes no number or array.
 ALSO = {"attention_forward", "attention_backward", "window_statistics", "window_movement"}
 ALSO |= {"CausalSmoother.look_ahead", "CausalSmoother.observe", "CausalSmoother.restore"}
-ALSO |= {"WindowClassifier.classify"}
+ALSO |= {"WindowClassifier.classify", "Familiarity.distances"}
 WITHOUT = {"active_isa", "available_isas", "cpu_features", "n_plans_made", "select_isa"}
 WITHOUT |= {
     "CausalSmoother.filtered",

@@ -9,6 +9,7 @@ from patchtst_har import Recognizer
 from patchtst_har.config import DataConfig, ExperimentConfig, FeatureConfig, ModelConfig, SmoothingConfig
 from patchtst_har.data.windows import cut_windows
 from patchtst_har.inference import NativeClassifier
+from patchtst_har.inference.familiarity import Familiarity, held_out_unit
 from patchtst_har.smoothing import HMMSmoother, sequence_ids
 
 CLASSES = ("running", "sitting", "walking")
@@ -53,6 +54,18 @@ def small_recognizer(
             parameter.mul_(2.0)
     smoother = random_smoother(hop_s=hop_size / 100)
     return Recognizer(NativeClassifier.from_torch(module), CLASSES, config, smoother)
+
+
+def with_familiarity(recognizer: Recognizer, seed: int = 0) -> Recognizer:
+    """Return the recogniser with a `Familiarity` of some windows of `make_samples`."""
+    samples, stamps = make_samples(120, seed=seed)
+    cut = cut_windows(recording_of(samples, stamps), recognizer.config.data)
+    _, embeddings = recognizer.embed(recognizer.inputs(cut.windows, cut.start_ns))
+    labels = (cut.start_ns // (7 * 10**9)) % 3
+    half = len(cut) // 2
+    made = Familiarity.fit(embeddings[:half], labels[:half], 3)
+    unit = held_out_unit(made.distances(embeddings[half:]))
+    return recognizer.replace(familiarity=made.in_units_of(unit))
 
 
 def make_samples(
@@ -108,4 +121,6 @@ def in_chunks(stream, samples: np.ndarray, stamps: np.ndarray, size: int) -> lis
 
 def values(decisions: list) -> list[tuple]:
     """Return all of each decision that does not depend on the clock of the machine."""
-    return [(d.start_ns, d.end_ns, d.label, d.raw_label, d.probabilities.tobytes()) for d in decisions]
+    return [
+        (d.start_ns, d.end_ns, d.label, d.raw_label, d.probabilities.tobytes(), d.distance) for d in decisions
+    ]

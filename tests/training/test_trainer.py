@@ -74,6 +74,7 @@ def test_the_run_records_what_computed_its_topology(small_run):
         "MODEL_CARD.md",
         "classes.json",
         "config.json",
+        "familiarity.safetensors",
         "model.safetensors",
         "provenance.json",
         "smoothing.json",

@@ -90,6 +90,7 @@ def run_benchmark(
     settings: HarnessSettings | None = None,
     compare_with: Path | None = None,
     timezone: str | None = None,
+    adaptation: Path | None = None,
     on_progress: OnProgress | None = None,
 ) -> FeasibilityRecord:
     """Measure a model as streams use it, judge it against deployment targets, write ``feasibility.json``.
@@ -111,6 +112,8 @@ def run_benchmark(
         A saved ``feasibility.json`` or its folder.
     timezone : str, optional
         Zone of the wearer, for a model that uses the time of day and stamps that carry a zone.
+    adaptation : pathlib.Path, optional
+        As `Recognizer.from_pretrained`.
     on_progress : callable, optional
         Called with (done, total, what).
 
@@ -128,12 +131,12 @@ def run_benchmark(
     budget = Budget() if budget is None else budget
     settings = settings_for(budget) if settings is None else settings
     model_dir = find_model(model_dir)
-    recognizer = Recognizer.from_pretrained(model_dir).in_zone(timezone)
+    recognizer = Recognizer.from_pretrained(model_dir, adaptation=adaptation).in_zone(timezone)
     smoothing = smoothing_name(settings.smoothing, recognizer.smoother)
     settings = settings.replace(smoothing=smoothing)
     saved = None if compare_with is None else read_saved(compare_with)
     if saved is not None:
-        refuse_other_subject(saved, model_fingerprint(model_dir), settings)
+        refuse_other_subject(saved, model_fingerprint(model_dir, recognizer.adaptation), settings)
     accuracy = known_accuracy(model_dir, recognizer.config, smoothing)
     workloads = _workloads(recognizer, recording, settings)
     out_dir = ensure_folder(out_dir)

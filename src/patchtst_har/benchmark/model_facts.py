@@ -15,13 +15,14 @@ from patchtst_har.records.run import Bootstrap, Evaluation, Scores
 from patchtst_har.smoothing.decide import hop_s
 
 if TYPE_CHECKING:
+    from patchtst_har.inference.adaptation import Adaptation
     from patchtst_har.inference.recognizer import Recognizer
 
 EVALUATION_FILE = "evaluation.json"
 
 
-def model_fingerprint(model_dir: Path) -> str:
-    """Return the SHA-256 of everything in a model folder that decides what it computes."""
+def model_fingerprint(model_dir: Path, adaptation: Adaptation | None = None) -> str:
+    """Return the SHA-256 of all that decides what a model computes: files of its folder, an adaptation."""
     digest = hashlib.sha256()
     for name in (WEIGHTS_FILE, CONFIG_FILE, SMOOTHING_FILE, CLASSES_FILE):
         path = model_dir / name
@@ -30,6 +31,8 @@ def model_fingerprint(model_dir: Path) -> str:
             # With names and lengths, bytes cannot move from one file to the next unseen.
             digest.update(f"{name}:{len(content)}\n".encode())
             digest.update(content)
+    if adaptation is not None:
+        digest.update(adaptation.fingerprint.encode())
     return digest.hexdigest()
 
 
@@ -53,7 +56,7 @@ def artefact_facts(model_dir: Path, recognizer: Recognizer, smoothing: str) -> A
         model_dir=str(model_dir),
         name=recognizer.config.experiment_name if summary is None else summary.name,
         score="" if summary is None else headline(summary),
-        fingerprint=model_fingerprint(model_dir),
+        fingerprint=model_fingerprint(model_dir, recognizer.adaptation),
         classes=recognizer.classes,
         **expected_complexity(model, len(recognizer.classes)),
         features={

@@ -11,6 +11,7 @@ import typer
 
 import patchtst_har
 from patchtst_har.cli.commands import (
+    adapt,
     benchmark,
     demo,
     evaluate,
@@ -57,6 +58,7 @@ _COMMANDS = (
     evaluate,
     predict,
     stream,
+    adapt,
     benchmark,
     export,
     report,

@@ -69,6 +69,10 @@ OfflineSmoothingOption = Annotated[
         "As training chose if left out.",
     ),
 ]
+AdaptationOption = Annotated[
+    Path | None,
+    typer.Option("--adaptation", help="File that `adapt` wrote: recognise as adapted to that person."),
+]
 StrictOption = Annotated[
     bool,
     typer.Option(

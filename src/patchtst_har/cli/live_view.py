@@ -23,6 +23,8 @@ def live_view(monitor: Monitor, stats: StreamStats, classes: tuple[str, ...], so
         title.append(
             f"  {decision.probability:.0%}   {str(decision.start)[:19]} to {str(decision.end)[11:19]}"
         )
+        if decision.unfamiliar:
+            title.append("   unlike all that the model was trained on", style="yellow")
         parts += [title, _probabilities(decision, classes), _stages(decision)]
     latency = "   ".join(
         f"{name} {'n/a' if value is None else f'{value:.2f} ms'}"
@@ -33,7 +35,7 @@ def live_view(monitor: Monitor, stats: StreamStats, classes: tuple[str, ...], so
         Text(
             f"{stats.n_samples:,} samples, {stats.n_decisions:,} decisions, {monitor.n_missed} late, "
             f"{stats.n_dropped} dropped, {stats.n_gaps} pauses, {stats.n_jumps} clock jumps, "
-            f"{stats.n_unusable} unusable samples",
+            f"{stats.n_unusable} unusable samples, {stats.n_unfamiliar:,} unfamiliar windows",
             style="dim",
         )
     )

@@ -1,4 +1,4 @@
-"""Calibration: whether windows of confidence p are right in a fraction p of the cases.
+"""Calibration: whether windows of confidence p are right in a fraction p of the cases, and how to make it so.
 
 Confidence is the largest probability, and correct means that the class of the largest probability is the true
 one (also where the label was decided otherwise, as by Viterbi).
@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
 
+from patchtst_har.errors import DataError
 from patchtst_har.evaluation.confusion import FloatArray, Labels
 from patchtst_har.records.run import Bin
 
@@ -19,6 +22,9 @@ Probabilities = npt.NDArray[np.float64]
 N_BINS = 15
 # A probability of zero for the true class has infinite loss, which JSON cannot hold.
 _SMALLEST = 1e-15
+
+TEMPERATURES = (0.5, 10.0)
+"""A fitted temperature lies between these: few windows that are all right would ask for one of zero."""
 
 
 def ece(y_true: Labels, probabilities: Probabilities) -> float:
@@ -35,6 +41,46 @@ def brier(y_true: Labels, probabilities: Probabilities) -> float:
 def nll(y_true: Labels, probabilities: Probabilities) -> float:
     """Return the mean negative log likelihood in nats; probabilities below 1e-15 are taken as 1e-15."""
     return float(-np.log(np.maximum(_own(y_true, probabilities), _SMALLEST)).mean())
+
+
+def fit_temperature(logits: npt.NDArray[np.floating[Any]], y_true: Labels) -> float:
+    """Return the temperature T with which softmax(logits / T) fits the labels best (Guo et al., ICML 2017).
+
+    The most probable class of a window does not depend on T: above 1 it lowers the model's confidence, below
+    1 it raises it.
+
+    Parameters
+    ----------
+    logits : ndarray of float, shape (n, K)
+        Of windows that the model was not trained on, n at least 1; logarithms of probabilities do as well, if
+        they are finite.
+    y_true : ndarray of int64, shape (n,)
+        True classes.
+
+    Returns
+    -------
+    float
+        In `TEMPERATURES`; of the least mean negative log likelihood there, which has one minimum.
+
+    Raises
+    ------
+    DataError
+        If the shapes do not fit each other, there is no window, or a logit is not finite.
+    """
+    scores = np.asarray(logits, np.float64)
+    if scores.ndim != 2 or scores.shape[:1] != np.shape(y_true) or not len(scores):
+        raise DataError(
+            f"logits: need shape (n, K) and a label for each row, have {scores.shape} and {np.shape(y_true)}"
+        )
+    if not np.isfinite(scores).all():
+        raise DataError("logits: have values that are not finite")
+    rows = np.arange(len(scores))
+
+    def loss(log_temperature: float) -> float:
+        return -float(log_softmax(scores / np.exp(log_temperature), axis=1)[rows, y_true].mean())
+
+    bounds = tuple(np.log(TEMPERATURES))
+    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6}).x))
 
 
 def reliability_bins(y_true: Labels, probabilities: Probabilities) -> tuple[Bin, ...]:

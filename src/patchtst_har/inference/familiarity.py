@@ -1,66 +1,163 @@
-"""How far a recording is from what a model was trained on: its sampling rate, the range of its features."""
+"""How far windows are from those that a model was trained on: their embeddings, and the source's rate."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
+import safetensors.numpy
 from numpy.typing import NDArray
 
+from patchtst_har import _core
 from patchtst_har.data.units import SignalWarning
-from patchtst_har.datasets.inputs import ModelInputs
-from patchtst_har.inference.native import NativeClassifier
-from patchtst_har.model_folder import TrainedOn
+from patchtst_har.errors import DataError, ModelFolderError
+from patchtst_har.model_folder import FAMILIARITY_FILE, TrainedOn
+from patchtst_har.support.files import atomic_path
+from patchtst_har.support.tensors import read_tensors
 
-if TYPE_CHECKING:
-    from patchtst_har.models import PatchTSTClassifier
+Float32Array = NDArray[np.float32]
 
 LEAST_OF_RATE = 0.6
 """A source below this part of the lowest rate trained on lacks movement that the model may rely on."""
 
-FAR_Z, FAR_FEATURES = 3.0, 0.05
-"""A window is unfamiliar if this part of its features is so many deviations from their training mean."""
+HELD_OUT_FAMILIAR = 0.99
+"""The part of the validation people's windows that is called familiar."""
 
-MOST_UNFAMILIAR = 0.4
+MOST_COMPONENTS = 64
+"""Directions of the embedding in which distances are measured: those in which training windows vary least."""
+
+MOST_UNFAMILIAR = 0.25
 """A larger share of unfamiliar windows is said (chosen on held-out people: docs/method.md)."""
 
+# Of the mean variance: directions in which training windows are all but equal count alike.
+_RIDGE = 1e-3
+_TENSORS = ("class_means", "class_windows", "projection", "spread")
 
-@dataclass(frozen=True)
-class FeatureRange:
-    """Mean and standard deviation of each feature over the training windows.
+
+@dataclass(frozen=True, eq=False)
+class Familiarity:
+    """Where the embeddings of the training people's windows lie, by class.
+
+    The distance of a window is that of its embedding from the nearest class mean (Mahalanobis, one covariance
+    for all classes), in the directions in which the embeddings of training windows vary least: a network
+    gives them the same values whatever the activity, as long as it is one that it knows. `fit` leaves the
+    unit of Mahalanobis. In a model, the unit is the distance within which `HELD_OUT_FAMILIAR` of the windows
+    of people lie whom it was not trained on (`held_out_unit`), so a window beyond 1 is unfamiliar.
 
     Attributes
     ----------
-    stats, topo : tuple of ndarray (n_features,), or None
-        Mean and deviation; None for a vector that the model does not use.
+    class_means : ndarray of float32, shape (K, E)
+        Mean embedding of each class; that of all windows for a class without a training window.
+    class_windows : ndarray of float32, shape (K,)
+        Training windows of each class.
+    projection : ndarray of float32, shape (D, E)
+        From embeddings to components in which distances are Euclidean.
+    spread : ndarray of float32, shape ()
+        Root mean square of the deviations of all values of training embeddings from their means.
     """
 
-    stats: tuple[NDArray[np.float32], NDArray[np.float32]] | None
-    topo: tuple[NDArray[np.float32], NDArray[np.float32]] | None
+    class_means: Float32Array
+    class_windows: Float32Array
+    projection: Float32Array
+    spread: Float32Array
 
     @classmethod
-    def of(cls, model: NativeClassifier | PatchTSTClassifier) -> Self:
-        """Take the range out of a model."""
-        tensors = model.tensors if isinstance(model, NativeClassifier) else model.state_dict()
+    def fit(cls, embeddings: Float32Array, labels: NDArray[np.int64], n_classes: int) -> Self:
+        """Describe the embeddings (n, E) of training windows by their classes (n,), of `n_classes` in all."""
+        values = embeddings.astype(np.float64)
+        counts = np.bincount(labels, minlength=n_classes)
+        means = np.tile(values.mean(axis=0), (n_classes, 1))
+        for k in np.flatnonzero(counts):
+            means[k] = values[labels == k].mean(axis=0)
+        centred = values - values.mean(axis=0)
+        variance = (centred**2).mean()
+        directions = np.linalg.eigh(centred.T @ centred)[1][:, :MOST_COMPONENTS]
+        within = (values - means[labels]) @ directions
+        ridge = max(_RIDGE * variance, float(np.finfo(np.float32).tiny))
+        covariance = within.T @ within / len(within) + ridge * np.eye(directions.shape[1])
+        projection = np.linalg.solve(np.linalg.cholesky(covariance), directions.T)
+        means32, counts32, spread32 = (
+            np.asarray(part, np.float32) for part in (means, counts, max(np.sqrt(variance), 1e-6))
+        )
 
-        def scale(name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-            names = (f"{name}_embedding.scale.mean", f"{name}_embedding.scale.std")
-            if not all(part in tensors for part in names):
-                return None
-            mean, deviation = (np.asarray(tensors[part], np.float32) for part in names)
-            return mean, deviation
+        return cls(means32, counts32, np.asarray(projection, np.float32), spread32)
 
-        return cls(scale("stat"), scale("topo"))
+    def in_units_of(self, distance: float) -> Self:
+        """Return the same with another unit: what is so far now will be 1 far."""
+        projection = self.projection / np.float32(max(distance, 1e-6))
+        return type(self)(self.class_means, self.class_windows, projection, self.spread)
 
-    def n_unfamiliar(self, inputs: ModelInputs) -> int:
-        """Return how many windows are far from the training windows in many features."""
-        far, n_features = np.zeros(len(inputs), np.int64), 0
-        for scale, values in ((self.stats, inputs.stats), (self.topo, inputs.topo)):
-            if scale is not None:
-                far += (np.abs(values - scale[0]) > FAR_Z * scale[1]).sum(axis=1)
-                n_features += values.shape[1]
-        return int(np.count_nonzero(far >= FAR_FEATURES * n_features)) if n_features else 0
+    @cached_property
+    def centre(self) -> Float32Array:
+        """The mean of the class means, each with the weight of its windows: (E,)."""
+        centre = np.average(self.class_means, axis=0, weights=self.class_windows)
+        return np.asarray(centre, np.float32)
+
+    @cached_property
+    def core(self) -> _core.Familiarity:
+        """What computes distances."""
+        known = self.class_means[self.class_windows > 0].astype(np.float64)
+        centres = (known - self.centre) @ self.projection.T.astype(np.float64)
+        return _core.Familiarity(
+            self.centre, np.ascontiguousarray(self.projection), centres.astype(np.float32, order="C")
+        )
+
+    def distances(self, embeddings: Float32Array) -> NDArray[np.float64]:
+        """Return the distance of every window (n,) by its embedding (n, E); beyond 1 it is unfamiliar."""
+        return self.core.distances(embeddings)
+
+    def save(self, path: Path) -> None:
+        """Write a safetensors file, whole or not at all."""
+        with atomic_path(path) as temporary:
+            safetensors.numpy.save_file({name: getattr(self, name) for name in _TENSORS}, temporary)
+
+    @classmethod
+    def load(cls, path: Path, n_classes: int, n_embedding: int) -> Self:
+        """Read what `save` wrote for a model of so many classes and values of its embedding.
+
+        Raises
+        ------
+        ModelFolderError
+            If the file is damaged or does not fit the model; the message names it.
+        """
+        try:
+            tensors = read_tensors(path)
+        except DataError as error:
+            raise ModelFolderError(str(error)) from error
+        if set(tensors) != set(_TENSORS):
+            raise ModelFolderError(f"{path}: needs the tensors {', '.join(_TENSORS)}")
+        tensors = {name: np.array(values, np.float32, order="C") for name, values in tensors.items()}
+        n_components = len(tensors["projection"]) if tensors["projection"].ndim else 0
+        shapes = ((n_classes, n_embedding), (n_classes,), (max(n_components, 1), n_embedding), ())
+        for name, shape in zip(_TENSORS, shapes, strict=True):
+            if tensors[name].shape != shape:
+                raise ModelFolderError(f"{path}: {name} must have shape {shape}, has {tensors[name].shape}")
+        counts = tensors["class_windows"]
+        if (counts < 0).any() or not counts.any() or not tensors["spread"] > 0:
+            raise ModelFolderError(f"{path}: class_windows and spread must be positive")
+        return cls(**tensors)
+
+
+def held_out_unit(distances: NDArray[np.float64]) -> float:
+    """Return from where on a window is unfamiliar, by the distances (n,) of windows of held-out people."""
+    return float(np.quantile(distances, HELD_OUT_FAMILIAR))
+
+
+def load_familiarity(folder: Path | str, n_classes: int, tensors: Any) -> Familiarity | None:
+    """Return what a model folder says of its training windows' embeddings; None without the file.
+
+    Raises
+    ------
+    ModelFolderError
+        As `Familiarity.load`.
+    """
+    path = Path(folder) / FAMILIARITY_FILE
+    if not path.exists():
+        return None
+    return Familiarity.load(path, n_classes, tensors["head.project.weight"].shape[1])
 
 
 def rate_doubt(rate_hz: float | None, model_hz: float, trained_on: TrainedOn | None) -> list[str]:
@@ -76,9 +173,9 @@ def rate_doubt(rate_hz: float | None, model_hz: float, trained_on: TrainedOn | N
     ]
 
 
-def range_doubt(n_unfamiliar: int, n_windows: int) -> list[str]:
-    """Return a warning if many windows are unlike all that the model was trained on."""
-    if n_unfamiliar <= MOST_UNFAMILIAR * n_windows:
+def unfamiliar_doubt(n_unfamiliar: int | None, n_windows: int) -> list[str]:
+    """Return a warning if many windows are unlike all that the model was trained on; None: not known."""
+    if n_unfamiliar is None or n_unfamiliar <= MOST_UNFAMILIAR * n_windows:
         return []
     return [
         f"{n_unfamiliar:,} of {n_windows:,} windows ({n_unfamiliar / n_windows:.0%}) are far from all that "

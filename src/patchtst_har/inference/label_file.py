@@ -15,6 +15,7 @@ from patchtst_har.data.units import UNUSABLE
 from patchtst_har.errors import DataError, FeatureError
 from patchtst_har.inference.recognizer import LabelledRecording, Recognizer
 from patchtst_har.pretrained import find_model, headline, read_summary
+from patchtst_har.support.formatting import counted
 from patchtst_har.support.names import printable
 from patchtst_har.support.progress import OnProgress
 
@@ -63,6 +64,7 @@ def label_file(
     reader: Callable[[Path], tuple[pd.DataFrame, dict[str, Any]]] = read_recording,
     timezone: str | None = None,
     smoothing: str | None = None,
+    adaptation: Path | None = None,
     on_progress: OnProgress | None = None,
 ) -> LabelledFile:
     """Label a recording.
@@ -78,7 +80,7 @@ def label_file(
     timezone : str, optional
         IANA zone of the wearer, for a recording whose stamps carry a zone: its hours are shown, and used if
         the model uses the hour.
-    smoothing : str, optional
+    smoothing, adaptation : optional
         As `Recognizer.from_pretrained`.
     on_progress : callable, optional
         Called with (done, total, what).
@@ -89,7 +91,8 @@ def label_file(
         If the recording or the model cannot be used; the message names the file.
     """
     model_dir = find_model(model_dir)
-    recognizer = Recognizer.from_pretrained(model_dir, smoothing=smoothing).in_zone(timezone)
+    recognizer = Recognizer.from_pretrained(model_dir, smoothing=smoothing, adaptation=adaptation)
+    recognizer = recognizer.in_zone(timezone)
     recording, info = reader(path)
     try:
         labelled = recognizer.label_recording(recording, on_progress)
@@ -122,6 +125,7 @@ def _model_facts(recognizer: Recognizer, model_dir: Path) -> dict[str, Any]:
     data = recognizer.config.data
     summary = read_summary(model_dir)
     shipped = {} if summary is None else {"score": headline(summary), "licence": summary.licence}
+    adapted = {} if recognizer.adaptation is None else {"adapted_to": adapted_to(recognizer)}
     return {
         "model": recognizer.config.experiment_name if summary is None else summary.name,
         "folder": str(model_dir),
@@ -130,8 +134,20 @@ def _model_facts(recognizer: Recognizer, model_dir: Path) -> dict[str, Any]:
         "smoothing": recognizer.smoothing,
         "classes": ", ".join(recognizer.classes),
         "trained_on": recognizer.trained_on_text,
+        **adapted,
         **shipped,
     }
+
+
+def adapted_to(recognizer: Recognizer) -> str:
+    """Return in words the windows to which a recogniser was adapted."""
+    adaptation = recognizer.adaptation
+    if adaptation is None:
+        return "nobody"
+    return ", ".join(
+        f"{name} {counted(n, 'window', 'windows')} ({adaptation.labelled_s[name]:.0f} s)"
+        for name, n in adaptation.n_windows.items()
+    )
 
 
 def _losses(labelled: LabelledRecording) -> list[str]:
@@ -146,4 +162,6 @@ def _notices(recognizer: Recognizer) -> list[str]:
     """Return what holds for every prediction: what the model cannot say."""
     closed = "The model knows only its own classes: any other movement was given one of their names."
     offline = "Labels were smoothed over whole segments, past and future: they are not real-time results."
-    return [closed, *([offline] if recognizer.smoothing == "hmm" else [])]
+    unknown = "This model does not tell windows that are unlike its training data: train it again for that."
+    holds = {closed: True, unknown: recognizer.familiarity is None, offline: recognizer.smoothing == "hmm"}
+    return [text for text, true in holds.items() if true]

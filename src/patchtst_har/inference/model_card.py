@@ -9,7 +9,7 @@ from pathlib import Path
 
 import patchtst_har
 from patchtst_har.config import ExperimentConfig
-from patchtst_har.records.run import Provenance
+from patchtst_har.records.run import Calibration, Provenance
 from patchtst_har.support.files import atomic_write_text
 from patchtst_har.support.formatting import metric_text
 
@@ -62,6 +62,7 @@ PatchTST encoder with rotary attention, statistical and topological feature toke
 - **Output**: one of {len(classes)} classes: {names}. A movement that is none of these still
   gets one of these labels.
 - **Smoothing**: {_SMOOTHING[config.smoothing.method]}
+- **Calibration**: {_calibration(provenance.temperature)}
 {_beginning(provenance)}
 ## Data
 
@@ -101,6 +102,22 @@ def _scores(provenance: Provenance, metrics: Mapping[str, float]) -> str:
 | score | value |
 |---|---|
 {rows}"""
+
+
+def _calibration(found: Calibration | None) -> str:
+    """Return what was done to the logits, and what it brought."""
+    if found is None:
+        return "none: the logits are as trained."
+    gains = {"validation": found.validation, "test": found.test}
+    errors = ", ".join(
+        f"{gain.ece_before:.3f} before and {gain.ece_after:.3f} after on the {who} participants"
+        for who, gain in gains.items()
+        if gain is not None
+    )
+    return (
+        f"logits divided by a temperature of {found.temperature:.3f}, fitted on the validation "
+        f"participants;\n  expected calibration error {errors}."
+    )
 
 
 def _literal(name: str) -> str:

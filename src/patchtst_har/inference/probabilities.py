@@ -1,4 +1,4 @@
-"""Class probabilities of many windows. Importing this module does not import torch."""
+"""Class probabilities and embeddings of many windows. Importing this module does not import torch."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 
 from patchtst_har import _core
 from patchtst_har.datasets.inputs import ModelInputs
+from patchtst_har.features.threads import run_in_chunks
 from patchtst_har.inference.inputs import BATCH_SIZE
 from patchtst_har.inference.native import NativeClassifier
 
 if TYPE_CHECKING:
     from patchtst_har.models import PatchTSTClassifier
+
+Embedded = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Logits (n, K) and embeddings (n, E) of n windows."""
 
 
 def predict_probabilities(model: PatchTSTClassifier, data: ModelInputs) -> NDArray[np.float64]:
@@ -32,18 +36,26 @@ def predict_probabilities(model: PatchTSTClassifier, data: ModelInputs) -> NDArr
     ndarray, shape (n, K), float64
         Rows sum to 1.
     """
+    return _core.probabilities(predict_torch(model, data)[0])
+
+
+def predict_torch(model: PatchTSTClassifier, data: ModelInputs) -> Embedded:
+    """Return logits and embeddings of a torch model for every window; parameters as above."""
     import torch
 
     from patchtst_har.models.batches import to_tensors
 
     model.eval()
     device = model.rope_cos.device
+    logits, embeddings = [np.empty((0, model.num_classes), np.float32)], []
     with torch.inference_mode():
-        probabilities = []
         for rows in _batches(len(data)):
-            logits = model(*(tensor.to(device) for tensor in to_tensors(data.select(rows, model.config))))
-            probabilities.append(logits.double().softmax(dim=1).cpu().numpy())
-    return np.concatenate(probabilities) if probabilities else np.empty((0, model.num_classes))
+            patches, times, stats, topo = (t.to(device) for t in to_tensors(data.select(rows, model.config)))
+            embedding = model.embed(patches, times, stats, topo)
+            logits.append(model.head(embedding).float().cpu().numpy())
+            embeddings.append(embedding.float().cpu().numpy())
+    width = model.config.embedding_width
+    return np.concatenate(logits), np.concatenate([*embeddings, np.empty((0, width), np.float32)])
 
 
 def predict_native(model: NativeClassifier, data: ModelInputs, *, n_threads: int = 1) -> NDArray[np.float64]:
@@ -52,6 +64,44 @@ def predict_native(model: NativeClassifier, data: ModelInputs, *, n_threads: int
     for rows in _batches(len(data)):
         model.logits(*data.select(rows, model.config), n_threads=n_threads, out=logits[rows])
     return _core.probabilities(logits)
+
+
+def predict_embedded(
+    model: NativeClassifier | PatchTSTClassifier, data: ModelInputs, *, n_threads: int = 1
+) -> Embedded:
+    """Return logits, with the bits of `predict_native` or `predict_torch`, and embeddings of every window.
+
+    Parameters
+    ----------
+    model : NativeClassifier or PatchTSTClassifier
+        The classifier.
+    data : ModelInputs
+        n windows.
+    n_threads : int
+        Threads of the compiled engine.
+    """
+    if not isinstance(model, NativeClassifier):
+        return predict_torch(model, data)
+    logits = np.empty((len(data), model.num_classes), np.float32)
+    embeddings = np.empty((len(data), model.config.embedding_width), np.float32)
+    for rows in _batches(len(data)):
+        _embed(model, data.select(rows, model.config), n_threads, logits[rows], embeddings[rows])
+    return logits, embeddings
+
+
+def _embed(
+    model: NativeClassifier,
+    inputs: tuple[NDArray[np.float32], ...],
+    n_threads: int,
+    logits: NDArray[np.float32],
+    embeddings: NDArray[np.float32],
+) -> None:
+    """Write logits and embeddings of a batch."""
+
+    def embed(rows: slice) -> None:
+        logits[rows], embeddings[rows] = model.embed(*(values[rows] for values in inputs))
+
+    run_in_chunks(embed, len(logits), n_threads)
 
 
 def _batches(n_windows: int) -> Iterator[slice]:

@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from patchtst_har import _core
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.data.times import check_clock, iana_zone, time_features
 from patchtst_har.data.units import MOST_G, UNUSABLE, SignalWarning
 from patchtst_har.datasets.inputs import ModelInputs
 from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.features import compute_extended_statistics_batch, compute_topology
-from patchtst_har.inference.familiarity import FeatureRange, UnfamiliarWarning, range_doubt, rate_doubt
+from patchtst_har.inference.adaptation import (
+    Adaptation,
+    class_indices,
+    covered_s,
+    fit_residual,
+    weights_fingerprint,
+)
+from patchtst_har.inference.familiarity import (
+    Familiarity,
+    UnfamiliarWarning,
+    load_familiarity,
+    rate_doubt,
+    unfamiliar_doubt,
+)
 from patchtst_har.inference.inputs import BATCH_SIZE
 from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.inference.native_program import Precision
-from patchtst_har.inference.probabilities import predict_native, predict_probabilities
+from patchtst_har.inference.probabilities import predict_embedded, predict_native, predict_probabilities
 from patchtst_har.inference.timeline import build_timeline, decision_spans, window_table
 from patchtst_har.inference.window_classifier import SingleWindowClassifier
 from patchtst_har.model_folder import (
+    FAMILIARITY_FILE,
     SMOOTHING_FILE,
+    StoredModel,
     TrainedOn,
     memory_errors_named,
     read_model_folder,
@@ -60,10 +76,14 @@ class Prediction:
         no measurement.
     probabilities : ndarray, shape (n, K)
         Columns in the order of `Recognizer.classes`; all 0 for a window without a label.
+    distances : ndarray, shape (n,)
+        From the windows that the model was trained on; beyond 1 a window is unfamiliar (`Familiarity`). NaN
+        for a window without a label, and where the model does not know.
     """
 
     labels: NDArray[np.str_]
     probabilities: NDArray[np.float64]
+    distances: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -79,12 +99,13 @@ class LabelledRecording:
     windows : DataFrame
         One row per window, as long as the timeline: ``start``, ``end`` of the window, ``label`` and
         ``probability`` as in the timeline, ``raw_label``; for each class ``raw: CLASS``, the classifier's
-        probability, and ``smoothed: CLASS``, that after smoothing.
+        probability, and ``smoothed: CLASS``, that after smoothing; ``distance`` from the windows that the
+        model was trained on and whether that is beyond 1 (``unfamiliar``), if the model knows.
     clock : str
         ``UTC``, the name of a zone, or ``local wall clock``.
     counts : dict of str to number
-        Samples that were not usable, segments too short for a window, windows, and how many of them are far
-        from what the model was trained on (``n_unfamiliar``).
+        Samples that were not usable, segments too short for a window, windows, and how many of them are
+        unfamiliar (``n_unfamiliar``, if the model knows).
     warnings : tuple of str
         What makes the labels doubtful.
     """
@@ -113,7 +134,11 @@ class Recognizer:
         Recordings are smoothed as a stream would that waits for so many later windows; None: by the most
         probable path over each segment, past and future.
     trained_on : TrainedOn, optional
-        What a recording is compared with.
+        What the rate of a recording is compared with.
+    familiarity : Familiarity, optional
+        What windows are compared with; without it, no window is called unfamiliar, and `adapt` is refused.
+    adaptation : Adaptation, optional
+        What the weights of `model` hold of a person; only said here, not added.
     """
 
     def __init__(
@@ -125,6 +150,8 @@ class Recognizer:
         *,
         lag: int | None = None,
         trained_on: TrainedOn | None = None,
+        familiarity: Familiarity | None = None,
+        adaptation: Adaptation | None = None,
     ) -> None:
         self.model = model if isinstance(model, NativeClassifier) else model.eval()
         self.classes = classes
@@ -132,6 +159,8 @@ class Recognizer:
         self.smoother = smoother
         self.lag = lag
         self.trained_on = trained_on
+        self.familiarity = familiarity
+        self.adaptation = adaptation
 
     @property
     def smoothing(self) -> str:
@@ -153,6 +182,7 @@ class Recognizer:
         engine: Engine = "native",
         precision: Precision = "float32",
         smoothing: str | None = None,
+        adaptation: Path | str | None = None,
     ) -> Self:
         """Load a shipped model or a model folder.
 
@@ -168,6 +198,8 @@ class Recognizer:
         smoothing : str, optional
             Of recordings: ``none``; ``hmm``: the most probable path, past and future; ``filter``: from the
             windows so far; ``lag:K``: each window from K later ones, too. None: as chosen in training.
+        adaptation : path-like, optional
+            What `save_adaptation` wrote of this model: recognise as it was adapted.
 
         Raises
         ------
@@ -176,7 +208,7 @@ class Recognizer:
             does not suffice, the model is for fine-tuning only, or smoothing is asked for and it has no
             smoother.
         DataError
-            If there is no such smoothing.
+            If there is no such smoothing, or the adaptation is damaged or belongs to another model.
         PrecisionError
             If the precision is not available here.
         ValueError
@@ -189,14 +221,34 @@ class Recognizer:
         lag = parse_method(smoothing) if smoothing not in (None, "none") else None
         folder = find_model(folder)
         refuse_encoder(folder)
-        model, classes, config = _load(folder, engine, precision)
+        stored = read_model_folder(folder)
+        classes, config = stored.classes, stored.config
+        familiarity = load_familiarity(folder, len(classes), stored.tensors)
+        adapted = None if adaptation is None else Adaptation.load(adaptation, stored.tensors, classes)
+        if adapted is not None:
+            stored = replace(stored, tensors=adapted.folded(stored.tensors))
+        model = _build(stored, folder, engine, precision)
         if smoothing is None:
             smoothing = "none" if config.smoothing.method == "none" else "hmm"
         else:
             method: Literal["none", "viterbi"] = "none" if smoothing == "none" else "viterbi"
             config = config.replace(smoothing=config.smoothing.replace(method=method))
         smoother = None if smoothing == "none" else _load_smoother(folder, len(classes), config)
-        return cls(model, classes, config, smoother, lag=lag, trained_on=read_trained_on(folder))
+        return cls(
+            model,
+            classes,
+            config,
+            smoother,
+            lag=lag,
+            trained_on=read_trained_on(folder),
+            familiarity=familiarity,
+            adaptation=adapted,
+        )
+
+    def replace(self, **changes: Any) -> Recognizer:
+        """Return a copy with other values of some of the constructor's arguments."""
+        names = ("model", "classes", "config", "smoother", "lag", "trained_on", "familiarity", "adaptation")
+        return Recognizer(**{name: getattr(self, name) for name in names} | changes)
 
     def save_pretrained(self, folder: Path | str) -> Path:
         """Write the model folder (without a model card: only the trainer knows the scores)."""
@@ -208,18 +260,17 @@ class Recognizer:
             folder = save_model(folder, self.model, self.classes, self.config)
         if self.smoother is not None:
             self.smoother.save(folder / SMOOTHING_FILE)
+        if self.familiarity is not None:
+            self.familiarity.save(folder / FAMILIARITY_FILE)
         return folder
 
     def torch_module(self) -> PatchTSTClassifier:
         """Return the classifier as a torch module in evaluation mode: a new one if the engine is native."""
         if not isinstance(self.model, NativeClassifier):
             return self.model
-        from patchtst_har.models import PatchTSTClassifier
-        from patchtst_har.models.folder import load_tensors
+        from patchtst_har.models.folder import build_module
 
-        module = PatchTSTClassifier(self.model.config, self.model.num_classes)
-        load_tensors(module, self.model.tensors)
-        return module.eval()
+        return build_module(self.model.config, self.model.num_classes, self.model.tensors)
 
     def in_zone(self, timezone: str | None) -> Recognizer:
         """Return the same recogniser for wearers in another zone (`data.timezone`); None changes nothing.
@@ -233,9 +284,7 @@ class Recognizer:
             return self
         iana_zone(timezone)
         config = self.config.replace(data=self.config.data.replace(timezone=timezone))
-        return Recognizer(
-            self.model, self.classes, config, self.smoother, lag=self.lag, trained_on=self.trained_on
-        )
+        return self.replace(config=config)
 
     def inputs(self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None = None) -> ModelInputs:
         """Compute the model's inputs for windows.
@@ -278,6 +327,17 @@ class Recognizer:
             return predict_native(self.model, inputs, n_threads=self.config.features.n_threads)
         return predict_probabilities(self.model, inputs)
 
+    def judge(self, inputs: ModelInputs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the class probabilities (n, K) of windows and their distances (n,), NaN if not known."""
+        if self.familiarity is None:
+            return self.probabilities(inputs), np.full(len(inputs), np.nan)
+        logits, embeddings = self.embed(inputs)
+        return _core.probabilities(logits), self.familiarity.distances(embeddings)
+
+    def embed(self, inputs: ModelInputs) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return logits (n, K) and embeddings (n, E) of windows whose features are known."""
+        return predict_embedded(self.model, inputs, n_threads=self.config.features.n_threads)
+
     def predict(self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None = None) -> Prediction:
         """Classify windows one by one, without smoothing (parameters and errors as `inputs`).
 
@@ -289,8 +349,9 @@ class Recognizer:
         self._check_windows(windows)
         measured = (np.abs(windows) <= MOST_G).all(axis=(1, 2))
         if measured.all():
-            probabilities = self.probabilities(self._inputs(windows, start_ns))
-            return Prediction(np.array(self.classes)[probabilities.argmax(axis=1)], probabilities)
+            probabilities, distances = self.judge(self._inputs(windows, start_ns))
+            labels = np.array(self.classes)[probabilities.argmax(axis=1)]
+            return Prediction(labels, probabilities, distances)
         first = int(np.flatnonzero(~measured)[0])
         warnings.warn(
             f"windows: {np.count_nonzero(~measured):,} of {len(windows):,} hold samples beyond {MOST_G:g} g, "
@@ -300,10 +361,111 @@ class Recognizer:
         )
         labels = np.full(len(windows), "", dtype=np.array(self.classes).dtype)
         probabilities = np.zeros((len(windows), len(self.classes)))
+        distances = np.full(len(windows), np.nan)
         if measured.any():
             known = self.predict(windows[measured], None if start_ns is None else start_ns[measured])
             labels[measured], probabilities[measured] = known.labels, known.probabilities
-        return Prediction(labels, probabilities)
+            distances[measured] = known.distances
+        return Prediction(labels, probabilities, distances)
+
+    def adapt(
+        self,
+        windows: NDArray[np.float32],
+        labels: Sequence[str] | NDArray[np.str_],
+        start_ns: NDArray[np.int64] | None = None,
+    ) -> Recognizer:
+        """Return this recogniser adapted to a person by some of the person's windows with their labels.
+
+        A correction of the last layer is fitted in milliseconds (`inference.adaptation`); classes without
+        labelled windows keep theirs. Labels from one bout of an activity say less of the next than more
+        windows of that bout seem to: label several.
+
+        Parameters
+        ----------
+        windows : ndarray of float32, shape (n, window_size, 3)
+            In g, without gaps; n at least 2.
+        labels : sequence of str, length n
+            Each one of `classes`.
+        start_ns : ndarray of int64, shape (n,), optional
+            Needed if the model uses the time of day; also tells how many seconds are labelled where windows
+            overlap.
+
+        Raises
+        ------
+        DataError
+            If windows are malformed or hold samples beyond `data.units.MOST_G`, a label is no class of the
+            model, there are too few, the model has been adapted already, or is of a version that does not
+            keep what its training windows look like.
+        """
+        self._check_windows(windows)
+        indices = class_indices(labels, self.classes, len(windows))
+        beyond = np.flatnonzero((np.abs(windows) > MOST_G).any(axis=(1, 2)))
+        if beyond.size:
+            raise DataError(
+                f"windows: window {beyond[0]} holds samples beyond {MOST_G:g} g: no wrist sensor has them"
+            )
+        familiarity, tensors = self.check_adaptable(), self._tensors()
+        logits, embeddings = self.embed(self._inputs(windows, start_ns))
+        weight, bias = fit_residual(embeddings, logits, indices, familiarity, self.head())
+        counts: dict[str, int] = {}
+        seconds: dict[str, float] = {}
+        window_s = self.config.data.window_size / self.config.data.sample_rate_hz
+        for k in np.unique(indices):
+            own, name = indices == k, self.classes[k]
+            counts[name] = int(np.count_nonzero(own))
+            seconds[name] = covered_s(None if start_ns is None else start_ns[own], counts[name], window_s)
+        fingerprint = weights_fingerprint(tensors, self.classes)
+        return self._adapted(Adaptation(weight, bias, fingerprint, self.classes, counts, seconds))
+
+    def check_adaptable(self) -> Familiarity:
+        """Return what `adapt` needs to know of the training windows.
+
+        Raises
+        ------
+        DataError
+            If the model has been adapted already, or does not keep it.
+        """
+        if self.adaptation is not None:
+            raise DataError("the model is adapted to a person already: adapt it as it was trained")
+        if self.familiarity is None:
+            raise DataError(
+                f"the model has no {FAMILIARITY_FILE} and cannot be adapted: it is of an earlier version or "
+                "was trained without validation people; train it again"
+            )
+        return self.familiarity
+
+    def save_adaptation(self, path: Path | str) -> Path:
+        """Write what `adapt` found, for ``from_pretrained(model, adaptation=path)``; return its path.
+
+        Raises
+        ------
+        DataError
+            If this recogniser is not adapted.
+        """
+        if self.adaptation is None:
+            raise DataError("there is no adaptation to save: adapt() makes one")
+        return self.adaptation.save(path)
+
+    def head(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return weights (K, E) and bias (K,) with which logits follow from embeddings."""
+        tensors = self._tensors()
+        return tensors["head.project.weight"], tensors["head.project.bias"]
+
+    def _tensors(self) -> Mapping[str, NDArray[Any]]:
+        if isinstance(self.model, NativeClassifier):
+            return self.model.tensors
+        return {name: tensor.cpu().numpy() for name, tensor in self.model.state_dict().items()}
+
+    def _adapted(self, adaptation: Adaptation) -> Recognizer:
+        tensors, old = adaptation.folded(self._tensors()), self.model
+        model: NativeClassifier | PatchTSTClassifier
+        if isinstance(old, NativeClassifier):
+            model = NativeClassifier(old.config, old.num_classes, tensors, old.precision)
+        else:
+            from patchtst_har.models.folder import build_module
+
+            model = build_module(old.config, old.num_classes, tensors).to(old.rope_cos.device)
+        return self.replace(model=model, adaptation=adaptation)
 
     def predict_recording(
         self, recording: pd.DataFrame, on_progress: OnProgress | None = None
@@ -353,7 +515,7 @@ class Recognizer:
                 f"the recording has no uninterrupted segment of {seconds:g} s: nothing to label"
                 + _why(cut.info)
             )
-        probabilities, n_unfamiliar = self._probabilities(cut, on_progress)
+        probabilities, distances = self._judge(cut, on_progress)
         sequences = sequences_of(np.full(len(cut.start_ns), "recording"), cut.start_ns, config)
         made = decide(probabilities, sequences, self.smoother, self.lag)
         ns_per_sample = 1e9 / config.data.sample_rate_hz
@@ -366,17 +528,21 @@ class Recognizer:
         shown = config.data.timezone if cut.clock == "utc" else None
         zone: Any = iana_zone(shown) if shown else getattr(recording.index, "tz", None)
         counts = {name: cut.info.get(name) or 0 for name in UNUSABLE}
-        counts |= {"short_stretches": cut.n_short, "n_windows": len(cut), "n_unfamiliar": n_unfamiliar}
+        counts |= {"short_stretches": cut.n_short, "n_windows": len(cut)}
+        known = n_unfamiliar = None
+        if self.familiarity is not None:
+            known, n_unfamiliar = distances, int(np.count_nonzero(~(distances <= 1)))
+            counts["n_unfamiliar"] = n_unfamiliar
         doubts = (
             *rate_doubt(cut.info.get("sample_rate_hz"), config.data.sample_rate_hz, self.trained_on),
-            *range_doubt(n_unfamiliar, len(cut)),
+            *unfamiliar_doubt(n_unfamiliar, len(cut)),
         )
         for doubt in doubts:
             warnings.warn(doubt, UnfamiliarWarning, stacklevel=3)
         labels = np.array(self.classes)[made.smoothed]
         return LabelledRecording(
             timeline=build_timeline(begin, end, labels, made.probability, zone),
-            windows=window_table(cut.start_ns, config.data, self.classes, made, zone),
+            windows=window_table(cut.start_ns, config.data, self.classes, made, zone, known),
             clock=str(zone or "local wall clock"),
             counts=counts,
             warnings=doubts,
@@ -425,22 +591,17 @@ class Recognizer:
         """
         return Stream(self, hop_s, smoothing, max_pending=max_pending, drop=drop)
 
-    def _probabilities(
+    def _judge(
         self, cut: WindowBatches, on_progress: OnProgress | None
-    ) -> tuple[NDArray[np.float64], int]:
-        """Cut and classify in batches, so that a long recording needs no memory for its windows.
-
-        Also return how many windows are far from those that the model was trained on.
-        """
-        parts, n_unfamiliar = [], 0
-        usual = FeatureRange.of(self.model)
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Cut and judge in batches, so that a long recording needs no memory for its windows."""
+        parts = []
         for rows, windows in cut.batches(BATCH_SIZE):
-            inputs = self._inputs(windows, cut.start_ns[rows])
-            parts.append(self.probabilities(inputs))
-            n_unfamiliar += usual.n_unfamiliar(inputs)
+            parts.append(self.judge(self._inputs(windows, cut.start_ns[rows])))
             if on_progress is not None:
                 on_progress(rows.stop, len(cut), "windows")
-        return np.concatenate(parts), n_unfamiliar
+        probabilities, distances = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return probabilities, distances
 
     def _times(self, n: int, start_ns: NDArray[np.int64] | None) -> NDArray[np.float32]:
         if not self.config.model.n_time_features:
@@ -482,13 +643,12 @@ def _load_smoother(folder: Path, n_classes: int, config: ExperimentConfig) -> HM
     return smoother
 
 
-def _load(
-    folder: Path | str, engine: Engine, precision: Precision
-) -> tuple[NativeClassifier | PatchTSTClassifier, tuple[str, ...], ExperimentConfig]:
-    if engine == "torch":
-        from patchtst_har.models.folder import load_model
-
-        return load_model(folder)
-    stored = read_model_folder(folder)
+def _build(
+    stored: StoredModel, folder: Path | str, engine: Engine, precision: Precision
+) -> NativeClassifier | PatchTSTClassifier:
     with memory_errors_named(folder):
-        return NativeClassifier.from_stored(stored, precision), stored.classes, stored.config
+        if engine == "native":
+            return NativeClassifier.from_stored(stored, precision)
+        from patchtst_har.models.folder import build_module
+
+        return build_module(stored.config.model, len(stored.classes), stored.tensors)

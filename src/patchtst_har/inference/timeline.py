@@ -79,6 +79,7 @@ def window_table(
     classes: Sequence[str],
     made: Decisions,
     timezone: tzinfo | None = None,
+    distances: NDArray[np.float64] | None = None,
 ) -> pd.DataFrame:
     """Return one row per window with every class's probability (see `LabelledRecording.windows`)."""
     import pandas as pd
@@ -94,6 +95,8 @@ def window_table(
     }
     for kind, values in (("raw", made.probabilities), ("smoothed", made.smoothed_probabilities)):
         columns |= {f"{kind}: {name}": values[:, k] for k, name in enumerate(classes)}
+    if distances is not None:
+        columns |= {"distance": distances, "unfamiliar": ~(distances <= 1)}
     return pd.DataFrame(columns)
 
 

@@ -41,7 +41,7 @@ class SingleWindowClassifier:
 
     def __init__(self, recognizer: Recognizer) -> None:
         self._config = recognizer.config
-        self._probabilities = recognizer.probabilities
+        self._judge = recognizer.judge
         self._compiled = _compiled(recognizer)
         self._timezone = recognizer.config.data.timezone
         self.needs_time = recognizer.config.model.n_time_features > 0
@@ -52,7 +52,7 @@ class SingleWindowClassifier:
         return self._compiled is not None
 
     def __call__(self, window: NDArray[np.float32], start_ns: int) -> Judgement:
-        """Return the probabilities (K,) of a window (window_size, 3), and the ns of the first three stages.
+        """Return the judgement of a window (window_size, 3).
 
         Raises
         ------
@@ -76,9 +76,9 @@ class SingleWindowClassifier:
         if model.n_topo_features:
             topo = compute_topology(window[np.newaxis], rate_hz, features.topology).features
         after_topo = perf_counter_ns()
-        probabilities = self._probabilities(ModelInputs(window[np.newaxis], times, stats, topo))[0]
-        done = perf_counter_ns()
-        return probabilities, (after_stats - began, after_topo - after_stats, done - after_topo)
+        probabilities, distances = self._judge(ModelInputs(window[np.newaxis], times, stats, topo))
+        stage_ns = (after_stats - began, after_topo - after_stats, perf_counter_ns() - after_topo)
+        return probabilities[0], stage_ns, float(distances[0])
 
     def _times(self, start_ns: int) -> NDArray[np.float32]:
         return time_features(np.array([start_ns]), self._timezone) if self.needs_time else _NONE
@@ -98,5 +98,10 @@ def _compiled(recognizer: Recognizer) -> _core.WindowClassifier | None:
     cut = (data.sample_rate_hz, data.window_size, config.model.patch_len, config.model.patch_hop)
     statistics = config.model.n_stat_features > 0
     return _core.WindowClassifier(
-        model.engine, *cut, statistics, statistics and config.features.movement, embedding
+        model.engine,
+        *cut,
+        statistics,
+        statistics and config.features.movement,
+        embedding,
+        None if recognizer.familiarity is None else recognizer.familiarity.core,
     )

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
-from patchtst_har.config import ExperimentConfig
+from patchtst_har.config import ExperimentConfig, ModelConfig
 from patchtst_har.model_folder import memory_errors_named, read_model_folder, write_model_folder
 from patchtst_har.models.patchtst import PatchTSTClassifier
 from patchtst_har.pretrained import find_model
@@ -55,12 +55,18 @@ def load_model(folder: Path | str) -> tuple[PatchTSTClassifier, tuple[str, ...],
     folder = find_model(folder)
     stored = read_model_folder(folder)
     with memory_errors_named(folder):
-        model = PatchTSTClassifier(stored.config.model, len(stored.classes))
-    load_tensors(model, stored.tensors)
-    return model.eval(), stored.classes, stored.config
+        model = build_module(stored.config.model, len(stored.classes), stored.tensors)
+    return model, stored.classes, stored.config
 
 
-def load_tensors(model: PatchTSTClassifier, tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Copy tensors into a module; a `RuntimeError` of torch names those that do not fit."""
+def build_module(
+    config: ModelConfig, num_classes: int, tensors: Mapping[str, NDArray[Any]]
+) -> PatchTSTClassifier:
+    """Return a module in evaluation mode, on the CPU, with copies of these tensors.
+
+    A `RuntimeError` of torch names those that do not fit.
+    """
+    model = PatchTSTClassifier(config, num_classes)
     # Copied first: torch has no read-only tensors.
     model.load_state_dict({name: torch.from_numpy(values.copy()) for name, values in tensors.items()})
+    return model.eval()

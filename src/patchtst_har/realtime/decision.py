@@ -32,6 +32,8 @@ class Decision:
         last sample of the last window waited for.
     stage_ns : tuple of int
         Time spent in each of `STAGES`, ns; features and model are those of this window.
+    distance : float or None
+        How far the window is from those that the model was trained on; None if the model does not know.
     """
 
     start_ns: int
@@ -42,6 +44,12 @@ class Decision:
     raw_label: str
     latency_s: float
     stage_ns: tuple[int, ...]
+    distance: float | None = None
+
+    @property
+    def unfamiliar(self) -> bool:
+        """Whether the window is unlike all that the model was trained on."""
+        return self.distance is not None and not self.distance <= 1.0
 
     @property
     def start(self) -> np.datetime64:
@@ -74,6 +82,8 @@ class StreamStats:
         Decisions returned.
     n_late : int
         Decisions later than one hop after their last sample.
+    n_unfamiliar : int
+        Decisions on windows that are unlike all that the model was trained on.
     n_pending : int
         Windows that wait to be decided.
     n_dropped : int
@@ -92,6 +102,7 @@ class StreamStats:
     n_windows: int
     n_decisions: int
     n_late: int
+    n_unfamiliar: int
     n_pending: int
     n_dropped: int
     drop: str

@@ -78,7 +78,7 @@ class LivePage:
     ) -> None:
         self._stream, self._monitor, self._source, self._model = stream, monitor, source, model
         self._trace: deque[tuple[float, ...]] = deque(maxlen=round(_TRACE_S * sample_rate_hz))
-        self._labels: deque[str] = deque(maxlen=_TIMELINE)
+        self._labels: deque[tuple[str, bool]] = deque(maxlen=_TIMELINE)
         self._last: tuple[Decision, float] | None = None
         self.ended = False
         self.n_connections = 0
@@ -92,11 +92,11 @@ class LivePage:
     def add_decision(self, decision: Decision, latency_s: float) -> None:
         """Take a decision for the timeline."""
         self._last = decision, latency_s
-        self._labels.append(decision.label)
+        self._labels.append((decision.label, decision.unfamiliar))
 
     def snapshot(self) -> dict[str, Any]:
         """Return everything that is shown, as JSON values."""
-        trace, last = list(self._trace), self._last
+        trace, last, labels = list(self._trace), self._last, list(self._labels)
         step = max(1, -(-len(trace) // _TRACE_POINTS))
         return {
             "source": self._source,
@@ -104,7 +104,8 @@ class LivePage:
             "window_s": self._stream.window_s,
             "classes": list(self._stream.classes),
             "trace": trace[::step],
-            "timeline": list(self._labels),
+            "timeline": [label for label, _ in labels],
+            "unfamiliar": [unfamiliar for _, unfamiliar in labels],
             "decision": None if last is None else decision_document(last[0], self._stream.classes, last[1]),
             "latency_ms": self._monitor.latency_ms(),
             "n_missed": self._monitor.n_missed,

@@ -78,9 +78,10 @@ class Monitor:
         row = self.latency_ms()
         latency = ", ".join(f"{name} {_ms(value)}" for name, value in row.items())
         late = "" if self.deadline_s is None else f", {self.n_missed} later than {self.deadline_s:g} s"
+        unfamiliar = f", {stats.n_unfamiliar} unfamiliar" if stats.n_unfamiliar else ""
         return (
             f"{stats.n_samples} samples ({stats.n_unusable} unusable, {stats.n_gaps} pauses, "
-            f"{stats.n_jumps} clock jumps), {stats.n_decisions} decisions{late}, "
+            f"{stats.n_jumps} clock jumps), {stats.n_decisions} decisions{late}{unfamiliar}, "
             f"{stats.n_dropped} windows dropped; latency {latency}"
         )
 
@@ -94,6 +95,8 @@ def decision_document(decision: Decision, classes: tuple[str, ...], latency_s: f
         "label": decision.label,
         "probability": decision.probability,
         "raw_label": decision.raw_label,
+        "distance": decision.distance,
+        "unfamiliar": decision.unfamiliar,
         "probabilities": dict(zip(classes, decision.probabilities.tolist(), strict=True)),
         "latency_ms": latency_s * 1e3,
         "stages_us": {name: ns / 1e3 for name, ns in zip(STAGES, decision.stage_ns, strict=True)},

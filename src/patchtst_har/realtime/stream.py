@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from math import isnan
 from time import perf_counter_ns
 from typing import Any, get_args
 
@@ -84,10 +85,11 @@ class Stream:
             "hop_size": hop_size,
             "lag": lag,
             "classes": list(model.classes),
+            "adaptation": None if model.adaptation is None else model.adaptation.fingerprint,
         }
         self._rate_hz = config.data.sample_rate_hz
         self._stamped: bool | None = None
-        self._n_windows = self._n_decisions = self._n_late = 0
+        self._n_windows = self._n_decisions = self._n_late = self._n_unfamiliar = 0
         # Always taken in this order.
         self._deciding = threading.Lock()
         self._lock = threading.Lock()
@@ -247,6 +249,7 @@ class Stream:
                 n_windows=self._n_windows,
                 n_decisions=self._n_decisions,
                 n_late=self._n_late,
+                n_unfamiliar=self._n_unfamiliar,
                 n_pending=len(self._backlog),
                 n_dropped=self._backlog.n_dropped,
                 drop=self._backlog.drop,
@@ -258,7 +261,8 @@ class Stream:
         A stream of the same model and settings goes on from it with the same bits (`restore`).
         """
         with self._deciding, self._lock:
-            counts = [self._n_windows, self._n_decisions, self._n_late, self._backlog.n_dropped]
+            counts = [self._n_windows, self._n_decisions, self._n_late, self._n_unfamiliar]
+            counts.append(self._backlog.n_dropped)
             numbers, points = self._buffer.state()
             waiting = list(self._backlog)
             windows = np.array([w.window for w in waiting], np.float32)
@@ -295,7 +299,8 @@ class Stream:
             self._backlog = Backlog(self._backlog.capacity, self._backlog.drop, self._settings["window_size"])
             for window, place in zip(checked["waiting_windows"], checked["waiting_places"], strict=True):
                 self._backlog.add(window, WindowPlace(*place.tolist()), arrival_ns)
-            self._n_windows, self._n_decisions, self._n_late, n_dropped = checked["counts"].tolist()
+            counts = checked["counts"].tolist()
+            self._n_windows, self._n_decisions, self._n_late, self._n_unfamiliar, n_dropped = counts
             self._backlog.n_dropped += n_dropped
 
     def _reader(self, samples: Any, t: Any) -> Take:
@@ -321,10 +326,9 @@ class Stream:
         self, window: NDArray[np.float32], place: WindowPlace, arrival_ns: int, decisions: list[Decision]
     ) -> None:
         """Classify a window and append what is decided now; also what a failing window decided."""
-        probabilities, stage_ns = self._classify(window, place.start_ns)
-        judged = Judged(place.start_ns, probabilities, stage_ns)
+        judged = Judged(place.start_ns, *self._classify(window, place.start_ns))
         if self._smoother is None:
-            decisions.append(self._decision(judged, probabilities, arrival_ns, 0))
+            decisions.append(self._decision(judged, judged.probabilities, arrival_ns, 0))
             return
         known: Smoothed = []
         began = perf_counter_ns()
@@ -341,7 +345,7 @@ class Stream:
         latency_s = (perf_counter_ns() - arrival_ns) * 1e-9
         self._n_decisions += 1
         self._n_late += latency_s > self.hop_s
-        return Decision(
+        decision = Decision(
             start_ns=judged.start_ns,
             end_ns=judged.start_ns + self._window_ns,
             label=self.classes[best],
@@ -350,7 +354,10 @@ class Stream:
             raw_label=self.classes[int(judged.probabilities.argmax())],
             latency_s=latency_s,
             stage_ns=(*judged.stage_ns, smoothing_ns),
+            distance=None if isnan(judged.distance) else judged.distance,
         )
+        self._n_unfamiliar += decision.unfamiliar
+        return decision
 
 
 def _taken(take: Take, first: int, rate_hz: float) -> int:

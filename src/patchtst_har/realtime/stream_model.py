@@ -10,8 +10,17 @@ from numpy.typing import NDArray
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.smoothing import HMMSmoother
 
-Judgement = tuple[NDArray[np.float64], tuple[int, int, int]]
-"""Probabilities (K,) of a window, and the ns that statistics, topology and model took."""
+Judgement = tuple[NDArray[np.float64], tuple[int, int, int], float]
+"""Probabilities (K,) of a window, the ns that statistics, topology and model took, and the distance from the
+windows that the model was trained on (beyond 1: unfamiliar; NaN: not known)."""
+
+
+class FittedToPerson(Protocol):
+    """What was added to a model for a person."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells it from every other one."""
 
 
 class ClassifyWindow(Protocol):
@@ -35,6 +44,10 @@ class StreamModel(Protocol):
     @property
     def smoother(self) -> HMMSmoother | None:
         """None: decisions are not smoothed."""
+
+    @property
+    def adaptation(self) -> FittedToPerson | None:
+        """None: the model is as it was trained."""
 
     def window_classifier(self) -> ClassifyWindow:
         """Return what classifies single windows; streams may share it."""

@@ -32,11 +32,12 @@ class WindowPlace(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """A window that was classified: its start, the classifier's probabilities (K,), the ns of the stages."""
+    """A window that was classified: its start, and its `Judgement`."""
 
     start_ns: int
     probabilities: FloatArray
     stage_ns: tuple[int, ...]
+    distance: float
 
 
 _MOST_STEPS = 10_000
@@ -197,6 +198,7 @@ class StreamSmoother:
             "held_start_ns": np.array([entry.start_ns for entry in held], np.int64),
             "held_stage_ns": np.array([entry.stage_ns for entry in held], np.int64).reshape(-1, 3),
             "held_probabilities": np.array(probabilities).reshape(-1, self._n_classes),
+            "held_distances": np.array([entry.distance for entry in held], np.float64),
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -209,11 +211,12 @@ class StreamSmoother:
         """
         held = state["held"].tolist()
         starts, stages_ns = state["held_start_ns"].tolist(), state["held_stage_ns"].tolist()
-        rows = list(zip(starts, state["held_probabilities"], stages_ns, strict=True))
+        distances = state["held_distances"].tolist()
+        rows = list(zip(starts, state["held_probabilities"], stages_ns, distances, strict=True))
         last, most = state["last_window"].tolist(), min(self._lag, len(state["filters"]))
         if sum(held) != len(rows) or len(held) > most or len(last) not in (0, 4):
             raise ValueError("the windows held do not fit each other")
         self._core.restore(state["filters"])
         self._last = WindowPlace(*last) if last else None
-        entries = iter(Judged(start, row.copy(), tuple(stages)) for start, row, stages in rows)
+        entries = iter(Judged(start, row.copy(), tuple(ns), distance) for start, row, ns, distance in rows)
         self._held = deque(next(entries) if there else None for there in held)

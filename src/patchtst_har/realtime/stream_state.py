@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from patchtst_har.errors import DataError
 
-_VERSION = 2
+_VERSION = 3
 MOST_NS = 2**62
 """No stamp is that far from 1970, in ns."""
 _SUM_TOLERANCE = 1e-6
@@ -88,7 +88,7 @@ def _shapes(
         "version": (np.int64, ()),
         "settings": (np.str_, ()),
         "stamped": (np.int64, ()),
-        "counts": (np.int64, (4,)),
+        "counts": (np.int64, (5,)),
         "buffer_numbers": (np.int64, (-1,)),
         "buffer_points": (np.float32, (-1, 3)),
         "waiting_windows": (np.float32, (-1, window_size, 3)),
@@ -102,6 +102,7 @@ def _shapes(
             "held_start_ns": (np.int64, (-1,)),
             "held_stage_ns": (np.int64, (-1, 3)),
             "held_probabilities": (np.float64, (-1, n_classes)),
+            "held_distances": (np.float64, (-1,)),
         }
     return shapes
 
@@ -115,7 +116,8 @@ def _check_array(name: str, value: Any, dtype: type[np.generic], shape: tuple[in
     )
     if not fits:
         raise DataError(f"state: {name} must have shape {shape}, has {array.shape}")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    # A distance that is not known is NaN.
+    if array.dtype.kind == "f" and name != "held_distances" and not np.isfinite(array).all():
         raise DataError(f"state: {name} has a value that is not finite")
     # A vector of one contiguous piece, whatever it was cut from; no dimension is added.
     return array.copy(order="C")

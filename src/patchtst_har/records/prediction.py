@@ -17,7 +17,7 @@ class PredictionSummary(Record):
     minutes: dict[str, float]
     """Labelled minutes of each class of the model."""
     n_windows: int
-    n_unfamiliar: int
-    """Windows that are far from all that the model was trained on."""
+    n_unfamiliar: int | None = None
+    """Windows that are far from all that the model was trained on; None if the model does not know."""
     warnings: tuple[str, ...]
     notices: tuple[str, ...]

@@ -221,6 +221,27 @@ class ParticipantSplit(Record):
     fingerprint: str
 
 
+class CalibrationGain(Record):
+    """How well probabilities fit some people's windows, with the logits as trained and as calibrated."""
+
+    n_participants: int
+    n_windows: int
+    ece_before: float
+    ece_after: float
+    nll_before: float
+    nll_after: float
+
+
+class Calibration(Record):
+    """The temperature that is part of a model's last layer (`patchtst_har.training.calibrate`)."""
+
+    temperature: float
+    validation: CalibrationGain
+    """On the people on whom it was fitted."""
+    test: CalibrationGain | None = None
+    """On people who had no part in it."""
+
+
 class InitialModel(Record):
     """The stored model with which a training began."""
 
@@ -256,6 +277,8 @@ class Provenance(Record):
     topology_engines: dict[str, int] = {}
     source_rates_hz: tuple[float, float] | None = None
     """Lowest and highest sampling rate of the training people's recordings, before resampling."""
+    temperature: Calibration | None = None
+    """None: the logits are as trained."""
     init: InitialModel | None = None
     """What training began with, if not with random weights."""
     untrained: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ from patchtst_har.support.files import atomic_write_text
 from patchtst_har.support.formatting import readable
 
 COLUMNS = ("start", "end", "label", "probability")
+UNFAMILIAR = "unfamiliar"
 _TIMES = ("start", "end")
 _DOUBTFUL = 0.5
 _SHORT = pd.Timedelta(hours=6)
@@ -48,8 +49,9 @@ def render_prediction_report(
     Parameters
     ----------
     timeline : DataFrame or path-like
-        Columns ``start, end`` (times), ``label``, ``probability``; rows do not overlap, time between rows is
-        time without data. Times with a zone are shown as wall-clock time. A path names such a CSV file.
+        Columns ``start, end`` (times), ``label``, ``probability``, and ``unfamiliar`` (bool) if it is known
+        which rows are unlike what the model was trained on; rows do not overlap, time between rows is time
+        without data. Times with a zone are shown as wall-clock time. A path names such a CSV file.
     out : path-like
         The HTML file to write; its folder must exist.
     recording_info, model_info : mapping
@@ -173,7 +175,7 @@ def _from_frame(timeline: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     missing = [name for name in COLUMNS if name not in timeline]
     if missing:
         raise DataError(f"timeline: lacks the column {', '.join(missing)}")
-    frame = timeline[list(COLUMNS)].reset_index(drop=True)
+    frame = timeline[[name for name in (*COLUMNS, UNFAMILIAR) if name in timeline]].reset_index(drop=True)
     instants = frame[list(_TIMES)].copy()
     for name in _TIMES:
         if not pd.api.types.is_datetime64_any_dtype(frame[name]):
@@ -226,6 +228,7 @@ def _facts(frame: pd.DataFrame, instants: pd.DataFrame, extent: Extent, span: pd
         "mean_probability": float(np.average(probability, weights=seconds)),
         "doubtful": float(seconds[probability < _DOUBTFUL].sum() / covered),
         "doubtful_below": _DOUBTFUL,
+        "unfamiliar": float(seconds[frame[UNFAMILIAR]].sum() / covered) if UNFAMILIAR in frame else None,
     }
 
 

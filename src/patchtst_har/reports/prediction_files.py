@@ -62,13 +62,14 @@ def write_prediction(out_dir: Path, labelled: LabelledFile, *, report: bool = Tr
 
 def _summary(labelled: LabelledFile) -> PredictionSummary:
     timeline = labelled.timeline
+    unfamiliar = labelled.counts.get("n_unfamiliar")
     minutes = (timeline["end"] - timeline["start"]).dt.total_seconds().groupby(timeline["label"]).sum() / 60
     return PredictionSummary(
         recording=labelled.recording_info,
         model=labelled.model_info,
         minutes={name: float(minutes.get(name, 0.0)) for name in labelled.classes},
         n_windows=int(labelled.counts["n_windows"]),
-        n_unfamiliar=int(labelled.counts["n_unfamiliar"]),
+        n_unfamiliar=None if unfamiliar is None else int(unfamiliar),
         warnings=tuple(labelled.warnings),
         notices=tuple(labelled.notices),
     )
@@ -79,6 +80,9 @@ def _write_page(labelled: LabelledFile, picture: Path, page: Path) -> None:
     from patchtst_har.reports.prediction import render_prediction_report
 
     timeline = labelled.timeline
+    if "unfamiliar" in labelled.windows:
+        # The rows of both are the windows.
+        timeline = timeline.assign(unfamiliar=labelled.windows["unfamiliar"])
     # The picture has the hours of the zone, and no zone.
     naive = {column: timeline[column].dt.tz_localize(None) for column in ("start", "end")}
     rows = {labelled.name: timeline.assign(**naive)}

@@ -62,6 +62,13 @@ def read_header(path: Path) -> dict[str, Any]:
         If the file is no regular one or too large, or its header is too long, not JSON, or names a tensor
         twice.
     """
+    header = _header(path)
+    header.pop("__metadata__", None)
+    return header
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """Return the header as it is written."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise DataError(f"{path}: is not a regular file")
@@ -81,8 +88,15 @@ def read_header(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: not a safetensors file ({reason})") from error
     if not isinstance(header, dict):
         raise DataError(f"{path}: not a safetensors file (its header is no mapping)")
-    header.pop("__metadata__", None)
     return header
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the texts that a file carries beside its tensors; raises as `read_header`."""
+    metadata = _header(path).get("__metadata__") or {}
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+        raise DataError(f"{path}: not a safetensors file (its metadata are no texts)")
+    return metadata
 
 
 def _check_entry(path: Path, name: str, entry: Any) -> None:

@@ -12,13 +12,14 @@ from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation.held_out import HeldOut
 from patchtst_har.evaluation.metrics import SUMMARY
+from patchtst_har.inference.familiarity import Familiarity, held_out_unit
 from patchtst_har.inference.model_card import write_model_card
-from patchtst_har.inference.probabilities import predict_probabilities
-from patchtst_har.model_folder import PROVENANCE_FILE, SMOOTHING_FILE
+from patchtst_har.inference.probabilities import predict_probabilities, predict_torch
+from patchtst_har.model_folder import FAMILIARITY_FILE, PROVENANCE_FILE, SMOOTHING_FILE
 from patchtst_har.models.batches import to_tensors
 from patchtst_har.models.folder import save_model
 from patchtst_har.models.patchtst import PatchTSTClassifier
-from patchtst_har.records.run import Evaluation, HeldOutScores, SmoothingChoice
+from patchtst_har.records.run import Calibration, Evaluation, HeldOutScores, Provenance, SmoothingChoice
 from patchtst_har.reproducibility import environment, resolve_device, seed_everything, threads
 from patchtst_har.smoothing import HMMSmoother
 from patchtst_har.smoothing.decide import hop_s, sequences_of
@@ -26,6 +27,7 @@ from patchtst_har.support.files import atomic_write_json
 from patchtst_har.support.folders import folder_lock
 from patchtst_har.support.log import TrainingLogger, log_to_file
 from patchtst_har.support.progress import OnProgress, under
+from patchtst_har.training.calibrate import calibrate
 from patchtst_har.training.checkpoint import Progress, check_resumable
 from patchtst_har.training.experiment import ExperimentData
 from patchtst_har.training.loop import TrainingLoop
@@ -62,6 +64,10 @@ class PatchTSTTrainer:
         After `train`: what smooths the model's decisions, if anything does.
     smoothing : SmoothingChoice or None
         After `train`: why; None with ``smoothing.method: none``.
+    calibration : Calibration or None
+        After `train`: the temperature of the logits; None if there is none.
+    familiarity : Familiarity or None
+        After `train`: where the embeddings of the training windows lie; None if nobody validates.
     """
 
     def __init__(
@@ -80,6 +86,8 @@ class PatchTSTTrainer:
         self.data: ExperimentData | None = None
         self.smoother: HMMSmoother | None = None
         self.smoothing: SmoothingChoice | None = None
+        self.calibration: Calibration | None = None
+        self.familiarity: Familiarity | None = None
         self._fitted: HMMSmoother | None = None
 
     @property
@@ -130,6 +138,7 @@ class PatchTSTTrainer:
     ) -> tuple[PatchTSTClassifier, dict[str, float]]:
         with log_to_file(tracker.output_dir):
             model, progress = self._fit(data, device, tracker)
+            self._compare_with_validation(model, data)
             self._fit_smoother(model, data)
             metrics = self._evaluate(model, data, tracker)
             metrics["best_epoch"] = float(progress.best_epoch)
@@ -188,6 +197,18 @@ class PatchTSTTrainer:
         progress = loop.fit(model, data.training, data.val, record, on_progress=report, resume=self.resume)
         return model, progress
 
+    def _compare_with_validation(self, model: PatchTSTClassifier, data: ExperimentData) -> None:
+        """Fit what says how sure and how familiar a window is, on people who did not train the model."""
+        val, train = data.val, data.train
+        if val is None:
+            logger.warning("nobody validates: the model cannot be calibrated, nor tell unfamiliar windows")
+            return
+        if self.config.training.calibrate:
+            self.calibration = calibrate(model, val, data.test)
+        embeddings, held_out = (predict_torch(model, part)[1] for part in (train, val))
+        fitted = Familiarity.fit(embeddings, train.labels, len(train.classes))
+        self.familiarity = fitted.in_units_of(held_out_unit(fitted.distances(held_out)))
+
     def _fit_smoother(self, model: PatchTSTClassifier, data: ExperimentData) -> None:
         """Transitions come from training participants, emissions from participants not trained on."""
         config, val = self.config, data.val
@@ -201,6 +222,9 @@ class PatchTSTTrainer:
         self.smoothing = choose_smoothing(smoother, val, probabilities, config)
         self._fitted = smoother.fit_emissions(val.labels, probabilities)
         self.smoother = None if self.smoothing.method == "none" else smoother
+
+    def _provenance(self, data: ExperimentData) -> Provenance:
+        return data.provenance().model_copy(update={"temperature": self.calibration})
 
     def judge(self, model: PatchTSTClassifier, features: FeatureSet) -> HeldOut:
         """Return the decisions of a trained model on labelled windows."""
@@ -217,7 +241,7 @@ class PatchTSTTrainer:
         if data.test is not None:
             self.held_out = judged
             judged.write_frame(tracker.output_dir / "predictions.csv")
-            facts = {**dict(scores), **dict(data.provenance())}
+            facts = {**dict(scores), **dict(self._provenance(data))}
             evaluation = Evaluation(**facts, predictions_file="predictions.csv", smoothing=self.smoothing)
             atomic_write_json(tracker.output_dir / "evaluation.json", evaluation.to_json())
         else:
@@ -238,8 +262,11 @@ class PatchTSTTrainer:
         save_model(folder, model, data.train.classes, config)
         if self._fitted is not None:
             self._fitted.save(folder / SMOOTHING_FILE)
-        atomic_write_json(folder / PROVENANCE_FILE, data.provenance().to_json())
-        write_model_card(folder, config, data.train.classes, data.provenance(), metrics)
+        if self.familiarity is not None:
+            self.familiarity.save(folder / FAMILIARITY_FILE)
+        provenance = self._provenance(data)
+        atomic_write_json(folder / PROVENANCE_FILE, provenance.to_json())
+        write_model_card(folder, config, data.train.classes, provenance, metrics)
         tracker.log_artifact(folder, "trained model")
         for name in ("evaluation.json", "predictions.csv"):
             if (tracker.output_dir / name).exists():

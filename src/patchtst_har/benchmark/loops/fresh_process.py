@@ -36,6 +36,8 @@ class FreshProcess:
         As `Recognizer.stream`.
     engine, device : str
         As `Recognizer.from_pretrained`; where torch's model is put.
+    adaptation : pathlib.Path, optional
+        As `Recognizer.from_pretrained`.
     """
 
     model_dir: Path
@@ -43,6 +45,7 @@ class FreshProcess:
     smoothing: str | None
     engine: str = "native"
     device: str = "cpu"
+    adaptation: Path | None = None
 
     def cold_start(self, feed: Feed) -> ColdStart:
         """Start, load the model, decide; the medians of a few processes.
@@ -97,7 +100,13 @@ class FreshProcess:
         if n_streams:
             sizes += [max(round(_MEMORY_S * geometry.rate_hz), sizes[0])] * len(feeds)
         blocks = [feed.block(0, size) for feed, size in zip([feeds[0], *feeds], sizes, strict=False)]
-        streams = {**asdict(self), "model_dir": str(self.model_dir), "hop_s": geometry.hop_s}
+        adaptation = None if self.adaptation is None else str(self.adaptation)
+        streams = {
+            **asdict(self),
+            "model_dir": str(self.model_dir),
+            "adaptation": adaptation,
+            "hop_s": geometry.hop_s,
+        }
         head = json.dumps({**streams, "block_sizes": sizes, "n_streams": list(n_streams)})
         arrays = [part.tobytes() for block in blocks for part in block]
         return _start(b"".join([head.encode(), b"\n", *arrays]), what)

@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def _load(head: dict[str, Any]) -> Recognizer:
-    recognizer = Recognizer.from_pretrained(head["model_dir"], head["engine"])
+    recognizer = Recognizer.from_pretrained(head["model_dir"], head["engine"], adaptation=head["adaptation"])
     if head["engine"] == "torch":
         import torch
 

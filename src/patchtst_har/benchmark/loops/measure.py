@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -105,7 +106,7 @@ def measure_cuda(
     if not torch.cuda.is_available():
         return records.Unmeasured(device="cuda", status="no device")
     module = copy.deepcopy(recognizer.torch_module()).to("cuda")
-    on_device = Recognizer(module, recognizer.classes, recognizer.config, recognizer.smoother)
+    on_device = recognizer.replace(model=module)
     return measure_feasibility(on_device, workloads, settings, model_dir=model_dir, on_progress=on_progress)
 
 
@@ -220,13 +221,19 @@ class _Bench:
         if model_dir is None:
             return None, ()
         engine = "native" if isinstance(self.recognizer.model, NativeClassifier) else "torch"
-        fresh = FreshProcess(model_dir, self.geometry, self.settings.smoothing, engine, device)
-        cold_start = None
-        if self.settings.cold_start:
-            with self._stage("cold start"):
-                cold_start = fresh.cold_start(typical)
-        with self._stage("memory"):
-            return cold_start, fresh.memory(feeds, sorted({1, self.settings.open_loop_streams}))
+        with TemporaryDirectory() as folder:
+            adaptation = None
+            if self.recognizer.adaptation is not None:
+                adaptation = self.recognizer.save_adaptation(Path(folder) / "adaptation.safetensors")
+            fresh = FreshProcess(
+                model_dir, self.geometry, self.settings.smoothing, engine, device, adaptation
+            )
+            cold_start = None
+            if self.settings.cold_start:
+                with self._stage("cold start"):
+                    cold_start = fresh.cold_start(typical)
+            with self._stage("memory"):
+                return cold_start, fresh.memory(feeds, sorted({1, self.settings.open_loop_streams}))
 
     def _push(self) -> Any:
         return self.recognizer.stream(self.settings.hop_s, self.settings.smoothing).push
@@ -270,4 +277,4 @@ def single_threaded(recognizer: Recognizer) -> Recognizer:
     """Return the recogniser with kernels that use one thread."""
     config = recognizer.config
     config = config.replace(features=config.features.replace(n_threads=1))
-    return Recognizer(recognizer.model, recognizer.classes, config, recognizer.smoother)
+    return recognizer.replace(config=config)

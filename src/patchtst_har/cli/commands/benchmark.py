@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from patchtst_har.cli.console import (
+    AdaptationOption,
     SmoothingOption,
     TimeUnitOption,
     TimezoneOption,
@@ -65,6 +66,7 @@ def run(
         typer.Option("--hop", help="Seconds between decisions; that of most targets."),
     ] = None,
     smoothing: SmoothingOption = None,
+    adaptation: AdaptationOption = None,
     fail_on: Annotated[
         list[FailOn] | None,
         typer.Option(
@@ -105,6 +107,7 @@ def run(
             settings=settings,
             compare_with=compare,
             timezone=timezone,
+            adaptation=adaptation,
             on_progress=on_progress,
         )
     err.print(_verdicts(record))

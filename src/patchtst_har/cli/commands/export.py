@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from patchtst_har.cli.console import VerboseOption, out, start_logging
+from patchtst_har.cli.console import AdaptationOption, VerboseOption, out, start_logging
 from patchtst_har.cli.models import ModelArgument, model_folder
 
 HELP = "Write the model for another run time; the file must compute the same logits, or it is not kept."
@@ -27,6 +27,7 @@ def run(
         Path | None,
         typer.Option(help="Recording (in g) whose windows the file is checked on; default: made-up windows."),
     ] = None,
+    adaptation: AdaptationOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -48,6 +49,7 @@ def run(
         probabilities=probabilities,
         windows=windows,
         start_ns=start_ns,
+        adaptation=adaptation,
         overwrite=overwrite,
     )
     out.print(f"written: {made.path}", soft_wrap=True)

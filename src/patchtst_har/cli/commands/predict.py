@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from patchtst_har.cli.console import (
+    AdaptationOption,
     OfflineSmoothingOption,
     StrictOption,
     TimeUnitOption,
@@ -35,6 +36,7 @@ def run(
     model: DefaultModelOption = None,
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path(),
     smoothing: OfflineSmoothingOption = None,
+    adaptation: AdaptationOption = None,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Draw picture and report.")] = True,
     units: UnitsOption = None,
     time_unit: TimeUnitOption = None,
@@ -64,13 +66,16 @@ def run(
             reader=reader,
             timezone=timezone,
             smoothing=smoothing,
+            adaptation=adaptation,
             on_progress=on_progress,
         )
     written = write_prediction(out_dir, labelled, report=report)
     warn(labelled.warnings)
-    trained_on = labelled.model_info["trained_on"]
-    line = introduction(folder, labelled.classes, trained_on, named=model is not None)
+    facts = labelled.model_info
+    line = introduction(folder, labelled.classes, facts["trained_on"], named=model is not None)
     out.print(f"model:     {line}", soft_wrap=True)
+    if "adapted_to" in facts:
+        out.print(f"adapted:   {facts['adapted_to']}", soft_wrap=True)
     for kind, path in vars(written).items():
         if path is not None:
             out.print(f"{kind + ':':10s} {path}", soft_wrap=True)

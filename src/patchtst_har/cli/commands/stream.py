@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from patchtst_har.cli.console import (
+    AdaptationOption,
     SmoothingOption,
     TimeUnitOption,
     TimezoneOption,
@@ -66,6 +67,7 @@ def run(
         float | None, typer.Option("--hop", help="Seconds between decisions; the model's own if left out.")
     ] = None,
     smoothing: SmoothingOption = None,
+    adaptation: AdaptationOption = None,
     serve: Annotated[
         str | None,
         typer.Option(
@@ -107,7 +109,8 @@ def run(
     if model is not None and Path(model).is_file():
         raise DataError(f"{model}: is a file, no model; a recording to replay is named by --from {model}")
     folder = model_folder(model)
-    recognizer = Recognizer.from_pretrained(folder, smoothing=named).in_zone(timezone)
+    recognizer = Recognizer.from_pretrained(folder, smoothing=named, adaptation=adaptation)
+    recognizer = recognizer.in_zone(timezone)
     line = introduction(folder, recognizer.classes, recognizer.trained_on_text, named=model is not None)
     stream = recognizer.stream(hop, smoothing)
     live = source == "-" or "://" in source
@@ -167,12 +170,15 @@ def _summed_up(
     name: str, monitor: Monitor, stream: Stream, count_bad: Callable[[], int] | None
 ) -> Iterator[None]:
     """Say at the end what happened, also where a bad sample or a signal ended it."""
+    from patchtst_har.inference.familiarity import unfamiliar_doubt
+
     try:
         yield
     finally:
         stats = stream.stats
         bad = "" if count_bad is None else f", {count_bad()} bad lines skipped"
         err.print(f"{name}: {monitor.summary(stats)}{bad}", soft_wrap=True)
+        warn(unfamiliar_doubt(stats.n_unfamiliar, stats.n_decisions))
         if stats.n_unusable and not stats.n_decisions:
             lost = [
                 f"{getattr(stats, key):,} {what}" for key, what in UNUSABLE.items() if getattr(stats, key)

@@ -17,8 +17,7 @@ from patchtst_har.inference.export.description import describe
 from patchtst_har.inference.export.program import Run, require
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.models import PatchTSTClassifier
-from patchtst_har.models.folder import load_model
-from patchtst_har.pretrained import find_model, refuse_encoder
+from patchtst_har.pretrained import find_model
 from patchtst_har.support.files import atomic_path, ensure_folder
 from patchtst_har.support.names import printable
 
@@ -97,6 +96,7 @@ def export_model(
     probabilities: bool = False,
     windows: NDArray[np.float32] | None = None,
     start_ns: NDArray[np.int64] | None = None,
+    adaptation: Path | str | None = None,
     overwrite: bool = False,
 ) -> Exported:
     """Write a model for another run time: from patches and features to logits.
@@ -118,6 +118,8 @@ def export_model(
         In g: what to check the file on; 33 made-up windows if not given.
     start_ns : ndarray of int64, shape (n,), optional
         Needed with `windows` if the model uses the time of day.
+    adaptation : path-like, optional
+        As `Recognizer.from_pretrained`: what is written is the model adapted to that person.
     overwrite : bool
         Replace `target` if it exists.
 
@@ -127,7 +129,8 @@ def export_model(
         If a file of the model is missing or damaged, or the model is for fine-tuning only.
     DataError
         If there is no such format, `target` has the ending of another one, is not UTF-8, or exists and
-        `overwrite` is not set, or `windows` are malformed or none.
+        `overwrite` is not set, `windows` are malformed or none, or the adaptation is damaged or belongs to
+        another model.
     MissingDependencyError
         If the format needs a package that is not installed; the message names the extra.
     ExportError
@@ -136,8 +139,8 @@ def export_model(
     if format not in get_args(Format):
         raise DataError(f"format must be one of {', '.join(get_args(Format))}, not {format!r}")
     writer, folder, target = _WRITERS[format], find_model(folder), Path(target)
-    refuse_encoder(folder)
-    model, classes, config = load_model(folder)
+    recognizer = Recognizer.from_pretrained(folder, engine="torch", smoothing="none", adaptation=adaptation)
+    model, classes, config = recognizer.torch_module(), recognizer.classes, recognizer.config
     require(*writer.NEEDS)
     _check_target(target, format, overwrite)
     if windows is None:
@@ -146,8 +149,10 @@ def export_model(
         start_ns = np.arange(N_EXAMPLES, dtype=np.int64) * (5 * 3600 * 10**9)
     if not len(windows):
         raise DataError("windows: at least one is needed to check the file on")
-    inputs = Recognizer(model, classes, config).inputs(windows, start_ns)
+    inputs = recognizer.inputs(windows, start_ns)
     description = describe(folder, config, classes)
+    if (adapted := recognizer.adaptation) is not None:
+        description["adapted_with"] = {"n_windows": adapted.n_windows, "labelled_s": adapted.labelled_s}
     ensure_folder(target.parent)
     with atomic_path(target) as temporary:
         writer.write(model, temporary, description, probabilities=probabilities)

@@ -14,8 +14,10 @@ from patchtst_har.reports.plots.timeline import (
     bare,
     days_of,
     draw_runs,
+    draw_unfamiliar,
     legend_height_in,
     merge_runs,
+    unfamiliar_runs,
 )
 
 _DAY = pd.Timedelta(days=1)
@@ -32,7 +34,7 @@ def plot_days(
     Parameters
     ----------
     timeline : DataFrame
-        Columns ``start, end`` (datetime64), ``label``.
+        Columns ``start, end`` (datetime64), ``label`` and, if known, ``unfamiliar`` (bool).
     classes : sequence of str
         Class names in the order of their colours.
     extent : pair of Timestamp, optional
@@ -45,16 +47,20 @@ def plot_days(
     str
         An SVG element. Beyond 62 days, days without any label are left out, and the plot says so.
     """
-    pieces = split_at_midnight(merge_runs(timeline))
+    pieces, strange = map(split_at_midnight, (merge_runs(timeline), unfamiliar_runs(timeline)))
+    shown = len(strange) > 0
     begin, end = extent or (timeline["start"].min(), timeline["end"].max())
     whole = pd.date_range(begin.normalize(), (end - pd.Timedelta(1, "ns")).normalize(), freq="D")
     days = whole if len(whole) <= _MAX_DAYS_WITHOUT_GAPS else pd.DatetimeIndex(sorted(pieces["day"].unique()))
     with style.settings(name):
-        figure, axes = style.new_figure(9, 0.42 * len(days) + 0.6 + legend_height_in(classes))
+        figure, axes = style.new_figure(
+            9, 0.42 * len(days) + 0.6 + legend_height_in(classes, unfamiliar=shown)
+        )
         for y, day in enumerate(days):
             x0, runs = days_of(day), pieces[pieces["day"] == day]
             span = tuple((days_of(t) - x0) * 24 for t in (max(begin, day), min(end, day + _DAY)))
             draw_runs(axes, runs, classes, y, x0=x0, scale=24, span=span)
+            draw_unfamiliar(axes, strange[strange["day"] == day], y, x0=x0, scale=24)
         if len(days) < len(whole):
             axes.set_xlabel("Days without any label are left out")
         style.label_rows(axes, [f"{day:%a %d %b}" for day in days], 0.45)
@@ -62,7 +68,7 @@ def plot_days(
         axes.set_xlim(0, 24)
         style.add_grid(axes, "x")
         bare(axes)
-        add_class_legend(axes, classes)
+        add_class_legend(axes, classes, unfamiliar=shown)
         return style.to_svg(figure, name, f"Activities over {len(days)} days, one row a day")
 
 

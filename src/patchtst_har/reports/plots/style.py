@@ -19,6 +19,7 @@ from patchtst_har.support.formatting import duration
 
 RAW, SMOOTHED, TRUTH = "#E69F00", "#0072B2", "#4D4D4D"
 MISSING = "#ECECEC"
+STRANGE = "#1C2733"
 BESIDE = "#A9B2BC"
 # Behind text that lies on lines. Backgrounds are #FFFFFF, and transparent in a page.
 PAGE = "#FFFFFE"

@@ -13,10 +13,19 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 
-from patchtst_har.reports.plots.style import MISSING, class_colours, label_rows, new_figure, settings, to_svg
+from patchtst_har.reports.plots.style import (
+    MISSING,
+    STRANGE,
+    class_colours,
+    label_rows,
+    new_figure,
+    settings,
+    to_svg,
+)
 
 _NS_PER_DAY = 86_400e9
 _NO_DATA = "no data"
+UNFAMILIAR = "unlike the training data"
 
 Extent = tuple[pd.Timestamp, pd.Timestamp]
 
@@ -31,10 +40,12 @@ def plot_timelines(
 ) -> str:
     """Draw timelines one above the other on a common time axis; grey is time without data.
 
+    A line below a bar is time that is unlike what the model was trained on.
+
     Parameters
     ----------
     timelines : mapping of str to DataFrame
-        Row label to columns ``start, end`` (datetime64) and ``label``.
+        Row label to columns ``start, end`` (datetime64), ``label`` and, if known, ``unfamiliar`` (bool).
     classes : sequence of str
         Class names in the order of their colours.
     title : str
@@ -54,10 +65,15 @@ def plot_timelines(
         max(frame["end"].max() for frame in timelines.values()),
     )
     span = (days_of(begin), days_of(end)) if extent else None
+    strange = [unfamiliar_runs(frame) for frame in timelines.values()]
+    shown = any(map(len, strange))
     with settings(name):
-        figure, axes = new_figure(9, 0.52 * len(timelines) + 0.8 + legend_height_in(classes))
-        for y, frame in enumerate(timelines.values()):
+        figure, axes = new_figure(
+            9, 0.52 * len(timelines) + 0.8 + legend_height_in(classes, unfamiliar=shown)
+        )
+        for y, (frame, runs) in enumerate(zip(timelines.values(), strange, strict=True)):
             draw_runs(axes, merge_runs(frame), classes, y, span=span)
+            draw_unfamiliar(axes, runs, y)
         label_rows(axes, list(timelines), 0.45)
         axes.set_xlim(days_of(begin), days_of(end))
         locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
@@ -65,7 +81,7 @@ def plot_timelines(
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
         bare(axes)
         axes.set_title(title)
-        add_class_legend(axes, classes)
+        add_class_legend(axes, classes, unfamiliar=shown)
         return to_svg(figure, name, f"Activities over time: {', '.join(timelines)}")
 
 
@@ -76,6 +92,12 @@ def merge_runs(frame: pd.DataFrame) -> pd.DataFrame:
     new = (frame["label"] != frame["label"].shift()) | (frame["start"] != frame["end"].shift())
     runs = frame.groupby(new.cumsum().to_numpy(), sort=False)
     return runs.agg(start=("start", "first"), end=("end", "last"), label=("label", "first"))
+
+
+def unfamiliar_runs(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs of rows that are unfamiliar, as `merge_runs`; none where the frame does not say."""
+    chosen = frame[frame["unfamiliar"]] if "unfamiliar" in frame else frame[:0]
+    return merge_runs(chosen.assign(label=UNFAMILIAR))
 
 
 def days_of(times: Any) -> Any:
@@ -105,28 +127,45 @@ def draw_runs(
             axes.add_patch(_bars(left[chosen], right[chosen], y, 0.36, colour))
 
 
+def draw_unfamiliar(axes: Axes, runs: pd.DataFrame, y: float, *, x0: float = 0.0, scale: float = 1.0) -> None:
+    """Draw a line below the bars of `draw_runs` (for the same `y`, `x0`, `scale`) where these runs are."""
+    if len(runs):
+        left, right = ((days_of(runs[name]) - x0) * scale for name in ("start", "end"))
+        axes.add_patch(_bars(left, right, y + 0.42, 0.03, STRANGE))
+
+
 def bare(axes: Axes) -> None:
     """Leave only the time axis."""
     axes.tick_params(axis="y", length=0)
     axes.spines[["left"]].set_visible(False)
 
 
-def legend_columns(classes: Sequence[str]) -> int:
+def legend_columns(classes: Sequence[str], *, unfamiliar: bool = False) -> int:
     """Return how many entries of the class legend fit side by side in a figure 9 inches wide."""
-    longest = max(len(name) for name in (*classes, _NO_DATA))
-    return max(1, min(len(classes) + 1, int(8.8 / (0.075 * longest + 0.6))))
+    entries = _legend(classes, unfamiliar=unfamiliar)
+    longest = max(len(label) for label, _ in entries)
+    return max(1, min(len(entries), int(8.8 / (0.075 * longest + 0.6))))
 
 
-def legend_height_in(classes: Sequence[str]) -> float:
+def legend_height_in(classes: Sequence[str], *, unfamiliar: bool = False) -> float:
     """Return the height of the class legend in inches."""
-    return 0.2 * math.ceil((len(classes) + 1) / legend_columns(classes)) + 0.15
+    n_columns = legend_columns(classes, unfamiliar=unfamiliar)
+    return 0.2 * math.ceil(len(_legend(classes, unfamiliar=unfamiliar)) / n_columns) + 0.15
 
 
-def add_class_legend(axes: Axes, classes: Sequence[str]) -> None:
-    """Name the classes, and the grey of missing time, below the axes."""
-    patches = [Patch(color=colour, label=label) for label, colour in class_colours(classes).items()]
-    patches.append(Patch(color=MISSING, label=_NO_DATA))
-    axes.figure.legend(handles=patches, loc="outside lower center", ncols=legend_columns(classes))
+def add_class_legend(axes: Axes, classes: Sequence[str], *, unfamiliar: bool = False) -> None:
+    """Name the classes, the grey of missing time and, if it is shown, the line of unfamiliar time."""
+    entries = _legend(classes, unfamiliar=unfamiliar)
+    patches = [Patch(color=colour, label=label) for label, colour in entries]
+    n_columns = legend_columns(classes, unfamiliar=unfamiliar)
+    axes.figure.legend(handles=patches, loc="outside lower center", ncols=n_columns)
+
+
+def _legend(classes: Sequence[str], *, unfamiliar: bool) -> list[tuple[str, Any]]:
+    """Return label and colour of each entry."""
+    colours = class_colours(classes)
+    others = [(_NO_DATA, MISSING), *([(UNFAMILIAR, STRANGE)] if unfamiliar else [])]
+    return [*((name, colours[name]) for name in classes), *others]
 
 
 def _bars(left: Any, right: Any, y: float, half: float, colour: Any) -> PathPatch:

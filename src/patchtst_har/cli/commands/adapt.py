@@ -1,0 +1,110 @@
+"""``patchtst-har adapt``."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from patchtst_har.cli.console import (
+    StrictOption,
+    TimeUnitOption,
+    TimezoneOption,
+    UnitsOption,
+    VerboseOption,
+    out,
+    start_logging,
+    warn,
+)
+from patchtst_har.cli.models import ModelArgument, model_folder
+from patchtst_har.cli.reading import reads_recordings
+from patchtst_har.data.options import ReadOptions
+from patchtst_har.errors import DataError
+from patchtst_har.support.formatting import counted, score
+
+if TYPE_CHECKING:
+    from patchtst_har.evaluation.adaptation import Gain
+
+
+HELP = "Adapt a model to a person by annotated minutes: writes a file for --adaptation of other commands."
+
+
+@reads_recordings
+def run(
+    model: ModelArgument,
+    recording: Annotated[
+        Path, typer.Option(help="Recording of the person, with annotations that are classes of the model.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="File to write; NAME_adaptation.safetensors in this folder if left out."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    units: UnitsOption = None,
+    time_unit: TimeUnitOption = None,
+    timezone: TimezoneOption = None,
+    strict: StrictOption = False,
+    verbose: VerboseOption = False,
+    *,
+    reading: ReadOptions,
+) -> None:
+    """Run the command."""
+    from patchtst_har.data import read_recording
+    from patchtst_har.data.formats import recording_suffix
+    from patchtst_har.data.units import SignalWarning
+    from patchtst_har.evaluation.adaptation import gain_by_blocks
+    from patchtst_har.inference.label_file import adapted_to
+    from patchtst_har.inference.labelled_windows import labelled_windows
+    from patchtst_har.inference.recognizer import Recognizer
+    from patchtst_har.support.files import check_writable
+
+    start_logging(verbose)
+    name = recording.name[: -len(recording_suffix(recording) or recording.suffix) or None]
+    target = Path(f"{name}_adaptation.safetensors") if output is None else output
+    if target.is_dir():
+        raise DataError(f"{target}: is a folder, the name of a file is needed")
+    if target.exists() and not overwrite:
+        raise DataError(f"{target}: exists already; choose another file or pass --overwrite")
+    check_writable(target.parent)
+    recognizer = Recognizer.from_pretrained(model_folder(model)).in_zone(timezone)
+    with warnings.catch_warnings():
+        # Those of the file are in its facts.
+        warnings.simplefilter("ignore", SignalWarning)
+        samples, info = read_recording(
+            recording, units=units, time_unit=time_unit, strict=strict, options=reading
+        )
+    warn(info["warnings"])
+    try:
+        windows, labels = labelled_windows(samples, recognizer.config)
+        gain = gain_by_blocks(recognizer, windows, labels)
+        adapted = recognizer.adapt(windows.windows, labels, windows.start_ns)
+    except DataError as error:
+        raise DataError(f"{recording}: {error}") from error
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path = adapted.save_adaptation(target)
+    out.print(f"labelled:   {adapted_to(adapted)}", soft_wrap=True)
+    unlabelled = [name for name in recognizer.classes if name not in labels]
+    if unlabelled:
+        out.print(f"as trained: {', '.join(unlabelled)} (no labelled windows)", soft_wrap=True)
+    for line in _lines(gain):
+        out.print(line, soft_wrap=True)
+    out.print(f"adaptation: {path}", soft_wrap=True)
+
+
+def _lines(gain: Gain | None) -> list[str]:
+    """Return what the adaptation brings on the person's own windows, and what that does not say."""
+    if gain is None:
+        return ["gain:       not known: too few windows to leave some of them out"]
+    lines = [
+        f"gain:       on {counted(gain.n_windows, 'window', 'windows')} left out in blocks of time, accuracy "
+        f"{score(gain.accuracy_before)} as trained, {score(gain.accuracy_after)} adapted; macro F1 "
+        f"{score(gain.macro_f1_before)} as trained, {score(gain.macro_f1_after)} adapted"
+    ]
+    if gain.single_bout:
+        lines.append(
+            f"            optimistic: labels and test are of one bout for {', '.join(gain.single_bout)}; "
+            "another bout or day differs more"
+        )
+    return lines

@@ -1,0 +1,234 @@
+"""A model adapted to a person by some labelled windows: what is added to the weights of its last layer.
+
+The logits are W e + b, e being a window's embedding. An adaptation is dW and db, fitted on the person's
+windows with W and b as they are; W + dW and b + db take their place, so every engine runs it at no cost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from patchtst_har.errors import DataError
+from patchtst_har.inference.familiarity import Familiarity
+from patchtst_har.support.documents import parse_json
+from patchtst_har.support.files import atomic_path
+from patchtst_har.support.tensors import read_metadata, read_tensors
+
+L2 = 0.03
+"""Half of this times the squares of dW and db is added to the loss, a sum over windows."""
+
+LEAST_WINDOWS = 2
+_FORMAT, _FACTS = "adaptation 1", "patchtst_har"
+_HEAD = ("head.project.weight", "head.project.bias")
+
+Tensors = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Adaptation:
+    """What some labelled windows of a person add to a model.
+
+    Attributes
+    ----------
+    weight : ndarray of float32, shape (K, E)
+        Added to the weights of the last layer.
+    bias : ndarray of float32, shape (K,)
+        Added to its bias.
+    model : str
+        Fingerprint of the model (`weights_fingerprint`); no other model takes it.
+    classes : tuple of str
+        The model's.
+    n_windows : dict of str to int
+        Labelled windows of each class that had any.
+    labelled_s : dict of str to float
+        Seconds that these windows cover.
+    """
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    model: str
+    classes: tuple[str, ...]
+    n_windows: dict[str, int]
+    labelled_s: dict[str, float]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What tells it from every other adaptation."""
+        digest = hashlib.sha256(self.model.encode())
+        digest.update(self.weight.tobytes() + self.bias.tobytes())
+        return digest.hexdigest()
+
+    def folded(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
+        """Return a model's tensors with the adaptation in them."""
+        added = dict(zip(_HEAD, (self.weight, self.bias), strict=True))
+        sums = {name: tensors[name].astype(np.float64) + values for name, values in added.items()}
+        return {**tensors, **{name: values.astype(np.float32) for name, values in sums.items()}}
+
+    def save(self, path: Path | str) -> Path:
+        """Write a safetensors file, whole or not at all; return its path."""
+        facts = {
+            "format": _FORMAT,
+            "model": self.model,
+            "classes": self.classes,
+            "n_windows": self.n_windows,
+            "labelled_s": self.labelled_s,
+        }
+        # One text: the order of several would change from file to file.
+        metadata = {_FACTS: json.dumps(facts)}
+        with atomic_path(path) as temporary:
+            safetensors.numpy.save_file({"weight": self.weight, "bias": self.bias}, temporary, metadata)
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: Path | str, tensors: Tensors, classes: tuple[str, ...]) -> Self:
+        """Read what `save` wrote, for the model with these tensors and classes.
+
+        Raises
+        ------
+        DataError
+            If there is no such file, it is damaged, or it belongs to another model; the message names it.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise DataError(f"{path}: no such file")
+        values, facts = read_tensors(path), parse_json(read_metadata(path).get(_FACTS, "{}"), str(path))
+        if not isinstance(facts, dict) or facts.get("format") != _FORMAT or set(values) != {"weight", "bias"}:
+            raise DataError(f"{path}: is no adaptation of a model (patchtst-har adapt writes one)")
+        if facts.get("model") != weights_fingerprint(tensors, classes):
+            raise DataError(f"{path}: was made for another model, not for this one; adapt this one")
+        single = {name: np.ascontiguousarray(array, np.float32) for name, array in values.items()}
+        for name, tensor in zip(("weight", "bias"), _HEAD, strict=True):
+            expected, found = tensors[tensor].shape, single[name].shape
+            if found != expected:
+                raise DataError(f"{path}: {name} must have shape {expected}, has {found}")
+        counts, seconds = (_by_class(facts, name, classes, path) for name in ("n_windows", "labelled_s"))
+        n_windows = {name: int(value) for name, value in counts.items()}
+        return cls(single["weight"], single["bias"], facts["model"], classes, n_windows, seconds)
+
+
+def weights_fingerprint(tensors: Tensors, classes: Sequence[str]) -> str:
+    """Return the SHA-256 of a model's tensors and classes, wherever the model lies."""
+    digest = hashlib.sha256(json.dumps(list(classes)).encode())
+    for name in sorted(tensors):
+        values = np.asarray(tensors[name])
+        single = np.ascontiguousarray(values, np.float32 if values.dtype.kind == "f" else np.int64)
+        digest.update(f"{name}:{single.shape}\n".encode())
+        digest.update(single.tobytes())
+    return digest.hexdigest()
+
+
+def fit_residual(
+    embeddings: NDArray[np.float32],
+    logits: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    familiarity: Familiarity,
+    head: tuple[NDArray[Any], NDArray[Any]],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Fit what is to be added to the last layer (penalised multinomial logistic regression).
+
+    Only classes with labelled windows get something added. So that it does not draw the windows of the other
+    classes to them, each of these takes part with one more window, its mean embedding over the training
+    people, which counts as much as the labelled windows of a class do on average. Embeddings are scaled to a
+    mean variance of 1 over the training windows, so `L2` means the same for every model.
+
+    Parameters
+    ----------
+    embeddings : ndarray of float32, shape (n, E)
+        Of the person's windows.
+    logits : ndarray of float32, shape (n, K)
+        Of the model as it was trained.
+    labels : ndarray of int64, shape (n,)
+        Classes of the windows.
+    familiarity : Familiarity
+        The model's.
+    head : tuple of ndarray, shapes (K, E) and (K,)
+        Weights and bias of the last layer as it was trained.
+
+    Returns
+    -------
+    weight : ndarray of float32, shape (K, E)
+    bias : ndarray of float32, shape (K,)
+    """
+    # Not where the module is imported: a stream does without it.
+    from scipy.optimize import minimize
+    from scipy.special import log_softmax
+
+    n_classes = logits.shape[1]
+    labelled = np.unique(labels)
+    anchors = [k for k in np.flatnonzero(familiarity.class_windows > 0) if k not in labelled]
+    means = familiarity.class_means[anchors].astype(np.float64)
+    centre, spread = familiarity.centre.astype(np.float64), float(familiarity.spread)
+    scaled = (np.concatenate([embeddings.astype(np.float64), means]) - centre) / spread
+    inputs = np.column_stack([scaled, np.ones(len(scaled))])
+    frozen = np.concatenate([logits.astype(np.float64), means @ head[0].T + head[1]])
+    targets = np.eye(n_classes)[np.concatenate([labels, anchors]).astype(np.int64)]
+    weights = np.concatenate([np.ones(len(labels)), np.full(len(anchors), len(labels) / len(labelled))])
+
+    def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        added = flat.reshape(len(labelled), -1)
+        scores = frozen.copy()
+        scores[:, labelled] += inputs @ added.T
+        logs = log_softmax(scores, axis=1)
+        slopes = weights[:, None] * (np.exp(logs) - targets)
+        value = -(weights[:, None] * targets * logs).sum() + 0.5 * L2 * (flat @ flat)
+        return float(value), (slopes[:, labelled].T @ inputs).ravel() + L2 * flat
+
+    start = np.zeros(len(labelled) * inputs.shape[1])
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
+    rows = found.reshape(len(labelled), -1)
+    weight, bias = np.zeros((n_classes, embeddings.shape[1])), np.zeros(n_classes)
+    weight[labelled] = rows[:, :-1] / spread
+    bias[labelled] = rows[:, -1] - weight[labelled] @ centre
+    return weight.astype(np.float32), bias.astype(np.float32)
+
+
+def class_indices(
+    labels: Sequence[str] | NDArray[Any], classes: tuple[str, ...], n: int
+) -> NDArray[np.int64]:
+    """Return the place of every label in `classes`.
+
+    Raises
+    ------
+    DataError
+        If there are not `n` labels, fewer than `LEAST_WINDOWS`, or one is not a class.
+    """
+    names = [str(name) for name in labels]
+    if len(names) != n:
+        raise DataError(f"labels: needs one for each of the {n} windows, has {len(names)}")
+    unknown = sorted(set(names) - set(classes))
+    if unknown:
+        listed = ", ".join(map(repr, unknown))
+        raise DataError(f"labels: {listed} unknown to the model, whose classes are {', '.join(classes)}")
+    if n < LEAST_WINDOWS:
+        raise DataError(
+            f"windows: a model is adapted to at least {LEAST_WINDOWS} labelled windows, there are {n}"
+        )
+    return np.array([classes.index(name) for name in names], np.int64)
+
+
+def covered_s(start_ns: NDArray[np.int64] | None, n: int, window_s: float) -> float:
+    """Return how many seconds `n` windows cover: without their starts, as if none overlapped."""
+    if start_ns is None or not n:
+        return n * window_s
+    steps = np.diff(np.sort(start_ns)) * 1e-9
+    return float(np.minimum(steps, window_s).sum() + window_s)
+
+
+def _by_class(facts: Mapping[str, Any], name: str, classes: tuple[str, ...], path: Path) -> dict[str, float]:
+    values = facts.get(name)
+    if not isinstance(values, dict) or not set(values) <= set(classes):
+        raise DataError(f"{path}: {name}: needs numbers of the model's classes")
+    for value in values.values():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+            raise DataError(f"{path}: {name}: {value!r} is no number of windows or seconds")
+    return {key: float(value) for key, value in values.items()}

@@ -1,0 +1,134 @@
+"""What a person's own labels bring: python -m studies.adaptation PREPARED RUNS --set nine --label base.
+
+The models of a cross-validation are adapted to each person that they were not trained on, with the first 30 s
+of each activity (three windows), and judge the rest, twice:
+
+- `within`: the first bout of a class gives the labels, and everything else is judged, the rest of the same
+  bout too. Sensor, posture and day are those of the labels, so this is optimistic.
+- `across`: only windows of later bouts are judged, of the classes of which a person has several. selfBACK
+  has them in six classes (walking at three speeds, stairs up and down), seglearn's watch set in all (one arm,
+  then the other). No lying, sitting or standing of another day is in these data.
+
+Scores go to RUNS/SET/LABEL-adapted.json and .md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from patchtst_har.datasets.featureset import FeatureSet
+from patchtst_har.errors import DataError
+from patchtst_har.inference.recognizer import Recognizer
+from studies.commands import folder, parser_of, progress_line, run_command
+from studies.cross_validate import Study, write_scores
+from studies.familiar import fit_on_training
+from studies.folds import load_features, of_people, rows_of
+from studies.out_of_fold import OutOfFold, join
+from studies.scoring import StudyScores, score_windows
+from studies.sets import SETS
+
+N_LABELLED = 3
+"""Windows of each class that get labels: 30 s."""
+
+
+def bouts_of(person: FeatureSet) -> NDArray[np.int64]:
+    """Return the bout (n,) of each window of one person: from 0 within each class, in order of time.
+
+    Windows are of one bout if they follow each other without a gap and have one label.
+    """
+    size_ns = round(person.windows.shape[1] * 1e7)
+    goes_on = (np.diff(person.labels) == 0) & (np.abs(np.diff(person.start_ns) - size_ns) < 1e6)
+    bouts = np.cumsum(np.append(0, ~goes_on))
+    for label in np.unique(person.labels):
+        own = person.labels == label
+        bouts[own] = np.unique(bouts[own], return_inverse=True)[1]
+    return bouts
+
+
+def labelled_rows(person: FeatureSet, bouts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the first `N_LABELLED` windows of the first bout of each class."""
+    rows = [
+        np.flatnonzero((person.labels == label) & (bouts == 0))[:N_LABELLED]
+        for label in np.unique(person.labels)
+    ]
+    return np.sort(np.concatenate(rows))
+
+
+def judged_rows(
+    person: FeatureSet, labelled: NDArray[np.int64], bouts: NDArray[np.int64]
+) -> dict[str, NDArray[np.int64]]:
+    """Return the windows that are judged within and across bouts."""
+    rest = np.setdiff1d(np.arange(len(person)), labelled)
+    return {"within": rest, "across": rest[bouts[rest] > 0]}
+
+
+def adapt_person(recognizer: Recognizer, person: FeatureSet, fold: int) -> dict[tuple[str, str], OutOfFold]:
+    """Return how windows are judged, by (`within` or `across`, `before` or `adapted`)."""
+    bouts = bouts_of(person)
+    labelled = labelled_rows(person, bouts)
+    names = np.array(recognizer.classes)[person.labels[labelled]]
+    adapted = recognizer.adapt(person.windows[labelled], names, person.start_ns[labelled])
+    results: dict[tuple[str, str], OutOfFold] = {}
+    for kind, rows in judged_rows(person, labelled, bouts).items():
+        part = rows_of(person, rows)
+        for name, one in (("before", recognizer), ("adapted", adapted)):
+            results[kind, name] = OutOfFold.of(part, one.probabilities(part), fold)
+    return results
+
+
+def adapt_folds(study: Study, label: str, seed: int) -> dict[tuple[str, str], OutOfFold]:
+    """Adapt the model of each fold to each of its test people, and pool what they judge."""
+    parts: dict[tuple[str, str], list[OutOfFold]] = {}
+    for fold, people in enumerate(study.folds.test):
+        model = study.path(label, seed, fold).with_suffix("") / "model"
+        if not model.is_dir():
+            raise DataError(f"{model}: no such model; train it with python -m studies.cross_validate")
+        recognizer = Recognizer.from_pretrained(model, smoothing="none")
+        groups, trained = recognizer.config.features, study.folds.train(fold)
+        train = load_features(study.name, study.prepared, trained, groups)
+        recognizer = recognizer.replace(familiarity=fit_on_training(recognizer, train))
+        features = load_features(study.name, study.prepared, people, groups)
+        for person in people:
+            found = adapt_person(recognizer, of_people(features, [person]), fold)
+            for key, windows in found.items():
+                parts.setdefault(key, []).append(windows)
+        progress_line(fold + 1, len(study.folds.test), "adapted")
+    return {
+        key: join([one for one in windows if len(one)])
+        for key, windows in parts.items()
+        if any(map(len, windows))
+    }
+
+
+def scores_of(pooled: dict[tuple[str, str], OutOfFold]) -> dict[str, StudyScores]:
+    """Return the scores before and after, and the paired difference."""
+    scores: dict[str, StudyScores] = {}
+    for kind in ("within", "across"):
+        if (kind, "before") not in pooled:
+            continue
+        before, adapted = pooled[kind, "before"], pooled[kind, "adapted"]
+        scores[f"{kind} bouts, before"] = score_windows(before)
+        scores[f"{kind} bouts, 30 s a class"] = score_windows(adapted, {"before": before})
+    return scores
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Adapt, score, write."""
+    parser = parser_of(__doc__, "adaptation")
+    parser.add_argument("prepared", type=folder, help="folder that studies.prepare wrote")
+    parser.add_argument("runs", type=folder, help="folder of all runs")
+    parser.add_argument("--set", choices=SETS, required=True)
+    parser.add_argument("--label", required=True, help="name under which the folds are kept")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    study = Study(options.set, options.prepared, options.runs)
+    write_scores(
+        study, f"{options.label}-adapted", scores_of(adapt_folds(study, options.label, options.seed))
+    )
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,234 @@
+"""The commands on a few simulated people, from recordings to scores and models."""
+
+import json
+
+import numpy as np
+import pytest
+
+from patchtst_har import Recognizer
+from patchtst_har.errors import DataError
+from patchtst_har.evaluation.confusion import confusion_counts
+from patchtst_har.evaluation.metrics import score_pooled
+from patchtst_har.model_folder import read_model_folder, read_provenance
+from patchtst_har.pretrained import read_summary
+from studies import (
+    adaptation,
+    baselines,
+    cross_validate,
+    familiar,
+    fine_tune,
+    folds,
+    robustness,
+    wrist_weights,
+)
+from studies.baselines import BASELINES
+from studies.changes import CHANGES
+from studies.cross_validate import Study, read_folds
+from studies.out_of_fold import OutOfFold
+from studies.prepare import main as prepare
+from study_recordings import write_study_recordings
+
+pytestmark = pytest.mark.trains
+
+SHORT = ("--set-option", "training.epochs=1", "--set-option", "training.batch_size=32")
+
+
+@pytest.fixture(scope="module")
+def few():
+    """Two folds, small forests and no MiniRocket, whose compilation takes longer than all else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folds, "N_FOLDS", 2)
+        patch.setattr(baselines, "_N_TREES", 10)
+        patch.delitem(BASELINES, "minirocket")
+        yield
+
+
+@pytest.fixture(scope="module")
+def root(few, tmp_path_factory):
+    """Folder with `data`, `prepared` and `runs`: nine classes, label `tiny`, two folds."""
+    root = tmp_path_factory.mktemp("studies")
+    write_study_recordings(root / "data", n_people=4)
+    prepare([str(root / "data"), str(root / "prepared"), "--set", "nine", "--set", "six"])
+    cross_validate.main(
+        [*places(root), "--set", "nine", "--recipe", "small", "--baselines", "--label", "tiny", *SHORT]
+    )
+    return root
+
+
+@pytest.fixture
+def study(root):
+    return Study("nine", root / "prepared", root / "runs")
+
+
+def places(root):
+    return [str(root / "prepared"), str(root / "runs")]
+
+
+def macro_f1(windows):
+    decided = windows.probabilities.argmax(axis=1)
+    return score_pooled(confusion_counts(windows.labels, decided, len(windows.classes)))["macro_f1"]
+
+
+def test_scores_are_those_of_the_windows_of_all_folds(root, study):
+    scores = json.loads((root / "runs" / "nine" / "tiny.json").read_text())
+    assert set(scores) == {"random-forest", "extra-trees", "tiny, seed 0"}
+    windows = read_folds(study, "tiny", 0)
+    assert len(windows) == 4 * 9 * 5
+    assert set(windows.folds) == {0, 1}
+    assert scores["tiny, seed 0"]["macro_f1"]["estimate"] == pytest.approx(macro_f1(windows))
+    assert set(scores["tiny, seed 0"]["differences"]) == {"random-forest", "extra-trees"}
+    assert "| tiny, seed 0 | " in (root / "runs" / "nine" / "tiny.md").read_text()
+    test_people = read_provenance(root / "runs/nine/tiny/seed-0/fold-1/model")["split"]["test"]
+    assert sorted(set(windows.participants[windows.folds == 1])) == test_people
+
+
+def test_what_is_there_is_not_trained_again(root, monkeypatch):
+    def never(*arguments, **settings):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(cross_validate, "train", never)
+    monkeypatch.setattr(cross_validate, "_judge_baseline", never)
+    target = root / "runs" / "nine" / "tiny.json"
+    before = target.read_bytes()
+    arguments = [*places(root), "--set", "nine", "--recipe", "small", "--label", "tiny", *SHORT]
+    cross_validate.main([*arguments, "--baselines"])
+    assert target.read_bytes() == before
+    with pytest.raises(DataError, match=r"fold-0.npz: was made with other settings"):
+        cross_validate.main([*arguments, "--set-option", "training.lr=0.1"])
+    cross_validate.main([*arguments, "--baselines", "--set-option", "training.lr=0.1", "--score-only"])
+    assert target.read_bytes() == before
+
+
+def test_a_fold_that_is_none_is_named(root):
+    with pytest.raises(DataError, match="--folds: 2 is none of 0 to 1"):
+        cross_validate.main([*places(root), "--set", "nine", "--recipe", "small", "--folds", "2"])
+
+
+def test_unchanged_recordings_score_as_in_the_cross_validation(root, study, monkeypatch):
+    for name in [name for name in CHANGES if name not in ("50 Hz", "axis x stuck")]:
+        monkeypatch.delitem(robustness.CHANGES, name)
+    seed, target = root / "runs" / "nine" / "tiny" / "seed-0", root / "table"
+    robustness.main([str(seed), str(root / "data"), "--out", str(target)])
+    rows = {row["change"]: row for row in json.loads(target.with_suffix(".json").read_text())}
+    assert list(rows) == ["unchanged", "50 Hz", "axis x stuck"]
+    assert rows["unchanged"]["macro_f1"]["estimate"] == pytest.approx(macro_f1(read_folds(study, "tiny", 0)))
+    stuck = rows["axis x stuck"]
+    assert stuck["difference"] == stuck["macro_f1"]["estimate"] - rows["unchanged"]["macro_f1"]["estimate"]
+    assert "| axis x stuck | " in target.with_suffix(".md").read_text()
+
+
+def test_a_folder_without_models_is_named(tmp_path):
+    with pytest.raises(DataError, match="neither a model nor folders fold-K/model"):
+        robustness.find_models(tmp_path)
+
+
+def test_a_shipped_model_is_made_from_everybody_with_the_scores_of_the_folds(root, study, tmp_path):
+    arguments = [*places(root), str(tmp_path), "--model", "wrist-9", "--label", "tiny", "--seeds", "0"]
+    wrist_weights.main([*arguments, "--recipe", "small", *SHORT])
+    summary = read_summary(tmp_path / "wrist-9")
+    windows = read_folds(study, "tiny", 0)
+    assert summary.cross_validated.macro_f1.estimate == pytest.approx(macro_f1(windows))
+    assert [one.name for one in summary.cross_validated.baselines] == ["random-forest", "extra-trees"]
+    assert len(read_provenance(tmp_path / "wrist-9")["split"]["train"]) == summary.n_people == 4
+    assert summary.calibration.ece_before > 0
+    trained = read_model_folder(root / "runs/nine/tiny-everybody/seed-0/model")
+    shipped = read_model_folder(tmp_path / "wrist-9")
+    for name, tensor in trained.tensors.items():
+        divisor = summary.calibration.temperature if name.startswith("head.project.") else 1.0
+        np.testing.assert_allclose(shipped.tensors[name], tensor / divisor, rtol=1e-6)
+    made = Recognizer.from_pretrained(tmp_path / "wrist-9")
+    assert made.smoothing == "none"
+    features = folds.load_features("nine", root / "prepared", study.folds.people, made.config.features)
+    assert (made.judge(features)[1] < 1).mean() > 0.99
+    assert "selfBACK" in (tmp_path / "wrist-9" / "MODEL_CARD.md").read_text()
+
+
+def test_kept_probabilities_that_the_model_does_not_give_are_refused(root, study, tmp_path):
+    wrist_weights.check_folds(study, "tiny", 0)
+    path = study.path("tiny", 0, 1)
+    before = path.read_bytes()
+    kept = OutOfFold.load(path)
+    OutOfFold(**{**vars(kept), "probabilities": np.roll(kept.probabilities, 1, axis=0)}).save(path, "other")
+    try:
+        with pytest.raises(DataError, match=r"fold-1.npz: the fold's model gives other probabilities"):
+            wrist_weights.check_folds(study, "tiny", 0)
+    finally:
+        path.write_bytes(before)
+
+
+def test_missing_folds_are_named(root, tmp_path):
+    with pytest.raises(DataError, match=r"folds of seed 7 are missing; run python -m studies.cross_validate"):
+        wrist_weights.main(
+            [*places(root), str(tmp_path), "--model", "wrist-9", "--label", "tiny", "--seeds", "7"]
+        )
+
+
+def test_bouts_are_numbered_within_a_class(root):
+    windows = folds.load_features("six", root / "prepared", ["selfback-P001"])
+    bouts = adaptation.bouts_of(windows)
+    walking, stairs, lying = (
+        bouts[windows.labels == windows.classes.index(n)] for n in ("walking", "stairs", "lying")
+    )
+    assert walking.tolist() == [0] * 5 + [1] * 5 + [2] * 5
+    assert stairs.tolist() == [0] * 5 + [1] * 5
+    assert lying.tolist() == [0] * 5
+    labelled = adaptation.labelled_rows(windows, bouts)
+    judged = adaptation.judged_rows(windows, labelled, bouts)
+    assert len(labelled) == 3 * 6
+    assert len(judged["within"]) == 45 - 18
+    assert set(windows.labels[judged["across"]]) == {windows.classes.index(n) for n in ("walking", "stairs")}
+    assert len(judged["across"]) == 15
+
+
+def test_a_person_s_labels_are_scored_before_and_after(root):
+    adaptation.main([*places(root), "--set", "nine", "--label", "tiny"])
+    scores = json.loads((root / "runs" / "nine" / "tiny-adapted.json").read_text())
+    # A class has one bout here.
+    assert list(scores) == ["within bouts, before", "within bouts, 30 s a class"]
+    before, after = scores.values()
+    assert before["n_windows"] == after["n_windows"] == 4 * 9 * 2
+    assert after["macro_f1"]["estimate"] > before["macro_f1"]["estimate"]
+
+
+def test_the_unit_of_distances_comes_from_people_who_were_held_out(root, study):
+    recognizer = Recognizer.from_pretrained(study.path("tiny", 0, 0).with_suffix("") / "model")
+    train, test = (
+        folds.load_features("nine", root / "prepared", people, recognizer.config.features)
+        for people in (study.folds.train(0), study.folds.test[0])
+    )
+    factor = familiar.farther(recognizer, train, test)
+    assert factor > 1
+    known = familiar.fit_on_training(recognizer, train)
+    own, held_out = (recognizer.embed(part)[1] for part in (train, test))
+    assert (known.distances(own) <= 1).mean() == pytest.approx(0.99, abs=0.01)
+    assert (known.distances(held_out) <= 1).mean() < 0.9
+    mended = familiar.rescaled(known, [factor / 2, factor * 2])
+    assert (mended.distances(held_out) <= 1).mean() == pytest.approx(0.99, abs=0.01)
+
+
+def test_more_people_train_besides_fewer_and_none_of_the_encoder_s(root):
+    people = [f"selfback-P{number:03d}" for number in range(20)]
+    few, others = fine_tune.pick(people, 5, seed=3)
+    more, _ = fine_tune.pick(people, 10, seed=3)
+    assert len(few) == 5
+    assert set(few) < set(more)
+    assert sorted((*few, *others)) == people
+
+
+def test_nobody_who_is_tuned_on_or_judged_trained_the_encoder(root, study):
+    fine_tune.main([*places(root), "--recipe", "small", "--sizes", "1", "--folds", "0", *SHORT])
+    tuned = read_provenance(study.path("tuned-full-1", 0, 0).with_suffix("") / "model")
+    encoder = read_provenance(root / "runs/six/encoder-without-1/seed-0/fold-0/model")["split"]["train"]
+    assert tuned["init"]["name"] == "fold-0"
+    assert (len(tuned["split"]["train"]), len(encoder)) == (1, 5)
+    assert not {*tuned["split"]["train"], *tuned["split"]["test"]} & {*encoder}
+    # The other fold is missing, so nothing is scored.
+    assert not (root / "runs" / "nine" / "fine-tune-full.json").exists()
+
+
+def test_an_encoder_is_compared_with_training_from_scratch(study, monkeypatch):
+    whole = read_folds(study, "tiny", 0)
+    monkeypatch.setattr(fine_tune, "read_folds", lambda study, label, seed: whole)
+    scores = fine_tune.scores_of(study, [5], 0, "full")
+    assert list(scores) == ["5 people, from scratch", "5 people, from the encoder"]
+    assert scores["5 people, from the encoder"].differences["from scratch"].estimate == 0
