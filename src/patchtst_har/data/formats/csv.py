@@ -108,6 +108,8 @@ class _CsvFile:
         missing: dict[str, list[str]] = dict.fromkeys(columns.all, _MISSING)
         if columns.annotation is not None:
             missing[columns.annotation] = [""]
+            # One string for each text, where an array of pandas' strings has one for each row.
+            dtypes[columns.annotation] = object
         if numbers:
             dtypes |= dict.fromkeys([*columns.axes, *columns.extras.values()], np.float64)
         with self._text() as text:
@@ -162,7 +164,7 @@ class _CsvFile:
 
 
 def _categorical(column: pd.Series[Any]) -> pd.Categorical:
-    codes, texts = pd.factorize(column.array)
+    codes, texts = pd.factorize(column.to_numpy())
     return categorical_of(codes, list(texts))
 
 
