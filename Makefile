@@ -155,7 +155,9 @@ wheel-check: install
 	$(PYTHON) -m venv build/wheel-check/venv
 	build/wheel-check/venv/bin/python -m pip install --quiet --constraint constraints.txt --upgrade pip
 	build/wheel-check/venv/bin/python -m pip install --quiet --constraint constraints.txt build/wheel-check/*.whl
-	cd build/wheel-check && venv/bin/patchtst-har info
+	cd build/wheel-check && venv/bin/patchtst-har info && venv/bin/patchtst-har models \
+	  && venv/bin/python -c 'from patchtst_har import data, synthetic; data.write_recording("day.csv", synthetic.recording())' \
+	  && venv/bin/patchtst-har predict day.csv
 
 clean:
 	rm -rf $(VENV) build dist

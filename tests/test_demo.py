@@ -10,6 +10,7 @@ import pytest
 from patchtst_har import demo
 from patchtst_har.demo import MARKER, run_demo
 from patchtst_har.errors import ConfigError, DataError
+from streams import small_recognizer
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,20 @@ def test_a_second_run_needs_permission(result):
     with pytest.raises(DataError, match="is not empty"):
         run_demo(result.run_dir)
     assert result.report.exists()
+
+
+@pytest.mark.draws
+def test_a_simulated_day_is_labelled_and_named_as_simulated(tmp_path):
+    model = small_recognizer().save_pretrained(tmp_path / "model")
+    day = demo.label_simulated_day(tmp_path / "day", model)
+    n_windows = len(day.labelled.windows)
+    assert n_windows == sum(seconds for _, seconds in demo.SIMULATED_DAY) / 2
+    as_simulated = set(day.labelled.windows["label"]) & {name for name, _ in demo.SIMULATED_DAY}
+    assert 0 < day.n_as_simulated < n_windows
+    assert as_simulated
+    assert day.files.report == tmp_path / "day" / "simulated_day_report.html"
+    assert "The recording is simulated" in day.files.report.read_text(encoding="utf-8")
+    assert "is simulated" in json.loads(day.files.summary.read_text())["notices"][0]
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "thesis.txt"])

@@ -9,12 +9,13 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from patchtst_har import Recognizer
+from patchtst_har import Recognizer, pretrained
 from patchtst_har.benchmark.budget import Budget, Target
 from patchtst_har.config import N_STATISTICAL_FEATURES, AugmentationConfig, ExperimentConfig
 from patchtst_har.data import cut_windows, write_recording
 from patchtst_har.inference.export import export_model
 from patchtst_har.synthetic import recording as make_recording
+from shipped import a_model, ship
 from without_torch import REFUSE_TORCH
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -54,6 +55,18 @@ def test_the_examples_of_the_page_on_features_run(tmp_path):
     score = re.fullmatch(r"macro F1 on held-out participants: (\d\.\d\d)\n", forest)
     assert 0.75 < float(score[1]) < 0.97
     assert own == f"(4, 3)\n{N_STATISTICAL_FEATURES + 3}\n"
+
+
+def test_the_example_of_the_page_on_models_runs(tmp_path, monkeypatch, capsys):
+    ship(tmp_path / "weights", a_model())
+    monkeypatch.setattr(pretrained, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.chdir(tmp_path)
+    write_recording(tmp_path / "recording.csv", make_recording())
+    (example,) = re.findall(
+        r"```python\n(.*?)```", (DOCS / "models.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    exec(compile(example, "models.md", "exec"), {})  # noqa: S102
+    assert "probability" in capsys.readouterr().out
 
 
 @pytest.mark.spawns
@@ -127,10 +140,11 @@ def test_every_kind_of_augmentation_has_its_picture():
     assert ElementTree.fromstring(drawn).get("aria-label").endswith("after low_rate")  # noqa: S314 - ours
 
 
-def test_the_recipe_of_the_page_on_training_is_valid():
+def test_the_recipe_of_the_page_on_training_is_that_of_the_presets():
     (text,) = re.findall(r"```yaml\n(.*?)```", TRAINING, re.DOTALL)
     config = ExperimentConfig.from_mapping(yaml.safe_load(text))
-    assert (config.training.keep, config.data.val_n, config.training.schedule) == ("last", 0, "one_cycle")
+    assert config.training == ExperimentConfig.preset("base").training
+    assert (config.data.val_n, config.smoothing.method) == (0, "none")
 
 
 def printed_by(page, tmp_path, before=""):

@@ -69,7 +69,46 @@ def test_a_recording_has_stamps_and_annotations():
     assert frame["annotation"].isna().sum() == 50
 
 
-@pytest.mark.parametrize("call", [synthetic.signal, synthetic.bout])
+def bouts_of(activity, rate_hz=100.0):
+    """Return six bouts of 10 s."""
+    n = round(10 * rate_hz)
+    rng = np.random.default_rng(0)
+    return np.stack([synthetic.daily_bout(activity, n, rng, sample_rate_hz=rate_hz) for _ in range(6)])
+
+
+def test_daily_activities_have_the_posture_and_movement_of_a_wrist():
+    bouts = {activity: bouts_of(activity) for activity in synthetic.DAILY_ACTIVITIES}
+    for activity, samples in bouts.items():
+        assert samples.dtype == np.float32
+        np.testing.assert_array_equal(samples * 64, np.round(samples * 64))
+        posture = samples.mean(axis=(0, 1))
+        expected = np.array(synthetic._DAILY[activity].posture)
+        np.testing.assert_allclose(posture, expected / np.linalg.norm(expected), atol=0.1)
+    moved = {name: samples.std(axis=1).mean() for name, samples in bouts.items()}
+    order = ("lying", "standing", "walking", "stairs", "running")
+    assert [moved[name] for name in order] == sorted(moved[name] for name in order)
+    assert moved["sitting"] == pytest.approx(moved["lying"], rel=0.2)
+
+
+@pytest.mark.parametrize("rate_hz", [25.0, 100.0])
+def test_daily_walking_has_its_pace_at_any_rate(rate_hz):
+    for samples in bouts_of("walking", rate_hz):
+        power = np.abs(np.fft.rfft(samples[:, 1] - samples[:, 1].mean()))
+        strongest = np.fft.rfftfreq(len(samples), 1 / rate_hz)[power.argmax()]
+        assert 1.5 <= strongest <= 2.2
+
+
+def test_a_daily_recording_is_the_same_for_the_same_seed():
+    bouts = (("lying", 3.0), ("stairs", 2.0), (None, 1.0))
+    first, again, other = (
+        synthetic.recording(bouts, make=synthetic.daily_bout, seed=seed) for seed in (0, 0, 1)
+    )
+    pd.testing.assert_frame_equal(first, again)
+    assert not first[["x", "y", "z"]].equals(other[["x", "y", "z"]])
+    assert first["annotation"].dropna().value_counts().to_dict() == {"lying": 300, "stairs": 200}
+
+
+@pytest.mark.parametrize("call", [synthetic.signal, synthetic.bout, synthetic.daily_bout])
 def test_what_is_unknown_is_named(call):
     with pytest.raises(DataError, match=r"must be one of .*, is 'swimming'"):
         call("swimming", 10, np.random.default_rng(0))

@@ -504,15 +504,18 @@ class ExperimentConfig(Section):
     def without_paths(self) -> Self:
         """Return a copy whose folders are the defaults, for a model folder that others read.
 
-        Of teachers, the names of their folders are kept.
+        Of teachers and of the initial model, the names of their folders are kept.
         """
         default = type(self)()
-        teachers = tuple(Path(path.name) for path in self.training.teachers)
+        training = self.training
+        changes: dict[str, Any] = {"teachers": tuple(Path(path.name) for path in training.teachers)}
+        if training.init is not None:
+            changes["init"] = Path(training.init).name
         return self.replace(
             output_dir=default.output_dir,
             data=self.data.replace(proc_dir=default.data.proc_dir),
             features=self.features.replace(cache_dir=default.features.cache_dir),
-            training=self.training.replace(teachers=teachers),
+            training=training.replace(**changes),
         )
 
     def to_yaml(self) -> str:
@@ -550,9 +553,7 @@ class ExperimentConfig(Section):
 
         ``preset`` at the top names one of `patchtst_har.presets.PRESETS`, which fills in what is left out.
         """
-        merged = dict(values)
-        for override in overrides:
-            merged = _override(merged, override)
+        merged = with_overrides(values, overrides)
         name = merged.pop("preset", "seed")
         if name not in PRESETS:
             raise ConfigError([f"preset: must be one of {', '.join(PRESETS)}, is {name!r}"], source)
@@ -591,6 +592,20 @@ def _filled(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str,
         if isinstance(defaults[key], Mapping) and isinstance(values[key], Mapping):
             filled[key] = _filled(values[key], defaults[key])
     return filled
+
+
+def with_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return a copy of nested `values` with each `section.field=value` applied.
+
+    Raises
+    ------
+    ConfigError
+        If an override has another form, or names a field of what is no section.
+    """
+    merged = dict(values)
+    for override in overrides:
+        merged = _override(merged, override)
+    return merged
 
 
 def _override(values: dict[str, Any], override: str) -> dict[str, Any]:

@@ -8,27 +8,46 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from patchtst_har import synthetic
 from patchtst_har.benchmark.run_measurements import measure_run
 from patchtst_har.config import DataConfig, ExperimentConfig, ModelConfig, TrainingConfig
+from patchtst_har.data import write_recording
 from patchtst_har.data.recording import read_recording
+from patchtst_har.data.units import SignalWarning
 from patchtst_har.datasets.demo_recordings import write_watch_recordings
 from patchtst_har.datasets.prepare import prepare_recordings
 from patchtst_har.errors import DataError, MissingDependencyError
+from patchtst_har.inference.label_file import LabelledFile, label_file
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.records.run import CrossValidation
+from patchtst_har.reports.prediction_files import PredictionFiles, write_prediction
 from patchtst_har.reports.run import REPORT_FILE, render_report
 from patchtst_har.support.files import atomic_path, atomic_write_text, ensure_folder
 from patchtst_har.support.folders import LOCK_FILE, beside, exchange, folder_lock, left_beside
 from patchtst_har.support.progress import OnProgress, under
 from patchtst_har.training.cross_validation import cross_validate
 from patchtst_har.training.trainer import PatchTSTTrainer
+
+SIMULATED_DAY = (
+    ("lying", 80.0),
+    ("sitting", 120.0),
+    ("standing", 60.0),
+    ("walking", 120.0),
+    ("stairs", 60.0),
+    ("running", 80.0),
+    ("sitting", 80.0),
+)
+"""Activities of `synthetic.daily_bout` and seconds."""
 
 MARKER = ".patchtst-har-demo"
 _EARLIER = "earlier"
@@ -49,6 +68,50 @@ class DemoResult:
     run_dir: Path
     report: Path
     scores: CrossValidation
+
+
+@dataclass(frozen=True)
+class SimulatedDay:
+    """What a model made of a simulated recording.
+
+    Attributes
+    ----------
+    labelled : LabelledFile
+        Its labels, and the facts of the model.
+    files : PredictionFiles
+        What was written.
+    n_as_simulated : int
+        Windows whose label is the activity that was simulated in their middle.
+    """
+
+    labelled: LabelledFile
+    files: PredictionFiles
+    n_as_simulated: int
+
+
+def label_simulated_day(folder: Path, model: Path) -> SimulatedDay:
+    """Label a simulated recording of daily activities, which has the model's class names as annotations.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        For the recording and what `write_prediction` leaves; created if missing.
+    model : pathlib.Path
+        Model folder.
+    """
+    path = ensure_folder(folder) / "simulated_day.csv"
+    simulated = synthetic.recording(SIMULATED_DAY, make=synthetic.daily_bout)
+    write_recording(path, simulated)
+    with warnings.catch_warnings():
+        # They are in the report.
+        warnings.simplefilter("ignore", SignalWarning)
+        labelled = label_file(path, model)
+    note = (
+        "The recording is simulated (patchtst_har.synthetic.daily_bout): it shows what a report looks like."
+    )
+    labelled = replace(labelled, notices=[note, *labelled.notices])
+    same = labelled.windows["label"].to_numpy() == _annotations(labelled.windows, simulated)
+    return SimulatedDay(labelled, write_prediction(folder, labelled), int(same.sum()))
 
 
 def demo_config(run_dir: Path) -> ExperimentConfig:
@@ -146,8 +209,14 @@ def _put_back(run_dir: Path, earlier: Path) -> None:
 def _predict_held_out(run_dir: Path, recognizer: Recognizer, path: Path) -> None:
     recording, _ = read_recording(path)
     timeline = recognizer.predict_recording(recording)
-    middle = timeline["start"] + (timeline["end"] - timeline["start"]) / 2
-    nearest = recording.index.get_indexer(pd.DatetimeIndex(middle), method="nearest")
-    timeline["annotation"] = recording["annotation"].astype(str).to_numpy()[nearest]
+    timeline["annotation"] = _annotations(timeline, recording)
     with atomic_path(run_dir / "timeline.csv") as temporary:
         timeline.to_csv(temporary, index=False, float_format="%.6f")
+
+
+def _annotations(rows: pd.DataFrame, recording: pd.DataFrame) -> NDArray[np.object_]:
+    """Return the annotation in the middle of each row."""
+    middle = rows["start"] + (rows["end"] - rows["start"]) / 2
+    nearest = recording.index.get_indexer(pd.DatetimeIndex(middle), method="nearest")
+    annotations: NDArray[np.object_] = recording["annotation"].astype(str).to_numpy(object)[nearest]
+    return annotations

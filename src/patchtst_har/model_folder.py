@@ -171,6 +171,20 @@ def read_provenance(folder: Path | str) -> dict[str, Any] | None:
     return dict(values)
 
 
+def untrained_parts(folder: Path | str) -> tuple[str, ...]:
+    """Return the parts of a stored network that its training left as they were made, as its folder says.
+
+    Raises
+    ------
+    ModelFolderError
+        If the file is damaged.
+    """
+    parts = (read_provenance(folder) or {}).get("untrained", [])
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise ModelFolderError(f"{Path(folder) / PROVENANCE_FILE}: untrained: needs a list of names")
+    return tuple(parts)
+
+
 def read_trained_on(folder: Path | str) -> TrainedOn | None:
     """Return what ``provenance.json`` says of the training people; None without the file.
 

@@ -25,6 +25,9 @@ Spread = Annotated[float, Field(ge=0, le=0.2)]
 Degrees = Annotated[float, Field(ge=0, le=180)]
 
 
+FineTune = Literal["full", "partial", "frozen"]
+
+
 class AugmentationConfig(Section):
     """Random variations of the training windows, drawn anew for every window in every epoch; 0: off.
 
@@ -106,6 +109,15 @@ class TrainingConfig(Section):
     """Model folders whose mean class probabilities are learned beside the labels (distillation)."""
     distillation: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Weight of the teachers' probabilities; the labels have the rest. Without teachers, labels have all."""
+    init: str | None = None
+    """Shipped model or model folder with whose weights and scaling training begins.
+
+    Features and architecture must be its own. Its heads are taken over if its classes are those of the data
+    set, in the same order.
+    """
+    fine_tune: FineTune = "full"
+    """What of the `init` model is trained: all of it; `partial`: not its first layers (the stem, the first
+    layer of the branch); `frozen`: only the heads, on embeddings that stay as they were."""
     augmentation: AugmentationConfig = AugmentationConfig()
     """Random variations of the training windows."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -127,6 +139,7 @@ class TrainingConfig(Section):
         unused = {
             "early_stop_patience": ('keep="last"', self.keep == "last"),
             "distillation": ("no teachers", not self.teachers),
+            "fine_tune": ("no init", self.init is None),
         }
         for name, (where, is_unused) in unused.items():
             if is_unused and getattr(self, name) != fields[name].default:

@@ -8,7 +8,9 @@ from patchtst_har.config import N_STATISTICAL_FEATURES
 from patchtst_har.errors import DataError
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.model_folder import write_model_folder
+from patchtst_har.pretrained import headline
 from patchtst_har.records.feasibility import Artefact
+from shipped import a_model, ship
 from streams import small_recognizer
 
 
@@ -54,6 +56,12 @@ def test_facts_of_a_model(model):
     assert facts.features == expected
     assert (facts.engine, facts.smoothing) == ("native", "filter")
     assert Artefact.model_validate(json.loads(facts.model_dump_json())) == facts
+
+
+def test_a_shipped_model_has_the_score_and_the_name_of_its_card(tmp_path):
+    folder = ship(tmp_path, a_model())
+    facts = artefact_facts(folder, Recognizer.from_pretrained(folder), "filter")
+    assert (facts.name, facts.score) == ("wrist", headline(a_model()))
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import pytest
 from browser import Browser, needs_chromium, wait_for
 from patchtst_har.errors import DataError
 from patchtst_har.realtime.monitor import Monitor
+from patchtst_har.reports.plots.style import class_colours
 from streams import CLASSES, make_samples, small_recognizer
 
 pytest.importorskip("uvicorn")
@@ -60,6 +61,21 @@ def test_a_snapshot_is_all_there_is_to_draw(page):
     assert "900 samples" in shown["counts"]
     page.add_samples((float("nan"), 0.0, 1.0))
     json.dumps(page.snapshot(), allow_nan=False)
+
+
+def test_it_says_which_model_decides(page):
+    assert page.snapshot()["model"] == ""
+    named = LivePage(page._stream, page._monitor, "a", 100.0, "wrist: <b>6</b> classes")
+    assert named.snapshot()["model"] == "wrist: <b>6</b> classes"
+
+
+def test_classes_have_the_colours_of_the_reports():
+    text = (Path(live_page.__file__).parent / "templates" / "live.html").read_text(encoding="utf-8")
+    variables = dict(re.findall(r"(--\w+): (#[0-9a-f]{6})", text.partition("@media")[0]))
+    names = json.loads(re.search(r"const COLOURS = (\[.*?\]);", text)[1])
+    classes = [str(i) for i in range(len(names))]
+    expected = [colour.lower() for colour in class_colours(classes).values()]
+    assert [variables.get(name, name) for name in names] == expected
 
 
 def test_events_end_with_the_stream(page):

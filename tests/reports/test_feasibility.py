@@ -171,6 +171,15 @@ def test_the_title_is_a_name_and_not_a_path(document, tmp_path, name, title):
 
 
 @pytest.mark.usefixtures("without_drawing")
+def test_a_shipped_model_has_the_score_of_its_card(document, page_of):
+    document["accuracy"] = None
+    document["artefact"]["score"] = "cross-validated macro F1 0.81 on 3 people"
+    text = page_of(document).sections["accuracy"]
+    assert "Cross-validated macro F1 0.81 on 3 people, by the model's card." in text
+    assert "Not known" not in text
+
+
+@pytest.mark.usefixtures("without_drawing")
 def test_what_is_missing_is_said_and_never_a_number(document, page_of):
     document["accuracy"] = None
     cpu = document["devices"]["cpu"]

@@ -6,6 +6,7 @@ import pytest
 
 from patchtst_har.errors import DataError
 from patchtst_har.reports.prediction import render_prediction_report
+from patchtst_har.synthetic import DAILY_ACTIVITIES
 
 pytestmark = pytest.mark.draws
 
@@ -43,6 +44,20 @@ def test_page_shows_facts_minutes_and_warnings(timeline, tmp_path, parse_page):
     hours = (timeline["label"] == "walking").sum() * 10 / 3600
     assert f"{hours:,.2f}" in page.sections["minutes"]
     assert "All 16.00 24.00 16.50 56.50" in page.sections["minutes"]
+
+
+def test_activities_keep_the_order_of_the_model_and_its_score_is_said(tmp_path, parse_page):
+    start = pd.date_range("2026-03-02", periods=12, freq="10s", unit="ns")
+    labels = [*reversed(DAILY_ACTIVITIES)] * 2
+    rows = pd.DataFrame({"start": start, "end": start + pd.Timedelta("10s"), "label": labels})
+    facts = {"model": "wrist", "score": "cross-validated macro F1 0.81 on 74 people"}
+    html = render(rows.assign(probability=0.9), tmp_path, classes=DAILY_ACTIVITIES, model_info=facts)
+    page = parse_page(html)
+    for section in ("timeline", "minutes"):
+        places = [page.sections[section].index(name) for name in DAILY_ACTIVITIES]
+        assert places == sorted(places), section
+    assert "held-out participants (cross-validated macro F1 0.81 on 74 people), and whether" in html
+    assert "held-out participants, and whether" in render(rows.assign(probability=0.9), tmp_path)
 
 
 def test_csv_and_frame_give_the_same_page(timeline, tmp_path):

@@ -16,6 +16,7 @@ from patchtst_har.benchmark.verdict import judge, least_decisions, n_decisions
 from patchtst_har.benchmark.workloads import recorded_workload, simulated_workloads
 from patchtst_har.errors import DataError
 from patchtst_har.inference.recognizer import Recognizer
+from patchtst_har.pretrained import find_model
 from patchtst_har.realtime.stream_smoothing import smoothing_name
 from patchtst_har.records.feasibility import FeasibilityRecord, busy_with
 from patchtst_har.records.measurement import Devices
@@ -81,7 +82,7 @@ def too_short(budget: Budget, settings: HarnessSettings) -> tuple[str, ...]:
 
 
 def run_benchmark(
-    model_dir: Path,
+    model_dir: Path | str,
     out_dir: Path,
     *,
     budget: Budget | None = None,
@@ -95,8 +96,9 @@ def run_benchmark(
 
     Parameters
     ----------
-    model_dir : pathlib.Path
-        Model folder; scores are taken from ``evaluation.json`` of the run folder around it.
+    model_dir : pathlib.Path or str
+        Model folder, or the name of a shipped model; scores are taken from ``evaluation.json`` of the run
+        folder around it.
     out_dir : pathlib.Path
         For ``feasibility.json``; created if missing.
     budget : Budget, optional
@@ -125,6 +127,7 @@ def run_benchmark(
     """
     budget = Budget() if budget is None else budget
     settings = settings_for(budget) if settings is None else settings
+    model_dir = find_model(model_dir)
     recognizer = Recognizer.from_pretrained(model_dir).in_zone(timezone)
     smoothing = smoothing_name(settings.smoothing, recognizer.smoother)
     settings = settings.replace(smoothing=smoothing)

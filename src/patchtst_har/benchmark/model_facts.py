@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.model_folder import CLASSES_FILE, CONFIG_FILE, SMOOTHING_FILE, WEIGHTS_FILE, read_provenance
+from patchtst_har.pretrained import headline, read_summary
 from patchtst_har.records.feasibility import Accuracy, Artefact, Score, StreamScore
 from patchtst_har.records.reading import read_record
 from patchtst_har.records.run import Bootstrap, Evaluation, Scores
@@ -47,10 +48,11 @@ def artefact_facts(model_dir: Path, recognizer: Recognizer, smoothing: str) -> A
     from patchtst_har.architecture import expected_complexity
     from patchtst_har.inference.native import NativeClassifier
 
-    model = recognizer.config.model
+    model, summary = recognizer.config.model, read_summary(model_dir)
     return Artefact(
         model_dir=str(model_dir),
-        name=recognizer.config.experiment_name,
+        name=recognizer.config.experiment_name if summary is None else summary.name,
+        score="" if summary is None else headline(summary),
         fingerprint=model_fingerprint(model_dir),
         classes=recognizer.classes,
         **expected_complexity(model, len(recognizer.classes)),

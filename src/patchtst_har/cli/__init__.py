@@ -16,8 +16,10 @@ from patchtst_har.cli.commands import (
     evaluate,
     export,
     info,
+    models,
     predict,
     prepare,
+    pretrain,
     report,
     stream,
     train,
@@ -33,7 +35,8 @@ app = typer.Typer(
     invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="From raw wrist acceleration to activity labels.\n\nStart with: patchtst-har demo",
+    help="From raw wrist acceleration to activity labels.\n\n"
+    "Label a recording: patchtst-har predict FILE. Then: patchtst-har demo",
 )
 
 
@@ -46,7 +49,21 @@ def _options(
         raise typer.Exit
 
 
-for command in (demo, prepare, train, evaluate, predict, stream, benchmark, export, report, info):
+_COMMANDS = (
+    demo,
+    prepare,
+    pretrain,
+    train,
+    evaluate,
+    predict,
+    stream,
+    benchmark,
+    export,
+    report,
+    models,
+    info,
+)
+for command in _COMMANDS:
     # Not from docstrings: Python leaves those out with -OO.
     app.command(command.__name__.rpartition(".")[2], cls=Command, help=command.HELP)(command.run)
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from patchtst_har.config import ExperimentConfig
+from patchtst_har.config import ExperimentConfig, with_overrides
 from patchtst_har.presets import Preset
 from patchtst_har.support.formatting import score
 from patchtst_har.support.log import setup_logging
@@ -33,6 +33,14 @@ ConfigOption = Annotated[
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", "-s", metavar="SECTION.FIELD=VALUE", help="Override one field; may be repeated."),
+]
+PresetOption = Annotated[
+    Preset | None,
+    typer.Option(
+        "--preset",
+        help="Features, architecture and training together; what --config and --set say comes before it. "
+        "Left out: base, unless they describe a model.",
+    ),
 ]
 UnitsOption = Annotated[
     Literal["g", "m/s2", "mg"] | None,
@@ -71,21 +79,35 @@ VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the l
 
 
 def configure(
-    path: Path | None, overrides: list[str] | None, preset: Preset | None = None, default: Preset = "seed"
+    path: Path | None,
+    overrides: list[str] | None,
+    preset: Preset | None = None,
+    default: Preset = "seed",
+    training: Mapping[str, str | None] | None = None,
 ) -> ExperimentConfig:
     """Return the configuration of ``--config``, ``--set`` and ``--preset``.
 
-    `default` is the preset where nothing names one, nor says anything of the model.
+    `default` is the preset where nothing names one, nor says anything of the model. `training` has fields of
+    that section from options of their own. Without a preset, features and model are those of the model that
+    ``training.init`` names, where nothing else is said of them.
     """
-    values = {} if path is None else read_yaml(path)
-    given = [text.split("=")[0].split(".")[0].strip() for text in overrides or ()]
+    values = with_overrides({} if path is None else read_yaml(path), overrides or ())
+    source = "--set" if path is None else str(path)
+    options = {name: value for name, value in (training or {}).items() if value is not None}
+    if options:
+        section = values.get("training") or {}
+        values["training"] = {**section, **options} if isinstance(section, Mapping) else section
+    section = values.get("training")
+    init = section.get("init") if isinstance(section, Mapping) else None
     if preset is not None:
-        values = {**values, "preset": preset}
-    elif not {"preset", "model"} & {*values, *given}:
-        values = {**values, "preset": default}
-    return ExperimentConfig.from_mapping(
-        values, overrides or (), source="--set" if path is None else str(path)
-    )
+        values["preset"] = preset
+    elif "preset" not in values and isinstance(init, str):
+        from patchtst_har.training.initial import following
+
+        return following({**values, "preset": default}, init, source)
+    elif not {"preset", "model"} & values.keys():
+        values["preset"] = default
+    return ExperimentConfig.from_mapping(values, source=source)
 
 
 def warn(texts: Iterable[str]) -> None:

@@ -80,7 +80,7 @@ def load_feature_set(
         raise DataError("no participants were asked for")
     if twice := repeated(participants):
         raise DataError(f"participants asked for more than once: {', '.join(map(repr, twice))}")
-    _check_preparation(dataset, config.data)
+    check_preparation(dataset, config.data)
     if config.model.n_time_features:
         check_clock(dataset.clock, config.data.timezone, str(dataset.folder))
     cache = FeatureCache(config.features.cache_dir or dataset.folder / "features_cache")
@@ -110,10 +110,10 @@ def load_feature_set(
         )
         if on_progress is not None:
             on_progress(done, len(participants), participant)
-    return _join(parts)
+    return join_features(parts)
 
 
-def _join(parts: list[FeatureSet]) -> FeatureSet:
+def join_features(parts: list[FeatureSet]) -> FeatureSet:
     """Return feature sets as one; `parts` is emptied, so that the windows are not held twice."""
     names = [field.name for field in fields(FeatureSet) if field.name not in ("windows", "classes")]
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
@@ -133,7 +133,7 @@ def _class_indices(cut: Windows, classes: tuple[str, ...]) -> NDArray[np.int64]:
     return indices[position]
 
 
-def _check_preparation(dataset: PreparedDataset, config: DataConfig) -> None:
+def check_preparation(dataset: PreparedDataset, config: DataConfig) -> None:
     """Refuse data that says it was prepared otherwise than the configuration assumes."""
     for name in ("sample_rate_hz", "window_size", "hop_size"):
         recorded = (dataset.preparation or {}).get(name)

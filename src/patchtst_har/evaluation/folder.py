@@ -15,6 +15,7 @@ from patchtst_har.errors import DataError
 from patchtst_har.evaluation.held_out import HeldOut
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.model_folder import PROVENANCE_FILE, read_provenance
+from patchtst_har.pretrained import find_model
 from patchtst_har.records.run import FolderScores
 from patchtst_har.support.files import atomic_write_json, ensure_folder
 from patchtst_har.support.progress import OnProgress, under
@@ -45,7 +46,7 @@ class FolderEvaluation:
 
 
 def evaluate_folder(
-    model_dir: Path,
+    model_dir: Path | str,
     data_dir: Path,
     participants: Sequence[str] | None = None,
     *,
@@ -57,8 +58,10 @@ def evaluate_folder(
 
     Parameters
     ----------
-    model_dir, data_dir : pathlib.Path
-        Model folder; folder of the prepared data set, which may hold fewer classes than the model knows.
+    model_dir : pathlib.Path or str
+        Model folder, or the name of a shipped model.
+    data_dir : pathlib.Path
+        Folder of the prepared data set, which may hold fewer classes than the model knows.
     participants : sequence of str, optional
         Whom to judge; all if not given.
     smoothing : str, optional
@@ -73,6 +76,7 @@ def evaluate_folder(
     ModelFolderError, DataError
         If a folder is damaged, a participant is unknown, or the data set has a class that the model lacks.
     """
+    model_dir = find_model(model_dir)
     recognizer = Recognizer.from_pretrained(model_dir, smoothing=smoothing)
     dataset = PreparedDataset.open(data_dir)
     people = tuple(dataset.participants if participants is None else participants)

@@ -14,7 +14,7 @@ from patchtst_har.data.recording import read_recording
 from patchtst_har.data.units import UNUSABLE
 from patchtst_har.errors import DataError, FeatureError
 from patchtst_har.inference.recognizer import LabelledRecording, Recognizer
-from patchtst_har.support.formatting import counted
+from patchtst_har.pretrained import find_model, headline, read_summary
 from patchtst_har.support.names import printable
 from patchtst_har.support.progress import OnProgress
 
@@ -58,7 +58,7 @@ class LabelledFile:
 
 def label_file(
     path: Path,
-    model_dir: Path,
+    model_dir: Path | str,
     *,
     reader: Callable[[Path], tuple[pd.DataFrame, dict[str, Any]]] = read_recording,
     timezone: str | None = None,
@@ -71,8 +71,8 @@ def label_file(
     ----------
     path : pathlib.Path
         Recording in a format that `read_recording` knows.
-    model_dir : pathlib.Path
-        Model folder.
+    model_dir : pathlib.Path or str
+        Model folder, or the name of a shipped model (`patchtst_har.pretrained.find_model`).
     reader : callable
         Reads the file; for other units, pass ``functools.partial(read_recording, units="mg")``.
     timezone : str, optional
@@ -88,6 +88,7 @@ def label_file(
     DataError, FeatureError, ModelFolderError
         If the recording or the model cannot be used; the message names the file.
     """
+    model_dir = find_model(model_dir)
     recognizer = Recognizer.from_pretrained(model_dir, smoothing=smoothing).in_zone(timezone)
     recording, info = reader(path)
     try:
@@ -118,17 +119,18 @@ def _extent(stamps: pd.Index[Any], timeline: pd.DataFrame) -> tuple[pd.Timestamp
 
 
 def _model_facts(recognizer: Recognizer, model_dir: Path) -> dict[str, Any]:
-    data, trained_on = recognizer.config.data, recognizer.trained_on
+    data = recognizer.config.data
+    summary = read_summary(model_dir)
+    shipped = {} if summary is None else {"score": headline(summary), "licence": summary.licence}
     return {
-        "model": recognizer.config.experiment_name,
+        "model": recognizer.config.experiment_name if summary is None else summary.name,
         "folder": str(model_dir),
         "window_s": data.window_size / data.sample_rate_hz,
         "hop_s": data.hop_size / data.sample_rate_hz,
         "smoothing": recognizer.smoothing,
         "classes": ", ".join(recognizer.classes),
-        "trained_on": "unknown people"
-        if trained_on is None
-        else counted(trained_on.n_people, "person", "people"),
+        "trained_on": recognizer.trained_on_text,
+        **shipped,
     }
 
 

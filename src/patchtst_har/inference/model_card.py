@@ -62,7 +62,7 @@ PatchTST encoder with rotary attention, statistical and topological feature toke
 - **Output**: one of {len(classes)} classes: {names}. A movement that is none of these still
   gets one of these labels.
 - **Smoothing**: {_SMOOTHING[config.smoothing.method]}
-
+{_beginning(provenance)}
 ## Data
 
 | group | participants | windows |
@@ -80,6 +80,13 @@ like those above. A sensor worn elsewhere, another calibration or other activiti
 Not a medical device.
 """
     atomic_write_text(folder / MODEL_CARD_FILE, text)
+
+
+def _beginning(provenance: Provenance) -> str:
+    if (init := provenance.init) is None:
+        return ""
+    name, weights = _literal(init.name), init.weights[:12]
+    return f"- **Training began with**: {name} (weights `{weights}`), fine-tuned: {init.fine_tune}.\n"
 
 
 def _scores(provenance: Provenance, metrics: Mapping[str, float]) -> str:

@@ -17,6 +17,7 @@ from patchtst_har.features.checks import check_threads
 from patchtst_har.features.threads import run_in_chunks
 from patchtst_har.inference.native_program import Precision, build_engine
 from patchtst_har.model_folder import StoredModel, read_model_folder
+from patchtst_har.pretrained import find_model
 
 if TYPE_CHECKING:
     from patchtst_har.models import PatchTSTClassifier
@@ -116,7 +117,9 @@ class NativeClassifier:
 
     @classmethod
     def from_pretrained(cls, folder: Path | str, precision: Precision = "float32") -> Self:
-        """Load a model folder, without torch. For `precision` see the class.
+        """Load a shipped model by name, or a model folder (`find_model`), without torch.
+
+        For `precision` see the class.
 
         Raises
         ------
@@ -125,7 +128,7 @@ class NativeClassifier:
         PrecisionError
             If the precision is not available here.
         """
-        return cls.from_stored(read_model_folder(folder), precision)
+        return cls.from_stored(read_model_folder(find_model(folder)), precision)
 
     @classmethod
     def from_stored(cls, stored: StoredModel, precision: Precision = "float32") -> Self:

@@ -32,10 +32,12 @@ from patchtst_har.model_folder import (
     read_trained_on,
     write_model_folder,
 )
+from patchtst_har.pretrained import find_model, refuse_encoder
 from patchtst_har.realtime.backlog import DropPolicy
 from patchtst_har.realtime.stream import Stream
 from patchtst_har.smoothing import HMMSmoother
 from patchtst_har.smoothing.decide import decide, hop_s, parse_method, sequences_of
+from patchtst_har.support.formatting import counted
 from patchtst_har.support.progress import OnProgress
 
 if TYPE_CHECKING:
@@ -138,6 +140,12 @@ class Recognizer:
             return "none"
         return "hmm" if self.lag is None else f"lag:{self.lag}" if self.lag else "filter"
 
+    @property
+    def trained_on_text(self) -> str:
+        """Whom the model was trained on, such as "74 people"."""
+        known = self.trained_on
+        return "unknown people" if known is None else counted(known.n_people, "person", "people")
+
     @classmethod
     def from_pretrained(
         cls,
@@ -146,12 +154,13 @@ class Recognizer:
         precision: Precision = "float32",
         smoothing: str | None = None,
     ) -> Self:
-        """Load a model folder.
+        """Load a shipped model or a model folder.
 
         Parameters
         ----------
-        folder : path-like
-            The model folder.
+        folder : str or pathlib.Path
+            The name of a shipped model, such as ``wrist`` (`patchtst_har.pretrained.find_model` says which
+            texts are names), or the model folder.
         engine : {"native", "torch"}
             What computes the logits: the compiled engine, or the torch module. They agree to rounding.
         precision : {"float32", "bfloat16"}
@@ -163,8 +172,9 @@ class Recognizer:
         Raises
         ------
         ModelFolderError
-            If a file is missing or damaged, the files do not fit each other, memory does not suffice, or
-            smoothing is asked for and the model has no smoother.
+            If there is no such model, a file is missing or damaged, the files do not fit each other, memory
+            does not suffice, the model is for fine-tuning only, or smoothing is asked for and it has no
+            smoother.
         DataError
             If there is no such smoothing.
         PrecisionError
@@ -177,13 +187,15 @@ class Recognizer:
         if engine == "torch" and precision != "float32":
             raise ValueError(f"precision: {precision} is for the native engine, torch computes in float32")
         lag = parse_method(smoothing) if smoothing not in (None, "none") else None
+        folder = find_model(folder)
+        refuse_encoder(folder)
         model, classes, config = _load(folder, engine, precision)
         if smoothing is None:
             smoothing = "none" if config.smoothing.method == "none" else "hmm"
         else:
             method: Literal["none", "viterbi"] = "none" if smoothing == "none" else "viterbi"
             config = config.replace(smoothing=config.smoothing.replace(method=method))
-        smoother = None if smoothing == "none" else _load_smoother(Path(folder), len(classes), config)
+        smoother = None if smoothing == "none" else _load_smoother(folder, len(classes), config)
         return cls(model, classes, config, smoother, lag=lag, trained_on=read_trained_on(folder))
 
     def save_pretrained(self, folder: Path | str) -> Path:

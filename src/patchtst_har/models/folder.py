@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.model_folder import memory_errors_named, read_model_folder, write_model_folder
 from patchtst_har.models.patchtst import PatchTSTClassifier
+from patchtst_har.pretrained import find_model
 
 
 def save_model(
@@ -44,13 +45,14 @@ def save_model(
 
 
 def load_model(folder: Path | str) -> tuple[PatchTSTClassifier, tuple[str, ...], ExperimentConfig]:
-    """Read what `save_model` wrote; the model is in evaluation mode, on the CPU.
+    """Read a shipped model or what `save_model` wrote (`find_model`), in evaluation mode, on the CPU.
 
     Raises
     ------
     ModelFolderError
         If a file is missing, empty, damaged, or does not fit the others; the message names it.
     """
+    folder = find_model(folder)
     stored = read_model_folder(folder)
     with memory_errors_named(folder):
         model = PatchTSTClassifier(stored.config.model, len(stored.classes))

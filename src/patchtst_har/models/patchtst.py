@@ -126,19 +126,25 @@ class PatchTSTClassifier(nn.Module):
     ) -> Tensor:
         """Return what the logits are a linear function of, (B, embedding_width) (parameters as `forward`)."""
         self._check_shapes((patches, times, stats, topo))
-        tokens = self.dropout(self._tokens(patches, stats, topo))
-        tables = (self.rope_cos, self.rope_sin)
-        for layer in self.layers:
-            if self.config.gradient_checkpointing and self.training:
-                tokens = checkpoint(layer, tokens, tables, return_attn, use_reentrant=False)
-            else:
-                tokens = layer(tokens, tables, return_attn)
+        tokens = self.encoded(self._tokens(patches, stats, topo), return_attn)
         embedding = self.head.pooled(tokens)
         if self.time_embedding is not None:
             embedding = embedding + self.time_embedding(times)
         if self.branch is not None:
             embedding = torch.cat([embedding, self.branch(stats, topo)], dim=1)
         return embedding
+
+    def encoded(self, tokens: Tensor, return_attn: bool = False) -> Tensor:
+        """Return tokens (B, N, d_model) after the layers; their positions are 0 to N - 1 < n_tokens."""
+        tokens = self.dropout(tokens)
+        n_tokens = tokens.shape[1]
+        tables = (self.rope_cos[:n_tokens], self.rope_sin[:n_tokens])
+        for layer in self.layers:
+            if self.config.gradient_checkpointing and self.training:
+                tokens = checkpoint(layer, tokens, tables, return_attn, use_reentrant=False)
+            else:
+                tokens = layer(tokens, tables, return_attn)
+        return tokens
 
     def _tokens(self, patches: Tensor, stats: Tensor, topo: Tensor) -> Tensor:
         """Return all tokens (B, n_tokens, d_model); positions are their order: class, patches, features."""

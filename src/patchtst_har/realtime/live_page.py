@@ -62,6 +62,8 @@ class LivePage:
         Where samples come from, as a heading.
     sample_rate_hz : float
         Of the samples, for the length of the trace.
+    model : str
+        What is said of the model.
 
     Attributes
     ----------
@@ -71,8 +73,10 @@ class LivePage:
         How often a browser has connected.
     """
 
-    def __init__(self, stream: Stream, monitor: Monitor, source: str, sample_rate_hz: float) -> None:
-        self._stream, self._monitor, self._source = stream, monitor, source
+    def __init__(
+        self, stream: Stream, monitor: Monitor, source: str, sample_rate_hz: float, model: str = ""
+    ) -> None:
+        self._stream, self._monitor, self._source, self._model = stream, monitor, source, model
         self._trace: deque[tuple[float, ...]] = deque(maxlen=round(_TRACE_S * sample_rate_hz))
         self._labels: deque[str] = deque(maxlen=_TIMELINE)
         self._last: tuple[Decision, float] | None = None
@@ -96,6 +100,7 @@ class LivePage:
         step = max(1, -(-len(trace) // _TRACE_POINTS))
         return {
             "source": self._source,
+            "model": self._model,
             "window_s": self._stream.window_s,
             "classes": list(self._stream.classes),
             "trace": trace[::step],

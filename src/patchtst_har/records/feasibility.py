@@ -28,6 +28,8 @@ class Artefact(Record):
     model_dir: str
     name: str = ""
     """Of the experiment that made it; earlier versions did not store it."""
+    score: str = ""
+    """Of a shipped model, by its summary."""
     fingerprint: str
     classes: tuple[str, ...]
     parameters: int

@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import pandas as pd
 from pydantic import ValidationError
 
 from patchtst_har.errors import DataError
 from patchtst_har.records.run import MetricLine, Record
 from patchtst_har.support.documents import MOST_YAML_BYTES, parse_json, parse_yaml, read_text
 from patchtst_har.support.files import read_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Checked = TypeVar("Checked", bound=Record)
 
@@ -111,6 +113,9 @@ def read_table(path: Path, columns: Sequence[str], times: Sequence[str]) -> pd.D
     """
     if not path.exists():
         return None
+    # Here and below: who streams from a shipped model reads its summary, and does without pandas.
+    import pandas as pd
+
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, csv.Error) as error:
@@ -131,6 +136,8 @@ def wall_clock(texts: pd.Series[str], source: str) -> pd.Series[Any]:
     DataError
         If one is not a time; the message begins with `source`.
     """
+    import pandas as pd
+
     try:
         times = pd.to_datetime(texts.str.replace(ZONE, "", regex=True), format="ISO8601")
     except ValueError as error:

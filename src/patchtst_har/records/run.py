@@ -221,6 +221,29 @@ class ParticipantSplit(Record):
     fingerprint: str
 
 
+class InitialModel(Record):
+    """The stored model with which a training began."""
+
+    name: str
+    weights: str
+    """SHA-256 of its weights file."""
+    fine_tune: str
+    new: tuple[str, ...]
+    """Tensors that were not taken over from it."""
+
+
+class Pretraining(Record):
+    """How an encoder was pre-trained without labels."""
+
+    data: tuple[str, ...]
+    """Data sets, by the names of their folders."""
+    mask_fraction: float
+    loss: float
+    """Mean squared error on hidden samples, scaled: of people who were not trained on, else of training."""
+    zero_loss: float
+    """That of zeros in place of the prediction, on the same samples."""
+
+
 class Provenance(Record):
     """`provenance.json`: what a model was trained and tested on."""
 
@@ -229,6 +252,11 @@ class Provenance(Record):
     topology_engines: dict[str, int] = {}
     source_rates_hz: tuple[float, float] | None = None
     """Lowest and highest sampling rate of the training people's recordings, before resampling."""
+    init: InitialModel | None = None
+    """What training began with, if not with random weights."""
+    untrained: tuple[str, ...] = ()
+    """Parts of the network that are as they were made: without trained heads, a model gives no labels."""
+    pretraining: Pretraining | None = None
 
 
 class SmoothingChoice(Record):

@@ -56,7 +56,8 @@ def render_prediction_report(
         Facts to show, nested mappings flattened. Of `recording_info`, ``name`` is the title; ``start`` and
         ``end`` (ISO 8601) are the recording's extent, of which time without a row counts as unlabelled
         (default: the rows' extent); ``clock`` says what the times are ("UTC", "local wall clock", a zone);
-        ``dropped`` maps a reason to a count.
+        ``dropped`` maps a reason to a count. Of `model_info`, ``score`` is what is known of the model on
+        other people.
     classes : sequence of str, optional
         Class names in the order of their colours; default: the labels that occur, sorted.
     warnings : sequence of str
@@ -97,6 +98,7 @@ def render_prediction_report(
         time=_table_of_days(minutes),
         recording=list(facts(_in_words(recording_info))),
         model=list(facts(model_info)),
+        score=model_info.get("score"),
         warnings=list(warnings),
         notices=list(notices),
     )

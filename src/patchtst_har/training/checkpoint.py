@@ -11,16 +11,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from patchtst_har.errors import DataError
-from patchtst_har.models.patchtst import PatchTSTClassifier
 from patchtst_har.support.documents import parse_json
 from patchtst_har.support.files import atomic_path
 from patchtst_har.training.averaging import WeightAverage
@@ -49,21 +48,22 @@ class Progress:
     best_state: dict[str, Tensor] = field(default_factory=dict)
 
 
+Network = TypeVar("Network", bound=nn.Module)
 _COUNTERS = ("epoch", "best_epoch", "best_score", "best_loss")
 
 
 @dataclass(frozen=True)
-class Trainee:
+class Trainee(Generic[Network]):
     """The live objects that a checkpoint captures and restores."""
 
-    model: PatchTSTClassifier
+    model: Network
     optimizer: Optimizer
     schedule: Schedule
     generators: Mapping[str, torch.Generator]
     average: WeightAverage | None = None
 
 
-def save_checkpoint(path: Path, trainee: Trainee, progress: Progress, fingerprint: str) -> None:
+def save_checkpoint(path: Path, trainee: Trainee[Any], progress: Progress, fingerprint: str) -> None:
     """Write the state of training to `path`, whole or not at all.
 
     Parameters
@@ -91,7 +91,7 @@ def save_checkpoint(path: Path, trainee: Trainee, progress: Progress, fingerprin
         temporary.write_bytes(safetensors.torch.save(tensors, metadata={"progress": json.dumps(counters)}))
 
 
-def load_checkpoint(path: Path, trainee: Trainee, fingerprint: str) -> Progress:
+def load_checkpoint(path: Path, trainee: Trainee[Any], fingerprint: str) -> Progress:
     """Restore `trainee` in place and return the progress.
 
     Raises

@@ -20,6 +20,7 @@ from patchtst_har.errors import ConfigError, DataError
 from patchtst_har.features.fallback import engine_counts
 from patchtst_har.records.run import ParticipantSplit, Provenance
 from patchtst_har.support.progress import OnProgress, under
+from patchtst_har.training.initial import Initial
 from patchtst_har.training.teachers import teachers_probabilities
 
 
@@ -38,6 +39,8 @@ class ExperimentData:
         same recordings.
     source_rates_hz : tuple of two floats, optional
         Lowest and highest rate of the training recordings, if the data set says.
+    initial : Initial, optional
+        The stored model with which training begins (``training.init``).
     """
 
     split: Split
@@ -46,6 +49,7 @@ class ExperimentData:
     test: FeatureSet | None
     training: TrainingSet
     source_rates_hz: tuple[float, float] | None = None
+    initial: Initial | None = None
 
     @classmethod
     def load(cls, config: ExperimentConfig, on_progress: OnProgress | None = None) -> ExperimentData:
@@ -59,7 +63,9 @@ class ExperimentData:
             If the data set is damaged or does not fit the configuration, a group has no windows, or the
             recipe (`training.hop_s`, `training.teachers`) cannot be followed on it.
         ModelFolderError
-            If a teacher's folder is missing or damaged.
+            If the folder of a teacher or of the initial model is missing or damaged.
+        ConfigError
+            If the initial model has other features or another architecture.
         """
         _check_validation(config)
         dataset = PreparedDataset.open(config.data.proc_dir)
@@ -67,6 +73,10 @@ class ExperimentData:
             path = config.data.proc_dir / "classes.json"
             raise DataError(f"{path}: needs at least two classes to train, has {', '.join(dataset.classes)}")
         split = split_participants(dataset.participants, config.data)
+        # Before the features, which take long.
+        initial = Initial.read(config, dataset.classes)
+        if initial is not None:
+            initial.warn_of([*split.val, *split.test])
 
         def load(name: str, people: Sequence[str]) -> FeatureSet:
             features = load_feature_set(dataset, people, config, under(f"features, {name}", on_progress))
@@ -83,10 +93,11 @@ class ExperimentData:
             report = under("teachers", on_progress)
             soft = teachers_probabilities(config.training.teachers, training, config.data, report)
             training = replace(training, teachers=soft)
-        return cls(split, train, val, test, training, _source_rates_hz(dataset, split.train))
+        rates_hz = _source_rates_hz(dataset, split.train)
+        return cls(split, train, val, test, training, rates_hz, initial)
 
     def provenance(self) -> Provenance:
-        """Return the split, its number of windows, and what computed their topology."""
+        """Return the split, its number of windows, what computed their topology, what training began with."""
         parts = {"train": self.train, "val": self.val, "test": self.test}
         used = (self.training, self.val, self.test)
         engines = np.concatenate([part.topo_engines for part in used if part is not None])
@@ -95,6 +106,7 @@ class ExperimentData:
             n_windows={name: 0 if part is None else len(part) for name, part in parts.items()},
             topology_engines=engine_counts(engines[engines != NOT_COMPUTED]),
             source_rates_hz=self.source_rates_hz,
+            init=None if self.initial is None else self.initial.record,
         )
 
     def fingerprint(self, config: ExperimentConfig) -> str:
@@ -105,6 +117,8 @@ class ExperimentData:
             if part is not None:
                 for array in (part.stats, part.topo, part.labels, part.start_ns):
                     digest.update(np.ascontiguousarray(array).data)
+        if self.initial is not None:
+            digest.update(self.initial.record.weights.encode())
         if self.training.teachers is not None:
             digest.update(np.ascontiguousarray(self.training.teachers).data)
         return digest.hexdigest()

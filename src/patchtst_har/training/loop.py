@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW, Optimizer
 
@@ -24,6 +24,7 @@ from patchtst_har.support.progress import OnProgress
 from patchtst_har.training.averaging import WeightAverage
 from patchtst_har.training.batches import TrainingBatches
 from patchtst_har.training.checkpoint import Progress, Trainee, load_checkpoint, save_checkpoint
+from patchtst_har.training.initial import keeping, train_others
 from patchtst_har.training.loss import Criterion
 from patchtst_har.training.scheduler import Schedule
 
@@ -51,6 +52,8 @@ class TrainingLoop:
         File that is rewritten after every epoch.
     fingerprint : str
         Identity of the run, checked on resuming.
+    kept : sequence of str
+        Parts of the model that are not trained (`training.initial.KEPT`).
     """
 
     config: TrainingConfig
@@ -58,6 +61,7 @@ class TrainingLoop:
     seed: int = 0
     checkpoint: Path | None = None
     fingerprint: str = ""
+    kept: Sequence[str] = ()
 
     def fit(
         self,
@@ -92,7 +96,8 @@ class TrainingLoop:
             logger.info("resuming after epoch %d", progress.epoch)
         criterion = Criterion(self.config, torch.from_numpy(train.labels), model.num_classes).to(self.device)
         while not self._finished(progress):
-            trained = self._train_epoch(trainee, criterion, batches, progress.epoch + 1)
+            with keeping(model, self.kept):
+                trained = self._train_epoch(trainee, criterion, batches, progress.epoch + 1)
             with trainee.average.in_model() if trainee.average else nullcontext():
                 validated = {} if val is None else self._validate(model, criterion, val)
                 self._advance(progress, model, validated)
@@ -107,8 +112,9 @@ class TrainingLoop:
         model.load_state_dict(kept)
         return progress
 
-    def _trainee(self, model: PatchTSTClassifier, batches: TrainingBatches) -> Trainee:
-        optimizer = adamw(model, self.config)
+    def _trainee(self, model: PatchTSTClassifier, batches: TrainingBatches) -> Trainee[PatchTSTClassifier]:
+        with keeping(model, self.kept):
+            optimizer = adamw(model, self.config)
         schedule = Schedule(optimizer, self.config, self.config.epochs * len(batches))
         average = WeightAverage(model, self.config.ema_decay) if self.config.ema_decay else None
         return Trainee(model, optimizer, schedule, batches.generators, average)
@@ -133,9 +139,10 @@ class TrainingLoop:
             progress.best_state = {name: value.detach().clone() for name, value in model.state_dict().items()}
 
     def _train_epoch(
-        self, trainee: Trainee, criterion: Criterion, batches: TrainingBatches, epoch: int
+        self, trainee: Trainee[PatchTSTClassifier], criterion: Criterion, batches: TrainingBatches, epoch: int
     ) -> dict[str, float]:
-        model, optimizer, schedule = trainee.model.train(), trainee.optimizer, trainee.schedule
+        model, optimizer, schedule = trainee.model, trainee.optimizer, trainee.schedule
+        train_others(model, self.kept)
         total = torch.zeros((), device=self.device)
         confusion = StreamingConfusion(model.num_classes)
         rate = optimizer.param_groups[0]["lr"]
@@ -187,9 +194,9 @@ class TrainingLoop:
         return logits[0], criterion(logits, labels.to(self.device), soft)
 
 
-def adamw(model: PatchTSTClassifier, config: TrainingConfig) -> Optimizer:
-    """Return AdamW over a model's parameters, with the weight decay of those that decay."""
-    parameters = list(model.parameters())
+def adamw(model: nn.Module, config: TrainingConfig) -> Optimizer:
+    """Return AdamW over the parameters that have gradients, with the weight decay of those that decay."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if config.decay == "all":
         groups = [{"params": parameters, "weight_decay": config.weight_decay}]
     else:

@@ -170,6 +170,8 @@ class PatchTSTTrainer:
         seed_everything(config.seed)
         model = PatchTSTClassifier(config.model, len(data.train.classes))
         model.fit_scaling(*to_tensors((data.train.windows, data.training.stats, data.training.topo)))
+        if data.initial is not None:
+            data.initial.put_into(model)
         lines = TrainingLogger(logger)
 
         def record(epoch: int, trained: dict[str, float], validated: dict[str, float]) -> None:
@@ -180,7 +182,8 @@ class PatchTSTTrainer:
                 tracker.log_metrics(metrics, epoch, phase)
 
         fingerprint = data.fingerprint(config)
-        loop = TrainingLoop(config.training, device, config.seed, self._checkpoint, fingerprint)
+        kept = () if data.initial is None else data.initial.kept
+        loop = TrainingLoop(config.training, device, config.seed, self._checkpoint, fingerprint, kept)
         report = under("training", self.on_progress)
         progress = loop.fit(model, data.training, data.val, record, on_progress=report, resume=self.resume)
         return model, progress

@@ -20,6 +20,7 @@ from patchtst_har.cli.console import (
     progress,
     start_logging,
 )
+from patchtst_har.cli.models import ModelArgument, model_folder
 from patchtst_har.errors import DataError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ HELP = (
 
 
 def run(
-    model: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="Model folder.")],
+    model: ModelArgument,
     recording: Annotated[
         Path | None, typer.Option(help="Recording to measure on, in addition to the simulated movements.")
     ] = None,
@@ -82,6 +83,7 @@ def run(
     from patchtst_har.reports.feasibility import REPORT_FILE, render_feasibility
 
     start_logging(verbose)
+    folder = model_folder(model)
     wanted = set(fail_on or ())
     if FailOn.REGRESSION in wanted and compare is None:
         raise DataError("--fail-on regression: needs --compare")
@@ -96,7 +98,7 @@ def run(
         err.print(f"--quick makes too few decisions for: {names}. Run without --quick to decide them.")
     with progress() as on_progress:
         record = run_benchmark(
-            model,
+            folder,
             out_dir,
             budget=targets,
             recording=samples,

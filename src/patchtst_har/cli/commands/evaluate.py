@@ -16,13 +16,14 @@ from patchtst_har.cli.console import (
     start_logging,
     warn,
 )
+from patchtst_har.cli.models import ModelOption
 
 HELP = "Score a trained model on a prepared data set, raw and smoothed."
 
 
 def run(
     data: Annotated[Path, typer.Argument(help="Folder of a prepared data set.")],
-    model: Annotated[Path, typer.Option("--model", "-m", help="Model folder.")],
+    model: ModelOption,
     participants: Annotated[
         str | None, typer.Option(help="Participants to judge, separated by commas; default: all.")
     ] = None,

@@ -8,12 +8,13 @@ from typing import Annotated, Literal
 import typer
 
 from patchtst_har.cli.console import VerboseOption, out, start_logging
+from patchtst_har.cli.models import ModelArgument, model_folder
 
 HELP = "Write the model for another run time; the file must compute the same logits, or it is not kept."
 
 
 def run(
-    model: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="Model folder.")],
+    model: ModelArgument,
     target: Annotated[Path, typer.Option("--out", help="File to write, such as model.onnx.")],
     file_format: Annotated[
         Literal["onnx", "torch-export", "executorch"],
@@ -35,12 +36,13 @@ def run(
     from patchtst_har.model_folder import read_model_folder
 
     start_logging(verbose)
+    folder = model_folder(model)
     windows = start_ns = None
     if check_on is not None:
-        cut = cut_windows(read_recording(check_on)[0], read_model_folder(model).config.data)
+        cut = cut_windows(read_recording(check_on)[0], read_model_folder(folder).config.data)
         windows, start_ns = cut.windows, cut.start_ns
     made = export_model(
-        model,
+        folder,
         target,
         file_format,
         probabilities=probabilities,

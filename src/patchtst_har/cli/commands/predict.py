@@ -21,6 +21,7 @@ from patchtst_har.cli.console import (
     start_logging,
     warn,
 )
+from patchtst_har.cli.models import DefaultModelOption, introduction, model_folder
 from patchtst_har.cli.reading import reads_recordings
 from patchtst_har.data.formats import FORMATS
 from patchtst_har.data.options import ReadOptions
@@ -31,7 +32,7 @@ HELP = "Label a recording: labels and windows as CSV, a summary as JSON, a timel
 @reads_recordings
 def run(
     recording: Annotated[Path, typer.Argument(help=f"Recording ({', '.join(FORMATS)}).")],
-    model: Annotated[Path, typer.Option("--model", "-m", help="Model folder.")],
+    model: DefaultModelOption = None,
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path(),
     smoothing: OfflineSmoothingOption = None,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Draw picture and report.")] = True,
@@ -51,6 +52,7 @@ def run(
     from patchtst_har.support.files import check_writable
 
     start_logging(verbose)
+    folder = model_folder(model)
     reader = partial(read_recording, units=units, time_unit=time_unit, strict=strict, options=reading)
     check_writable(out_dir)
     with progress() as on_progress, warnings.catch_warnings():
@@ -58,7 +60,7 @@ def run(
         warnings.simplefilter("ignore", SignalWarning)
         labelled = label_file(
             recording,
-            model,
+            folder,
             reader=reader,
             timezone=timezone,
             smoothing=smoothing,
@@ -66,11 +68,9 @@ def run(
         )
     written = write_prediction(out_dir, labelled, report=report)
     warn(labelled.warnings)
-    facts, n_classes = labelled.model_info, len(labelled.classes)
-    out.print(
-        f"model:     {n_classes} classes ({facts['classes']}), trained on {facts['trained_on']}",
-        soft_wrap=True,
-    )
+    trained_on = labelled.model_info["trained_on"]
+    line = introduction(folder, labelled.classes, trained_on, named=model is not None)
+    out.print(f"model:     {line}", soft_wrap=True)
     for kind, path in vars(written).items():
         if path is not None:
             out.print(f"{kind + ':':10s} {path}", soft_wrap=True)

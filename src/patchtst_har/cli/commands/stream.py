@@ -22,6 +22,7 @@ from patchtst_har.cli.console import (
     out,
     warn,
 )
+from patchtst_har.cli.models import DefaultModelArgument, introduction, model_folder
 from patchtst_har.cli.reading import reads_recordings
 from patchtst_har.data.options import ReadOptions
 from patchtst_har.data.units import UNUSABLE
@@ -48,7 +49,7 @@ HELP = (
 
 @reads_recordings
 def run(
-    model: Annotated[Path, typer.Argument(help="Model folder.")],
+    model: DefaultModelArgument = None,
     source: Annotated[
         str,
         typer.Option(
@@ -103,7 +104,11 @@ def run(
     pace = _speed(speed)
     # A smoother that training did not choose is there for those who name it.
     named = None if smoothing in (None, "none") else "hmm"
-    recognizer = Recognizer.from_pretrained(model, smoothing=named).in_zone(timezone)
+    if model is not None and Path(model).is_file():
+        raise DataError(f"{model}: is a file, no model; a recording to replay is named by --from {model}")
+    folder = model_folder(model)
+    recognizer = Recognizer.from_pretrained(folder, smoothing=named).in_zone(timezone)
+    line = introduction(folder, recognizer.classes, recognizer.trained_on_text, named=model is not None)
     stream = recognizer.stream(hop, smoothing)
     live = source == "-" or "://" in source
     monitor = Monitor(stream.hop_s, 1.0 if live else pace)
@@ -112,11 +117,15 @@ def run(
     if live and reading.given():
         raise DataError(f"{name}: {', '.join(reading.given())}: only for recordings; lines are t,x,y,z")
 
+    if model is None:
+        err.print(f"model: {line}", soft_wrap=True)
+
     def check_rate(rate_hz: float | None) -> None:
         warn(rate_doubt(rate_hz, recognizer.config.data.sample_rate_hz, recognizer.trained_on))
 
     opened = _batches(source, pace, time_unit, units, reading, check_clock, check_rate, skip_bad=skip_bad)
-    with _served(stream, monitor, name, serve, token, recognizer.config.data.sample_rate_hz) as (page, url):
+    rate_hz = recognizer.config.data.sample_rate_hz
+    with _served(stream, monitor, name, line, serve, token, rate_hz) as (page, url):
         ended = False
         with (
             opened as (batches, count_bad),
@@ -218,6 +227,7 @@ def _served(
     stream: Stream,
     monitor: Monitor,
     source: str,
+    model: str,
     address: str | None,
     token: str | None,
     sample_rate_hz: float,
@@ -229,7 +239,7 @@ def _served(
     from patchtst_har.realtime.live_page import LivePage, parse_address, serve
 
     host, port = parse_address(address)
-    page = LivePage(stream, monitor, source, sample_rate_hz)
+    page = LivePage(stream, monitor, source, sample_rate_hz, model)
     with serve(page, host, port, token) as url:
         err.print(f"live page: {url}", soft_wrap=True)
         try:

@@ -9,6 +9,7 @@ import typer
 
 from patchtst_har.cli.console import (
     ConfigOption,
+    PresetOption,
     SetOption,
     VerboseOption,
     configure,
@@ -19,7 +20,7 @@ from patchtst_har.cli.console import (
     start_logging,
 )
 from patchtst_har.errors import DataError
-from patchtst_har.presets import Preset
+from patchtst_har.recipe import FineTune
 from patchtst_har.support.formatting import metric_text
 
 if TYPE_CHECKING:
@@ -32,12 +33,22 @@ HELP = "Train on a prepared data set and leave a run folder with model, scores a
 def run(
     config: ConfigOption = None,
     overrides: SetOption = None,
-    preset: Annotated[
-        Preset | None,
+    preset: PresetOption = None,
+    init: Annotated[
+        str | None,
         typer.Option(
-            "--preset",
-            help="Features, architecture and training together; what --config and --set say comes before it. "
-            "Left out: base, unless they describe a model.",
+            "--init",
+            metavar="MODEL",
+            help="Begin with the weights of this model folder or shipped model (patchtst-har models). "
+            "Features and architecture are its own; its heads are taken over if it has the same classes.",
+        ),
+    ] = None,
+    fine_tune: Annotated[
+        FineTune | None,
+        typer.Option(
+            "--fine-tune",
+            help="What of the --init model is trained: all (full), all but its first layers (partial), "
+            "or only the heads (frozen). Left out: full.",
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after an interruption.")] = False,
@@ -63,7 +74,8 @@ def run(
     if resume and overwrite:
         raise typer.BadParameter("--resume goes on with a run, --overwrite begins it again")
     settings, chosen = fit_to_data(
-        configure(config, overrides, preset, "base"), cross_validation=cross_validation
+        configure(config, overrides, preset, "base", {"init": init, "fine_tune": fine_tune}),
+        cross_validation=cross_validation,
     )
     if cross_validation:
         require_folds(settings)
@@ -74,6 +86,15 @@ def run(
             raise DataError(text)
         out.print(f"{text}\nreport: {run_dir / 'report.html'}", soft_wrap=True)
         return
+    if settings.training.init is not None:
+        kept = {
+            "full": "all of it is trained",
+            "partial": "its first layers stay",
+            "frozen": "only heads are trained",
+        }
+        out.print(
+            f"begins with: {settings.training.init} ({kept[settings.training.fine_tune]})", soft_wrap=True
+        )
     if chosen:
         listed = ", ".join(f"{name}={value}" for name, value in chosen.items())
         out.print(f"chosen from the data set: {listed}", soft_wrap=True)

@@ -18,6 +18,7 @@ from patchtst_har.inference.export.program import Run, require
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.models.folder import load_model
+from patchtst_har.pretrained import find_model, refuse_encoder
 from patchtst_har.support.files import atomic_path, ensure_folder
 from patchtst_har.support.names import printable
 
@@ -105,8 +106,8 @@ def export_model(
 
     Parameters
     ----------
-    folder : path-like
-        The model folder.
+    folder : str or pathlib.Path
+        The model folder, or the name of a shipped model.
     target : path-like
         The file to write; its folder is created if missing.
     format : {"onnx", "torch-export", "executorch"}
@@ -123,7 +124,7 @@ def export_model(
     Raises
     ------
     ModelFolderError
-        If a file of the model is missing or damaged.
+        If a file of the model is missing or damaged, or the model is for fine-tuning only.
     DataError
         If there is no such format, `target` has the ending of another one, is not UTF-8, or exists and
         `overwrite` is not set, or `windows` are malformed or none.
@@ -134,7 +135,8 @@ def export_model(
     """
     if format not in get_args(Format):
         raise DataError(f"format must be one of {', '.join(get_args(Format))}, not {format!r}")
-    writer, folder, target = _WRITERS[format], Path(folder), Path(target)
+    writer, folder, target = _WRITERS[format], find_model(folder), Path(target)
+    refuse_encoder(folder)
     model, classes, config = load_model(folder)
     require(*writer.NEEDS)
     _check_target(target, format, overwrite)

@@ -114,7 +114,15 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, patches: Tensor) -> Tensor:
         """Map patches (B, C, P, L) in g to tokens (B, n_patch_tokens, d_model)."""
-        scaled = self.scale(patches.permute(0, 2, 3, 1)).transpose(2, 3)
+        return self.tokens(self.scaled(patches))
+
+    def scaled(self, patches: Tensor) -> Tensor:
+        """Return scaled patches (B, P, C, L)."""
+        scaled: Tensor = self.scale(patches.permute(0, 2, 3, 1)).transpose(2, 3)
+        return scaled
+
+    def tokens(self, scaled: Tensor) -> Tensor:
+        """Map what `scaled` returns to tokens."""
         if self.stem is not None:
             # One "batch" of all patches, so that batch norm sees all of them.
             scaled = self.stem(scaled.flatten(0, 1)).unflatten(0, scaled.shape[:2])

@@ -1,0 +1,240 @@
+"""Training that begins with the weights of a stored model, and which of them it keeps."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from patchtst_har.architecture import expected_tensors
+from patchtst_har.config import ExperimentConfig
+from patchtst_har.errors import ConfigError
+from patchtst_har.model_folder import WEIGHTS_FILE, read_model_folder, read_provenance, untrained_parts
+from patchtst_har.models.patchtst import PatchTSTClassifier
+from patchtst_har.presets import PRESETS
+from patchtst_har.pretrained import find_model
+from patchtst_har.recipe import FineTune
+from patchtst_har.records.run import InitialModel
+
+logger = logging.getLogger(__name__)
+
+HEADS = ("head.project", "head.encoder", "head.branch")
+_ALL_BUT_HEADS = (
+    "patch_embedding",
+    "stat_embedding",
+    "topo_embedding",
+    "branch",
+    "time_embedding",
+    "class_token",
+    "dropout",
+    "layers",
+    "head.norm",
+    "head.pool",
+)
+_FIRST = ("patch_embedding", "stat_embedding.project.0", "topo_embedding.project.0", "branch.layers.0")
+KEPT: dict[FineTune, tuple[str, ...]] = {"full": (), "partial": _FIRST, "frozen": _ALL_BUT_HEADS}
+"""Parts of a `PatchTSTClassifier` that keep their weights and running statistics, without dropout."""
+
+# What changes neither a tensor nor what it means.
+_FREE = {"dropout", "embedding_dropout", "gradient_checkpointing", "auxiliary_heads"}
+_FREE_OF_BRANCH = {"input_dropout", "hidden_dropout", "noise", "drop"}
+_FREE_OF_TOPOLOGY = {"engine", "on_error"}
+
+
+@dataclass(frozen=True)
+class Initial:
+    """A stored model with which a training begins.
+
+    Attributes
+    ----------
+    tensors : dict of str to ndarray
+        What is taken over, by the names of `PatchTSTClassifier`.
+    kept : tuple of str
+        Parts that are not trained.
+    record : InitialModel
+        What `provenance.json` says of it.
+    people : tuple of str
+        Who trained it, as far as its folder says.
+    """
+
+    tensors: dict[str, NDArray[Any]]
+    kept: tuple[str, ...]
+    record: InitialModel
+    people: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, config: ExperimentConfig, classes: Sequence[str]) -> Initial | None:
+        """Read the model that ``training.init`` names; None if it names none.
+
+        Every tensor whose name and shape fit is taken over; those of the heads only if the classes are the
+        same, in the same order; those of parts that its own training left as they were made are not.
+
+        Raises
+        ------
+        ModelFolderError
+            If there is no such model, or it is damaged.
+        ConfigError
+            If its features or architecture are not those of the experiment; each field is named.
+        """
+        model, fine_tune = config.training.init, config.training.fine_tune
+        if model is None:
+            return None
+        folder = find_model(model)
+        stored = read_model_folder(folder)
+        name = _name_of(folder)
+        check_same(name, stored.config, config)
+        provenance = read_provenance(folder) or {}
+        untrained = untrained_parts(folder)
+        left_out = (*(() if tuple(classes) == stored.classes else HEADS), *untrained)
+        expected = expected_tensors(config.model, len(classes))
+        taken = {
+            tensor: stored.tensors[tensor]
+            for tensor, spec in expected.items()
+            if not in_parts(tensor, left_out)
+            and tensor in stored.tensors
+            and stored.tensors[tensor].shape == spec.shape
+        }
+        weights = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
+        new = tuple(tensor for tensor in expected if tensor not in taken)
+        return cls(
+            taken,
+            tuple(part for part in KEPT[fine_tune] if not in_parts(part, untrained)),
+            InitialModel(name=name, weights=weights, fine_tune=fine_tune, new=new),
+            tuple(provenance["split"]["train"]) if provenance else (),
+        )
+
+    def put_into(self, model: PatchTSTClassifier) -> None:
+        """Copy the tensors, and log what is new."""
+        state = model.state_dict()
+        with torch.no_grad():
+            for name, values in self.tensors.items():
+                state[name].copy_(torch.from_numpy(values.copy()))
+        new = dict.fromkeys(name.rpartition(".")[0] or name for name in self.record.new)
+        logger.info("begins with the weights of %s; new: %s", self.record.name, ", ".join(new) or "nothing")
+
+    def warn_of(self, people: Sequence[str]) -> None:
+        """Log a warning if names of people to judge on are among those whom the model was trained on."""
+        known = {name.rpartition("/")[2] for name in self.people}
+        if shared := sorted(known.intersection(people)):
+            logger.warning(
+                "%s: %d of its training people have names of people to validate or test on (%s); if they are "
+                "the same, the scores say nothing of new people",
+                self.record.name,
+                len(shared),
+                ", ".join(shared[:3]) + ", ..." * (len(shared) > 3),
+            )
+
+
+def check_same(name: str, theirs: ExperimentConfig, ours: ExperimentConfig) -> None:
+    """Raise `ConfigError` unless a stored model has the features and the architecture of an experiment.
+
+    Regularisation and auxiliary heads may differ. The message names each field that does not fit.
+    """
+    its, wanted = _decisive(theirs), _decisive(ours)
+    fields = [field for field in {**its, **wanted} if its.get(field) != wanted.get(field)]
+    if fields:
+        problems = [
+            f"{field}: {name} has {its.get(field)}, the experiment {wanted.get(field)}" for field in fields
+        ]
+        raise ConfigError([f"training.init: {problems[0]}", *problems[1:]])
+
+
+def following(values: Mapping[str, Any], model: str, source: str = "configuration") -> ExperimentConfig:
+    """Return a configuration in which features and model are a stored model's where nothing is said of them.
+
+    Parameters
+    ----------
+    values : mapping
+        Sections, as `ExperimentConfig.from_mapping` takes them.
+    model : str
+        Shipped model or model folder.
+    source : str
+        What errors name.
+
+    Raises
+    ------
+    ModelFolderError
+        If there is no such model, or it is damaged.
+    ConfigError
+        If the configuration contradicts itself.
+    """
+    config = read_model_folder(find_model(model)).config
+    taken = {
+        "data": config.data.model_dump(include={"window_size", "hop_size"}),
+        "features": config.features.model_dump(mode="json", include={"groups", "topology", "plugins"}),
+        "model": config.model.model_dump(mode="json", exclude={"gradient_checkpointing"}),
+    }
+    window_s = config.data.window_size / config.data.sample_rate_hz
+    recipe = PRESETS.get(values.get("preset", "seed"), {}).get("training", {})
+    if recipe.get("hop_s", 0.0) > window_s:
+        # As `fit_to_data` has it for windows of another length than the preset's.
+        taken["training"] = {"hop_s": window_s / 4}
+    filled = dict(values)
+    for section, theirs in taken.items():
+        given = filled.get(section) or {}
+        # A section that is no mapping is refused by the configuration.
+        filled[section] = {**theirs, **given} if isinstance(given, Mapping) else given
+    made = ExperimentConfig.from_mapping(filled, source=source)
+    if "hop_size" not in (values.get("data") or {}):
+        # It stays unset, so that it follows the data set (`training.fitting`).
+        made.data.model_fields_set.discard("hop_size")
+    return made
+
+
+@contextmanager
+def keeping(model: nn.Module, parts: Sequence[str]) -> Iterator[None]:
+    """Take the gradients of some parts of a model away while inside."""
+    kept = [tensor for name, tensor in model.named_parameters() if in_parts(name, parts)]
+    for tensor in kept:
+        tensor.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for tensor in kept:
+            tensor.requires_grad_(True)
+
+
+def train_others(model: nn.Module, parts: Sequence[str]) -> None:
+    """Put a model into training mode, but for some parts: no dropout there, running statistics stay."""
+    model.train()
+    for name, module in model.named_modules():
+        if name in parts:
+            module.eval()
+
+
+def _decisive(config: ExperimentConfig) -> dict[str, Any]:
+    """Return the fields, by name, that must be equal."""
+    model = config.model.model_dump(mode="json", exclude={*_FREE, "branch"})
+    branch = config.model.branch.model_dump(mode="json", exclude=_FREE_OF_BRANCH)
+    features = config.features
+    fields = {
+        "data.sample_rate_hz": config.data.sample_rate_hz,
+        "features.groups": list(features.groups),
+        "features.plugins": list(features.plugins),
+        **{f"model.{name}": value for name, value in model.items()},
+    }
+    if config.model.features_as == "branch":
+        fields |= {f"model.branch.{name}": value for name, value in branch.items()}
+    if "topological" in features.groups:
+        topology = features.topology.model_dump(mode="json", exclude=_FREE_OF_TOPOLOGY)
+        fields |= {f"features.topology.{name}": value for name, value in topology.items()}
+    return fields
+
+
+def _name_of(folder: Path) -> str:
+    """Return a folder's name; of the model in a run folder, the run's."""
+    whole = folder.resolve()
+    return whole.parent.name if whole.name == "model" else whole.name
+
+
+def in_parts(name: str, parts: Sequence[str]) -> bool:
+    """Whether a tensor or module belongs to some parts of a model."""
+    return any(name == part or name.startswith(f"{part}.") for part in parts)

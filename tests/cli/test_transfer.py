@@ -1,0 +1,102 @@
+"""`pretrain`, and `train` that begins with a stored model."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from transfer import WINDOW, experiment, prepare
+
+# Said as a user would who has another network in mind than the presets.
+NETWORK = yaml.safe_dump(
+    experiment(Path()).model_dump(
+        mode="json", include={"data": {"window_size", "hop_size"}, "features": {"groups"}, "model": True}
+    )
+)
+FEW = ("--set", "training={epochs: 1, batch_size: 16, keep: last}")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A working directory with two prepared data sets and the description of a network."""
+    monkeypatch.chdir(tmp_path)
+    prepare(tmp_path / "a", n_participants=3)
+    prepare(tmp_path / "b", n_participants=2, seed=1)
+    for name in "ab":
+        facts = {"window_size": WINDOW, "hop_size": WINDOW, "sample_rate_hz": 100.0}
+        (tmp_path / name / "preparation.json").write_text(json.dumps(facts))
+    (tmp_path / "network.yaml").write_text(NETWORK)
+    return tmp_path
+
+
+def error_of(result) -> str:
+    status, _, err = result
+    assert status == 2, err
+    (line,) = [line for line in err.splitlines() if "error:" in line]
+    return line
+
+
+@pytest.mark.trains
+def test_an_encoder_of_two_data_sets_is_trained_and_then_fine_tuned(cli, here, monkeypatch):
+    # What comes after training is the same for every run, and takes long.
+    monkeypatch.setattr("patchtst_har.benchmark.run_measurements.measure_run", lambda *_, **__: None)
+    monkeypatch.setattr("patchtst_har.reports.run.render_report", lambda run_dir: run_dir)
+    status, out, err = cli("pretrain", "a", "b", "--output", "encoder", "--config", "network.yaml", *FEW)
+    assert status == 0, err
+    assert "to use it: patchtst-har train --init encoder" in out
+    assert "pre-training" in err
+    assert error_of(cli("predict", "a.csv", "--model", "encoder")).endswith("none in this installation")
+    # Neither a network nor windows are named: they follow the encoder and the data set.
+    follow = ("--set", "data.proc_dir=a", "--set", "smoothing.method=none", "--set", "data.val_n=1", *FEW)
+    status, out, err = cli("train", "--init", "encoder", "--fine-tune", "frozen", *follow)
+    assert status == 0, err
+    assert "begins with: encoder (only heads are trained)" in out
+    (folder,) = (here / "runs").iterdir()
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert config["training"]["init"] == "encoder"
+    assert config["model"]["d_model"] == 16
+    assert config["features"]["groups"] == ["statistical"]
+    assert json.loads((folder / "model" / "provenance.json").read_text())["init"]["name"] == "encoder"
+    again = cli("pretrain", "a", "b", "--output", "encoder", "--config", "network.yaml", *FEW)
+    assert "encoder: already holds a model" in error_of(again)
+
+
+@pytest.mark.trains
+def test_another_network_than_that_of_the_encoder_is_refused(cli, here):
+    network = ("--config", "network.yaml", *FEW)
+    assert cli("pretrain", "a", "--output", "encoder", *network)[0] == 0
+    begin = ("train", "--init", "encoder", "--set", "data.proc_dir=a")
+    assert "model.d_ff: encoder has 16, the experiment 24" in error_of(
+        cli(*begin, *FEW, "--set", "model.d_ff=24", "--set", "smoothing.method=none")
+    )
+    windows = (
+        "data={window_size: 200, hop_size: 200, proc_dir: a}",
+        "model.window_size=200",
+        "training.hop_s=1",
+    )
+    options = [word for text in (*windows, "smoothing.method=none") for word in ("--set", text)]
+    line = error_of(cli(*begin, "--preset", "small", *options))
+    assert "training.init: features.groups: encoder has ['statistical']" in line
+    assert not (here / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("train", "--init", "nowhere"), "nowhere: no such model folder"),
+        (("train", "--set", "training.init=nowhere"), "nowhere: no such model folder"),
+        (("train", "--fine-tune", "frozen"), "training.fine_tune (frozen) has no meaning with no init"),
+        (("pretrain", "nowhere", "--output", "x"), "nowhere: no such folder of prepared data"),
+        (
+            ("pretrain", "a", "--output", "x", "--mask-fraction", "1"),
+            "mask_fraction: must be above 0 and below 1",
+        ),
+        (("pretrain", "a", "a", "--output", "x"), "a: given more than once"),
+        (("pretrain", "a", "--output", "x", "--set", "data.test_participants=[P9]"), "unknown P9"),
+    ],
+)
+def test_bad_input_is_one_line(cli, here, options, message):
+    assert message in error_of(cli(*options))
+    assert not (here / "x").exists()
+    assert not (here / "runs").exists()
