@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from patchtst_har.datasets.featureset import FeatureSet
-from patchtst_har.inference.familiarity import HELD_OUT_FAMILIAR, Familiarity
+from patchtst_har.inference.familiarity import Familiarity, held_out_unit
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.model_folder import FAMILIARITY_FILE
 
 
 def fit_on_training(recognizer: Recognizer, train: FeatureSet) -> Familiarity:
-    """Describe the embeddings of a model's training windows; the unit is taken from these windows, too.
+    """Describe the embeddings of a model's training windows, in the unit of Mahalanobis.
 
-    People whom the model was not trained on are farther from them, so windows of theirs are called unfamiliar
-    too often (`rescaled` mends that). `Recognizer.adapt` does not use distances.
+    `Recognizer.adapt` does not use distances, so it needs no other unit.
     """
-    embeddings = recognizer.embed(train)[1]
-    return Familiarity.fit(embeddings, train.labels, len(recognizer.classes), embeddings)
+    return Familiarity.fit(recognizer.embed(train)[1], train.labels, len(recognizer.classes))
 
 
-def farther(recognizer: Recognizer, train: FeatureSet, test: FeatureSet) -> float:
-    """Return by which factor people who did not train a model are farther from its training windows."""
-    distances = fit_on_training(recognizer, train).distances(recognizer.embed(test)[1])
-    return float(np.quantile(distances, HELD_OUT_FAMILIAR))
+def unit_of_fold(recognizer: Recognizer, train: FeatureSet, test: FeatureSet) -> float:
+    """Return from which distance on a window of people who did not train a model is unfamiliar."""
+    return held_out_unit(fit_on_training(recognizer, train).distances(recognizer.embed(test)[1]))
 
 
-def rescaled(familiarity: Familiarity, factors: Sequence[float]) -> Familiarity:
-    """Take the unit from held-out people: the geometric mean of the factors that `farther` gives."""
-    factor = float(np.exp(np.mean(np.log(factors))))
-    return replace(familiarity, projection=(familiarity.projection / factor).astype(np.float32))
-
-
-def add_familiarity(folder: Path, train: FeatureSet, factors: Sequence[float]) -> None:
-    """Write what a model in a folder knows of its training windows."""
+def add_familiarity(folder: Path, train: FeatureSet, units: Sequence[float]) -> None:
+    """Write what a model in a folder knows of its training windows; the unit is the folds' geometric mean."""
     recognizer = Recognizer.from_pretrained(folder, smoothing="none")
-    known = rescaled(fit_on_training(recognizer, train), factors)
-    known.save(folder / FAMILIARITY_FILE)
+    unit = float(np.exp(np.mean(np.log(units))))
+    fit_on_training(recognizer, train).in_units_of(unit).save(folder / FAMILIARITY_FILE)

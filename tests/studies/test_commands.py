@@ -140,6 +140,9 @@ def test_a_shipped_model_is_made_from_everybody_with_the_scores_of_the_folds(roo
     assert made.smoothing == "none"
     features = folds.load_features("nine", root / "prepared", study.folds.people, made.config.features)
     assert (made.judge(features)[1] < 1).mean() > 0.99
+    in_mahalanobis = familiar.fit_on_training(made, features).distances(made.embed(features)[1])
+    units = wrist_weights.distance_units(study, "tiny", 0)
+    np.testing.assert_allclose(made.judge(features)[1], in_mahalanobis / np.sqrt(np.prod(units)), rtol=1e-4)
     assert "selfBACK" in (tmp_path / "wrist-9" / "MODEL_CARD.md").read_text()
 
 
@@ -196,14 +199,11 @@ def test_the_unit_of_distances_comes_from_people_who_were_held_out(root, study):
         folds.load_features("nine", root / "prepared", people, recognizer.config.features)
         for people in (study.folds.train(0), study.folds.test[0])
     )
-    factor = familiar.farther(recognizer, train, test)
-    assert factor > 1
     known = familiar.fit_on_training(recognizer, train)
+    unit = familiar.unit_of_fold(recognizer, train, test)
     own, held_out = (recognizer.embed(part)[1] for part in (train, test))
-    assert (known.distances(own) <= 1).mean() == pytest.approx(0.99, abs=0.01)
-    assert (known.distances(held_out) <= 1).mean() < 0.9
-    mended = familiar.rescaled(known, [factor / 2, factor * 2])
-    assert (mended.distances(held_out) <= 1).mean() == pytest.approx(0.99, abs=0.01)
+    assert unit > np.quantile(known.distances(own), 0.99)
+    assert (known.distances(held_out) <= unit).mean() == pytest.approx(0.99, abs=0.01)
 
 
 def test_more_people_train_besides_fewer_and_none_of_the_encoder_s(root):
