@@ -40,6 +40,7 @@ from studies.baselines import BASELINES
 from studies.cards import WEIGHTS_LICENCE, known_failures, training_data
 from studies.commands import folder, parser_of, progress_line, run_command
 from studies.cross_validate import Study, read_folds
+from studies.familiarity import write_familiarity
 from studies.folds import load_features
 from studies.out_of_fold import OutOfFold
 from studies.recipes import RECIPES, study_config
@@ -204,6 +205,7 @@ def make_model(name: str, options: argparse.Namespace) -> Path:
     shutil.copytree(trained, target)
     if shipped.for_labels:
         fold_temperature(target, judged.calibration.temperature)
+        write_familiarity(target, study, options.label, options.seeds)
     write_pretrained_card(target, summary_of(name, target, study, judged, options))
     return target
 

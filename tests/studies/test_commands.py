@@ -11,10 +11,21 @@ from patchtst_har.evaluation.confusion import confusion_counts
 from patchtst_har.evaluation.metrics import score_pooled
 from patchtst_har.model_folder import read_model_folder, read_provenance
 from patchtst_har.pretrained import read_summary
-from studies import baselines, cross_validate, fine_tune, folds, robustness, wrist_weights
+from studies import (
+    adaptation,
+    baselines,
+    cross_validate,
+    familiarity,
+    fine_tune,
+    folds,
+    robustness,
+    unfamiliar,
+    wrist_weights,
+)
 from studies.baselines import BASELINES
 from studies.changes import CHANGES
 from studies.cross_validate import Study, read_folds
+from studies.folds import load_features
 from studies.out_of_fold import OutOfFold
 from studies.prepare import main as prepare
 from study_recordings import write_study_recordings
@@ -127,8 +138,44 @@ def test_a_shipped_model_is_made_from_everybody_with_the_scores_of_the_folds(roo
     for name, tensor in trained.tensors.items():
         divisor = summary.calibration.temperature if name.startswith("head.project.") else 1.0
         np.testing.assert_allclose(shipped.tensors[name], tensor / divisor, rtol=1e-6)
-    assert Recognizer.from_pretrained(tmp_path / "wrist-9").smoothing == "none"
+    made = Recognizer.from_pretrained(tmp_path / "wrist-9")
+    assert made.smoothing == "none"
+    everybody = load_features("nine", study.prepared, study.folds.people, made.config.features)
+    fitted = familiarity.fitted(made, everybody)
+    unit = familiarity.units(study, "tiny", [0]).mean()
+    np.testing.assert_allclose(
+        made.judge(everybody)[1], fitted.distances(made.embed(everybody)[1]) / unit, rtol=1e-4
+    )
+    assert made.adapt(everybody.windows[:9], np.array(made.classes)[everybody.labels[:9]]).adaptation
     assert "selfBACK" in (tmp_path / "wrist-9" / "MODEL_CARD.md").read_text()
+
+
+def test_labels_of_a_person_are_compared_with_none(root, study, capsys):
+    adaptation.main([*places(root), "--set", "nine", "--label", "tiny", "--seconds", "20"])
+    found = json.loads((root / "runs" / "nine" / "tiny-adaptation.json").read_text())["20"]
+    # One bout of 50 s of each class, of which windows from 20 s on are judged.
+    assert set(found) == {"same bout"}
+    assert found["same bout"]["n_windows"] == 4 * 9 * 3
+    assert found["same bout"]["after"]["macro_f1"] > found["same bout"]["before"]["macro_f1"]
+    assert "worst person" in capsys.readouterr().out
+    adaptation.main(
+        [*places(root), "--set", "nine", "--label", "tiny", "--seconds", "20", "--only", "lying", "jogging"]
+    )
+    part = json.loads((root / "runs" / "nine" / "tiny-adaptation-lying-jogging.json").read_text())["20"]
+    assert part["same bout"]["before"]["macro_f1"] == found["same bout"]["before"]["macro_f1"]
+    assert part["same bout"]["after"]["right_others"] is not None
+
+
+def test_windows_of_other_sets_are_unfamiliar(root, study, capsys):
+    unfamiliar.main([*places(root), "--set", "nine", "--label", "tiny", "--foreign", "six"])
+    found = json.loads((root / "runs" / "nine" / "tiny-unfamiliar.json").read_text())
+    own, other = found["unfamiliar"]["nine, held out"], found["unfamiliar"]["six"]
+    assert len(found["units"]) == 2
+    assert own["n_windows"] == 4 * 9 * 5
+    assert len(own["by_person"]) == 4
+    assert 0 <= own["all"] < 1
+    assert other["n_windows"] > own["n_windows"]
+    assert "six: " in capsys.readouterr().out
 
 
 def test_kept_probabilities_that_the_model_does_not_give_are_refused(root, study, tmp_path):
