@@ -3,18 +3,19 @@
 In each fold of the nine-class set, some of the training people (5, 10, 20, all) train a network from scratch,
 and another that begins with an encoder. The encoder was trained on the six classes of WISDM's people and of
 the other selfBACK training people: it has met neither the people of this training nor those of the test. The
-test people of a fold are the same for every number. Scores go to RUNS/nine/fine-tune.json and .md.
+test people of a fold are the same for every number. Scores go to RUNS/nine/fine-tune-full.json and .md.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from patchtst_har.errors import DataError
+from patchtst_har.recipe import FineTune
 from studies.commands import folder, parser_of, run_command
 from studies.cross_validate import Job, Study, network_fold, read_folds, write_scores
 from studies.folds import Folds
@@ -34,26 +35,34 @@ def pick(people: Sequence[str], size: int, seed: int) -> tuple[tuple[str, ...], 
     return tuple(chosen), tuple(sorted(set(people) - set(chosen)))
 
 
-def encoder(six: Study, recipe: str, people: Sequence[str], run_dir: Path, seed: int) -> Path:
-    """Train the encoder on the six classes of people, or find it; return its model folder."""
-    config = study_config(recipe, six.prepared / six.name, train=people, run_dir=run_dir, seed=seed)
-    return train_only(config, overwrite=six.overwrite)
-
-
 def run_size(
     studies: tuple[Study, Study], folds: Folds, size: int, fold: int, options: argparse.Namespace
 ) -> None:
     """Train one fold with one number of people, from scratch and from an encoder."""
     nine, six = studies
-    own, others = pick(folds.train(fold), size, options.seed)
-    wisdm = [name for name in six.folds.people if source_of(name) == "wisdm"]
-    overrides, seed, judged = tuple(options.set_option), options.seed, folds.test[fold]
-    scratch = Job(options.recipe, f"scratch-{size}", overrides)
+    recipe, seed, overrides = options.recipe, options.seed, tuple(options.set_option)
+    own, others = pick(folds.train(fold), size, seed)
+    judged = folds.test[fold]
+    scratch = Job(recipe, f"scratch-{size}", overrides)
     network_fold(nine, scratch, fold, seed, train_people=own, test_people=judged)
-    run_dir = six.path(f"encoder-without-{size}", seed, fold).with_suffix("")
-    init = encoder(six, options.recipe, [*others, *wisdm], run_dir, seed)
-    tuned = Job(options.recipe, f"tuned-{size}", overrides)
-    network_fold(nine, tuned, fold, seed, train_people=own, test_people=judged, init=init)
+    wisdm = [name for name in six.folds.people if source_of(name) == "wisdm"]
+    config = study_config(
+        recipe,
+        six.prepared / six.name,
+        train=[*others, *wisdm],
+        run_dir=six.path(f"encoder-without-{size}", seed, fold).with_suffix(""),
+        seed=seed,
+        overrides=overrides,
+    )
+    encoder = train_only(config, overwrite=six.overwrite)
+    how = f"training.fine_tune={options.fine_tune}"
+    tuned = Job(recipe, tuned_label(options.fine_tune, size), (*overrides, how))
+    network_fold(nine, tuned, fold, seed, train_people=own, test_people=judged, init=encoder)
+
+
+def tuned_label(fine_tune: str, size: int) -> str:
+    """Return the name under which trainings from the encoder are kept."""
+    return f"tuned-{fine_tune}-{size}"
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -66,7 +75,10 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--sizes", type=int, nargs="+", help=f"training people; {SIZES} and all if left out")
     parser.add_argument("--folds", type=int, nargs="+", help="only these, from 0")
     parser.add_argument(
-        "--set-option", action="append", default=[], metavar="SECTION.FIELD=VALUE", help="for both trainings"
+        "--fine-tune", choices=get_args(FineTune), default="full", help="what of the encoder is trained"
+    )
+    parser.add_argument(
+        "--set-option", action="append", default=[], metavar="SECTION.FIELD=VALUE", help="for all trainings"
     )
     parser.add_argument("--overwrite", action="store_true", help="compute again what is there")
     options = parser.parse_args(arguments)
@@ -79,14 +91,16 @@ def main(arguments: Sequence[str]) -> None:
     for size in sizes:
         for fold in options.folds or range(len(folds.test)):
             run_size((nine, six), folds, size, fold, options)
-    write_scores(nine, "fine-tune", scores_of(nine, sizes, options.seed))
+    if scores := scores_of(nine, sizes, options.seed, options.fine_tune):
+        write_scores(nine, f"fine-tune-{options.fine_tune}", scores)
 
 
-def scores_of(nine: Study, sizes: Sequence[int], seed: int) -> dict[str, StudyScores]:
+def scores_of(nine: Study, sizes: Sequence[int], seed: int, fine_tune: str) -> dict[str, StudyScores]:
     """Return the scores of every number of people of which all folds are there."""
     scores: dict[str, StudyScores] = {}
     for size in sizes:
-        scratch, tuned = (read_folds(nine, f"{kind}-{size}", seed) for kind in ("scratch", "tuned"))
+        labels = f"scratch-{size}", tuned_label(fine_tune, size)
+        scratch, tuned = (read_folds(nine, label, seed) for label in labels)
         if scratch is not None and tuned is not None:
             scores[f"{size} people, from scratch"] = score_windows(scratch)
             scores[f"{size} people, from the encoder"] = score_windows(tuned, {"from scratch": scratch})

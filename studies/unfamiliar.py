@@ -7,18 +7,21 @@ the other folds', as a model that is trained on everybody gets it. RUNS/SET/LABE
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.datasets.featureset import FeatureSet
+from patchtst_har.errors import DataError
 from patchtst_har.inference.familiarity import MOST_UNFAMILIAR
+from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.records.run import Record
 from patchtst_har.support.files import atomic_write_json
 from studies.commands import folder, parser_of, run_command
 from studies.cross_validate import Study
-from studies.familiarity import FoldModel, fold_models
+from studies.familiar import farther, fit_on_training
 from studies.folds import fold_people, load_features, of_people
 from studies.sets import SETS
 
@@ -58,9 +61,38 @@ class Shares(Record):
         )
 
 
-def judge(model: FoldModel, unit: float, features: FeatureSet) -> NDArray[np.float64]:
-    """Return the distances of windows."""
-    return model.recognizer.judge(features)[1] / unit
+@dataclass(frozen=True, eq=False)
+class FoldModel:
+    """A fold's model, whom the fold holds out, and how much farther these are than the training windows."""
+
+    recognizer: Recognizer
+    people: tuple[str, ...]
+    factor: float
+
+    def distances(self, features: FeatureSet, factor: float) -> NDArray[np.float64]:
+        """Return the distances of windows, in the unit that a factor gives."""
+        return self.recognizer.judge(features)[1] / factor
+
+
+def fold_models(study: Study, label: str, seed: int) -> Iterator[FoldModel]:
+    """Yield the models of a cross-validation.
+
+    Raises
+    ------
+    DataError
+        If one is not there.
+    """
+    for fold, people in enumerate(study.folds.test):
+        model = study.path(label, seed, fold).with_suffix("") / "model"
+        if not model.is_dir():
+            raise DataError(f"{model}: no such model; train it with python -m studies.cross_validate")
+        recognizer = Recognizer.from_pretrained(model, smoothing="none")
+        train, test = (
+            load_features(study.name, study.prepared, part, recognizer.config.features)
+            for part in (study.folds.train(fold), people)
+        )
+        recognizer = recognizer.replace(familiarity=fit_on_training(recognizer, train))
+        yield FoldModel(recognizer, tuple(people), farther(recognizer, train, test))
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -84,18 +116,18 @@ def main(arguments: Sequence[str]) -> None:
     distances = np.full(len(own), np.nan)
     by_set: dict[str, list[NDArray[np.float64]]] = {name: [] for name in foreign}
     for model in models:
-        unit = float(np.mean([other.unit for other in models if other is not model]))
+        factor = float(np.exp(np.mean([np.log(one.factor) for one in models if one is not model])))
         rows = np.isin(own.participants, model.people)
-        distances[rows] = judge(model, unit, of_people(own, model.people))
+        distances[rows] = model.distances(of_people(own, model.people), factor)
         for name, features in foreign.items():
-            by_set[name].append(judge(model, unit, features))
+            by_set[name].append(model.distances(features, factor))
     found = {f"{study.name}, held out": Shares.of(distances, own)}
     found |= {
         name: Shares.of(np.median(by_set[name], axis=0), features) for name, features in foreign.items()
     }
     path = study.runs / study.name / f"{options.label}-unfamiliar.json"
     unfamiliar = {name: shares.to_json() for name, shares in found.items()}
-    atomic_write_json(path, {"units": [model.unit for model in models], "unfamiliar": unfamiliar})
+    atomic_write_json(path, {"factors": [model.factor for model in models], "unfamiliar": unfamiliar})
     for name, shares in found.items():
         print(f"{name}: {shares}")
     print(f"written: {path}")

@@ -5,7 +5,8 @@ fine-tuning: the network of `wrist`, without calibration) are trained on everybo
 their cards say of accuracy comes from the cross-validations of the same recipe in RUNS, which have to be
 there; before that, each fold's model is run again and has to give the probabilities that are kept.
 
-The temperature of the probabilities is fitted on all out-of-fold windows and kept in the last layer. No
+The temperature of the probabilities is fitted on all out-of-fold windows and kept in the last layer. What is
+far from the training windows is measured with the unit that the folds' held-out people ask for. No
 smoother is fitted: in these recordings, one activity follows another because a protocol said so.
 """
 
@@ -35,15 +36,16 @@ from patchtst_har.records.pretrained import (
 )
 from patchtst_har.records.run import Interval
 from patchtst_har.support.files import ensure_folder, read_json
-from patchtst_har.support.formatting import score
+from patchtst_har.support.formatting import counted, score
 from studies.baselines import BASELINES
 from studies.cards import WEIGHTS_LICENCE, known_failures, training_data
 from studies.commands import folder, parser_of, progress_line, run_command
 from studies.cross_validate import Study, read_folds
-from studies.familiarity import write_familiarity
+from studies.familiar import add_familiarity, farther
 from studies.folds import load_features
 from studies.out_of_fold import OutOfFold
 from studies.recipes import RECIPES, study_config
+from studies.robustness import CLEAN
 from studies.scoring import StudyScores, score_windows, temperature_of
 from studies.training import train_only
 
@@ -93,6 +95,20 @@ def check_folds(study: Study, label: str, seed: int) -> None:
         ):
             raise DataError(f"{path}: the fold's model gives other probabilities than are kept")
         progress_line(fold + 1, len(study.folds.test), f"{label}, seed {seed}: checked")
+
+
+def distance_factors(study: Study, label: str, seed: int) -> list[float]:
+    """Return by how much each fold's people are farther from its model's training windows than these."""
+    folds, factors = study.folds, []
+    for fold, people in enumerate(folds.test):
+        model = study.path(label, seed, fold).with_suffix("") / "model"
+        recognizer = Recognizer.from_pretrained(model, smoothing="none")
+        groups = recognizer.config.features
+        train, test = (
+            load_features(study.name, study.prepared, part, groups) for part in (folds.train(fold), people)
+        )
+        factors.append(farther(recognizer, train, test))
+    return factors
 
 
 @dataclass(frozen=True)
@@ -176,21 +192,17 @@ def _temperature(
     return TemperatureFit(
         # Temperatures act as factors.
         temperature=float(np.exp(np.mean(np.log(found)))),
-        fitted_on=f"the out-of-fold windows of the cross-validation, {len(found)} seeds; the errors are of "
-        "temperatures from the other folds",
+        fitted_on=f"the out-of-fold windows of {counted(len(found), 'seed', 'seeds')}; the errors below are "
+        "those with temperatures from the other folds",
         n_people=len(study.folds.people),
         ece_before=float(np.mean([one.calibration.ece_before for one in scores.values()])),
         ece_after=float(np.mean([one.calibration.ece_after for one in scores.values()])),
     )
 
 
-def make_model(name: str, options: argparse.Namespace) -> Path:
-    """Train and write one of `SHIPPED`; return its folder."""
-    shipped = SHIPPED[name]
-    study = Study(shipped.set_name, options.prepared, options.runs, options.overwrite)
-    judged = judgement_of(study, options.label, options.seeds)
-    for seed in options.seeds:
-        check_folds(study, options.label, seed)
+def train_model(name: str, options: argparse.Namespace) -> Path:
+    """Train one of `SHIPPED` on everybody, unless that was done before; return the run's model folder."""
+    study = study_of(name, options)
     config = study_config(
         options.recipe,
         study.prepared / study.name,
@@ -199,15 +211,31 @@ def make_model(name: str, options: argparse.Namespace) -> Path:
         seed=options.seed,
         overrides=options.set_option,
     )
-    trained = train_only(config, overwrite=options.overwrite, on_progress=progress_line)
+    return train_only(config, overwrite=options.overwrite, on_progress=progress_line)
+
+
+def make_model(name: str, options: argparse.Namespace) -> Path:
+    """Train and write one of `SHIPPED`; return its folder."""
+    study = study_of(name, options)
+    judged = judgement_of(study, options.label, options.seeds)
+    for seed in options.seeds:
+        check_folds(study, options.label, seed)
+    trained = train_model(name, options)
     target = ensure_folder(options.out) / name
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(trained, target)
-    if shipped.for_labels:
+    if SHIPPED[name].for_labels:
         fold_temperature(target, judged.calibration.temperature)
-        write_familiarity(target, study, options.label, options.seeds)
+        groups = read_model_folder(target).config.features
+        train = load_features(study.name, study.prepared, study.folds.people, groups)
+        add_familiarity(target, train, distance_factors(study, options.label, options.seeds[0]))
     write_pretrained_card(target, summary_of(name, target, study, judged, options))
     return target
+
+
+def study_of(name: str, options: argparse.Namespace) -> Study:
+    """Return the study of the set that a model is trained on."""
+    return Study(SHIPPED[name].set_name, options.prepared, options.runs, options.overwrite)
 
 
 def summary_of(
@@ -257,6 +285,7 @@ def _robustness(path: Path) -> tuple[Robustness, ...]:
     return tuple(
         Robustness(change=one["change"], macro_f1=one["macro_f1"]["estimate"], difference=one["difference"])
         for one in read_json(path)
+        if one["change"] != CLEAN
     )
 
 
@@ -274,10 +303,12 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the cross-validations")
     parser.add_argument("--seed", type=int, default=0, help="of the models")
     parser.add_argument("--set-option", action="append", default=[], metavar="SECTION.FIELD=VALUE")
+    parser.add_argument("--train-only", action="store_true", help="train, and write the models another time")
     parser.add_argument("--overwrite", action="store_true", help="train again")
     options = parser.parse_args(arguments)
+    act = train_model if options.train_only else make_model
     for name in options.models or SHIPPED:
-        print(f"{name}: {make_model(name, options)}")
+        print(f"{name}: {act(name, options)}")
 
 
 if __name__ == "__main__":

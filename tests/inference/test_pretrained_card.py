@@ -63,6 +63,17 @@ def test_a_card_shows_data_scores_and_failures(folder):
     assert "`python -m studies.made` with patchtst-har 0.1.0, seeds 0, 1." in card
 
 
+def test_classes_stand_in_the_order_of_the_model(folder):
+    backwards = JUDGED.model_copy(update={"per_class": JUDGED.per_class[::-1]})
+    record = a_model(cross_validated=backwards)
+    assert pretrained_card(record, read_model_folder(folder)) == pretrained_card(
+        a_model(), read_model_folder(folder)
+    )
+    other = JUDGED.per_class[0].model_copy(update={"name": "swimming"})
+    with pytest.raises(ValueError, match=r"three folds over people: per_class: swimming is no class"):
+        a_model(judgements=(JUDGED.model_copy(update={"per_class": (other,)}),))
+
+
 def test_what_is_not_known_has_no_section(folder):
     bare = {"calibration": None, "robustness": (), "latency": ()}
     card = pretrained_card(a_model(**bare), read_model_folder(folder))

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from patchtst_har import pretrained
 from patchtst_har.config import ExperimentConfig, ModelConfig
 from patchtst_har.errors import ConfigError, DataError, ModelFolderError
 from patchtst_har.inference.probabilities import predict_probabilities
@@ -17,6 +18,7 @@ from patchtst_har.models.folder import load_model
 from patchtst_har.training import PatchTSTTrainer
 from patchtst_har.training.experiment import ExperimentData
 from patchtst_har.training.initial import HEADS, KEPT, Initial, following, in_parts, keeping, train_others
+from shipped import an_encoder, ship
 from transfer import MODEL, WINDOW, experiment, interrupt_after, prepare
 
 
@@ -227,13 +229,34 @@ def test_features_and_model_follow_the_initial_model_where_nothing_is_said(root)
     config = following({"training": {"init": init}, "preset": "base", "seed": 3}, init)
     assert config.model == stored.model
     assert config.features.groups == ("statistical",)
-    assert (config.data.window_size, config.training.schedule, config.seed) == (WINDOW, "one_cycle", 3)
-    # The hop is the data set's.
-    assert "hop_size" not in config.data.model_fields_set
+    assert (config.data.window_size, config.data.hop_size) == (WINDOW, WINDOW)
+    assert (config.training.schedule, config.seed) == ("one_cycle", 3)
     config = following({"model": {"dropout": 0.5}, "data": {"hop_size": 50}}, init)
     assert (config.model.dropout, config.model.d_model, config.data.hop_size) == (0.5, 16, 50)
-    assert "hop_size" in config.data.model_fields_set
     with pytest.raises(
         ConfigError, match=r"mine.yaml: data.window_size \(100\) and model.window_size \(200\)"
     ):
         following({"data": {"window_size": 100, "hop_size": 100}}, init, "mine.yaml")
+
+
+def test_windows_of_another_length_than_the_initial_models_are_named(root, tmp_path):
+    init = str(root / "runs" / "first" / "model")
+    folder = prepare(tmp_path / "prepared", n_participants=1)
+    for window_size, hop_size in ((200, 50), (500, 500)):
+        facts = {"window_size": window_size, "hop_size": hop_size}
+        (folder / "preparation.json").write_text(json.dumps(facts))
+        values = {"data": {"proc_dir": str(folder)}}
+        if window_size == WINDOW:
+            assert following(values, init).data.hop_size == 50
+    with pytest.raises(ConfigError, match=r"data.window_size \(500\) and model.window_size \(200\)"):
+        following(values, init)
+
+
+def test_a_shipped_model_is_taken_by_name(root, tmp_path, monkeypatch):
+    ship(tmp_path, an_encoder())
+    monkeypatch.setattr(pretrained, "WEIGHTS", tmp_path)
+    config = following({"training": {"init": "wrist-base", "fine_tune": "frozen"}}, "wrist-base")
+    initial = Initial.read(config, ("a", "b"))
+    assert (initial.record.name, initial.record.fine_tune) == ("wrist-base", "frozen")
+    assert initial.people == ("P1", "P2", "P3")
+    assert config.without_paths().training.init == "wrist-base"

@@ -10,8 +10,8 @@ import torch
 
 from architectures import ARCHITECTURES
 from patchtst_har.architecture import cut_patches
-from patchtst_har.config import ModelConfig
-from patchtst_har.datasets.unlabelled import UnlabelledData
+from patchtst_har.config import ModelConfig, TrainingConfig
+from patchtst_har.datasets.several_sets import SeveralSets
 from patchtst_har.errors import ConfigError, DataError, ModelFolderError
 from patchtst_har.inference.export import export_model
 from patchtst_har.inference.recognizer import Recognizer
@@ -21,7 +21,9 @@ from patchtst_har.models.folder import load_model
 from patchtst_har.models.masked import PRETRAINED, MaskedPatches, hide_stretches, masked_loss
 from patchtst_har.training import PatchTSTTrainer
 from patchtst_har.training.initial import Initial, in_parts
-from patchtst_har.training.pretraining import MaskedPretraining
+from patchtst_har.training.loss import Criterion, SetsCriterion
+from patchtst_har.training.masked_pretraining import MaskedPretraining
+from patchtst_har.training.pretraining import SupervisedPretraining
 from transfer import MODEL, WINDOW, experiment, interrupt_after, prepare
 
 SMALL = ModelConfig(**MODEL)
@@ -38,7 +40,7 @@ def root(tmp_path_factory) -> Path:
 
 def pretraining(root: Path, output: str = "encoder", **changes) -> MaskedPretraining:
     config = experiment(root, training={"epochs": 12, "batch_size": 16, "lr": 5e-3}, data={})
-    return MaskedPretraining(config, [root / "prepared"], root / output, **changes)
+    return MaskedPretraining(config=config, folders=[root / "prepared"], output=root / output, **changes)
 
 
 def masked(config: ModelConfig, n: int = 6) -> tuple[MaskedPatches, torch.Tensor, torch.Tensor]:
@@ -127,8 +129,10 @@ def test_pretraining_predicts_people_who_were_not_trained_on(root):
     assert len({line["zero_loss"] for line in val}) == 1
     record = json.loads((root / "encoder" / "provenance.json").read_text())
     assert record["pretraining"] == {
+        "kind": "masked",
         "data": ["prepared"],
         "mask_fraction": 0.4,
+        "macro_f1": None,
         "loss": val[-1]["loss"],
         "zero_loss": val[-1]["zero_loss"],
     }
@@ -168,7 +172,7 @@ def test_a_model_without_trained_heads_gives_no_labels(root, tmp_path):
 def test_statistics_of_the_stem_are_of_whole_windows(root):
     """In evaluation, the stem then gives values of about mean 0 and deviation 1 before its activation."""
     model, _, _ = load_model(root / "encoder")
-    data = UnlabelledData.load([root / "prepared"], pretraining(root).config)
+    data = SeveralSets.load([root / "prepared"], pretraining(root).config)
     windows = torch.from_numpy(data.train.windows)
     patches = cut_patches(windows, model.config.patch_len, model.config.patch_hop)
     convolution, norm, _ = model.patch_embedding.stem[0]
@@ -214,7 +218,7 @@ def test_several_data_sets_train_together_but_for_those_who_test(root, tmp_path)
         data={"test_participants": ["prepared-1/P01", "more/P02"]},
         training={"epochs": 1, "hop_s": 0.5, "augmentation": {"shift_s": 0.2, "time_warp": 0.02}},
     )
-    data = UnlabelledData.load(folders, config)
+    data = SeveralSets.load(folders, config)
     assert data.sets == ("prepared-1", "prepared-2", "more")
     everyone = {*data.split.train, *data.split.val}
     assert len(data.split.train) == 5
@@ -225,14 +229,116 @@ def test_several_data_sets_train_together_but_for_those_who_test(root, tmp_path)
     assert not everyone & {"prepared-1/P01", "more/P02"}
     assert "more/P01" in everyone
     assert len(data.training) > 3 * len(data.train)
-    made = MaskedPretraining(config, folders, tmp_path / "encoder").train()
+    made = MaskedPretraining(config=config, folders=folders, output=tmp_path / "encoder").train()
     assert made.data == data.sets
     assert np.isfinite(made.loss)
 
 
+@pytest.mark.trains
+def test_nobody_need_validate_and_weights_may_be_averaged(root, tmp_path):
+    config = experiment(root, data={"val_n": 0}, training={"epochs": 2, "ema_decay": 0.9})
+    made = MaskedPretraining(config=config, folders=[root / "prepared"], output=tmp_path / "encoder").train()
+    assert 0 < made.loss < 2 * made.zero_loss
+    assert '"val"' not in (tmp_path / "encoder" / "metrics.jsonl").read_text()
+
+
+def several(root: Path, output: Path, **changes) -> SupervisedPretraining:
+    config = experiment(root, data={}, training={"epochs": 6, "lr": 5e-3, "batch_size": 16})
+    folders = [root / "prepared", root / "two"]
+    return SupervisedPretraining(config=config, folders=folders, output=output, **changes)
+
+
+@pytest.fixture(scope="module")
+def two(root) -> Path:
+    """Add to the folder of ``prepared`` a second data set, of two other classes, and return it."""
+    folder = prepare(root / "two", n_participants=3, seed=1)
+    names = {"running": "fast", "sitting": "slow", "walking": "slow"}
+    for path in folder.glob("*.npz"):
+        with np.load(path) as arrays:
+            values = dict(arrays)
+        values["labels_str"] = np.array([names[str(name)] for name in values["labels_str"]])
+        np.savez(path, **values)
+    (folder / "classes.json").write_text('["fast", "slow"]')
+    (folder / "label_encoder.json").write_text('{"fast": 0, "slow": 1}')
+    return root
+
+
+@pytest.mark.trains
+def test_labels_of_several_data_sets_train_one_encoder(two, tmp_path):
+    made = several(two, tmp_path / "encoder").train()
+    assert (made.kind, made.data, made.zero_loss) == ("supervised", ("prepared", "two"), None)
+    assert made.macro_f1 > 0.8
+    record = json.loads((tmp_path / "encoder" / "provenance.json").read_text())
+    assert record["untrained"] == ["head.branch", "head.encoder", "head.project"]
+    assert {name.split("/")[0] for name in record["split"]["train"]} == {"prepared", "two"}
+    stored = read_model_folder(tmp_path / "encoder").tensors
+    with pytest.raises(KeyboardInterrupt):
+        several(two, tmp_path / "cut", on_progress=interrupt_after(3, "pre-training")).train()
+    assert several(two, tmp_path / "cut", resume=True).train() == made
+    cut = read_model_folder(tmp_path / "cut").tensors
+    assert all((stored[name] == cut[name]).all() for name in stored if not name.startswith("head."))
+    with pytest.raises(KeyboardInterrupt):
+        several(two, tmp_path / "other", on_progress=interrupt_after(3, "pre-training")).train()
+    of_one = replace(several(two, tmp_path / "other"), folders=[two / "prepared"], resume=True)
+    with pytest.raises(DataError, match="another configuration or data set"):
+        of_one.train()
+
+
+@pytest.mark.trains
+def test_people_and_classes_of_several_data_sets_keep_apart(two):
+    data = SeveralSets.load([two / "prepared", two / "two"], several(two, two).config, labelled=True)
+    assert data.heads == (range(3), range(3, 5))
+    assert data.train.classes[2:4] == ("prepared/walking", "two/fast")
+    for features in (data.train, data.training):
+        of_two = np.char.startswith(features.participants, "two/")
+        assert set(features.labels[of_two]) == {3, 4}
+        assert set(features.labels[~of_two]) == {0, 1, 2}
+    assert data.train.stats.shape[1] == 56
+
+
+def test_the_loss_of_a_window_knows_its_own_classes_alone():
+    torch.manual_seed(0)
+    config = TrainingConfig(label_smoothing=0.1, class_weights="root", auxiliary_weight=0.5)
+    labels = torch.tensor([0, 3, 2, 4, 1, 3, 0])
+    heads = tuple(torch.randn(7, 5) for _ in range(3))
+    criterion = SetsCriterion(config, labels, (range(3), range(3, 5)))
+    first = labels < 3
+    expected = sum(
+        Criterion(config, labels[rows] - start, stop - start)(
+            tuple(logits[rows, start:stop] for logits in heads), labels[rows] - start
+        )
+        * rows.sum()
+        / 7
+        for rows, start, stop in ((first, 0, 3), (~first, 3, 5))
+    )
+    assert criterion(heads, labels).item() == pytest.approx(expected.item(), rel=1e-6)
+    other = tuple(torch.where(first[:, None] == (torch.arange(5) < 3), logits, 9.0) for logits in heads)
+    assert torch.equal(criterion(other, labels), criterion(heads, labels))
+    one = slice(1, 2)
+    alone = criterion(tuple(logits[one] for logits in heads), labels[one])
+    assert torch.isfinite(alone)
+    decided = criterion.comparable(torch.ones(7, 5), labels)
+    assert torch.equal(torch.isfinite(decided), first[:, None] == (torch.arange(5) < 3))
+
+
+def test_a_data_set_of_one_class_has_nothing_to_learn(root, tmp_path):
+    folder = prepare(tmp_path / "one", n_participants=2)
+    for path in folder.glob("*.npz"):
+        with np.load(path) as arrays:
+            values = dict(arrays)
+        values["labels_str"][:] = "walking"
+        np.savez(path, **values)
+    (folder / "classes.json").write_text('["walking"]')
+    (folder / "label_encoder.json").write_text('{"walking": 0}')
+    config = experiment(root, data={})
+    with pytest.raises(DataError, match="one: needs at least two classes, has walking"):
+        SeveralSets.load([root / "prepared", folder], config, labelled=True)
+    assert not SeveralSets.load([root / "prepared", folder], config).heads
+
+
 def test_windows_reach_across_labels_but_not_across_people_or_gaps(root):
     config = experiment(root, data={}, training={"hop_s": 0.5})
-    data = UnlabelledData.load([root / "prepared"], config)
+    data = SeveralSets.load([root / "prepared"], config)
     starts, stretches = data.training.cuts.starts, data.training.stretches
     rows = np.searchsorted(stretches.firsts, starts, side="right") - 1
     inside = starts - stretches.firsts[rows]
@@ -247,6 +353,7 @@ def test_windows_reach_across_labels_but_not_across_people_or_gaps(root):
     [
         ({"mask_fraction": 0.0}, "mask_fraction: must be above 0 and below 1"),
         ({"mask_fraction": float("nan")}, "mask_fraction: must be above 0 and below 1"),
+        ({"training": {"teachers": ["a"]}}, "training.teachers: has no meaning in pre-training"),
         ({"training": {"init": "wrist"}}, "training.init: has no meaning in pre-training"),
         ({"model": {"window_size": WINDOW, "patch_len": WINDOW}}, "model: a window of one patch"),
     ],
@@ -255,7 +362,9 @@ def test_what_has_no_meaning_is_refused(tmp_path, changes, message):
     sections = {name: value for name, value in changes.items() if name != "mask_fraction"}
     fractions = {name: value for name, value in changes.items() if name == "mask_fraction"}
     with pytest.raises(ConfigError, match=message):
-        MaskedPretraining(experiment(tmp_path, **sections), [tmp_path], tmp_path / "out", **fractions)
+        MaskedPretraining(
+            config=experiment(tmp_path, **sections), folders=[tmp_path], output=tmp_path, **fractions
+        )
 
 
 @pytest.mark.parametrize(
@@ -271,6 +380,6 @@ def test_people_and_windows_that_do_not_fit_are_refused(root, data, message):
     model = {**MODEL, "window_size": data.get("window_size", WINDOW)}
     config = experiment(root, data=data, model=model)
     with pytest.raises(DataError, match=message):
-        UnlabelledData.load([root / "prepared"], config)
+        SeveralSets.load([root / "prepared"], config)
     with pytest.raises(DataError, match="prepared: given more than once"):
-        UnlabelledData.load([root / "prepared", root / "x" / ".." / "prepared"], config)
+        SeveralSets.load([root / "prepared", root / "x" / ".." / "prepared"], config)

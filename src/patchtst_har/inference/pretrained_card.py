@@ -128,10 +128,10 @@ def _scores(model: PretrainedModel) -> Iterable[str]:
     heads = ("judged on", "kind", "people / windows", "smoothing", "macro F1", "accuracy", "ECE")
     yield from _table(heads, rows)
     for one in judged:
-        yield from _details(one)
+        yield from _details(one, model.classes)
 
 
-def _details(one: Judgement) -> Iterable[str]:
+def _details(one: Judgement, classes: Sequence[str]) -> Iterable[str]:
     """Return what is known of one judgement beyond its row: remark, seeds, baselines, classes, people."""
     if not (one.remark or one.per_seed or one.baselines or one.per_class or one.per_person):
         return
@@ -145,7 +145,9 @@ def _details(one: Judgement) -> Iterable[str]:
         rows = [(other.name, score(other.macro_f1), _signed(other.difference)) for other in one.baselines]
         yield from _table(("compared with", "its macro F1", "this model minus it"), rows)
     if one.per_class:
-        yield from _table(("class", "precision", "recall", "F1", "windows"), map(_class_row, one.per_class))
+        places = {name: place for place, name in enumerate(classes)}
+        ordered = sorted(one.per_class, key=lambda row: places.get(row.name, len(places)))
+        yield from _table(("class", "precision", "recall", "F1", "windows"), map(_class_row, ordered))
     if one.per_person:
         yield from _people(one.per_person)
 

@@ -157,6 +157,11 @@ class PretrainedModel(Record):
                 raise ValueError(
                     f"data: {part.name}: class_map: {', '.join(unknown)} is no class of the model"
                 )
+        judged = (self.cross_validated, *self.judgements) if self.purpose == "labels" else ()
+        for one in judged:
+            odd = {row.name for row in one.per_class} - {*self.classes} if one else set()
+            if one and odd:
+                raise ValueError(f"{one.name}: per_class: {', '.join(sorted(odd))} is no class of the model")
         if self.purpose == "labels" and (self.cross_validated is None or not self.known_failures):
             raise ValueError("a model that gives labels needs cross_validated and known_failures")
         return self

@@ -254,15 +254,19 @@ class InitialModel(Record):
 
 
 class Pretraining(Record):
-    """How an encoder was pre-trained without labels."""
+    """How an encoder was pre-trained; its scores are of people who were not trained on, if some validated."""
 
+    kind: str
+    """``masked`` or ``supervised``."""
     data: tuple[str, ...]
     """Data sets, by the names of their folders."""
-    mask_fraction: float
     loss: float
-    """Mean squared error on hidden samples, scaled: of people who were not trained on, else of training."""
-    zero_loss: float
-    """That of zeros in place of the prediction, on the same samples."""
+    """``masked``: mean squared error on hidden samples, scaled; ``supervised``: cross entropy."""
+    mask_fraction: float | None = None
+    zero_loss: float | None = None
+    """Loss of zeros in place of the prediction, on the same samples."""
+    macro_f1: float | None = None
+    """Over the classes of all data sets."""
 
 
 class Provenance(Record):

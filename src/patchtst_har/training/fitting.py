@@ -56,10 +56,7 @@ def fit_to_data(
     prepared = dataset.preparation or {}
     given = {"data": config.data.model_fields_set, "model": config.model.model_fields_set, "training": set()}
     wanted: dict[str, dict[str, Any]] = {
-        "data": {
-            "hop_size": config.data.hop_size,
-            **{name: prepared[name] for name in _PREPARED if name in prepared},
-        }
+        "data": {name: prepared[name] for name in _PREPARED if name in prepared}
     }
     wanted["model"] = {"window_size": wanted["data"].get("window_size", config.model.window_size)}
     window_s = wanted["model"]["window_size"] / wanted["data"].get(
@@ -73,19 +70,19 @@ def fit_to_data(
         wanted["model"]["n_time_features"] = 0
     if cross_validation:
         wanted["data"] |= {"split": "kfold", "n_folds": min(_MOST_FOLDS, len(dataset.participants))}
-    left_out = {
-        section: {name: value for name, value in fields.items() if name not in given[section]}
-        for section, fields in wanted.items()
-    }
     chosen = {
         f"{section}.{name}": value
-        for section, fields in left_out.items()
+        for section, fields in wanted.items()
         for name, value in fields.items()
-        if value != getattr(getattr(config, section), name)
+        if name not in given[section] and value != getattr(getattr(config, section), name)
     }
-    # Set even where it is the default now: what is unset may follow something else later.
-    sections = {section: getattr(config, section).replace(**fields) for section, fields in left_out.items()}
-    return config.replace(**sections), chosen
+    sections = {
+        section: getattr(config, section).replace(
+            **{name: value for name, value in fields.items() if f"{section}.{name}" in chosen}
+        )
+        for section, fields in wanted.items()
+    }
+    return (config.replace(**sections) if chosen else config), chosen
 
 
 def _knows_hours(dataset: PreparedDataset, config: ExperimentConfig) -> bool:

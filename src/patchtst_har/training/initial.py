@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from patchtst_har.architecture import expected_tensors
-from patchtst_har.config import ExperimentConfig
+from patchtst_har.config import DataConfig, ExperimentConfig
+from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.errors import ConfigError
 from patchtst_har.model_folder import WEIGHTS_FILE, read_model_folder, read_provenance, untrained_parts
 from patchtst_har.models.patchtst import PatchTSTClassifier
@@ -150,6 +151,8 @@ def check_same(name: str, theirs: ExperimentConfig, ours: ExperimentConfig) -> N
 def following(values: Mapping[str, Any], model: str, source: str = "configuration") -> ExperimentConfig:
     """Return a configuration in which features and model are a stored model's where nothing is said of them.
 
+    Length and hop of the windows are then those of the data set, if it says, else also the model's.
+
     Parameters
     ----------
     values : mapping
@@ -163,12 +166,14 @@ def following(values: Mapping[str, Any], model: str, source: str = "configuratio
     ------
     ModelFolderError
         If there is no such model, or it is damaged.
+    DataError
+        If the data set is damaged.
     ConfigError
         If the configuration contradicts itself.
     """
     config = read_model_folder(find_model(model)).config
     taken = {
-        "data": config.data.model_dump(include={"window_size", "hop_size"}),
+        "data": {**config.data.model_dump(include={"window_size", "hop_size"}), **_prepared(values)},
         "features": config.features.model_dump(mode="json", include={"groups", "topology", "plugins"}),
         "model": config.model.model_dump(mode="json", exclude={"gradient_checkpointing"}),
     }
@@ -182,11 +187,17 @@ def following(values: Mapping[str, Any], model: str, source: str = "configuratio
         given = filled.get(section) or {}
         # A section that is no mapping is refused by the configuration.
         filled[section] = {**theirs, **given} if isinstance(given, Mapping) else given
-    made = ExperimentConfig.from_mapping(filled, source=source)
-    if "hop_size" not in (values.get("data") or {}):
-        # It stays unset, so that it follows the data set (`training.fitting`).
-        made.data.model_fields_set.discard("hop_size")
-    return made
+    return ExperimentConfig.from_mapping(filled, source=source)
+
+
+def _prepared(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return length and hop of the windows of the data set that a configuration names, as far as known."""
+    section = values.get("data")
+    named = section.get("proc_dir") if isinstance(section, Mapping) else None
+    folder = DataConfig().proc_dir if named is None else Path(named)
+    # A folder that is missing is refused where it is read.
+    prepared = (PreparedDataset.open(folder).preparation or {}) if folder.is_dir() else {}
+    return {name: prepared[name] for name in ("window_size", "hop_size") if name in prepared}
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from patchtst_har.training.averaging import WeightAverage
 from patchtst_har.training.batches import TrainingBatches
 from patchtst_har.training.checkpoint import Progress, Trainee, load_checkpoint, save_checkpoint
 from patchtst_har.training.initial import keeping, train_others
-from patchtst_har.training.loss import Criterion
+from patchtst_har.training.loss import Criterion, SetsCriterion
 from patchtst_har.training.scheduler import Schedule
 
 logger = logging.getLogger(__name__)
@@ -54,6 +54,8 @@ class TrainingLoop:
         Identity of the run, checked on resuming.
     kept : sequence of str
         Parts of the model that are not trained (`training.initial.KEPT`).
+    heads : sequence of range, optional
+        The classes of each data set, if several with classes of their own are trained on together.
     """
 
     config: TrainingConfig
@@ -62,6 +64,7 @@ class TrainingLoop:
     checkpoint: Path | None = None
     fingerprint: str = ""
     kept: Sequence[str] = ()
+    heads: Sequence[range] = ()
 
     def fit(
         self,
@@ -94,7 +97,7 @@ class TrainingLoop:
         if resume and self.checkpoint is not None:
             progress = load_checkpoint(self.checkpoint, trainee, self.fingerprint)
             logger.info("resuming after epoch %d", progress.epoch)
-        criterion = Criterion(self.config, torch.from_numpy(train.labels), model.num_classes).to(self.device)
+        criterion = self._criterion(torch.from_numpy(train.labels), model.num_classes).to(self.device)
         while not self._finished(progress):
             with keeping(model, self.kept):
                 trained = self._train_epoch(trainee, criterion, batches, progress.epoch + 1)
@@ -111,6 +114,11 @@ class TrainingLoop:
         )
         model.load_state_dict(kept)
         return progress
+
+    def _criterion(self, labels: Tensor, num_classes: int) -> Criterion | SetsCriterion:
+        if self.heads:
+            return SetsCriterion(self.config, labels, self.heads)
+        return Criterion(self.config, labels, num_classes)
 
     def _trainee(self, model: PatchTSTClassifier, batches: TrainingBatches) -> Trainee[PatchTSTClassifier]:
         with keeping(model, self.kept):
@@ -139,7 +147,11 @@ class TrainingLoop:
             progress.best_state = {name: value.detach().clone() for name, value in model.state_dict().items()}
 
     def _train_epoch(
-        self, trainee: Trainee[PatchTSTClassifier], criterion: Criterion, batches: TrainingBatches, epoch: int
+        self,
+        trainee: Trainee[PatchTSTClassifier],
+        criterion: Criterion | SetsCriterion,
+        batches: TrainingBatches,
+        epoch: int,
     ) -> dict[str, float]:
         model, optimizer, schedule = trainee.model, trainee.optimizer, trainee.schedule
         train_others(model, self.kept)
@@ -164,7 +176,7 @@ class TrainingLoop:
 
     @torch.no_grad()
     def _validate(
-        self, model: PatchTSTClassifier, criterion: Criterion, data: FeatureSet
+        self, model: PatchTSTClassifier, criterion: Criterion | SetsCriterion, data: FeatureSet
     ) -> dict[str, float]:
         model.eval()
         total = torch.zeros((), device=self.device)
@@ -179,7 +191,7 @@ class TrainingLoop:
     def _forward(
         self,
         model: PatchTSTClassifier,
-        criterion: Criterion,
+        criterion: Criterion | SetsCriterion,
         inputs: tuple[Tensor, ...],
         labels: Tensor,
         teachers: Tensor | None = None,
@@ -191,7 +203,8 @@ class TrainingLoop:
             heads = model.all_logits(*inputs) if model.training else (model(*inputs),)
         logits = tuple(head.float() for head in heads)
         soft = None if teachers is None else teachers.to(self.device)
-        return logits[0], criterion(logits, labels.to(self.device), soft)
+        loss = criterion(logits, labels.to(self.device), soft)
+        return criterion.comparable(logits[0], labels), loss
 
 
 def adamw(model: nn.Module, config: TrainingConfig) -> Optimizer:

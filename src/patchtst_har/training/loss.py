@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -69,6 +71,10 @@ class Criterion(nn.Module):
             loss = loss + self.auxiliary_weight * self._of_head(logits, labels, teachers)
         return loss
 
+    def comparable(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the logits (B, K) among which the highest is the decision."""
+        return logits
+
     def _of_head(self, logits: Tensor, labels: Tensor, teachers: Tensor | None) -> Tensor:
         hard: Tensor = self.hard(logits, labels)
         if teachers is None:
@@ -77,3 +83,45 @@ class Criterion(nn.Module):
         weight = logits.new_ones(logits.shape[1]) if self.hard.weight is None else self.hard.weight
         soft = -(weight * teachers * logits.log_softmax(dim=1)).sum() / weight[labels].sum()
         return (1 - self.distillation) * hard + self.distillation * soft
+
+
+class SetsCriterion(nn.Module):
+    """The loss of several data sets, each with classes of its own: a `Criterion` for the windows of each.
+
+    The logits of all heads stand side by side; those of the other data sets have no part in a window's loss.
+
+    Parameters
+    ----------
+    config, labels
+        As of `Criterion`; labels count through the classes of all data sets.
+    heads : sequence of range
+        The classes of each data set.
+    """
+
+    def __init__(self, config: TrainingConfig, labels: Tensor, heads: Sequence[range]) -> None:
+        super().__init__()
+        self.heads = tuple(heads)
+        self.parts = nn.ModuleList(
+            Criterion(config, labels[_is_in(labels, head)] - head.start, len(head)) for head in heads
+        )
+
+    def forward(self, heads: tuple[Tensor, ...], labels: Tensor, teachers: Tensor | None = None) -> Tensor:
+        """Return the mean loss of a batch; see `Criterion.forward` (there are no teachers here)."""
+        loss = heads[0].new_zeros(())
+        for own, part in zip(self.heads, self.parts, strict=True):
+            rows = _is_in(labels, own).nonzero().squeeze(1)
+            if len(rows):
+                logits = tuple(joint[rows, own.start : own.stop] for joint in heads)
+                loss = loss + part(logits, labels[rows] - own.start) * (len(rows) / len(labels))
+        return loss
+
+    def comparable(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the logits (B, K), minus infinity for classes of other data sets."""
+        kept = torch.zeros_like(logits, dtype=torch.bool)
+        for own in self.heads:
+            kept[:, own.start : own.stop] = _is_in(labels, own).to(logits.device)[:, None]
+        return logits.masked_fill(~kept, -torch.inf)
+
+
+def _is_in(labels: Tensor, classes: range) -> Tensor:
+    return (labels >= classes.start) & (labels < classes.stop)

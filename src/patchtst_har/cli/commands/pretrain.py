@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,20 +19,26 @@ from patchtst_har.cli.console import (
     start_logging,
 )
 
-HELP = "Train an encoder on windows without labels, for `train --init`."
+HELP = "Train an encoder for `train --init` on several data sets, by default without labels."
 
 
 def run(
     data: Annotated[
-        list[Path], typer.Argument(metavar="DATA...", help="Prepared data sets; their labels are not used.")
+        list[Path],
+        typer.Argument(
+            metavar="DATA...", help="Prepared data sets; used without labels unless --supervised."
+        ),
     ],
     out_dir: Annotated[Path, typer.Option("--out", "--output", help="Model folder to write.")],
     config: ConfigOption = None,
     overrides: SetOption = None,
     preset: PresetOption = None,
+    supervised: Annotated[
+        bool, typer.Option("--supervised", help="Learn the labels, with heads for each data set.")
+    ] = False,
     mask_fraction: Annotated[
-        float, typer.Option(help="Part of the samples that is hidden and predicted.")
-    ] = 0.4,
+        float | None, typer.Option(help="Part of the samples that is hidden and predicted; 0.4 if left out.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after an interruption.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a model that is already there.")
@@ -41,26 +47,32 @@ def run(
 ) -> None:
     """Run the command."""
     from patchtst_har.training.fitting import fit_to_data
-    from patchtst_har.training.pretraining import MaskedPretraining
+    from patchtst_har.training.masked_pretraining import MaskedPretraining
+    from patchtst_har.training.pretraining import EncoderPretraining, SupervisedPretraining
 
     start_logging(verbose)
     if resume and overwrite:
         raise typer.BadParameter("--resume goes on with a run, --overwrite begins it again")
+    if supervised and mask_fraction is not None:
+        raise typer.BadParameter("--mask-fraction: nothing is hidden with --supervised")
     settings = configure(config, overrides, preset, "base")
     settings = settings.replace(data=settings.data.replace(proc_dir=data[0]))
     settings, _ = fit_to_data(settings)
+    kind: type[EncoderPretraining] = SupervisedPretraining if supervised else MaskedPretraining
+    extra: dict[str, Any] = {} if mask_fraction is None else {"mask_fraction": mask_fraction}
     with progress() as on_progress, resumable():
-        made = MaskedPretraining(
-            settings,
-            data,
-            out_dir,
-            mask_fraction=mask_fraction,
+        made = kind(
+            config=settings,
+            folders=data,
+            output=out_dir,
             resume=resume,
             overwrite=overwrite,
             on_progress=on_progress,
+            **extra,
         ).train()
-    out.print(
-        f"loss on hidden samples: {made.loss:.3f} (zeros in place of the prediction: {made.zero_loss:.3f})"
-    )
+    if made.zero_loss is None:
+        out.print(f"macro F1 over the classes of all data sets: {made.macro_f1:.3f}")
+    else:
+        out.print(f"loss on hidden samples: {made.loss:.3f} (zeros as the prediction: {made.zero_loss:.3f})")
     out.print(f"encoder:   {out_dir}", soft_wrap=True)
     out.print(f"to use it: patchtst-har train --init {out_dir}", soft_wrap=True)

@@ -1,20 +1,20 @@
-"""The windows of several prepared data sets together, without their labels: for pre-training."""
+"""The windows of several prepared data sets together, for pre-training: with or without their labels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from patchtst_har.config import DataConfig, ExperimentConfig
 from patchtst_har.datasets.feature_cache import NOT_COMPUTED
-from patchtst_har.datasets.featureset import FeatureSet, check_preparation, join_features
+from patchtst_har.datasets.featureset import FeatureSet, check_preparation, join_features, load_feature_set
 from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.datasets.splits import Split, split_participants
 from patchtst_har.datasets.stretches import Stretches
-from patchtst_har.datasets.training_set import TrainingSet
+from patchtst_har.datasets.training_set import TrainingSet, load_training_set
 from patchtst_har.errors import DataError
 from patchtst_har.support.names import repeated
 from patchtst_har.support.progress import OnProgress
@@ -23,8 +23,8 @@ _VAL_SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class UnlabelledData:
-    """Windows of disjoint groups of participants.
+class SeveralSets:
+    """Windows of disjoint groups of participants of one or several data sets.
 
     Attributes
     ----------
@@ -34,10 +34,12 @@ class UnlabelledData:
         Who trains and who validates; who tests is not read. With several data sets, a participant is called
         SET/NAME.
     training : TrainingSet
-        What is trained on: the windows of `train`, or, with ``training.hop_s``, others of the same signal,
-        which may reach across a change of label.
+        What is trained on: the windows of `train`, or, with ``training.hop_s``, others of the same signal;
+        where labels are not read, these may reach across a change of label.
     train, val : FeatureSet
         The prepared windows of those who train and validate; `val` is None if nobody does.
+    heads : tuple of range
+        The classes of each data set, as places in ``train.classes``; empty where labels are not read.
     """
 
     sets: tuple[str, ...]
@@ -45,47 +47,88 @@ class UnlabelledData:
     training: TrainingSet
     train: FeatureSet
     val: FeatureSet | None
+    heads: tuple[range, ...] = ()
 
     @classmethod
     def load(
-        cls, folders: Sequence[Path], config: ExperimentConfig, on_progress: OnProgress | None = None
-    ) -> UnlabelledData:
+        cls,
+        folders: Sequence[Path],
+        config: ExperimentConfig,
+        *,
+        labelled: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> SeveralSets:
         """Open the data sets, split their participants, read their windows.
 
         With ``data.split: counts``, `val_n` participants of each data set validate (None: a tenth, at least
         one of three), and all others train but those whom ``data.test_participants`` names; otherwise as in
         `split_participants`.
 
+        Parameters
+        ----------
+        folders : sequence of pathlib.Path
+            Prepared data sets.
+        config : ExperimentConfig
+            Its sections `data`, `features` and `training`.
+        labelled : bool
+            Read labels and compute features; a class is called SET/NAME then. Otherwise windows have neither.
+        on_progress : callable, optional
+            Called with the number of participants done, their total, and the participant.
+
         Raises
         ------
         DataError
             If a data set is damaged, given twice or was prepared otherwise than the configuration says, a
-            name is unknown, or nobody is left to train on.
+            name is unknown, nobody is left to train on, or a data set whose labels are read has one class.
         """
         if twice := repeated(str(folder.resolve()) for folder in folders):
             raise DataError(f"{twice[0]}: given more than once")
-        datasets = [PreparedDataset.open(folder) for folder in folders]
         names = _set_names(folders)
+        datasets = dict(zip(names, map(PreparedDataset.open, folders), strict=True))
+        for dataset in datasets.values():
+            check_preparation(dataset, config.data)
+            if labelled and len(dataset.classes) < 2:
+                raise DataError(f"{dataset.folder}: needs at least two classes, has {dataset.classes[0]}")
         people = {
-            f"{name}/{person}" if len(folders) > 1 else person: (dataset, person)
-            for name, dataset in zip(names, datasets, strict=True)
+            f"{name}/{person}" if len(folders) > 1 else person: (name, person)
+            for name, dataset in datasets.items()
             for person in dataset.participants
         }
-        for dataset in datasets:
-            check_preparation(dataset, config.data)
-        split = _split([[key for key in people if people[key][0] is one] for one in datasets], config.data)
+        split = _split(
+            [[key for key, (of, _) in people.items() if of == name] for name in names], config.data
+        )
+        classes = [f"{name}/{one}" for name, dataset in datasets.items() for one in dataset.classes]
+        heads = _heads(datasets)
 
-        def load(group: Sequence[str], done: int) -> FeatureSet:
+        def load(group: Sequence[str], n_done: int) -> FeatureSet:
             parts = []
-            for number, key in enumerate(group, start=done + 1):
-                parts.append(_windows_of(*people[key], key, config))
+            for done, key in enumerate(group, start=n_done + 1):
+                name, person = people[key]
+                if labelled:
+                    part = load_feature_set(datasets[name], [person], config)
+                    labels = part.labels + heads[name].start
+                    part = replace(part, labels=labels, classes=tuple(classes))
+                else:
+                    part = _unlabelled(datasets[name], person, config)
+                parts.append(replace(part, participants=np.full(len(part), key)))
                 if on_progress is not None:
-                    on_progress(number, len(split.train) + len(split.val), key)
+                    on_progress(done, len(split.train) + len(split.val), key)
             return join_features(parts)
 
         train = load(split.train, 0)
         val = load(split.val, len(split.train)) if split.val else None
-        return cls(names, split, _training_set(train, config), train, val)
+        if not labelled:
+            return cls(names, split, _training_set(train, config), train, val)
+        training = load_training_set(datasets[names[0]], train, config, on_progress)
+        return cls(names, split, training, train, val, tuple(heads.values()))
+
+
+def _heads(datasets: Mapping[str, PreparedDataset]) -> dict[str, range]:
+    ends = np.cumsum([len(dataset.classes) for dataset in datasets.values()]).tolist()
+    return {
+        name: range(end - len(dataset.classes), end)
+        for (name, dataset), end in zip(datasets.items(), ends, strict=True)
+    }
 
 
 def _split(sets: Sequence[Sequence[str]], config: DataConfig) -> Split:
@@ -112,7 +155,7 @@ def _split(sets: Sequence[Sequence[str]], config: DataConfig) -> Split:
     return Split(tuple(sorted(train)), tuple(sorted(val)), config.test_participants)
 
 
-def _windows_of(dataset: PreparedDataset, person: str, key: str, config: ExperimentConfig) -> FeatureSet:
+def _unlabelled(dataset: PreparedDataset, person: str, config: ExperimentConfig) -> FeatureSet:
     cut = dataset.load(person)
     size = config.data.window_size
     if cut.windows.shape[1] != size:
@@ -127,7 +170,7 @@ def _windows_of(dataset: PreparedDataset, person: str, key: str, config: Experim
         topo=nothing,
         topo_engines=np.full(len(cut), NOT_COMPUTED),
         labels=np.zeros(len(cut), np.int64),
-        participants=np.full(len(cut), key),
+        participants=np.full(len(cut), person),
         start_ns=cut.start_ns,
         classes=("unlabelled",),
     )
