@@ -14,20 +14,29 @@ from patchtst_har.model_folder import FAMILIARITY_FILE
 
 
 def fit_on_training(recognizer: Recognizer, train: FeatureSet) -> Familiarity:
-    """Describe the embeddings of a model's training windows, in the unit of Mahalanobis.
+    """Describe the embeddings of a model's training windows; the unit is taken from these windows, too.
 
-    `Recognizer.adapt` does not use distances, so it needs no other unit.
+    People whom the model was not trained on are farther from them, so windows of theirs are called unfamiliar
+    too often (`rescaled` mends that). `Recognizer.adapt` does not use distances.
     """
-    return Familiarity.fit(recognizer.embed(train)[1], train.labels, len(recognizer.classes))
+    embeddings = recognizer.embed(train)[1]
+    fitted = Familiarity.fit(embeddings, train.labels, len(recognizer.classes))
+    return fitted.in_units_of(held_out_unit(fitted.distances(embeddings)))
 
 
-def unit_of_fold(recognizer: Recognizer, train: FeatureSet, test: FeatureSet) -> float:
-    """Return from which distance on a window of people who did not train a model is unfamiliar."""
-    return held_out_unit(fit_on_training(recognizer, train).distances(recognizer.embed(test)[1]))
+def farther(recognizer: Recognizer, train: FeatureSet, test: FeatureSet) -> float:
+    """Return by which factor people who did not train a model are farther from its training windows."""
+    distances = fit_on_training(recognizer, train).distances(recognizer.embed(test)[1])
+    return held_out_unit(distances)
 
 
-def add_familiarity(folder: Path, train: FeatureSet, units: Sequence[float]) -> None:
-    """Write what a model in a folder knows of its training windows; the unit is the folds' geometric mean."""
+def rescaled(familiarity: Familiarity, factors: Sequence[float]) -> Familiarity:
+    """Take the unit from held-out people: the geometric mean of the factors that `farther` gives."""
+    return familiarity.in_units_of(float(np.exp(np.mean(np.log(factors)))))
+
+
+def add_familiarity(folder: Path, train: FeatureSet, factors: Sequence[float]) -> None:
+    """Write what a model in a folder knows of its training windows."""
     recognizer = Recognizer.from_pretrained(folder, smoothing="none")
-    unit = float(np.exp(np.mean(np.log(units))))
-    fit_on_training(recognizer, train).in_units_of(unit).save(folder / FAMILIARITY_FILE)
+    known = rescaled(fit_on_training(recognizer, train), factors)
+    known.save(folder / FAMILIARITY_FILE)

@@ -5,8 +5,8 @@ fine-tuning: the network of `wrist`, without calibration) are trained on everybo
 their cards say of accuracy comes from the cross-validations of the same recipe in RUNS, which have to be
 there; before that, each fold's model is run again and has to give the probabilities that are kept.
 
-The temperature of the probabilities is fitted on all out-of-fold windows and kept in the last layer. Which
-windows are unfamiliar follows from the folds, too: those farther than nearly all of held-out people's. No
+The temperature of the probabilities is fitted on all out-of-fold windows and kept in the last layer. What is
+far from the training windows is measured with the unit that the folds' held-out people ask for. No
 smoother is fitted: in these recordings, one activity follows another because a protocol said so.
 """
 
@@ -41,7 +41,7 @@ from studies.baselines import BASELINES
 from studies.cards import WEIGHTS_LICENCE, known_failures, training_data
 from studies.commands import folder, parser_of, progress_line, run_command
 from studies.cross_validate import Study, read_folds
-from studies.familiar import add_familiarity, unit_of_fold
+from studies.familiar import add_familiarity, farther
 from studies.folds import load_features
 from studies.out_of_fold import OutOfFold
 from studies.recipes import RECIPES, study_config
@@ -97,9 +97,9 @@ def check_folds(study: Study, label: str, seed: int) -> None:
         progress_line(fold + 1, len(study.folds.test), f"{label}, seed {seed}: checked")
 
 
-def distance_units(study: Study, label: str, seed: int) -> list[float]:
-    """Return from which distance on each fold's held-out people's windows are unfamiliar."""
-    folds, units = study.folds, []
+def distance_factors(study: Study, label: str, seed: int) -> list[float]:
+    """Return by how much each fold's people are farther from its model's training windows than these."""
+    folds, factors = study.folds, []
     for fold, people in enumerate(folds.test):
         model = study.path(label, seed, fold).with_suffix("") / "model"
         recognizer = Recognizer.from_pretrained(model, smoothing="none")
@@ -107,8 +107,8 @@ def distance_units(study: Study, label: str, seed: int) -> list[float]:
         train, test = (
             load_features(study.name, study.prepared, part, groups) for part in (folds.train(fold), people)
         )
-        units.append(unit_of_fold(recognizer, train, test))
-    return units
+        factors.append(farther(recognizer, train, test))
+    return factors
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,7 @@ def make_model(name: str, options: argparse.Namespace) -> Path:
         fold_temperature(target, judged.calibration.temperature)
         groups = read_model_folder(target).config.features
         train = load_features(study.name, study.prepared, study.folds.people, groups)
-        add_familiarity(target, train, distance_units(study, options.label, options.seeds[0]))
+        add_familiarity(target, train, distance_factors(study, options.label, options.seeds[0]))
     write_pretrained_card(target, summary_of(name, target, study, judged, options))
     return target
 
