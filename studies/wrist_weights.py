@@ -23,6 +23,7 @@ import numpy as np
 
 import patchtst_har
 from patchtst_har.errors import DataError
+from patchtst_har.inference.class_order import order_classes
 from patchtst_har.inference.pretrained_card import write_pretrained_card
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.model_folder import read_model_folder, write_model_folder
@@ -47,6 +48,7 @@ from studies.out_of_fold import OutOfFold
 from studies.recipes import RECIPES, study_config
 from studies.robustness import CLEAN
 from studies.scoring import StudyScores, score_windows, temperature_of
+from studies.sets import ordered
 from studies.training import train_only
 
 MOST_DIFFERENCE = 1e-4
@@ -229,6 +231,7 @@ def make_model(name: str, options: argparse.Namespace) -> Path:
         groups = read_model_folder(target).config.features
         train = load_features(study.name, study.prepared, study.folds.people, groups)
         add_familiarity(target, train, distance_factors(study, options.label, options.seeds[0]))
+    order_classes(target, ordered(study.name, read_model_folder(target).classes))
     write_pretrained_card(target, summary_of(name, target, study, judged, options))
     return target
 
