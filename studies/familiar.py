@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from patchtst_har.datasets.featureset import FeatureSet
-from patchtst_har.inference.familiarity import HELD_OUT_FAMILIAR, Familiarity
+from patchtst_har.inference.familiarity import Familiarity, held_out_unit
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.model_folder import FAMILIARITY_FILE
 
@@ -21,19 +20,18 @@ def fit_on_training(recognizer: Recognizer, train: FeatureSet) -> Familiarity:
     too often (`rescaled` mends that). `Recognizer.adapt` does not use distances.
     """
     embeddings = recognizer.embed(train)[1]
-    return Familiarity.fit(embeddings, train.labels, len(recognizer.classes), embeddings)
+    fitted = Familiarity.fit(embeddings, train.labels, len(recognizer.classes))
+    return fitted.in_units_of(held_out_unit(fitted.distances(embeddings)))
 
 
 def farther(recognizer: Recognizer, train: FeatureSet, test: FeatureSet) -> float:
     """Return by which factor people who did not train a model are farther from its training windows."""
-    distances = fit_on_training(recognizer, train).distances(recognizer.embed(test)[1])
-    return float(np.quantile(distances, HELD_OUT_FAMILIAR))
+    return held_out_unit(fit_on_training(recognizer, train).distances(recognizer.embed(test)[1]))
 
 
 def rescaled(familiarity: Familiarity, factors: Sequence[float]) -> Familiarity:
     """Take the unit from held-out people: the geometric mean of the factors that `farther` gives."""
-    factor = float(np.exp(np.mean(np.log(factors))))
-    return replace(familiarity, projection=(familiarity.projection / factor).astype(np.float32))
+    return familiarity.in_units_of(float(np.exp(np.mean(np.log(factors)))))
 
 
 def add_familiarity(folder: Path, train: FeatureSet, factors: Sequence[float]) -> None:
