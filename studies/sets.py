@@ -74,6 +74,13 @@ def source_of(participant: str) -> str:
     return source if dash else ""
 
 
+def ordered(name: str, classes: Sequence[str]) -> tuple[str, ...]:
+    """Return classes of a set in the order in which `ACTIVITIES` names them: from lying to running."""
+    mapped = SETS[name].classes_by_annotation or {}
+    known = [mapped.get(activity, activity) for activity in ACTIVITIES[SETS[name].sources[0]]]
+    return tuple(sorted(classes, key=known.index))
+
+
 def data_config(folder: Path) -> DataConfig:
     """Return windows of 10 s at 100 Hz without overlap, so that training can join them again."""
     return DataConfig(proc_dir=folder, sample_rate_hz=100.0, window_size=1000, hop_size=1000)

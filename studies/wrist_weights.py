@@ -24,6 +24,7 @@ import numpy as np
 
 import patchtst_har
 from patchtst_har.errors import DataError
+from patchtst_har.inference.class_order import order_classes
 from patchtst_har.inference.pretrained_card import write_pretrained_card
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.model_folder import read_model_folder, write_model_folder
@@ -48,6 +49,7 @@ from studies.out_of_fold import OutOfFold
 from studies.recipes import RECIPES, study_config
 from studies.robustness import CLEAN
 from studies.scoring import StudyScores, score_windows, temperature_of
+from studies.sets import ordered
 from studies.training import train_only
 
 MOST_DIFFERENCE = 1e-4
@@ -231,6 +233,7 @@ def make_model(name: str, options: argparse.Namespace) -> Path:
             groups = read_model_folder(made).config.features
             train = load_features(study.name, study.prepared, study.folds.people, groups)
             add_familiarity(made, train, distance_factors(study, options.label, options.seeds[0]))
+        order_classes(made, ordered(study.name, read_model_folder(made).classes))
         write_pretrained_card(made, summary_of(name, made, study, judged, options))
         shutil.rmtree(target, ignore_errors=True)
         made.rename(target)

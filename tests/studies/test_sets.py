@@ -5,7 +5,7 @@ from sklearn.model_selection import GroupKFold
 from patchtst_har.errors import DataError
 from studies.folds import fold_people, load_features, of_people
 from studies.prepare import main as prepare
-from studies.sets import SIX_CLASSES, open_set
+from studies.sets import ACTIVITIES, SIX_CLASSES, open_set, ordered
 from study_recordings import write_study_recordings
 
 
@@ -27,6 +27,12 @@ def test_nine_classes_are_those_of_selfback(prepared):
     assert {name: (windows.labels == name).sum() for name in dataset.classes} == dict.fromkeys(
         dataset.classes, 2
     )
+
+
+def test_classes_are_shipped_from_lying_to_running():
+    six = ("lying", "sitting", "standing", "walking", "stairs", "running")
+    assert ordered("six", sorted(six)) == six
+    assert ordered("nine", sorted(ACTIVITIES["selfback"])) == ACTIVITIES["selfback"]
 
 
 def test_six_classes_join_both_sources_without_kicking(prepared):
