@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from patchtst_har import synthetic
 from patchtst_har.benchmark.run_measurements import measure_run
-from patchtst_har.config import DataConfig, ExperimentConfig, ModelConfig, TrainingConfig
+from patchtst_har.config import ExperimentConfig
 from patchtst_har.data import write_recording
 from patchtst_har.data.recording import read_recording
 from patchtst_har.data.units import SignalWarning
@@ -116,15 +116,17 @@ def label_simulated_day(folder: Path, model: Path) -> SimulatedDay:
 
 def demo_config(run_dir: Path) -> ExperimentConfig:
     """Return the demonstration's configuration for a run folder."""
-    return ExperimentConfig(
+    return ExperimentConfig.preset(
+        "base",
         experiment_name=run_dir.name,
         output_dir=run_dir.parent,
-        data=DataConfig(
-            proc_dir=run_dir / "data" / "processed", hop_size=500, split="kfold", n_folds=5, val_n=2
-        ),
-        # The recordings have no clock, so there is no time of day.
-        model=ModelConfig(n_time_features=0),
-        training=TrainingConfig(weight_decay=0.05, label_smoothing=0.1, epochs=40, early_stop_patience=40),
+        data={
+            "proc_dir": run_dir / "data" / "processed",
+            "hop_size": 500,
+            "split": "kfold",
+            "n_folds": 5,
+            "val_n": 2,
+        },
     )
 
 
