@@ -7,7 +7,8 @@ The models of a cross-validation are adapted to each person that they were not t
   bout too. Sensor, posture and day are those of the labels, so this is optimistic.
 - `across`: only windows of later bouts are judged, of the classes of which a person has several. selfBACK
   has them in six classes (walking at three speeds, stairs up and down), seglearn's watch set in all (one arm,
-  then the other). No lying, sitting or standing of another day is in these data.
+  then the other). Classes of fewer than three people are left out. No lying, sitting or standing of another
+  day is in these data.
 
 Scores go to RUNS/SET/LABEL-adapted.json and .md; with `--only`, the classes are part of the name.
 """
@@ -32,6 +33,8 @@ from studies.scoring import StudyScores, score_windows
 from studies.sets import SETS, open_set
 
 WINDOW_S = 10.0
+LEAST_PEOPLE = 3
+"""A single person with two bouts of a class says nothing of the class."""
 
 
 @dataclass(frozen=True)
@@ -122,12 +125,23 @@ def scores_of(pooled: dict[tuple[str, str], OutOfFold], labels: Labels) -> dict[
     for kind in ("within", "across"):
         if (kind, "before") not in pooled:
             continue
-        before, adapted = pooled[kind, "before"], pooled[kind, "adapted"]
-        scores[f"{kind} bouts, before"] = score_windows(before)
-        scores[f"{kind} bouts, {labels.n_windows * WINDOW_S:g} s a class"] = score_windows(
-            adapted, {"before": before}
-        )
+        before, adapted = (of_many(pooled[kind, name]) for name in ("before", "adapted"))
+        if len(before):
+            scores[f"{kind} bouts, before"] = score_windows(before)
+            scores[f"{kind} bouts, {labels.n_windows * WINDOW_S:g} s a class"] = score_windows(
+                adapted, {"before": before}
+            )
     return scores
+
+
+def of_many(windows: OutOfFold) -> OutOfFold:
+    """Leave out the windows of classes that fewer than `LEAST_PEOPLE` people show."""
+    shown = [
+        label
+        for label in np.unique(windows.labels)
+        if len(np.unique(windows.participants[windows.labels == label])) >= LEAST_PEOPLE
+    ]
+    return windows.take(np.isin(windows.labels, shown))
 
 
 def main(arguments: Sequence[str]) -> None:

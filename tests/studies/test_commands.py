@@ -219,6 +219,14 @@ def test_a_person_s_labels_are_scored_before_and_after(root):
         adaptation.main([*places(root), "--set", "nine", "--label", "tiny", "--seconds", "3"])
 
 
+def test_classes_of_few_people_are_left_out(study):
+    windows = read_folds(study, "tiny", 0)
+    lying = windows.labels == windows.classes.index("lying")
+    rare = windows.take(~lying | (windows.participants <= "selfback-P002"))
+    assert set(adaptation.of_many(rare).labels) == {*range(9)} - {windows.classes.index("lying")}
+    assert len(adaptation.of_many(windows)) == len(windows)
+
+
 def test_the_unit_of_distances_comes_from_people_who_were_held_out(root, study):
     recognizer = Recognizer.from_pretrained(study.path("tiny", 0, 0).with_suffix("") / "model")
     train, test = (
