@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup
@@ -18,12 +17,12 @@ from history import Point, Series, judge, usual_speed
 from patchtst_har.benchmark.changes import N_DEVIATIONS, THRESHOLD
 from patchtst_har.records.feasibility import Change
 from patchtst_har.reports.plots.style import log_time_axis, new_figure, settings, to_svg
+from patchtst_har.reports.rendering import render
 from patchtst_har.support.files import atomic_write_text
 from patchtst_har.support.formatting import duration
 from results_table import place_of, without_device
 from runs import FINGERPRINT, Run
 
-TEMPLATE = Path(__file__).with_name("history.html.j2")
 # Colours that the page's style sheet replaces, so that figures follow a dark page.
 _INK, _SOFT, _GRID = "#010101", "#010102", "#010103"
 _COLOURS = {"p50": "#010104", "p95": "#010105", "p99": "#010106", "slower": "#010107", "faster": "#010108"}
@@ -92,12 +91,8 @@ class Machine:
 def write_page(histories: Mapping[str, Sequence[Run]], path: Path) -> Path:
     """Write the page of all machines' runs; return its path."""
     machines = [_machine(number, name, runs) for number, (name, runs) in enumerate(histories.items())]
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    html = template.render(
-        machines=machines, threshold=f"{100 * THRESHOLD:g}", deviations=f"{N_DEVIATIONS:g}"
-    )
-    atomic_write_text(path, html)
+    limits = {"threshold": f"{100 * THRESHOLD:g}", "deviations": f"{N_DEVIATIONS:g}"}
+    atomic_write_text(path, render("history.html.j2", Path(__file__).parent, machines=machines, **limits))
     return path
 
 
@@ -108,7 +103,7 @@ def _machine(number: int, fingerprint: str, runs: Sequence[Run]) -> Machine:
     for name in sorted(devices, key=lambda name: (devices[name], name)):
         card = _card(cards, name, devices[name])
         svg = _figure(f"m{number}-{len(cards)}-{devices[name]}", name, runs, series, speed)
-        heading = Markup("<p class='soft'>CUDA</p>") if devices[name] == "cuda" else Markup()
+        heading = Markup("<p class='note'>CUDA</p>") if devices[name] == "cuda" else Markup()
         card.figures.append(heading + Markup(svg))  # noqa: S704 - made here, text in it escaped
     for name in {name for run in runs for name in run.no_device} - devices.keys():
         _card(cards, name, "cuda").note = "CUDA: no device"

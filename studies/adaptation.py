@@ -1,20 +1,22 @@
 """What a person's own labels bring: python -m studies.adaptation PREPARED RUNS --set nine --label base.
 
 The models of a cross-validation are adapted to each person that they were not trained on, with the first 30 s
-of each activity (three windows), and judge the rest, twice:
+(`--seconds`) of each activity, or of some (`--only`), and judge the rest, twice:
 
 - `within`: the first bout of a class gives the labels, and everything else is judged, the rest of the same
   bout too. Sensor, posture and day are those of the labels, so this is optimistic.
 - `across`: only windows of later bouts are judged, of the classes of which a person has several. selfBACK
   has them in six classes (walking at three speeds, stairs up and down), seglearn's watch set in all (one arm,
-  then the other). No lying, sitting or standing of another day is in these data.
+  then the other). Classes of fewer than three people are left out. No lying, sitting or standing of another
+  day is in these data.
 
-Scores go to RUNS/SET/LABEL-adapted.json and .md.
+Scores go to RUNS/SET/LABEL-adapted.json and .md; with `--only`, the classes are part of the name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +30,19 @@ from studies.familiar import fit_on_training
 from studies.folds import load_features, of_people, rows_of
 from studies.out_of_fold import OutOfFold, join
 from studies.scoring import StudyScores, score_windows
-from studies.sets import SETS
+from studies.sets import SETS, open_set
 
-N_LABELLED = 3
-"""Windows of each class that get labels: 30 s."""
+WINDOW_S = 10.0
+LEAST_PEOPLE = 3
+"""A single person with two bouts of a class says nothing of the class."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Which windows of a person get labels: so many of the first bout of each class, or of some classes."""
+
+    n_windows: int = 3
+    only: tuple[str, ...] = ()
 
 
 def bouts_of(person: FeatureSet) -> NDArray[np.int64]:
@@ -48,11 +59,14 @@ def bouts_of(person: FeatureSet) -> NDArray[np.int64]:
     return bouts
 
 
-def labelled_rows(person: FeatureSet, bouts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the first `N_LABELLED` windows of the first bout of each class."""
+def labelled_rows(
+    person: FeatureSet, bouts: NDArray[np.int64], labels: Labels = Labels()
+) -> NDArray[np.int64]:
+    """Return the windows that get labels."""
     rows = [
-        np.flatnonzero((person.labels == label) & (bouts == 0))[:N_LABELLED]
-        for label in np.unique(person.labels)
+        np.flatnonzero((person.labels == k) & (bouts == 0))[: labels.n_windows]
+        for k in np.unique(person.labels)
+        if not labels.only or person.classes[k] in labels.only
     ]
     return np.sort(np.concatenate(rows))
 
@@ -65,10 +79,12 @@ def judged_rows(
     return {"within": rest, "across": rest[bouts[rest] > 0]}
 
 
-def adapt_person(recognizer: Recognizer, person: FeatureSet, fold: int) -> dict[tuple[str, str], OutOfFold]:
+def adapt_person(
+    recognizer: Recognizer, person: FeatureSet, fold: int, labels: Labels
+) -> dict[tuple[str, str], OutOfFold]:
     """Return how windows are judged, by (`within` or `across`, `before` or `adapted`)."""
     bouts = bouts_of(person)
-    labelled = labelled_rows(person, bouts)
+    labelled = labelled_rows(person, bouts, labels)
     names = np.array(recognizer.classes)[person.labels[labelled]]
     adapted = recognizer.adapt(person.windows[labelled], names, person.start_ns[labelled])
     results: dict[tuple[str, str], OutOfFold] = {}
@@ -79,7 +95,7 @@ def adapt_person(recognizer: Recognizer, person: FeatureSet, fold: int) -> dict[
     return results
 
 
-def adapt_folds(study: Study, label: str, seed: int) -> dict[tuple[str, str], OutOfFold]:
+def adapt_folds(study: Study, label: str, seed: int, labels: Labels) -> dict[tuple[str, str], OutOfFold]:
     """Adapt the model of each fold to each of its test people, and pool what they judge."""
     parts: dict[tuple[str, str], list[OutOfFold]] = {}
     for fold, people in enumerate(study.folds.test):
@@ -92,7 +108,7 @@ def adapt_folds(study: Study, label: str, seed: int) -> dict[tuple[str, str], Ou
         recognizer = recognizer.replace(familiarity=fit_on_training(recognizer, train))
         features = load_features(study.name, study.prepared, people, groups)
         for person in people:
-            found = adapt_person(recognizer, of_people(features, [person]), fold)
+            found = adapt_person(recognizer, of_people(features, [person]), fold, labels)
             for key, windows in found.items():
                 parts.setdefault(key, []).append(windows)
         progress_line(fold + 1, len(study.folds.test), "adapted")
@@ -103,16 +119,29 @@ def adapt_folds(study: Study, label: str, seed: int) -> dict[tuple[str, str], Ou
     }
 
 
-def scores_of(pooled: dict[tuple[str, str], OutOfFold]) -> dict[str, StudyScores]:
+def scores_of(pooled: dict[tuple[str, str], OutOfFold], labels: Labels) -> dict[str, StudyScores]:
     """Return the scores before and after, and the paired difference."""
     scores: dict[str, StudyScores] = {}
     for kind in ("within", "across"):
         if (kind, "before") not in pooled:
             continue
-        before, adapted = pooled[kind, "before"], pooled[kind, "adapted"]
-        scores[f"{kind} bouts, before"] = score_windows(before)
-        scores[f"{kind} bouts, 30 s a class"] = score_windows(adapted, {"before": before})
+        before, adapted = (of_many(pooled[kind, name]) for name in ("before", "adapted"))
+        if len(before):
+            scores[f"{kind} bouts, before"] = score_windows(before)
+            scores[f"{kind} bouts, {labels.n_windows * WINDOW_S:g} s a class"] = score_windows(
+                adapted, {"before": before}
+            )
     return scores
+
+
+def of_many(windows: OutOfFold) -> OutOfFold:
+    """Leave out the windows of classes that fewer than `LEAST_PEOPLE` people show."""
+    shown = [
+        label
+        for label in np.unique(windows.labels)
+        if len(np.unique(windows.participants[windows.labels == label])) >= LEAST_PEOPLE
+    ]
+    return windows.take(np.isin(windows.labels, shown))
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -123,11 +152,18 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--set", choices=SETS, required=True)
     parser.add_argument("--label", required=True, help="name under which the folds are kept")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=30.0, help="that are labelled of each class")
+    parser.add_argument("--only", nargs="+", default=[], help="classes that are labelled; all if left out")
     options = parser.parse_args(arguments)
     study = Study(options.set, options.prepared, options.runs)
-    write_scores(
-        study, f"{options.label}-adapted", scores_of(adapt_folds(study, options.label, options.seed))
-    )
+    classes = open_set(study.name, study.prepared).classes
+    if unknown := sorted(set(options.only) - set(classes)):
+        raise DataError(f"--only: {unknown[0]!r} is none of {', '.join(classes)}")
+    if options.seconds < WINDOW_S:
+        raise DataError(f"--seconds: must be at least a window of {WINDOW_S:g} s, is {options.seconds:g}")
+    labels = Labels(int(options.seconds // WINDOW_S), tuple(options.only))
+    scores = scores_of(adapt_folds(study, options.label, options.seed, labels), labels)
+    write_scores(study, "-".join([options.label, "adapted", *options.only]), scores)
 
 
 if __name__ == "__main__":

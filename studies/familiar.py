@@ -26,7 +26,8 @@ def fit_on_training(recognizer: Recognizer, train: FeatureSet) -> Familiarity:
 
 def farther(recognizer: Recognizer, train: FeatureSet, test: FeatureSet) -> float:
     """Return by which factor people who did not train a model are farther from its training windows."""
-    return held_out_unit(fit_on_training(recognizer, train).distances(recognizer.embed(test)[1]))
+    distances = fit_on_training(recognizer, train).distances(recognizer.embed(test)[1])
+    return held_out_unit(distances)
 
 
 def rescaled(familiarity: Familiarity, factors: Sequence[float]) -> Familiarity:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -217,22 +218,25 @@ def train_model(name: str, options: argparse.Namespace) -> Path:
 
 
 def make_model(name: str, options: argparse.Namespace) -> Path:
-    """Train and write one of `SHIPPED`; return its folder."""
+    """Train and write one of `SHIPPED`; return its folder, which is replaced when the new one is whole."""
     study = study_of(name, options)
     judged = judgement_of(study, options.label, options.seeds)
     for seed in options.seeds:
         check_folds(study, options.label, seed)
     trained = train_model(name, options)
     target = ensure_folder(options.out) / name
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(trained, target)
-    if SHIPPED[name].for_labels:
-        fold_temperature(target, judged.calibration.temperature)
-        groups = read_model_folder(target).config.features
-        train = load_features(study.name, study.prepared, study.folds.people, groups)
-        add_familiarity(target, train, distance_factors(study, options.label, options.seeds[0]))
-    order_classes(target, ordered(study.name, read_model_folder(target).classes))
-    write_pretrained_card(target, summary_of(name, target, study, judged, options))
+    with tempfile.TemporaryDirectory(dir=options.out, prefix=f".{name}.") as stage:
+        made = Path(stage) / name
+        shutil.copytree(trained, made)
+        if SHIPPED[name].for_labels:
+            fold_temperature(made, judged.calibration.temperature)
+            groups = read_model_folder(made).config.features
+            train = load_features(study.name, study.prepared, study.folds.people, groups)
+            add_familiarity(made, train, distance_factors(study, options.label, options.seeds[0]))
+        order_classes(made, ordered(study.name, read_model_folder(made).classes))
+        write_pretrained_card(made, summary_of(name, made, study, judged, options))
+        shutil.rmtree(target, ignore_errors=True)
+        made.rename(target)
     return target
 
 

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.compiles
 
 COMPILER = "aarch64-linux-gnu-g++"
 PACKAGES = "g++-aarch64-linux-gnu and qemu-user (Debian, Ubuntu)"
-UNITS = sorted((ROOT / "csrc").glob("*/isa_baseline.cpp"))
+UNITS = sorted((ROOT / "csrc").glob("*/kernel/*.cpp"))
+BASELINE = ["-DPATCHTST_HAR_VECTOR_BYTES=16", "-DPATCHTST_HAR_KERNELS=kBaselineKernels"]
 
 
 def need(*tools):
@@ -37,11 +38,13 @@ def values(value_sweep):
     return path
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.parent.name)
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.parts[-3])
 def test_a_baseline_unit_compiles_for_arm64(tmp_path, unit):
     need(COMPILER)
     command = [COMPILER, "-std=c++17", "-O3", "-ffp-contract=off", "-Werror", "-Wall", "-Wno-psabi"]
-    subprocess.run([*command, "-I", ROOT / "csrc", "-c", unit, "-o", tmp_path / "unit.o"], check=True)
+    subprocess.run(
+        [*command, *BASELINE, "-I", ROOT / "csrc", "-c", unit, "-o", tmp_path / "unit.o"], check=True
+    )
 
 
 def test_arm64_gives_the_values_of_this_machine(values, tmp_path):

@@ -75,11 +75,11 @@ class EncoderLayer {
     std::size_t table_size_ = shape_.n_tokens * shape_.head_dim / 2;
     Floats embed_ = draw(width_ * shape_.length), embed_bias_ = draw(width_);
     Floats gain_ = draw(width_), bias_ = draw(width_);
-    // Moderate scores: differences in rounding must not be magnified.
-    Floats qkv_ = draw(3 * width_ * width_, 0.5F / std::sqrt(static_cast<float>(width_))),
-           qkv_bias_ = draw(3 * width_);
+    // Moderate scores and outputs: differences in rounding must not be magnified.
+    float moderate_ = 0.5F / std::sqrt(static_cast<float>(width_));
+    Floats qkv_ = draw(3 * width_ * width_, moderate_), qkv_bias_ = draw(3 * width_);
     Floats cos_ = draw(table_size_), sin_ = draw(table_size_);
-    Floats query_ = draw(width_), head_ = draw(2 * kOutputs * width_);
+    Floats query_ = draw(width_), head_ = draw(2 * kOutputs * width_, moderate_);
     Floats lower_ = draw(kSteps * shape_.length), inverse_width_ = draw(kSteps * shape_.length);
     Floats mean_ = draw(shape_.length), inverse_std_ = draw(shape_.length);
 };

@@ -69,6 +69,8 @@ class TrainingConfig(Section):
     """Passes over the training windows, at most."""
     epoch_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Part of the training windows that an epoch sees, drawn anew each time."""
+    min_epoch_windows: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+    """Least windows of an epoch: a smaller training set is gone through more than once."""
     hop_s: PositiveFloat | None = None
     """Seconds between the starts of training windows, cut from prepared windows that follow each other.
 

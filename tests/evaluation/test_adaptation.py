@@ -6,7 +6,7 @@ import pytest
 from patchtst_har import Recognizer
 from patchtst_har.data.windows import Windows
 from patchtst_har.errors import DataError
-from patchtst_har.evaluation.adaptation import _bouts, _folds, gain_by_blocks
+from patchtst_har.evaluation.adaptation import _folds, bouts_of, gain_by_blocks
 from patchtst_har.inference.labelled_windows import labelled_windows
 from patchtst_har.synthetic import recording as make_recording
 
@@ -30,7 +30,7 @@ def starts_of(*bouts):
 )
 def test_what_is_left_out_shares_no_sample_with_what_is_kept(bouts):
     labels, starts = starts_of(*bouts)
-    numbers = _bouts(labels, starts)
+    numbers = bouts_of(labels, starts)
     assert len(np.unique(numbers)) == len(bouts)
     tested = np.zeros(len(labels), int)
     for left_out, kept in _folds(labels, numbers, starts, WINDOW_NS):
@@ -48,7 +48,7 @@ def test_what_is_left_out_shares_no_sample_with_what_is_kept(bouts):
 
 def test_a_pause_of_a_minute_is_another_bout():
     labels, starts = starts_of((0, 0, 3), (0, 50, 3), (0, 200, 3))
-    assert _bouts(labels, starts).tolist() == [0] * 6 + [1] * 3
+    assert bouts_of(labels, starts).tolist() == [0] * 6 + [1] * 3
 
 
 @pytest.fixture(scope="module")

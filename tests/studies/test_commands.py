@@ -19,6 +19,7 @@ from studies import (
     fine_tune,
     folds,
     robustness,
+    unfamiliar,
     wrist_weights,
 )
 from studies.baselines import BASELINES
@@ -146,7 +147,20 @@ def test_a_shipped_model_is_made_from_everybody_with_the_scores_of_the_folds(roo
     assert made.smoothing == "none"
     features = folds.load_features("nine", root / "prepared", study.folds.people, made.config.features)
     assert (made.judge(features)[1] < 1).mean() > 0.99
+    assert made.adapt(features.windows[:9], np.array(made.classes)[features.labels[:9]]).adaptation
     assert "selfBACK" in (tmp_path / "wrist-9" / "MODEL_CARD.md").read_text()
+
+
+def test_windows_of_other_sets_are_unfamiliar(root, study, capsys):
+    unfamiliar.main([*places(root), "--set", "nine", "--label", "tiny", "--foreign", "six"])
+    found = json.loads((root / "runs" / "nine" / "tiny-unfamiliar.json").read_text())
+    own, other = found["unfamiliar"]["nine, held out"], found["unfamiliar"]["six"]
+    assert len(found["factors"]) == 2
+    assert own["n_windows"] == 4 * 9 * 5
+    assert len(own["by_person"]) == 4
+    assert 0 <= own["all"] < 1
+    assert other["n_windows"] > own["n_windows"]
+    assert "six: " in capsys.readouterr().out
 
 
 def test_kept_probabilities_that_the_model_does_not_give_are_refused(root, study, tmp_path):
@@ -194,6 +208,23 @@ def test_a_person_s_labels_are_scored_before_and_after(root):
     before, after = scores.values()
     assert before["n_windows"] == after["n_windows"] == 4 * 9 * 2
     assert after["macro_f1"]["estimate"] > before["macro_f1"]["estimate"]
+    some = ("--only", "lying", "jogging", "--seconds", "20")
+    adaptation.main([*places(root), "--set", "nine", "--label", "tiny", *some])
+    scores = json.loads((root / "runs" / "nine" / "tiny-adapted-lying-jogging.json").read_text())
+    assert list(scores) == ["within bouts, before", "within bouts, 20 s a class"]
+    assert scores["within bouts, before"]["n_windows"] == 4 * (9 * 5 - 2 * 2)
+    with pytest.raises(DataError, match="--only: 'swimming' is none of"):
+        adaptation.main([*places(root), "--set", "nine", "--label", "tiny", "--only", "swimming"])
+    with pytest.raises(DataError, match="--seconds: must be at least a window of 10 s, is 3"):
+        adaptation.main([*places(root), "--set", "nine", "--label", "tiny", "--seconds", "3"])
+
+
+def test_classes_of_few_people_are_left_out(study):
+    windows = read_folds(study, "tiny", 0)
+    lying = windows.labels == windows.classes.index("lying")
+    rare = windows.take(~lying | (windows.participants <= "selfback-P002"))
+    assert set(adaptation.of_many(rare).labels) == {*range(9)} - {windows.classes.index("lying")}
+    assert len(adaptation.of_many(windows)) == len(windows)
 
 
 def test_the_unit_of_distances_comes_from_people_who_were_held_out(root, study):

@@ -138,6 +138,16 @@ def test_an_epoch_has_each_window_at_most_once(n, size, fraction, sizes):
     )
 
 
+def test_a_small_set_is_gone_through_evenly_until_an_epoch_is_long_enough():
+    batches = batches_of(10, batch_size=8, epoch_fraction=0.5, min_epoch_windows=25)
+    found = list(batches.epoch())
+    assert [len(batch.labels) for batch in found] == [8, 8, 8, 1]
+    assert len(batches) == 4
+    rows = [tuple(window.flatten()[:9].tolist()) for batch in found for window in batch.inputs[0]]
+    assert sorted(rows.count(row) for row in set(rows)) == [2] * 5 + [3] * 5
+    assert len(set(rows[:10])) == len(set(rows[10:20])) == 10
+
+
 def test_another_part_of_the_windows_is_drawn_in_every_epoch():
     batches = batches_of(200, epoch_fraction=0.5)
     first, second = (

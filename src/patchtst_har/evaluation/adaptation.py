@@ -73,7 +73,7 @@ def gain_by_blocks(recognizer: Recognizer, windows: Windows, labels: Sequence[st
     logits, embeddings = recognizer.embed(inputs)
     head = recognizer.head()
     window_ns = round(recognizer.config.data.window_size * 1e9 / recognizer.config.data.sample_rate_hz)
-    bouts = _bouts(true, windows.start_ns)
+    bouts = bouts_of(true, windows.start_ns)
     tested, after = np.zeros(len(true), bool), np.zeros(len(true), np.int64)
     for left_out, kept in _folds(true, bouts, windows.start_ns, window_ns):
         weight, bias = fit_residual(embeddings[kept], logits[kept], true[kept], familiarity, head)
@@ -92,7 +92,7 @@ def gain_by_blocks(recognizer: Recognizer, windows: Windows, labels: Sequence[st
     return Gain(n_tested, accuracy_before, accuracy_after, f1_before, f1_after, single)
 
 
-def _bouts(labels: NDArray[np.int64], start_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+def bouts_of(labels: NDArray[np.int64], start_ns: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the number of each window's bout: a pause of a minute ends it, and so does another label."""
     new = (np.diff(labels) != 0) | (np.diff(start_ns) > _NEW_BOUT_NS)
     return np.concatenate([[0], np.cumsum(new)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,9 +29,42 @@ if TYPE_CHECKING:
     from patchtst_har.features.settings import TopologyConfig
 
 
+@dataclass(frozen=True)
+class FeatureGroups:
+    """Which features are wanted, in this order: statistical, movement, topological, those of plug-ins."""
+
+    statistical: bool = True
+    movement: bool = False
+    topological: bool = False
+    plugins: Sequence[str] = ()
+    topology: TopologyConfig | None = None
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the columns."""
+        return (
+            *(STATISTICAL_FEATURE_NAMES if self.statistical else ()),
+            *(MOVEMENT_FEATURE_NAMES if self.movement else ()),
+            *(TOPOLOGICAL_FEATURE_NAMES if self.topological else ()),
+            *feature_outputs(self.plugins),
+        )
+
+    def compute(self, windows: Float32Array, sr: float, n_threads: int = 1) -> Float32Array:
+        """Return the features of windows (n, T, 3), (n, n_features); errors as of each group."""
+        parts = []
+        if self.statistical:
+            parts.append(compute_statistical_features_batch(windows, sr, n_threads=n_threads))
+        if self.movement:
+            parts.append(compute_movement_features_batch(windows, sr, n_threads=n_threads))
+        if self.topological:
+            parts.append(compute_topological_features_batch(windows, sr, self.topology, n_threads=n_threads))
+        if self.plugins:
+            parts.append(compute_plugin_features_batch(windows, self.plugins, sr, n_threads=n_threads))
+        return np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
+
+
 def extended_statistics_names(plugins: Sequence[str] = (), *, movement: bool = False) -> tuple[str, ...]:
     """Return the columns of `compute_extended_statistics_batch`: built-in, then of the plug-ins."""
-    return STATISTICAL_FEATURE_NAMES + (MOVEMENT_FEATURE_NAMES if movement else ()) + feature_outputs(plugins)
+    return FeatureGroups(movement=movement, plugins=plugins).names()
 
 
 def compute_extended_statistics(
@@ -104,12 +138,7 @@ def compute_extended_statistics_batch(
     FeatureError
         As `compute_plugin_features_batch`.
     """
-    parts = [compute_statistical_features_batch(windows, sr, n_threads=n_threads)]
-    if movement:
-        parts.append(compute_movement_features_batch(windows, sr, n_threads=n_threads))
-    if plugins:
-        parts.append(compute_plugin_features_batch(windows, plugins, sr, n_threads=n_threads))
-    return np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
+    return FeatureGroups(movement=movement, plugins=plugins).compute(windows, sr, n_threads)
 
 
 def feature_frame(
@@ -153,10 +182,5 @@ def feature_frame(
     """
     import pandas as pd
 
-    parts = [
-        compute_extended_statistics_batch(windows, sr, movement=movement, n_threads=n_threads),
-        compute_topological_features_batch(windows, sr, config, n_threads=n_threads),
-        compute_plugin_features_batch(windows, plugins, sr, n_threads=n_threads),
-    ]
-    built_in = extended_statistics_names(movement=movement) + TOPOLOGICAL_FEATURE_NAMES
-    return pd.DataFrame(np.hstack(parts), columns=[*built_in, *feature_outputs(plugins)])
+    groups = FeatureGroups(movement=movement, topological=True, plugins=plugins, topology=config)
+    return pd.DataFrame(groups.compute(windows, sr, n_threads), columns=list(groups.names()))

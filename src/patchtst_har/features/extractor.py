@@ -12,16 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from patchtst_har.errors import DataError
 from patchtst_har.features.checks import Float32Array, check_rate, check_threads, check_windows
-from patchtst_har.features.movement import compute_movement_features_batch
-from patchtst_har.features.names import (
-    MOVEMENT_FEATURE_NAMES,
-    STATISTICAL_FEATURE_NAMES,
-    TOPOLOGICAL_FEATURE_NAMES,
-)
-from patchtst_har.features.plugins import compute_plugin_features_batch, feature_outputs
+from patchtst_har.features.extended import FeatureGroups
 from patchtst_har.features.settings import TopologyConfig
-from patchtst_har.features.statistics import compute_statistical_features_batch
-from patchtst_har.features.topology import compute_topological_features_batch
 
 
 class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -108,7 +100,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             If a parameter or `X` has a wrong type.
         """
         self._check_parameters()
-        names = self._names()
+        names = self._groups().names()
         windows = self._windows(X)
         self.n_samples_ = windows.shape[1]
         self._feature_names_out = np.asarray(names, dtype=object)
@@ -144,16 +136,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 f"X has windows of {windows.shape[1]} samples, but FeatureExtractor was fitted on "
                 f"{self.n_samples_}"
             )
-        sr, n_threads = self.sr, self.n_threads
-        parts = []
-        if self.statistical:
-            parts.append(compute_statistical_features_batch(windows, sr, n_threads=n_threads))
-        if self.movement:
-            parts.append(compute_movement_features_batch(windows, sr, n_threads=n_threads))
-        if self.topological:
-            parts.append(compute_topological_features_batch(windows, sr, self.topology, n_threads=n_threads))
-        added = compute_plugin_features_batch(windows, self.plugins, sr, n_threads=n_threads)
-        return np.concatenate([*parts, added], axis=1)
+        return self._groups().compute(windows, self.sr, self.n_threads)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Return the names of the columns: statistical, movement, topological, plug-ins.
@@ -194,13 +177,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if not (self.statistical or self.movement or self.topological or self.plugins):
             raise DataError("nothing to compute: set statistical, movement, topological or plugins")
 
-    def _names(self) -> list[str]:
-        return [
-            *(STATISTICAL_FEATURE_NAMES if self.statistical else ()),
-            *(MOVEMENT_FEATURE_NAMES if self.movement else ()),
-            *(TOPOLOGICAL_FEATURE_NAMES if self.topological else ()),
-            *feature_outputs(self.plugins),
-        ]
+    def _groups(self) -> FeatureGroups:
+        return FeatureGroups(self.statistical, self.movement, self.topological, self.plugins, self.topology)
 
     def _windows(self, X: ArrayLike) -> Float32Array:  # noqa: N803
         """Return `X` as (n, T, 3) float32 in C order."""

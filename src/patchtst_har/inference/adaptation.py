@@ -28,10 +28,15 @@ L2 = 0.03
 """Half of this times the squares of dW and db is added to the loss, a sum over windows."""
 
 LEAST_WINDOWS = 2
+
+# Of the minimisation, which takes some ten steps of some ten products.
+_MOST_STEPS, _MOST_PRODUCTS, _FLAT, _LEAST_SIZE = 50, 250, 1e-5, 1e-6
+
 _FORMAT, _FACTS = "adaptation 1", "patchtst_har"
 _HEAD = ("head.project.weight", "head.project.bias")
 
 Tensors = Mapping[str, NDArray[Any]]
+Float64Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,37 +164,106 @@ def fit_residual(
     weight : ndarray of float32, shape (K, E)
     bias : ndarray of float32, shape (K,)
     """
-    # Not where the module is imported: a stream does without it.
-    from scipy.optimize import minimize
-    from scipy.special import log_softmax
-
     n_classes = logits.shape[1]
     labelled = np.unique(labels)
     anchors = [k for k in np.flatnonzero(familiarity.class_windows > 0) if k not in labelled]
     means = familiarity.class_means[anchors].astype(np.float64)
     centre, spread = familiarity.centre.astype(np.float64), float(familiarity.spread)
     scaled = (np.concatenate([embeddings.astype(np.float64), means]) - centre) / spread
-    inputs = np.column_stack([scaled, np.ones(len(scaled))])
+    # What is added lies in the space of the windows, so that space is all that is searched.
+    basis, inputs = np.linalg.qr(np.column_stack([scaled, np.ones(len(scaled))]).T)
+    inputs = np.ascontiguousarray(inputs.T)
     frozen = np.concatenate([logits.astype(np.float64), means @ head[0].T + head[1]])
     targets = np.eye(n_classes)[np.concatenate([labels, anchors]).astype(np.int64)]
     weights = np.concatenate([np.ones(len(labels)), np.full(len(anchors), len(labels) / len(labelled))])
 
-    def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        added = flat.reshape(len(labelled), -1)
-        scores = frozen.copy()
-        scores[:, labelled] += inputs @ added.T
-        logs = log_softmax(scores, axis=1)
-        slopes = weights[:, None] * (np.exp(logs) - targets)
-        value = -(weights[:, None] * targets * logs).sum() + 0.5 * L2 * (flat @ flat)
-        return float(value), (slopes[:, labelled].T @ inputs).ravel() + L2 * flat
-
-    start = np.zeros(len(labelled) * inputs.shape[1])
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
-    rows = found.reshape(len(labelled), -1)
+    rows = _minimum(inputs, frozen, targets, weights, labelled) @ basis.T
     weight, bias = np.zeros((n_classes, embeddings.shape[1])), np.zeros(n_classes)
     weight[labelled] = rows[:, :-1] / spread
     bias[labelled] = rows[:, -1] - weight[labelled] @ centre
     return weight.astype(np.float32), bias.astype(np.float32)
+
+
+def _minimum(
+    inputs: Float64Array,
+    frozen: Float64Array,
+    targets: Float64Array,
+    counts: Float64Array,
+    labelled: NDArray[np.int64],
+) -> Float64Array:
+    """Return the rows (labelled classes, r) that minimise the penalised loss.
+
+    Newton's steps, each by conjugate gradients, in numpy alone: scipy's L-BFGS takes seconds where other
+    processes use the cores.
+
+    Parameters
+    ----------
+    inputs : ndarray, shape (n, r)
+        Of the windows, of which the scores are linear functions.
+    frozen, targets : ndarray, shape (n, K)
+        Scores without an addition; 1 for the true class.
+    counts : ndarray, shape (n,)
+        How often a window counts.
+    labelled : ndarray of int64
+        Classes that get an addition.
+    """
+    rows = np.zeros((len(labelled), inputs.shape[1]))
+    value, chances = _loss(rows, inputs, frozen, targets, counts, labelled)
+    for _ in range(_MOST_STEPS):
+        slope = ((counts[:, None] * (chances - targets))[:, labelled]).T @ inputs + L2 * rows
+        if np.abs(slope).max() < _FLAT:
+            break
+        step = _newton_step(slope, inputs, chances[:, labelled], counts)
+        size, expected = 1.0, float((slope * step).sum())
+        while True:
+            tried = rows + size * step
+            new_value, new_chances = _loss(tried, inputs, frozen, targets, counts, labelled)
+            if new_value <= value + 1e-4 * size * expected or size < _LEAST_SIZE:
+                break
+            size /= 2
+        if new_value >= value:
+            break
+        rows, value, chances = tried, new_value, new_chances
+    return rows
+
+
+def _loss(
+    rows: Float64Array,
+    inputs: Float64Array,
+    frozen: Float64Array,
+    targets: Float64Array,
+    counts: Float64Array,
+    labelled: NDArray[np.int64],
+) -> tuple[float, Float64Array]:
+    """Return the penalised loss, and the probabilities (n, K); arguments as `_minimum`."""
+    scores = frozen.copy()
+    scores[:, labelled] += inputs @ rows.T
+    scores -= scores.max(axis=1, keepdims=True)
+    odds = np.exp(scores)
+    sums = odds.sum(axis=1, keepdims=True)
+    losses = (targets * (np.log(sums) - scores)).sum(axis=1)
+    return float(counts @ losses + 0.5 * L2 * (rows**2).sum()), odds / sums
+
+
+def _newton_step(
+    slope: Float64Array, inputs: Float64Array, chances: Float64Array, counts: Float64Array
+) -> Float64Array:
+    """Return minus the inverse of the loss's curvature, applied to its slope (labelled classes, r)."""
+    weighed = counts[:, None] * chances
+    step = np.zeros_like(slope)
+    rest = direction = -slope
+    size = first = float((rest**2).sum())
+    for _ in range(_MOST_PRODUCTS):
+        along = inputs @ direction.T
+        curved = (weighed * (along - (chances * along).sum(axis=1, keepdims=True))).T @ inputs
+        curved += L2 * direction
+        length = size / float((direction * curved).sum())
+        step, rest = step + length * direction, rest - length * curved
+        size, before = float((rest**2).sum()), size
+        if size < 1e-6 * first:
+            break
+        direction = rest + size / before * direction
+    return step
 
 
 def class_indices(

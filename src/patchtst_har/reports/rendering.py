@@ -16,6 +16,7 @@ from patchtst_har.reports.plots.style import themed
 from patchtst_har.support import formatting
 from patchtst_har.support.formatting import NONE, readable
 
+_TEMPLATES = Path(__file__).parent / "templates"
 _FORMATS = ("score", "percent", "duration", "size", "count", "counted")
 _POOLED_ROWS = [
     *((name, metric.title) for name, metric in METRICS.items() if metric.shown != "record"),
@@ -26,9 +27,9 @@ _UNITS = {"hz": "Hz", "g": "g", "s": "s", "ms": "ms", "us": "µs"}
 _KEPT_NAMES = frozenset({"patchtst_har"})
 
 
-def render(template: str, **values: Any) -> str:
+def render(template: str, folder: Path = _TEMPLATES, **values: Any) -> str:
     """Return the HTML of a template; text is escaped, a name that the template lacks is an error."""
-    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    loader = jinja2.FileSystemLoader([folder, _TEMPLATES])
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.filters.update({name: getattr(formatting, name) for name in _FORMATS})

@@ -49,7 +49,7 @@ class TrainingBatches:
     model : ModelConfig
         How patches are cut.
     config : TrainingConfig
-        `batch_size`, `epoch_fraction`, `augmentation`.
+        `batch_size`, `epoch_fraction`, `min_epoch_windows`, `augmentation`.
     device : torch.device
         Where the model trains. The signal is kept there too, unless it is larger than 4 GiB.
     seed : int
@@ -79,14 +79,17 @@ class TrainingBatches:
     @property
     def n_windows(self) -> int:
         """Windows of an epoch."""
-        return math.ceil(self._config.epoch_fraction * len(self._data))
+        drawn = math.ceil(self._config.epoch_fraction * len(self._data))
+        return max(drawn, self._config.min_epoch_windows)
 
     def __len__(self) -> int:
         return math.ceil(self.n_windows / self._config.batch_size)
 
     def epoch(self) -> Iterator[Batch]:
-        """Yield the batches of an epoch: windows drawn without replacement, in random order."""
-        order = torch.randperm(len(self._data), generator=self.generators["shuffle"])[: self.n_windows]
+        """Yield the batches of an epoch: windows in random order, none again before all have been drawn."""
+        n, shuffle = len(self._data), self.generators["shuffle"]
+        rounds = [torch.randperm(n, generator=shuffle) for _ in range(math.ceil(self.n_windows / n))]
+        order = torch.cat(rounds)[: self.n_windows]
         for rows in order.split(self._config.batch_size):
             yield self._batch(rows)
 

@@ -23,6 +23,7 @@ from patchtst_har.inference.model_card import MODEL_CARD_FILE
 from patchtst_har.model_folder import (
     CLASSES_FILE,
     CONFIG_FILE,
+    FAMILIARITY_FILE,
     PROVENANCE_FILE,
     SMOOTHING_FILE,
     WEIGHTS_FILE,
@@ -52,6 +53,7 @@ _REPLACED = (
     WEIGHTS_FILE,
     CLASSES_FILE,
     SMOOTHING_FILE,
+    FAMILIARITY_FILE,
     PROVENANCE_FILE,
     MODEL_CARD_FILE,
     "metrics.jsonl",

@@ -45,13 +45,18 @@ class _CsvFile:
         self.path, self.time_unit, self.options = path, time_unit, options
         self.cut_line: int | None = None
         self.layout: Layout
+        # The fastest that keeps texts, unless all of a chunk look like numbers.
+        self.annotation_type: Any = "category"
 
     def read(self) -> tuple[pd.DataFrame, Found]:
         with self._errors_named():
             self.layout = find_layout(self.path, self.options)
             try:
-                parts = one_zone(self._parts(), self.layout.columns.time, str(self.path))
-                recording = join_frames(parts)
+                try:
+                    recording = self._joined()
+                except _TextLostError:
+                    self.annotation_type = object
+                    recording = self._joined()
             except DataError:
                 raise
             except ValueError as error:
@@ -64,6 +69,9 @@ class _CsvFile:
         return recording, Found(
             facts_of(self.layout, self.options) | {"cut_line": self.cut_line}, cut, self.place
         )
+
+    def _joined(self) -> pd.DataFrame | None:
+        return join_frames(one_zone(self._parts(), self.layout.columns.time, str(self.path)))
 
     def place(self, row: int) -> str:
         """Return the line of the file (from 1) on which sample `row` (from 0) ends."""
@@ -108,6 +116,7 @@ class _CsvFile:
         missing: dict[str, list[str]] = dict.fromkeys(columns.all, _MISSING)
         if columns.annotation is not None:
             missing[columns.annotation] = [""]
+            dtypes[columns.annotation] = self.annotation_type
         if numbers:
             dtypes |= dict.fromkeys([*columns.axes, *columns.extras.values()], np.float64)
         with self._text() as text:
@@ -161,9 +170,18 @@ class _CsvFile:
             raise DataError(f"{self.path}: not a well-formed table ({reason})") from error
 
 
+class _TextLostError(Exception):
+    """Annotations that all look like numbers were made numbers: 01 is 1, true is True."""
+
+
 def _categorical(column: pd.Series[Any]) -> pd.Categorical:
-    codes, texts = pd.factorize(column.array)
-    return categorical_of(codes, list(texts))
+    if column.dtype == object:
+        codes, texts = pd.factorize(column.to_numpy())
+        return categorical_of(codes, list(texts))
+    names = column.cat.categories
+    if len(names) and not pd.api.types.is_string_dtype(names):
+        raise _TextLostError
+    return categorical_of(column.cat.codes.to_numpy(), list(names))
 
 
 def _unique(names: list[str]) -> list[str]:

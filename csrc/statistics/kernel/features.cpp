@@ -1,8 +1,6 @@
-// The features of a window: the body of every per-ISA unit. The unit defines PATCHTST_HAR_VECTOR_BYTES and
+// The features of a window: compiled once for each instruction set, with PATCHTST_HAR_VECTOR_BYTES and
 // PATCHTST_HAR_KERNELS, the name of its table. Nothing else here has external linkage: the linker could
 // otherwise pick one unit's copy for all of them.
-#pragma once
-
 #include "statistics/columns.hpp"
 #include "statistics/kernel/moments.hpp"
 #include "statistics/kernel/movement.hpp"

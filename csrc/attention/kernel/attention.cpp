@@ -1,8 +1,6 @@
-// The body of every per-ISA unit. The unit defines PATCHTST_HAR_VECTOR_BYTES and PATCHTST_HAR_KERNELS, the
-// name of its table. Nothing else here has external linkage: the linker could otherwise pick one unit's copy
+// Compiled once for each instruction set, with PATCHTST_HAR_VECTOR_BYTES and PATCHTST_HAR_KERNELS, the name
+// of its table. Nothing else here has external linkage: the linker could otherwise pick one unit's copy
 // for all of them.
-#pragma once
-
 #include "attention/kernel/backward.hpp"
 
 namespace patchtst_har::attention {

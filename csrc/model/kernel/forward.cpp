@@ -1,8 +1,6 @@
-// The steps of a forward pass: the body of every per-ISA unit. The unit defines PATCHTST_HAR_VECTOR_BYTES and
+// The steps of a forward pass: compiled once for each instruction set, with PATCHTST_HAR_VECTOR_BYTES,
 // PATCHTST_HAR_KERNELS, the name of its table, and PATCHTST_HAR_BFLOAT16 where linear steps are to have it.
 // Nothing else here has external linkage: the linker could otherwise pick one unit's copy for all of them.
-#pragma once
-
 #if defined(PATCHTST_HAR_BFLOAT16)
 #include "model/kernel/linear_bfloat16.hpp"
 #else
@@ -23,9 +21,8 @@ void error_functions(float* values, std::size_t n) {
 
 }  // namespace
 
-extern const Kernels PATCHTST_HAR_KERNELS = {kPairs,     kLanes,       kPanelVectors, kTileRows,
-                                             &linear,    &standardise, &quantiles,    &constant,
-                                             &normalise, &attention,   &pool,         &exponentials,
-                                             &error_functions};
+extern const Kernels PATCHTST_HAR_KERNELS = {
+    kPairs,    kLanes,     kPanelVectors, kTileRows, &linear,       &standardise,    &quantiles,
+    &constant, &normalise, &attention,    &pool,     &exponentials, &error_functions};
 
 }  // namespace patchtst_har::model

@@ -1,3 +1,0 @@
-#define PATCHTST_HAR_VECTOR_BYTES 32
-#define PATCHTST_HAR_KERNELS kAvx2Kernels
-#include "persistence/kernel/table.hpp"
