@@ -191,6 +191,17 @@ def check_card(name, folder):
         assert Recognizer.from_pretrained(name).classes == summary.classes
 
 
+def test_the_page_on_models_has_their_scores():
+    page = (Path(__file__).parents[1] / "docs" / "models.md").read_text(encoding="utf-8")
+    for name, folder in pretrained_folders().items():
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        judged = read_summary(folder).cross_validated
+        if judged is not None:
+            f1 = judged.macro_f1
+            score = f"{f1.estimate:.2f} ({f1.low:.2f} to {f1.high:.2f}), {judged.n_people} people"
+            assert row.endswith(f"| {score} |")
+
+
 def test_the_default_is_shipped_with_all_others_or_none_is():
     names = list(pretrained_folders())
     assert names in ([], ["wrist", "wrist-9", "wrist-base"])

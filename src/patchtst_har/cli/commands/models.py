@@ -64,8 +64,9 @@ def _show(folder: Path, *, as_json: bool) -> None:
 
 def _table(shipped: list[PretrainedModel]) -> Table:
     table = Table(caption="patchtst-har models NAME shows the card of a model", show_lines=True)
-    for title in ("name", "classes", "trained on", "score on people it was not trained on", "licence"):
-        table.add_column(title, overflow="fold")
+    titles = ("name", "classes", "trained on", "score on people it was not trained on", "licence")
+    for title in titles:
+        table.add_column(title, min_width=16 if title.startswith("score") else None)
     for summary in shipped:
         labels = summary.purpose == "labels"
         table.add_row(
