@@ -10,6 +10,7 @@ import pytest
 from patchtst_har import demo
 from patchtst_har.demo import MARKER, run_demo
 from patchtst_har.errors import ConfigError, DataError
+from patchtst_har.pretrained import default_model, read_summary
 from streams import small_recognizer
 
 
@@ -39,6 +40,14 @@ def test_what_is_left_behind(result):
     assert times["p99_us"] >= times["p95_us"] > 0
     timeline = pd.read_csv(result.run_dir / "timeline.csv")
     assert (timeline["label"] == timeline["annotation"]).mean() > 0.6
+
+
+@pytest.mark.trains
+def test_the_shipped_model_labels_a_simulated_day(result):
+    assert result.day.labelled.classes == read_summary(default_model()).classes
+    # Simulated, so it says little; but activities that are this clear must not be confused.
+    assert result.day.n_as_simulated >= 0.8 * len(result.day.labelled.windows)
+    assert result.day.files.report == result.run_dir / "simulated_day" / "simulated_day_report.html"
 
 
 @pytest.mark.trains

@@ -22,6 +22,7 @@ from patchtst_har.pretrained import (
     pretrained_folders,
     read_summary,
     refuse_encoder,
+    score_text,
 )
 from shipped import JUDGED, WATCH, a_model, an_encoder, ship
 
@@ -154,7 +155,7 @@ def test_nothing_writes_into_the_folder_of_weights(weights, here):
     assert {path: path.stat().st_mtime_ns for path in weights.rglob("*")} == before
 
 
-# The models that the package ships; none are listed where they have not been made.
+# The models that the package ships.
 
 
 def test_the_shipped_models_are_small():
@@ -191,10 +192,24 @@ def check_card(name, folder):
         assert Recognizer.from_pretrained(name).classes == summary.classes
 
 
-def test_the_default_is_shipped_with_all_others_or_none_is():
-    names = list(pretrained_folders())
-    assert names in ([], ["wrist", "wrist-9", "wrist-base"])
-    if names:
-        six = ("lying", "sitting", "standing", "walking", "stairs", "running")
-        assert read_summary(default_model()).classes == six
-        assert len(read_summary(find_model("wrist-9")).classes) == 9
+def test_the_page_on_models_has_their_scores():
+    page = (Path(__file__).parents[1] / "docs" / "models.md").read_text(encoding="utf-8")
+    for name, folder in pretrained_folders().items():
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        judged = read_summary(folder).cross_validated
+        if judged is not None:
+            assert row.endswith(f"| {score_text(read_summary(folder))}, {judged.n_people} people |")
+
+
+def test_the_readme_has_the_score_of_the_default():
+    page = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    summary = read_summary(default_model())
+    said = f"macro F1 {score_text(summary)} window by window, cross-validated on {summary.n_people} people"
+    assert said in page
+
+
+def test_three_models_are_shipped():
+    assert list(pretrained_folders()) == ["wrist", "wrist-9", "wrist-base"]
+    six = ("lying", "sitting", "standing", "walking", "stairs", "running")
+    assert read_summary(default_model()).classes == six
+    assert len(read_summary(find_model("wrist-9")).classes) == 9

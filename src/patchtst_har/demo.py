@@ -1,7 +1,8 @@
 """The demonstration: real smart-watch recordings, from raw samples to a report, in a few minutes.
 
 Ten people did seven shoulder exercises with a watch on either wrist (Burns et al. 2018, Physiological
-Measurement 39 075007; shipped with the package ``seglearn``). Every person is held out once.
+Measurement 39 075007; shipped with the package ``seglearn``). Every person is held out once. Then the
+shipped model of daily activities labels a simulated recording.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from patchtst_har.datasets.prepare import prepare_recordings
 from patchtst_har.errors import DataError, MissingDependencyError
 from patchtst_har.inference.label_file import LabelledFile, label_file
 from patchtst_har.inference.recognizer import Recognizer
+from patchtst_har.pretrained import default_model
 from patchtst_har.records.run import CrossValidation
 from patchtst_har.reports.prediction_files import PredictionFiles, write_prediction
 from patchtst_har.reports.run import REPORT_FILE, render_report
@@ -63,11 +65,14 @@ class DemoResult:
         The run folder, the report in it.
     scores : CrossValidation
         The content of ``cross_validation.json``: every participant held out once.
+    day : SimulatedDay
+        What the shipped model made of a simulated recording of daily activities.
     """
 
     run_dir: Path
     report: Path
     scores: CrossValidation
+    day: SimulatedDay
 
 
 @dataclass(frozen=True)
@@ -148,15 +153,18 @@ def run_demo(run_dir: Path, *, overwrite: bool = False, on_progress: OnProgress 
         If `run_dir` holds something, and it is not an earlier demonstration or `overwrite` is not set.
     MissingDependencyError
         If ``seglearn`` (extra ``demo``) is not installed.
+    ModelFolderError
+        If this installation lacks the shipped model.
     """
     config = demo_config(run_dir)
     if importlib.util.find_spec("seglearn") is None:
         raise MissingDependencyError("the demonstration needs seglearn: pip install 'patchtst-har[demo]'")
+    shipped = default_model()
     with folder_lock(run_dir), _room(run_dir, overwrite):
-        return _run(config, on_progress)
+        return _run(config, shipped, on_progress)
 
 
-def _run(config: ExperimentConfig, on_progress: OnProgress | None) -> DemoResult:
+def _run(config: ExperimentConfig, shipped: Path, on_progress: OnProgress | None) -> DemoResult:
     run_dir = config.run_dir
     recordings = ensure_folder(run_dir / "data" / "recordings")
     write_watch_recordings(recordings)
@@ -169,7 +177,8 @@ def _run(config: ExperimentConfig, on_progress: OnProgress | None) -> DemoResult
     recognizer = Recognizer.from_pretrained(run_dir / "model")
     measure_run(run_dir, recognizer, trainer.judged, on_progress=on_progress)
     _predict_held_out(run_dir, recognizer, recordings / f"{trainer.judged.participants[0]}.csv")
-    return DemoResult(run_dir, render_report(run_dir), scores)
+    day = label_simulated_day(run_dir / "simulated_day", shipped)
+    return DemoResult(run_dir, render_report(run_dir), scores, day)
 
 
 @contextmanager

@@ -105,14 +105,21 @@ def refuse_encoder(folder: Path | str) -> None:
         )
 
 
-def headline(model: PretrainedModel) -> str:
-    """Return the cross-validated score of a model in words, such as "macro F1 0.810 (95 % interval ...)"."""
-    judged = model.cross_validated
-    if judged is None:
-        return "none: it gives no labels"
-    score, people = judged.macro_f1, counted(judged.n_people, "person", "people")
+def score_text(model: PretrainedModel) -> str | None:
+    """Return the cross-validated macro F1 of a model with its interval; None for an encoder."""
+    if model.cross_validated is None:
+        return None
+    score = model.cross_validated.macro_f1
     bounds = "" if score.low is None or score.high is None else f" ({score.low:.2f} to {score.high:.2f})"
-    return f"cross-validated macro F1 {score.estimate:.2f}{bounds} on {people}"
+    return f"{score.estimate:.2f}{bounds}"
+
+
+def headline(model: PretrainedModel) -> str:
+    """Return what is known of a model on other people, in words."""
+    if model.cross_validated is None:
+        return "none: it gives no labels"
+    people = counted(model.cross_validated.n_people, "person", "people")
+    return f"cross-validated macro F1 {score_text(model)} on {people}"
 
 
 def _names(shipped: dict[str, Path]) -> str:

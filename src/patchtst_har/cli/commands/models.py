@@ -11,7 +11,7 @@ from rich.table import Table
 
 from patchtst_har.cli.console import out
 from patchtst_har.errors import ModelFolderError
-from patchtst_har.pretrained import SUMMARY_FILE, find_model, headline, pretrained_folders, read_summary
+from patchtst_har.pretrained import SUMMARY_FILE, find_model, pretrained_folders, read_summary, score_text
 from patchtst_har.records.pretrained import PretrainedModel
 
 HELP = "List the models that the package ships, or show the card of one."
@@ -63,16 +63,20 @@ def _show(folder: Path, *, as_json: bool) -> None:
 
 
 def _table(shipped: list[PretrainedModel]) -> Table:
-    table = Table(caption="patchtst-har models NAME shows the card of a model", show_lines=True)
-    for title in ("name", "classes", "trained on", "score on people it was not trained on", "licence"):
+    caption = (
+        "F1 on new people: macro F1 of windows, cross-validated, with its 95 % interval.\n"
+        "patchtst-har models NAME shows the card of a model."
+    )
+    table = Table(caption=caption, show_lines=True)
+    for title in ("name", "classes", "people", "F1 on new people", "licence"):
         table.add_column(title, overflow="fold")
     for summary in shipped:
         labels = summary.purpose == "labels"
         table.add_row(
             summary.name,
             ", ".join(summary.classes) if labels else "none: an encoder for fine-tuning",
-            f"{summary.n_people} people ({', '.join(part.name for part in summary.data)})",
-            headline(summary),
+            f"{summary.n_people} ({', '.join(part.name for part in summary.data)})",
+            score_text(summary) or "none",
             summary.licence,
         )
     return table
