@@ -16,7 +16,7 @@ _TRAINING: dict[str, Any] = {
     "hop_s": 2.5,
     "epochs": 16,
     "epoch_fraction": 0.5,
-    "min_epoch_windows": 2048,
+    "min_epoch_windows": 1024,
     "batch_size": 64,
     "lr": 4e-3,
     "betas": (0.9, 0.98),
