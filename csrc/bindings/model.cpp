@@ -204,13 +204,7 @@ FloatArray apply(void (*function)(float*, std::size_t), const FloatArray& values
     return result;
 }
 
-}  // namespace
-
-model::Engine& engine_of(const py::object& engine) {
-    return engine.cast<BoundEngine&>();
-}
-
-void bind_model(py::module_& m) {
+void bind_engine(py::module_& m) {
     new_class<BoundEngine>(m, "Engine", "A forward pass as a sequence of steps on packed weights.")
         .def(py::init<const InputShapes&, std::size_t, const std::string&>(), py::arg("input_shapes"),
              py::arg("n_block_windows"), py::arg("precision") = "float32")
@@ -247,6 +241,16 @@ void bind_model(py::module_& m) {
             py::arg("source"), py::arg("width"))
         .def_property_readonly("n_workspaces_made", &BoundEngine::n_workspaces_made,
                                "How often run() had to allocate.");
+}
+
+}  // namespace
+
+model::Engine& engine_of(const py::object& engine) {
+    return engine.cast<BoundEngine&>();
+}
+
+void bind_model(py::module_& m) {
+    bind_engine(m);
     new_class<model::Familiarity>(m, "Familiarity", "Distances of embeddings from those of training windows.")
         .def(py::init(&make_familiarity), py::arg("origin").noconvert(), py::arg("projection").noconvert(),
              py::arg("centres").noconvert())
