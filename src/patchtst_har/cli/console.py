@@ -59,7 +59,11 @@ TimezoneOption = Annotated[
     typer.Option(help="Zone of the wearer, such as Europe/Berlin, for stamps that carry a zone."),
 ]
 SmoothingOption = Annotated[
-    str | None, typer.Option(help="filter, lag:K (K later windows) or none; filter if left out.")
+    str | None,
+    typer.Option(
+        help="filter, lag:K (K later windows) or none. "
+        "Left out: filter if the model has a smoother, else none."
+    ),
 ]
 OfflineSmoothingOption = Annotated[
     str | None,

@@ -21,9 +21,9 @@ from patchtst_har.features import compute_extended_statistics_batch, compute_top
 from patchtst_har.inference.adaptation import (
     Adaptation,
     class_indices,
-    covered_s,
     fit_residual,
     weights_fingerprint,
+    window_shares,
 )
 from patchtst_har.inference.familiarity import (
     Familiarity,
@@ -48,7 +48,7 @@ from patchtst_har.model_folder import (
     read_trained_on,
     write_model_folder,
 )
-from patchtst_har.pretrained import find_model, refuse_encoder
+from patchtst_har.pretrained import find_model, refuse_encoder, shown_name
 from patchtst_har.realtime.backlog import DropPolicy
 from patchtst_har.realtime.stream import Stream
 from patchtst_har.smoothing import HMMSmoother
@@ -231,6 +231,12 @@ class Recognizer:
         if smoothing is None:
             smoothing = "none" if config.smoothing.method == "none" else "hmm"
         else:
+            if (
+                smoothing != "none"
+                and config.smoothing.method == "none"
+                and not (folder / SMOOTHING_FILE).exists()
+            ):
+                raise ModelFolderError(f"{shown_name(folder)}: the model has no smoother; --smoothing none")
             method: Literal["none", "viterbi"] = "none" if smoothing == "none" else "viterbi"
             config = config.replace(smoothing=config.smoothing.replace(method=method))
         smoother = None if smoothing == "none" else _load_smoother(folder, len(classes), config)
@@ -387,8 +393,8 @@ class Recognizer:
         labels : sequence of str, length n
             Each one of `classes`.
         start_ns : ndarray of int64, shape (n,), optional
-            Needed if the model uses the time of day; also tells how many seconds are labelled where windows
-            overlap.
+            Needed if the model uses the time of day, and where windows overlap: they then count as the time
+            that they cover.
 
         Raises
         ------
@@ -406,14 +412,15 @@ class Recognizer:
             )
         familiarity, tensors = self.check_adaptable(), self._tensors()
         logits, embeddings = self.embed(self._inputs(windows, start_ns))
-        weight, bias = fit_residual(embeddings, logits, indices, familiarity, self.head())
+        window_s = self.config.data.window_size / self.config.data.sample_rate_hz
+        shares = window_shares(start_ns, indices, window_s)
+        weight, bias = fit_residual(embeddings, logits, indices, familiarity, self.head(), shares)
         counts: dict[str, int] = {}
         seconds: dict[str, float] = {}
-        window_s = self.config.data.window_size / self.config.data.sample_rate_hz
         for k in np.unique(indices):
             own, name = indices == k, self.classes[k]
             counts[name] = int(np.count_nonzero(own))
-            seconds[name] = covered_s(None if start_ns is None else start_ns[own], counts[name], window_s)
+            seconds[name] = float(shares[own].sum() * window_s)
         fingerprint = weights_fingerprint(tensors, self.classes)
         return self._adapted(Adaptation(weight, bias, fingerprint, self.classes, counts, seconds))
 
@@ -604,14 +611,14 @@ class Recognizer:
         return probabilities, distances
 
     def _times(self, n: int, start_ns: NDArray[np.int64] | None) -> NDArray[np.float32]:
+        if start_ns is not None and np.shape(start_ns) != (n,):
+            raise DataError(f"start_ns: needs shape ({n},), one for each window, has {np.shape(start_ns)}")
         if not self.config.model.n_time_features:
             return np.empty((n, 0), np.float32)
         if start_ns is None:
             raise DataError(
                 "start_ns: this model uses the time of day, so it needs the start of every window"
             )
-        if np.shape(start_ns) != (n,):
-            raise DataError(f"start_ns: needs shape ({n},), one for each window, has {np.shape(start_ns)}")
         return time_features(start_ns, self.config.data.timezone)
 
     def _check_windows(self, windows: NDArray[np.float32]) -> None:
