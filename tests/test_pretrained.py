@@ -180,7 +180,12 @@ def test_nothing_writes_into_the_folder_of_weights(weights, here):
     before = {path: path.stat().st_mtime_ns for path in weights.rglob("*")}
     recognizer = Recognizer.from_pretrained("wrist")
     recognizer.predict(np.zeros((1, recognizer.config.data.window_size, 3), np.float32))
-    recognizer.save_pretrained(here / "copy")
+    recognizer.in_zone("Europe/Berlin").save_pretrained(here / "copy")
+    for name in ("provenance.json", "summary.json", "MODEL_CARD.md"):
+        assert (here / "copy" / name).read_bytes() == (weights / "wrist" / name).read_bytes()
+    # The card is of these weights, not of others.
+    other = recognizer.replace(model=small_recognizer().model).save_pretrained(here / "other")
+    assert not {"provenance.json", "summary.json", "MODEL_CARD.md"} & {path.name for path in other.iterdir()}
     assert {path: path.stat().st_mtime_ns for path in weights.rglob("*")} == before
 
 

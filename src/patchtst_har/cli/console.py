@@ -21,6 +21,7 @@ from patchtst_har.support.settings import read_yaml
 from patchtst_har.support.signals import Terminated
 
 if TYPE_CHECKING:
+    from patchtst_har.data.annotations import LabelMap
     from patchtst_har.records.run import HeldOutScores, Scores
 
 # Names of people, classes and files are shown as they are, never read as markup.
@@ -41,6 +42,14 @@ PresetOption = Annotated[
         help="Features, architecture and training together; what --config and --set say comes before it. "
         "Left out: base, unless they describe a model.",
     ),
+]
+LabelsOption = Annotated[
+    Path | None,
+    typer.Option("--labels", help="CSV that maps annotations to classes (column 'annotation')."),
+]
+LabelColumnOption = Annotated[
+    str | None,
+    typer.Option("--label-column", help="Column of --labels to use, for example 'label:Walmsley2020'."),
 ]
 UnitsOption = Annotated[
     Literal["g", "m/s2", "mg"] | None,
@@ -116,6 +125,15 @@ def configure(
     elif not {"preset", "model"} & values.keys():
         values["preset"] = default
     return ExperimentConfig.from_mapping(values, source=source)
+
+
+def label_map(labels: Path | None, column: str | None) -> LabelMap | None:
+    """Return the mapping of ``--labels`` and ``--label-column``; None if there is none."""
+    from patchtst_har.data.annotations import LabelMap
+
+    if (labels is None) != (column is None):
+        raise typer.BadParameter("--labels and --label-column go together")
+    return None if labels is None or column is None else LabelMap.from_csv(labels, column)
 
 
 def warn(texts: Iterable[str]) -> None:

@@ -33,6 +33,7 @@ from patchtst_har.inference.familiarity import (
     unfamiliar_doubt,
 )
 from patchtst_har.inference.inputs import BATCH_SIZE
+from patchtst_har.inference.model_card import MODEL_CARD_FILE
 from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.inference.native_program import Precision
 from patchtst_har.inference.probabilities import predict_embedded, predict_native, predict_probabilities
@@ -40,6 +41,7 @@ from patchtst_har.inference.timeline import build_timeline, decision_spans, wind
 from patchtst_har.inference.window_classifier import SingleWindowClassifier
 from patchtst_har.model_folder import (
     FAMILIARITY_FILE,
+    PROVENANCE_FILE,
     SMOOTHING_FILE,
     StoredModel,
     TrainedOn,
@@ -48,11 +50,12 @@ from patchtst_har.model_folder import (
     read_trained_on,
     write_model_folder,
 )
-from patchtst_har.pretrained import find_model, refuse_encoder, shown_name
+from patchtst_har.pretrained import SUMMARY_FILE, find_model, refuse_encoder, shown_name
 from patchtst_har.realtime.backlog import DropPolicy
 from patchtst_har.realtime.stream import Stream
 from patchtst_har.smoothing import HMMSmoother
 from patchtst_har.smoothing.decide import decide, hop_s, parse_method, sequences_of
+from patchtst_har.support.files import atomic_path
 from patchtst_har.support.formatting import counted
 from patchtst_har.support.progress import OnProgress
 
@@ -63,6 +66,8 @@ if TYPE_CHECKING:
     from patchtst_har.models import PatchTSTClassifier
 
 Engine = Literal["native", "torch"]
+
+_DOCUMENTS = (PROVENANCE_FILE, SUMMARY_FILE, MODEL_CARD_FILE)
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,8 @@ class Recognizer:
         What windows are compared with; without it, no window is called unfamiliar, and `adapt` is refused.
     adaptation : Adaptation, optional
         What the weights of `model` hold of a person; only said here, not added.
+    documents : mapping of str to bytes, optional
+        Files that say what the model is, by name: provenance, summary, card. `save_pretrained` writes them.
     """
 
     def __init__(
@@ -152,6 +159,7 @@ class Recognizer:
         trained_on: TrainedOn | None = None,
         familiarity: Familiarity | None = None,
         adaptation: Adaptation | None = None,
+        documents: Mapping[str, bytes] | None = None,
     ) -> None:
         self.model = model if isinstance(model, NativeClassifier) else model.eval()
         self.classes = classes
@@ -161,6 +169,7 @@ class Recognizer:
         self.trained_on = trained_on
         self.familiarity = familiarity
         self.adaptation = adaptation
+        self.documents = documents or {}
 
     @property
     def smoothing(self) -> str:
@@ -249,15 +258,34 @@ class Recognizer:
             trained_on=read_trained_on(folder),
             familiarity=familiarity,
             adaptation=adapted,
+            documents={
+                path.name: path.read_bytes() for name in _DOCUMENTS if (path := folder / name).exists()
+            },
         )
 
     def replace(self, **changes: Any) -> Recognizer:
-        """Return a copy with other values of some of the constructor's arguments."""
-        names = ("model", "classes", "config", "smoother", "lag", "trained_on", "familiarity", "adaptation")
+        """Return a copy with other values of some of the constructor's arguments.
+
+        Another model, or other classes, are not what the documents describe: it has none then.
+        """
+        names = ["model", "classes", "config", "smoother", "lag", "trained_on", "familiarity", "adaptation"]
+        if not {"model", "classes"} & changes.keys():
+            names.append("documents")
         return Recognizer(**{name: getattr(self, name) for name in names} | changes)
 
     def save_pretrained(self, folder: Path | str) -> Path:
-        """Write the model folder (without a model card: only the trainer knows the scores)."""
+        """Write the model folder, with provenance, summary and card if the model was loaded with them.
+
+        Raises
+        ------
+        DataError
+            If the model is adapted to a person, which the files would not say; nothing is written.
+        """
+        if self.adaptation is not None:
+            raise DataError(
+                "the model is adapted to a person, which a model folder does not say: save_adaptation writes "
+                "what was added"
+            )
         if isinstance(self.model, NativeClassifier):
             folder = write_model_folder(folder, self.model.tensors, self.classes, self.config)
         else:
@@ -268,6 +296,9 @@ class Recognizer:
             self.smoother.save(folder / SMOOTHING_FILE)
         if self.familiarity is not None:
             self.familiarity.save(folder / FAMILIARITY_FILE)
+        for name, content in self.documents.items():
+            with atomic_path(folder / name) as temporary:
+                temporary.write_bytes(content)
         return folder
 
     def torch_module(self) -> PatchTSTClassifier:
