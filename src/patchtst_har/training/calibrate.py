@@ -48,8 +48,8 @@ def calibrate(model: PatchTSTClassifier, val: FeatureSet, test: FeatureSet | Non
     logger.info(
         "temperature %.3f: expected calibration error of the validation people %.3f before, %.3f after",
         temperature,
-        found.validation.ece_before,
-        found.validation.ece_after,
+        gains["validation"].ece_before,
+        gains["validation"].ece_after,
     )
     return found
 
