@@ -11,7 +11,7 @@ BENCH_RESULT ?= benches/results/$(shell git describe --always --dirty 2>/dev/nul
 CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DSKBUILD_PROJECT_VERSION=0.0.0
 CONFIGURE_KERNELS = $(CONFIGURE) -DPATCHTST_HAR_BINDINGS=OFF
 
-.PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare bench-history latency-table cuda-check wheel-check clean
+.PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare bench-history latency-table weights cuda-check wheel-check clean
 
 demo: $(VENV)/.demo
 	$(BIN)/patchtst-har demo --overwrite
@@ -146,6 +146,21 @@ latency-table: install
 	$(BIN)/python benches/study_small_targets.py $(LATENCY_MODEL) --recording $(RECORDING) --decisions 130 --speed 5 > $(LATENCY)/small.txt
 	$(BIN)/python -m pytest benches/bench_end_to_end.py benches/bench_stream.py --benchmark-only -k "push or one_call or window_to_label and not torch and not prototype" --benchmark-json=$(LATENCY)/bench.json
 	$(BIN)/python benches/latency_table.py $(LATENCY)
+
+# Makes the shipped models as they were made, from recordings in DATA (studies/README.md): hours on two cores; what is there is not
+# computed again. It is not part of the tests.
+STUDIES := build/studies
+WEIGHT_SETS := nine six
+weights: install
+	$(if $(DATA),,$(error DATA=... must name the folder of the recordings))
+	mkdir -p $(STUDIES)
+	for set in $(WEIGHT_SETS); do \
+	  test -d $(STUDIES)/prepared/$$set || $(BIN)/python -m studies.prepare $(DATA) $(STUDIES)/prepared --set $$set || exit 1; \
+	  $(BIN)/python -m studies.cross_validate $(STUDIES)/prepared $(STUDIES)/runs --set $$set --recipe base --seeds 0 \
+	    $$(test $$set = nine && echo --baselines) || exit 1; \
+	  $(BIN)/python -m studies.robustness $(STUDIES)/runs/$$set/base/seed-0 $(DATA) --out $(STUDIES)/runs/$$set/base-robustness || exit 1; \
+	done
+	$(BIN)/python -m studies.wrist_weights $(STUDIES)/prepared $(STUDIES)/runs $(STUDIES)/weights --seeds 0
 
 # On a machine with CUDA: any Python with torch and Triton will do, so nothing is installed (docs/cuda.md).
 # ARGS goes to the script: `ARGS='--out FOLDER'`, `ARGS=--interpreter`.

@@ -15,6 +15,7 @@ from studies import (
     adaptation,
     baselines,
     cross_validate,
+    decision_time,
     familiar,
     fine_tune,
     folds,
@@ -185,6 +186,15 @@ def test_missing_folds_are_named(root, tmp_path):
         wrist_weights.main(
             [*places(root), str(tmp_path), "--model", "wrist-9", "--label", "tiny", "--seeds", "7"]
         )
+
+
+def test_the_time_of_a_decision_is_measured(capsys):
+    times = decision_time.decision_times_us(Recognizer.from_pretrained("wrist"), 3)
+    assert times.shape == (3,)
+    assert (times > 1).all()
+    with pytest.raises(SystemExit):
+        decision_time.main(["wrist", "--windows", "129"])
+    assert "a p95 needs 130" in capsys.readouterr().err
 
 
 def test_bouts_are_numbered_within_a_class(root):

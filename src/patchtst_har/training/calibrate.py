@@ -44,7 +44,7 @@ def calibrate(model: PatchTSTClassifier, val: FeatureSet, test: FeatureSet | Non
         for name, part in judged.items()
         if part is not None
     }
-    found = Calibration(temperature=temperature, **gains)
+    found = Calibration(temperature=temperature, validation=gains["validation"], test=gains.get("test"))
     logger.info(
         "temperature %.3f: expected calibration error of the validation people %.3f before, %.3f after",
         temperature,
