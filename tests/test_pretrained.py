@@ -12,6 +12,7 @@ import pytest
 
 from patchtst_har import Recognizer, pretrained
 from patchtst_har.errors import DataError, ModelFolderError
+from patchtst_har.evaluation.folder import _doubts
 from patchtst_har.inference import NativeClassifier
 from patchtst_har.inference.pretrained_card import pretrained_card
 from patchtst_har.model_folder import read_model_folder, read_provenance, read_trained_on
@@ -25,6 +26,7 @@ from patchtst_har.pretrained import (
     score_text,
 )
 from shipped import JUDGED, WATCH, a_model, an_encoder, ship
+from streams import small_recognizer
 
 MOST_BYTES = 3_000_000
 
@@ -106,6 +108,33 @@ def test_an_encoder_gives_no_labels_wherever_it_lies(weights, here):
             Recognizer.from_pretrained(encoder)
     refuse_encoder(weights / "wrist")
     refuse_encoder(here)
+    # Of those named instead, none is an encoder either.
+    untrained = {"split": {"train": [], "val": [], "test": []}, "untrained": ["head.project"]}
+    small_recognizer().save_pretrained(here / "mine2")
+    (here / "mine2" / "provenance.json").write_text(json.dumps(untrained))
+    with pytest.raises(ModelFolderError, match=r"mine2: is for fine-tuning .* do: wrist$"):
+        refuse_encoder(here / "mine2")
+
+
+@pytest.mark.parametrize("method", ["hmm", "filter", "lag:2"])
+def test_a_model_without_smoother_says_so(weights, here, method):
+    folder = Path(shutil.copytree(weights / "wrist", here / "mine"))
+    config = json.loads((folder / "config.json").read_text())
+    config["smoothing"]["method"] = "none"
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "smoothing.json").unlink(missing_ok=True)
+    with pytest.raises(ModelFolderError, match=r"^wrist: the model has no smoother; --smoothing none"):
+        Recognizer.from_pretrained(folder, smoothing=method)
+    assert Recognizer.from_pretrained(folder).smoothing == "none"
+
+
+def test_scores_on_the_training_people_of_a_shipped_model_are_doubted(weights, here):
+    folder = Path(shutil.copytree(weights / "wrist", here / "mine"))
+    values = json.loads((folder / "provenance.json").read_text())
+    values["split"]["train"] = ["made-P026", "made-P027"]
+    (folder / "provenance.json").write_text(json.dumps(values))
+    (doubt,) = _doubts(folder, ["P026", "P1"])
+    assert doubt == "1 of 2 participants have names of people the model was trained on (P026)"
 
 
 def test_a_damaged_summary_names_file_and_field(weights, here):
@@ -151,7 +180,12 @@ def test_nothing_writes_into_the_folder_of_weights(weights, here):
     before = {path: path.stat().st_mtime_ns for path in weights.rglob("*")}
     recognizer = Recognizer.from_pretrained("wrist")
     recognizer.predict(np.zeros((1, recognizer.config.data.window_size, 3), np.float32))
-    recognizer.save_pretrained(here / "copy")
+    recognizer.in_zone("Europe/Berlin").save_pretrained(here / "copy")
+    for name in ("provenance.json", "summary.json", "MODEL_CARD.md"):
+        assert (here / "copy" / name).read_bytes() == (weights / "wrist" / name).read_bytes()
+    # The card is of these weights, not of others.
+    other = recognizer.replace(model=small_recognizer().model).save_pretrained(here / "other")
+    assert not {"provenance.json", "summary.json", "MODEL_CARD.md"} & {path.name for path in other.iterdir()}
     assert {path: path.stat().st_mtime_ns for path in weights.rglob("*")} == before
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from patchtst_har.errors import ModelFolderError
@@ -89,16 +90,37 @@ def read_summary(folder: Path | str) -> PretrainedModel | None:
     return read_record(Path(folder) / SUMMARY_FILE, PretrainedModel)
 
 
+def shown_name(folder: Path | str) -> str:
+    """Return how messages call a model: by the name of a shipped one, else by its folder."""
+    summary = read_summary(folder)
+    return str(folder) if summary is None else summary.name
+
+
+def names_of(folder: Path, people: Sequence[str]) -> tuple[str, ...]:
+    """Return the names that people whom a model was trained on may have in the data sets of others.
+
+    Their own; of ``SET/NAME``, as `pretrain` calls those of several data sets, and of a shipped model's
+    ``SET-NAME``, also the name alone.
+    """
+    alone = [name.rpartition("/")[2] for name in people]
+    if read_summary(folder) is not None:
+        alone += [name.partition("-")[2] for name in people if "-" in name]
+    return tuple(dict.fromkeys([*people, *alone]))
+
+
 def refuse_encoder(folder: Path | str) -> None:
     """Raise a `ModelFolderError` if a model is there to be fine-tuned and gives no labels.
 
     That is a shipped model of that purpose, and one of which the heads were never trained.
     """
-    summary = read_summary(folder)
-    name = summary.name if summary is not None else str(folder)
+    summary, name = read_summary(folder), shown_name(folder)
     fine_tuning = summary is not None and summary.purpose == "fine-tuning"
     if fine_tuning or "head.project" in untrained_parts(folder):
-        labels = ", ".join(other for other in pretrained_folders() if other != name)
+        labels = ", ".join(
+            other
+            for other, path in pretrained_folders().items()
+            if (known := read_summary(path)) is not None and known.purpose == "labels"
+        )
         raise ModelFolderError(
             f"{name}: is for fine-tuning (patchtst-har train --init {name}) and gives no labels; models that "
             f"do: {labels or 'none in this installation'}"

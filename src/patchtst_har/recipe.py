@@ -115,7 +115,7 @@ class TrainingConfig(Section):
     """Shipped model or model folder with whose weights and scaling training begins.
 
     Features and architecture must be its own. Its heads are taken over if its classes are those of the data
-    set, in the same order.
+    set.
     """
     fine_tune: FineTune = "full"
     """What of the `init` model is trained: all of it; `partial`: not its first layers (the stem, the first

@@ -89,6 +89,35 @@ def test_predict_stream_and_export_use_it(cli, person, tmp_path, monkeypatch):
     assert all(line["unfamiliar"] == (line["distance"] > 1) for line in lines)
 
 
+def test_other_annotations_are_left_out_or_mapped(cli, person, tmp_path):
+    model, recording, _ = person
+    frame = pd.read_csv(recording)
+    names = {"sitting": "at the desk", "running": "fell"}
+    frame["annotation"] = frame["annotation"].replace(names)
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    paths = [tmp_path / f"{number}.safetensors" for number in range(2)]
+    status, printed, err = cli("adapt", model, "--recording", tmp_path / "a.csv", "--out", paths[0])
+    assert status == 0, err
+    assert "left out:   at the desk, fell (no classes of the model)" in printed
+    assert Recognizer.from_pretrained(model, adaptation=paths[0]).adaptation.n_windows == {"walking": 21}
+    (tmp_path / "map.csv").write_text("annotation,mine\nat the desk,sitting\nfell,\nwalking,walking\n")
+    label_map = ("--labels", tmp_path / "map.csv", "--label-column", "mine")
+    status, printed, err = cli(
+        "adapt", model, "--recording", tmp_path / "a.csv", "--out", paths[1], *label_map
+    )
+    assert status == 0, err
+    assert "left out" not in printed.replace("windows left out in blocks", "")
+    found = Recognizer.from_pretrained(model, adaptation=paths[1]).adaptation.n_windows
+    assert found == {"sitting": 26, "walking": 21}
+    status, _, err = cli("adapt", model, "--recording", recording, "--out", tmp_path / "b", *label_map[:2])
+    assert status == 2
+    assert "--labels and --label-column go together" in err
+    status, _, err = cli("adapt", model, "--recording", recording, "--out", tmp_path / "b", *label_map)
+    assert status == 2
+    assert err.startswith(f"patchtst-har: error: {recording}: annotation 'running' is not in")
+    assert not (tmp_path / "b").exists()
+
+
 @pytest.mark.compiles
 def test_an_export_is_of_the_adapted_model(cli, person, tmp_path):
     import onnx
@@ -126,7 +155,7 @@ def test_mistakes_are_one_line_and_leave_nothing(cli, person, small_run, tmp_pat
     output = tmp_path / "a.safetensors"
     for name, message in (
         ("bare.csv", "has no column annotation"),
-        ("other.csv", "labels: 'swimming' unknown to the model, whose classes are running, sitting, walking"),
+        ("other.csv", "no annotation is a class of the model (running, sitting, walking): swimming"),
         ("short.csv", "no 10 s without a gap that have one annotation"),
         ("none.csv", "no such file"),
     ):
@@ -138,7 +167,8 @@ def test_mistakes_are_one_line_and_leave_nothing(cli, person, small_run, tmp_pat
     predict = ("predict", recording, "--model", model, "--out", tmp_path)
     assert error(*predict, "--adaptation", output).startswith(f"{output}: no such file")
     assert "not a safetensors file" in error(*predict, "--adaptation", recording)
-    whole = Recognizer.from_pretrained(model, adaptation=adaptation).save_pretrained(tmp_path / "whole")
+    adapted = Recognizer.from_pretrained(model, adaptation=adaptation)
+    whole = adapted.replace(adaptation=None).save_pretrained(tmp_path / "whole")
     another = ("predict", recording, "--model", whole, "--out", tmp_path, "--adaptation", adaptation)
     assert "was made for another model" in error(*another)
     assert sorted(tmp_path.iterdir()) == [*before, whole]

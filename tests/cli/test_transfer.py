@@ -81,6 +81,13 @@ def test_another_network_than_that_of_the_encoder_is_refused(cli, here):
     assert not (here / "runs").exists()
 
 
+def test_the_usage_of_pretrain_is_plain(cli):
+    status, out, _ = cli("pretrain", "--help")
+    assert status == 0
+    usage = next(line for line in out.splitlines() if "Usage" in line)
+    assert usage.strip().endswith("[OPTIONS] DATA..."), usage
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

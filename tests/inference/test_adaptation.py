@@ -10,7 +10,7 @@ import safetensors.numpy
 from patchtst_har import Recognizer
 from patchtst_har.data.windows import cut_windows
 from patchtst_har.errors import DataError
-from patchtst_har.inference.adaptation import Adaptation, covered_s, fit_residual, weights_fingerprint
+from patchtst_har.inference.adaptation import Adaptation, fit_residual, weights_fingerprint, window_shares
 from patchtst_har.inference.familiarity import Familiarity
 from patchtst_har.realtime.pool import StreamPool
 from streams import CLASSES, in_chunks, make_samples, recording_of, small_recognizer, with_familiarity
@@ -178,10 +178,9 @@ def test_a_file_gives_the_same_recogniser(recognizer, person, small_run, tmp_pat
         != facts_of(path)["model"]
     )
     assert weights_fingerprint(recognizer._tensors(), recognizer.classes) == facts_of(path)["model"]
-    # What save_pretrained writes is a model like any other.
-    whole = Recognizer.from_pretrained(adapted.save_pretrained(tmp_path / "whole"))
-    np.testing.assert_array_equal(whole.probabilities(inputs), adapted.probabilities(inputs))
-    assert whole.adaptation is None
+    with pytest.raises(DataError, match=r"adapted to a person, .*: save_adaptation writes what"):
+        adapted.save_pretrained(tmp_path / "whole")
+    assert not (tmp_path / "whole").exists()
 
 
 def facts_of(path):
@@ -244,6 +243,7 @@ def test_a_state_of_another_adaptation_is_refused(small, small_adapted):
             "at least 2 labelled windows",
         ),
         ({"windows": np.zeros((0, 200, 3), np.float32), "labels": []}, "at least 2 labelled windows"),
+        ({"start_ns": np.zeros(1, np.int64)}, r"start_ns: needs shape \(2,\)"),
         ({"windows": np.full((2, 200, 3), np.nan, np.float32)}, "window 0 has values that are not finite"),
         ({"windows": np.full((2, 200, 3), 60, np.float32)}, "window 0 holds samples beyond 50 g"),
         ({"windows": np.zeros((2, 100, 3), np.float32)}, r"needs shape \(n, 200, 3\)"),
@@ -306,5 +306,32 @@ def test_a_missing_file_is_named(small_run, tmp_path):
 
 def test_overlapping_windows_cover_less():
     starts = np.array([0, 5, 10, 40], np.int64) * 10**9
-    assert covered_s(starts, 4, 10.0) == pytest.approx(30.0)
-    assert covered_s(None, 4, 10.0) == 40.0
+    same = np.zeros(4, np.int64)
+    shares = window_shares(starts[[2, 0, 3, 1]], same, 10.0)
+    assert shares.tolist() == [0.75, 0.75, 1.0, 0.5]
+    assert window_shares(starts, np.array([0, 1, 0, 0]), 10.0).tolist() == [1.0] * 4
+    assert window_shares(None, same, 10.0).tolist() == [1.0] * 4
+    twice = window_shares(np.repeat(starts, 2), np.repeat(same, 2), 10.0)
+    np.testing.assert_allclose(twice.reshape(4, 2).sum(axis=1), window_shares(starts, same, 10.0))
+
+
+def test_windows_twice_with_half_their_share_change_nothing(space, small):
+    embeddings, logits, labels, familiarity, head = space
+    some = np.flatnonzero(labels != 3)
+    shares = np.linspace(0.3, 1, len(some))
+    expected = fit_residual(embeddings[some], logits[some], labels[some], familiarity, head, shares)
+    both, half = np.repeat(some, 2), np.repeat(shares / 2, 2)
+    found = fit_residual(embeddings[both], logits[both], labels[both], familiarity, head, half)
+    for array, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(array, other, rtol=1e-3, atol=1e-4)
+    full = fit_residual(embeddings[some], logits[some], labels[some], familiarity, head)
+    assert np.abs(full[0] - expected[0]).max() > 0.01
+    # Likewise where starts say that each window is there twice.
+    samples, stamps = make_samples(30, seed=3)
+    cut = cut_windows(recording_of(samples, stamps), small.config.data)
+    names = np.array(CLASSES)[np.arange(len(cut)) % 3]
+    one = small.adapt(cut.windows, names, cut.start_ns).adaptation
+    rows = np.repeat(np.arange(len(cut)), 2)
+    two = small.adapt(cut.windows[rows], names[rows], cut.start_ns[rows]).adaptation
+    np.testing.assert_allclose(two.weight, one.weight, rtol=1e-3, atol=1e-4)
+    assert two.labelled_s == pytest.approx(one.labelled_s)

@@ -248,10 +248,21 @@ def test_the_engines_give_the_same_labels(small_run):
         Recognizer.from_pretrained(folder, engine="onnx")
 
 
+MODEL_FILES = (
+    "model.safetensors",
+    "config.json",
+    "classes.json",
+    "smoothing.json",
+    "familiarity.safetensors",
+    "provenance.json",
+    "MODEL_CARD.md",
+)
+
+
 def test_a_native_recogniser_writes_the_folder_it_came_from(small_run, tmp_path):
     folder = small_run.folder / "model"
     copy = Recognizer.from_pretrained(folder).save_pretrained(tmp_path / "copy")
-    for name in ("model.safetensors", "config.json", "classes.json", "smoothing.json"):
+    for name in MODEL_FILES:
         assert (copy / name).read_bytes() == (folder / name).read_bytes(), name
     module, loaded = Recognizer.from_pretrained(copy).torch_module(), load_model(folder)[0]
     assert not module.training

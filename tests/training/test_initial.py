@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,15 +12,19 @@ from torch import Tensor, nn
 from patchtst_har import pretrained
 from patchtst_har.config import ExperimentConfig, ModelConfig
 from patchtst_har.errors import ConfigError, DataError, ModelFolderError
+from patchtst_har.inference.class_order import HEADS, order_classes
 from patchtst_har.inference.probabilities import predict_probabilities
 from patchtst_har.model_folder import read_model_folder
 from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.models.folder import load_model
+from patchtst_har.pretrained import names_of
 from patchtst_har.training import PatchTSTTrainer
 from patchtst_har.training.experiment import ExperimentData
-from patchtst_har.training.initial import HEADS, KEPT, Initial, following, in_parts, keeping, train_others
+from patchtst_har.training.initial import KEPT, Initial, following, in_parts, keeping, train_others
 from shipped import an_encoder, ship
 from transfer import MODEL, WINDOW, experiment, interrupt_after, prepare
+
+TOKENS = {name: value for name, value in MODEL.items() if name != "branch"}
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +49,16 @@ def tensors_of(run: Path) -> dict[str, Tensor]:
 
 
 def other_classes(root: Path, folder: Path) -> Path:
-    """Copy a prepared data set, with its classes in another order."""
+    """Copy a prepared data set, with another name for one of its classes."""
     shutil.copytree(root / "prepared", folder)
-    classes = json.loads((folder / "classes.json").read_text())[::-1]
+    *others, last = json.loads((folder / "classes.json").read_text())
+    classes = [*others, "zigzag"]
+    for path in folder.glob("P*.npz"):
+        with np.load(path) as file:
+            arrays = dict(file)
+        labels = arrays["labels_str"]
+        arrays["labels_str"] = np.where(labels == last, "zigzag", labels)
+        np.savez(path, **arrays)
     (folder / "classes.json").write_text(json.dumps(classes))
     (folder / "label_encoder.json").write_text(json.dumps({name: i for i, name in enumerate(classes)}))
     return folder
@@ -116,6 +128,21 @@ def test_every_part_but_the_heads_can_be_kept():
 
 
 @pytest.mark.trains
+def test_heads_follow_the_order_of_the_classes(root, tmp_path):
+    """A data set's classes are sorted, those of a shipped model are not."""
+    model, classes = root / "runs" / "first" / "model", read_model_folder(root / "runs/first/model").classes
+    order = (*classes[1:], classes[0])
+    turned = shutil.copytree(model, tmp_path / "turned")
+    order_classes(turned, order)
+    plain, found = (Initial.read(begun(root, "any", init=str(path)), classes) for path in (model, turned))
+    assert found.record.new == ()
+    assert found.tensors.keys() == plain.tensors.keys()
+    for name, values in plain.tensors.items():
+        np.testing.assert_array_equal(found.tensors[name], values)
+    assert Initial.read(begun(root, "any", init=str(model)), (*classes[:-1], "other")).record.new
+
+
+@pytest.mark.trains
 def test_heads_are_new_for_other_classes_and_the_record_says_so(root, tmp_path, caplog):
     folder = other_classes(root, tmp_path / "prepared")
     config = begun(root, "tuned")
@@ -144,6 +171,14 @@ def test_people_who_trained_the_initial_model_are_warned_of(root, caplog):
     assert f"1 of its training people have names of people to validate or test on ({initial.people[0]})" in (
         caplog.text
     )
+
+
+def test_people_of_a_shipped_model_are_known_without_its_data_sets_name(tmp_path):
+    shipped = ship(tmp_path, an_encoder())
+    people = ["selfback-P026", "wisdm-W1600", "P3"]
+    assert names_of(shipped, people) == (*people, "P026", "W1600")
+    (shipped / "summary.json").unlink()
+    assert names_of(shipped, ["sets/a/P1", "my-P2"]) == ("sets/a/P1", "my-P2", "P1")
 
 
 @pytest.mark.trains
@@ -180,6 +215,7 @@ def test_a_run_is_not_resumed_from_other_initial_weights(root, tmp_path):
     [
         ("model", {**MODEL, "d_ff": 24, "pooling": "mean"}, ["model.d_ff", "model.pooling"]),
         ("model", {**MODEL, "branch": {"width": 14}}, ["model.branch.width"]),
+        ("model", {**TOKENS, "features_as": "tokens", "auxiliary_heads": False}, ["model.features_as"]),
         ("features", {"groups": ["statistical", "movement"]}, ["features.groups", "model.n_stat_features"]),
         ("data", {"sample_rate_hz": 50.0}, ["data.sample_rate_hz"]),
     ],
@@ -191,6 +227,7 @@ def test_another_network_or_other_features_are_refused_by_field(root, section, v
         PatchTSTTrainer(config).train()
     for field in fields:
         assert f"{field}: first has " in str(caught.value)
+    assert "None" not in str(caught.value)
     assert not config.run_dir.exists()
 
 

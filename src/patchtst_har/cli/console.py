@@ -21,6 +21,7 @@ from patchtst_har.support.settings import read_yaml
 from patchtst_har.support.signals import Terminated
 
 if TYPE_CHECKING:
+    from patchtst_har.data.annotations import LabelMap
     from patchtst_har.records.run import HeldOutScores, Scores
 
 # Names of people, classes and files are shown as they are, never read as markup.
@@ -42,6 +43,14 @@ PresetOption = Annotated[
         "Left out: base, unless they describe a model.",
     ),
 ]
+LabelsOption = Annotated[
+    Path | None,
+    typer.Option("--labels", help="CSV that maps annotations to classes (column 'annotation')."),
+]
+LabelColumnOption = Annotated[
+    str | None,
+    typer.Option("--label-column", help="Column of --labels to use, for example 'label:Walmsley2020'."),
+]
 UnitsOption = Annotated[
     Literal["g", "m/s2", "mg"] | None,
     typer.Option(
@@ -59,7 +68,11 @@ TimezoneOption = Annotated[
     typer.Option(help="Zone of the wearer, such as Europe/Berlin, for stamps that carry a zone."),
 ]
 SmoothingOption = Annotated[
-    str | None, typer.Option(help="filter, lag:K (K later windows) or none; filter if left out.")
+    str | None,
+    typer.Option(
+        help="filter, lag:K (K later windows) or none. "
+        "Left out: filter if the model has a smoother, else none."
+    ),
 ]
 OfflineSmoothingOption = Annotated[
     str | None,
@@ -112,6 +125,15 @@ def configure(
     elif not {"preset", "model"} & values.keys():
         values["preset"] = default
     return ExperimentConfig.from_mapping(values, source=source)
+
+
+def label_map(labels: Path | None, column: str | None) -> LabelMap | None:
+    """Return the mapping of ``--labels`` and ``--label-column``; None if there is none."""
+    from patchtst_har.data.annotations import LabelMap
+
+    if (labels is None) != (column is None):
+        raise typer.BadParameter("--labels and --label-column go together")
+    return None if labels is None or column is None else LabelMap.from_csv(labels, column)
 
 
 def warn(texts: Iterable[str]) -> None:

@@ -38,7 +38,7 @@ class _InWords:
 
     def collect_usage_pieces(self, ctx: typer.Context) -> list[str]:
         pieces: list[str] = super().collect_usage_pieces(ctx)  # type: ignore[misc]
-        return [piece.strip("{}") for piece in pieces]
+        return [piece.translate({ord("{"): None, ord("}"): None}) for piece in pieces]
 
 
 class Command(_InWords, TyperCommand):  # type: ignore[misc]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from patchtst_har.data.windows import Windows
 from patchtst_har.evaluation.confusion import accuracy, confusion_counts, f_score
-from patchtst_har.inference.adaptation import class_indices, fit_residual
+from patchtst_har.inference.adaptation import class_indices, fit_residual, window_shares
 from patchtst_har.inference.recognizer import Recognizer
 
 N_BLOCKS = 3
@@ -72,11 +72,12 @@ def gain_by_blocks(recognizer: Recognizer, windows: Windows, labels: Sequence[st
     inputs = recognizer.inputs(windows.windows, windows.start_ns)
     logits, embeddings = recognizer.embed(inputs)
     head = recognizer.head()
-    window_ns = round(recognizer.config.data.window_size * 1e9 / recognizer.config.data.sample_rate_hz)
+    window_s = recognizer.config.data.window_size / recognizer.config.data.sample_rate_hz
     bouts = bouts_of(true, windows.start_ns)
     tested, after = np.zeros(len(true), bool), np.zeros(len(true), np.int64)
-    for left_out, kept in _folds(true, bouts, windows.start_ns, window_ns):
-        weight, bias = fit_residual(embeddings[kept], logits[kept], true[kept], familiarity, head)
+    for left_out, kept in _folds(true, bouts, windows.start_ns, round(window_s * 1e9)):
+        shares = window_shares(windows.start_ns[kept], true[kept], window_s)
+        weight, bias = fit_residual(embeddings[kept], logits[kept], true[kept], familiarity, head, shares)
         adapted = logits[left_out] + embeddings[left_out] @ weight.T + bias
         after[left_out] = adapted.argmax(axis=1)
         tested |= left_out

@@ -15,7 +15,7 @@ from patchtst_har.errors import DataError
 from patchtst_har.evaluation.held_out import HeldOut
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.model_folder import PROVENANCE_FILE, read_provenance
-from patchtst_har.pretrained import find_model
+from patchtst_har.pretrained import find_model, names_of
 from patchtst_har.records.run import FolderScores
 from patchtst_har.support.files import atomic_write_json, ensure_folder
 from patchtst_har.support.progress import OnProgress, under
@@ -119,7 +119,8 @@ def _doubts(model_dir: Path, people: Sequence[str]) -> tuple[str, ...]:
         missing = model_dir / PROVENANCE_FILE
         return (f"{missing} is missing: whether the model was trained on these participants is unknown",)
     split = provenance["split"]
-    met = [name for name in people if name in {*split["train"], *split["val"]}]
+    known = set(names_of(model_dir, [*split["train"], *split["val"]]))
+    met = [name for name in people if name in known]
     if not met:
         return ()
     shown = ", ".join(met[:5]) + (", ..." if len(met) > 5 else "")

@@ -25,7 +25,7 @@ from patchtst_har.support.files import atomic_path
 from patchtst_har.support.tensors import read_metadata, read_tensors
 
 L2 = 0.03
-"""Half of this times the squares of dW and db is added to the loss, a sum over windows."""
+"""Half of this times the squares of dW and db is added to the loss, a sum over windows' shares."""
 
 LEAST_WINDOWS = 2
 
@@ -138,6 +138,7 @@ def fit_residual(
     labels: NDArray[np.int64],
     familiarity: Familiarity,
     head: tuple[NDArray[Any], NDArray[Any]],
+    shares: Float64Array | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Fit what is to be added to the last layer (penalised multinomial logistic regression).
 
@@ -158,6 +159,8 @@ def fit_residual(
         The model's.
     head : tuple of ndarray, shapes (K, E) and (K,)
         Weights and bias of the last layer as it was trained.
+    shares : ndarray of float64, shape (n,), optional
+        How much each window counts (`window_shares`); 1 if left out.
 
     Returns
     -------
@@ -175,7 +178,8 @@ def fit_residual(
     inputs = np.ascontiguousarray(inputs.T)
     frozen = np.concatenate([logits.astype(np.float64), means @ head[0].T + head[1]])
     targets = np.eye(n_classes)[np.concatenate([labels, anchors]).astype(np.int64)]
-    weights = np.concatenate([np.ones(len(labels)), np.full(len(anchors), len(labels) / len(labelled))])
+    own = np.ones(len(labels)) if shares is None else shares
+    weights = np.concatenate([own, np.full(len(anchors), own.sum() / len(labelled))])
 
     rows = _minimum(inputs, frozen, targets, weights, labelled) @ basis.T
     weight, bias = np.zeros((n_classes, embeddings.shape[1])), np.zeros(n_classes)
@@ -290,12 +294,23 @@ def class_indices(
     return np.array([classes.index(name) for name in names], np.int64)
 
 
-def covered_s(start_ns: NDArray[np.int64] | None, n: int, window_s: float) -> float:
-    """Return how many seconds `n` windows cover: without their starts, as if none overlapped."""
-    if start_ns is None or not n:
-        return n * window_s
-    steps = np.diff(np.sort(start_ns)) * 1e-9
-    return float(np.minimum(steps, window_s).sum() + window_s)
+def window_shares(
+    start_ns: NDArray[np.int64] | None, labels: NDArray[np.int64], window_s: float
+) -> Float64Array:
+    """Return which part of a window each of n windows adds to the time that its class's windows cover.
+
+    Windows that overlap share the time between them, so that the penalty weighs as much as with windows that
+    do not, and copies of a window count as one. Without their starts, as if none overlapped: 1 each.
+    """
+    shares = np.ones(len(labels))
+    if start_ns is None:
+        return shares
+    for k in np.unique(labels):
+        own = np.flatnonzero(labels == k)
+        own = own[np.argsort(start_ns[own], kind="stable")]
+        steps = np.minimum(np.diff(start_ns[own]) * 1e-9 / window_s, 1)
+        shares[own] = (np.append(1, steps) + np.append(steps, 1)) / 2
+    return shares
 
 
 def _by_class(facts: Mapping[str, Any], name: str, classes: tuple[str, ...], path: Path) -> dict[str, float]:

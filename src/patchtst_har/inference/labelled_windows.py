@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.data.times import check_clock
 from patchtst_har.errors import DataError
+from patchtst_har.support.formatting import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,6 +16,25 @@ if TYPE_CHECKING:
     from patchtst_har.data.windows import Windows
 
 _HOPS_PER_WINDOW = 4
+
+
+def keep_classes(recording: pd.DataFrame, classes: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+    """Return a recording in which only annotations that are classes are left, and the names of the others.
+
+    Raises
+    ------
+    DataError
+        If it has annotations, but none is a class.
+    """
+    if "annotation" not in recording.columns:
+        return recording, []
+    column = recording["annotation"].astype("category").cat.remove_unused_categories()
+    names = [str(name) for name in column.cat.categories if str(name)]
+    others = [name for name in names if name not in classes]
+    if others and len(others) == len(names):
+        raise DataError(f"no annotation is a class of the model ({', '.join(classes)}): {listed(others)}")
+    kept = [name for name in column.cat.categories if str(name) in classes]
+    return recording.assign(annotation=column.cat.set_categories(kept)), others
 
 
 def labelled_windows(recording: pd.DataFrame, config: ExperimentConfig) -> tuple[Windows, list[str]]:

@@ -21,9 +21,9 @@ from patchtst_har.features import compute_extended_statistics_batch, compute_top
 from patchtst_har.inference.adaptation import (
     Adaptation,
     class_indices,
-    covered_s,
     fit_residual,
     weights_fingerprint,
+    window_shares,
 )
 from patchtst_har.inference.familiarity import (
     Familiarity,
@@ -33,6 +33,7 @@ from patchtst_har.inference.familiarity import (
     unfamiliar_doubt,
 )
 from patchtst_har.inference.inputs import BATCH_SIZE
+from patchtst_har.inference.model_card import MODEL_CARD_FILE
 from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.inference.native_program import Precision
 from patchtst_har.inference.probabilities import predict_embedded, predict_native, predict_probabilities
@@ -40,6 +41,7 @@ from patchtst_har.inference.timeline import build_timeline, decision_spans, wind
 from patchtst_har.inference.window_classifier import SingleWindowClassifier
 from patchtst_har.model_folder import (
     FAMILIARITY_FILE,
+    PROVENANCE_FILE,
     SMOOTHING_FILE,
     StoredModel,
     TrainedOn,
@@ -48,11 +50,12 @@ from patchtst_har.model_folder import (
     read_trained_on,
     write_model_folder,
 )
-from patchtst_har.pretrained import find_model, refuse_encoder
+from patchtst_har.pretrained import SUMMARY_FILE, find_model, refuse_encoder, shown_name
 from patchtst_har.realtime.backlog import DropPolicy
 from patchtst_har.realtime.stream import Stream
 from patchtst_har.smoothing import HMMSmoother
 from patchtst_har.smoothing.decide import decide, hop_s, parse_method, sequences_of
+from patchtst_har.support.files import atomic_path
 from patchtst_har.support.formatting import counted
 from patchtst_har.support.progress import OnProgress
 
@@ -63,6 +66,8 @@ if TYPE_CHECKING:
     from patchtst_har.models import PatchTSTClassifier
 
 Engine = Literal["native", "torch"]
+
+_DOCUMENTS = (PROVENANCE_FILE, SUMMARY_FILE, MODEL_CARD_FILE)
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,8 @@ class Recognizer:
         What windows are compared with; without it, no window is called unfamiliar, and `adapt` is refused.
     adaptation : Adaptation, optional
         What the weights of `model` hold of a person; only said here, not added.
+    documents : mapping of str to bytes, optional
+        Files that say what the model is, by name: provenance, summary, card. `save_pretrained` writes them.
     """
 
     def __init__(
@@ -152,6 +159,7 @@ class Recognizer:
         trained_on: TrainedOn | None = None,
         familiarity: Familiarity | None = None,
         adaptation: Adaptation | None = None,
+        documents: Mapping[str, bytes] | None = None,
     ) -> None:
         self.model = model if isinstance(model, NativeClassifier) else model.eval()
         self.classes = classes
@@ -161,6 +169,7 @@ class Recognizer:
         self.trained_on = trained_on
         self.familiarity = familiarity
         self.adaptation = adaptation
+        self.documents = documents or {}
 
     @property
     def smoothing(self) -> str:
@@ -231,6 +240,12 @@ class Recognizer:
         if smoothing is None:
             smoothing = "none" if config.smoothing.method == "none" else "hmm"
         else:
+            if (
+                smoothing != "none"
+                and config.smoothing.method == "none"
+                and not (folder / SMOOTHING_FILE).exists()
+            ):
+                raise ModelFolderError(f"{shown_name(folder)}: the model has no smoother; --smoothing none")
             method: Literal["none", "viterbi"] = "none" if smoothing == "none" else "viterbi"
             config = config.replace(smoothing=config.smoothing.replace(method=method))
         smoother = None if smoothing == "none" else _load_smoother(folder, len(classes), config)
@@ -243,15 +258,34 @@ class Recognizer:
             trained_on=read_trained_on(folder),
             familiarity=familiarity,
             adaptation=adapted,
+            documents={
+                path.name: path.read_bytes() for name in _DOCUMENTS if (path := folder / name).exists()
+            },
         )
 
     def replace(self, **changes: Any) -> Recognizer:
-        """Return a copy with other values of some of the constructor's arguments."""
-        names = ("model", "classes", "config", "smoother", "lag", "trained_on", "familiarity", "adaptation")
+        """Return a copy with other values of some of the constructor's arguments.
+
+        Another model, or other classes, are not what the documents describe: it has none then.
+        """
+        names = ["model", "classes", "config", "smoother", "lag", "trained_on", "familiarity", "adaptation"]
+        if not {"model", "classes"} & changes.keys():
+            names.append("documents")
         return Recognizer(**{name: getattr(self, name) for name in names} | changes)
 
     def save_pretrained(self, folder: Path | str) -> Path:
-        """Write the model folder (without a model card: only the trainer knows the scores)."""
+        """Write the model folder, with provenance, summary and card if the model was loaded with them.
+
+        Raises
+        ------
+        DataError
+            If the model is adapted to a person, which the files would not say; nothing is written.
+        """
+        if self.adaptation is not None:
+            raise DataError(
+                "the model is adapted to a person, which a model folder does not say: save_adaptation writes "
+                "what was added"
+            )
         if isinstance(self.model, NativeClassifier):
             folder = write_model_folder(folder, self.model.tensors, self.classes, self.config)
         else:
@@ -262,6 +296,9 @@ class Recognizer:
             self.smoother.save(folder / SMOOTHING_FILE)
         if self.familiarity is not None:
             self.familiarity.save(folder / FAMILIARITY_FILE)
+        for name, content in self.documents.items():
+            with atomic_path(folder / name) as temporary:
+                temporary.write_bytes(content)
         return folder
 
     def torch_module(self) -> PatchTSTClassifier:
@@ -387,8 +424,8 @@ class Recognizer:
         labels : sequence of str, length n
             Each one of `classes`.
         start_ns : ndarray of int64, shape (n,), optional
-            Needed if the model uses the time of day; also tells how many seconds are labelled where windows
-            overlap.
+            Needed if the model uses the time of day, and where windows overlap: they then count as the time
+            that they cover.
 
         Raises
         ------
@@ -406,14 +443,15 @@ class Recognizer:
             )
         familiarity, tensors = self.check_adaptable(), self._tensors()
         logits, embeddings = self.embed(self._inputs(windows, start_ns))
-        weight, bias = fit_residual(embeddings, logits, indices, familiarity, self.head())
+        window_s = self.config.data.window_size / self.config.data.sample_rate_hz
+        shares = window_shares(start_ns, indices, window_s)
+        weight, bias = fit_residual(embeddings, logits, indices, familiarity, self.head(), shares)
         counts: dict[str, int] = {}
         seconds: dict[str, float] = {}
-        window_s = self.config.data.window_size / self.config.data.sample_rate_hz
         for k in np.unique(indices):
             own, name = indices == k, self.classes[k]
             counts[name] = int(np.count_nonzero(own))
-            seconds[name] = covered_s(None if start_ns is None else start_ns[own], counts[name], window_s)
+            seconds[name] = float(shares[own].sum() * window_s)
         fingerprint = weights_fingerprint(tensors, self.classes)
         return self._adapted(Adaptation(weight, bias, fingerprint, self.classes, counts, seconds))
 
@@ -604,14 +642,14 @@ class Recognizer:
         return probabilities, distances
 
     def _times(self, n: int, start_ns: NDArray[np.int64] | None) -> NDArray[np.float32]:
+        if start_ns is not None and np.shape(start_ns) != (n,):
+            raise DataError(f"start_ns: needs shape ({n},), one for each window, has {np.shape(start_ns)}")
         if not self.config.model.n_time_features:
             return np.empty((n, 0), np.float32)
         if start_ns is None:
             raise DataError(
                 "start_ns: this model uses the time of day, so it needs the start of every window"
             )
-        if np.shape(start_ns) != (n,):
-            raise DataError(f"start_ns: needs shape ({n},), one for each window, has {np.shape(start_ns)}")
         return time_features(start_ns, self.config.data.timezone)
 
     def _check_windows(self, windows: NDArray[np.float32]) -> None:

@@ -18,16 +18,16 @@ from patchtst_har.architecture import expected_tensors
 from patchtst_har.config import DataConfig, ExperimentConfig
 from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.errors import ConfigError
+from patchtst_har.inference.class_order import HEADS, in_order
 from patchtst_har.model_folder import WEIGHTS_FILE, read_model_folder, read_provenance, untrained_parts
 from patchtst_har.models.patchtst import PatchTSTClassifier
 from patchtst_har.presets import PRESETS
-from patchtst_har.pretrained import find_model
+from patchtst_har.pretrained import find_model, names_of
 from patchtst_har.recipe import FineTune
 from patchtst_har.records.run import InitialModel
 
 logger = logging.getLogger(__name__)
 
-HEADS = ("head.project", "head.encoder", "head.branch")
 _ALL_BUT_HEADS = (
     "patch_embedding",
     "stat_embedding",
@@ -63,7 +63,7 @@ class Initial:
     record : InitialModel
         What `provenance.json` says of it.
     people : tuple of str
-        Who trained it, as far as its folder says.
+        Names of who trained it, as far as its folder says (`pretrained.names_of`).
     """
 
     tensors: dict[str, NDArray[Any]]
@@ -76,7 +76,7 @@ class Initial:
         """Read the model that ``training.init`` names; None if it names none.
 
         Every tensor whose name and shape fit is taken over; those of the heads only if the classes are the
-        same, in the same order; those of parts that its own training left as they were made are not.
+        same, put into their order; those of parts that its own training left as they were made are not.
 
         Raises
         ------
@@ -94,14 +94,14 @@ class Initial:
         check_same(name, stored.config, config)
         provenance = read_provenance(folder) or {}
         untrained = untrained_parts(folder)
-        left_out = (*(() if tuple(classes) == stored.classes else HEADS), *untrained)
+        same = set(classes) == set(stored.classes)
+        tensors = in_order(stored, classes) if same else stored.tensors
+        left_out = (*(() if same else HEADS), *untrained)
         expected = expected_tensors(config.model, len(classes))
         taken = {
-            tensor: stored.tensors[tensor]
+            tensor: tensors[tensor]
             for tensor, spec in expected.items()
-            if not in_parts(tensor, left_out)
-            and tensor in stored.tensors
-            and stored.tensors[tensor].shape == spec.shape
+            if not in_parts(tensor, left_out) and tensor in tensors and tensors[tensor].shape == spec.shape
         }
         weights = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
         new = tuple(tensor for tensor in expected if tensor not in taken)
@@ -109,7 +109,7 @@ class Initial:
             taken,
             tuple(part for part in KEPT[fine_tune] if not in_parts(part, untrained)),
             InitialModel(name=name, weights=weights, fine_tune=fine_tune, new=new),
-            tuple(provenance["split"]["train"]) if provenance else (),
+            names_of(folder, provenance["split"]["train"]) if provenance else (),
         )
 
     def put_into(self, model: PatchTSTClassifier) -> None:
@@ -123,8 +123,7 @@ class Initial:
 
     def warn_of(self, people: Sequence[str]) -> None:
         """Log a warning if names of people to judge on are among those whom the model was trained on."""
-        known = {name.rpartition("/")[2] for name in self.people}
-        if shared := sorted(known.intersection(people)):
+        if shared := sorted(set(self.people).intersection(people)):
             logger.warning(
                 "%s: %d of its training people have names of people to validate or test on (%s); if they are "
                 "the same, the scores say nothing of new people",
@@ -140,11 +139,13 @@ def check_same(name: str, theirs: ExperimentConfig, ours: ExperimentConfig) -> N
     Regularisation and auxiliary heads may differ. The message names each field that does not fit.
     """
     its, wanted = _decisive(theirs), _decisive(ours)
-    fields = [field for field in {**its, **wanted} if its.get(field) != wanted.get(field)]
-    if fields:
-        problems = [
-            f"{field}: {name} has {its.get(field)}, the experiment {wanted.get(field)}" for field in fields
-        ]
+    # A field that one of them has no use for follows from another one, which differs too.
+    problems = [
+        f"{field}: {name} has {value}, the experiment {wanted[field]}"
+        for field, value in its.items()
+        if field in wanted and value != wanted[field]
+    ]
+    if problems:
         raise ConfigError([f"training.init: {problems[0]}", *problems[1:]])
 
 

@@ -19,6 +19,7 @@ from patchtst_har.architecture import expected_tensors
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.datasets.several_sets import SeveralSets
 from patchtst_har.errors import ConfigError, DataError
+from patchtst_har.inference.class_order import HEADS
 from patchtst_har.inference.model_card import MODEL_CARD_FILE
 from patchtst_har.model_folder import (
     CLASSES_FILE,
@@ -38,7 +39,7 @@ from patchtst_har.support.folders import folder_lock
 from patchtst_har.support.log import TrainingLogger, log_to_file
 from patchtst_har.support.progress import OnProgress, under
 from patchtst_har.training.checkpoint import check_resumable
-from patchtst_har.training.initial import HEADS, in_parts
+from patchtst_har.training.initial import in_parts
 from patchtst_har.training.loop import TrainingLoop
 from patchtst_har.training.tracker import ExperimentTracker
 

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from patchtst_har.cli.console import (
+    LabelColumnOption,
+    LabelsOption,
     StrictOption,
     TimeUnitOption,
     TimezoneOption,
     UnitsOption,
     VerboseOption,
+    label_map,
     out,
     start_logging,
     warn,
@@ -22,7 +25,7 @@ from patchtst_har.cli.models import ModelArgument, model_folder
 from patchtst_har.cli.reading import reads_recordings
 from patchtst_har.data.options import ReadOptions
 from patchtst_har.errors import DataError
-from patchtst_har.support.formatting import counted, score
+from patchtst_har.support.formatting import counted, listed, score
 
 if TYPE_CHECKING:
     from patchtst_har.evaluation.adaptation import Gain
@@ -35,12 +38,19 @@ HELP = "Adapt a model to a person by annotated minutes: writes a file for --adap
 def run(
     model: ModelArgument,
     recording: Annotated[
-        Path, typer.Option(help="Recording of the person, with annotations that are classes of the model.")
+        Path,
+        typer.Option(
+            help="Recording of the person, with annotations. Those that are no classes are left out."
+        ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option(help="File to write; NAME_adaptation.safetensors in this folder if left out."),
+        typer.Option(
+            "--output", "--out", help="File to write; NAME_adaptation.safetensors in this folder if left out."
+        ),
     ] = None,
+    labels: LabelsOption = None,
+    label_column: LabelColumnOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     units: UnitsOption = None,
     time_unit: TimeUnitOption = None,
@@ -56,7 +66,7 @@ def run(
     from patchtst_har.data.units import SignalWarning
     from patchtst_har.evaluation.adaptation import gain_by_blocks
     from patchtst_har.inference.label_file import adapted_to
-    from patchtst_har.inference.labelled_windows import labelled_windows
+    from patchtst_har.inference.labelled_windows import keep_classes, labelled_windows
     from patchtst_har.inference.recognizer import Recognizer
     from patchtst_har.support.files import check_writable
 
@@ -68,6 +78,7 @@ def run(
     if target.exists() and not overwrite:
         raise DataError(f"{target}: exists already; choose another file or pass --overwrite")
     check_writable(target.parent)
+    mapping = label_map(labels, label_column)
     recognizer = Recognizer.from_pretrained(model_folder(model)).in_zone(timezone)
     with warnings.catch_warnings():
         # Those of the file are in its facts.
@@ -76,16 +87,21 @@ def run(
             recording, units=units, time_unit=time_unit, strict=strict, options=reading
         )
     warn(info["warnings"])
+    if mapping is not None:
+        samples = mapping.apply(samples, str(recording))
     try:
-        windows, labels = labelled_windows(samples, recognizer.config)
-        gain = gain_by_blocks(recognizer, windows, labels)
-        adapted = recognizer.adapt(windows.windows, labels, windows.start_ns)
+        samples, others = keep_classes(samples, recognizer.classes)
+        windows, names = labelled_windows(samples, recognizer.config)
+        gain = gain_by_blocks(recognizer, windows, names)
+        adapted = recognizer.adapt(windows.windows, names, windows.start_ns)
     except DataError as error:
         raise DataError(f"{recording}: {error}") from error
     target.parent.mkdir(parents=True, exist_ok=True)
     path = adapted.save_adaptation(target)
     out.print(f"labelled:   {adapted_to(adapted)}", soft_wrap=True)
-    unlabelled = [name for name in recognizer.classes if name not in labels]
+    if others:
+        out.print(f"left out:   {listed(others)} (no classes of the model)", soft_wrap=True)
+    unlabelled = [name for name in recognizer.classes if name not in names]
     if unlabelled:
         out.print(f"as trained: {', '.join(unlabelled)} (no labelled windows)", soft_wrap=True)
     for line in _lines(gain):

@@ -10,12 +10,15 @@ import typer
 
 from patchtst_har.cli.console import (
     ConfigOption,
+    LabelColumnOption,
+    LabelsOption,
     SetOption,
     StrictOption,
     TimeUnitOption,
     UnitsOption,
     VerboseOption,
     configure,
+    label_map,
     out,
     progress,
     start_logging,
@@ -34,12 +37,8 @@ def run(
         Path, typer.Argument(help=f"Folder of recordings ({', '.join(FORMATS)}), one per participant.")
     ],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder of the prepared data set; must be new.")],
-    labels: Annotated[
-        Path | None, typer.Option(help="CSV that maps annotations to classes (column 'annotation').")
-    ] = None,
-    label_column: Annotated[
-        str | None, typer.Option(help="Column of --labels to use, for example 'label:Walmsley2020'.")
-    ] = None,
+    labels: LabelsOption = None,
+    label_column: LabelColumnOption = None,
     on_error: Annotated[
         Literal["raise", "record"],
         typer.Option(help="raise: stop at a bad recording; record: note it in the manifest and go on."),
@@ -57,7 +56,6 @@ def run(
     reading: ReadOptions,
 ) -> None:
     """Run the command."""
-    from patchtst_har.data.annotations import LabelMap
     from patchtst_har.data.recording import read_recording
     from patchtst_har.data.units import UNUSABLE
     from patchtst_har.datasets.prepare import count_unusable, count_windows, prepare_recordings
@@ -65,15 +63,13 @@ def run(
 
     start_logging(verbose)
     settings = configure(config, overrides)
-    if (labels is None) != (label_column is None):
-        raise typer.BadParameter("--labels and --label-column go together")
-    label_map = None if labels is None or label_column is None else LabelMap.from_csv(labels, label_column)
+    mapping = label_map(labels, label_column)
     with progress() as on_progress:
         dataset = prepare_recordings(
             recordings,
             out_dir,
             settings.data,
-            label_map=label_map,
+            label_map=mapping,
             reader=partial(read_recording, units=units, time_unit=time_unit, strict=strict, options=reading),
             on_error=on_error,
             overwrite=overwrite,

@@ -25,9 +25,7 @@ HELP = "Train an encoder for `train --init` on several data sets, by default wit
 def run(
     data: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="DATA...", help="Prepared data sets; used without labels unless --supervised."
-        ),
+        typer.Argument(metavar="DATA", help="Prepared data sets; used without labels unless --supervised."),
     ],
     out_dir: Annotated[Path, typer.Option("--out", "--output", help="Model folder to write.")],
     config: ConfigOption = None,
