@@ -14,6 +14,7 @@ from patchtst_har.pretrained import read_summary
 from studies import (
     adaptation,
     baselines,
+    cards,
     cross_validate,
     decision_time,
     familiar,
@@ -186,6 +187,17 @@ def test_missing_folds_are_named(root, tmp_path):
         wrist_weights.main(
             [*places(root), str(tmp_path), "--model", "wrist-9", "--label", "tiny", "--seeds", "7"]
         )
+
+
+def test_the_card_gives_each_way_to_wear_a_sensor_a_size_of_its_own():
+    sizes = {name: -0.001 * number for number, name in enumerate(CHANGES)}
+    reversed_by, other = (
+        next(size for name, size in sizes.items() if word in name) for word in ("reversed", "other wrist")
+    )
+    assert reversed_by != other
+    said = cards.worn_otherwise(sizes).what
+    assert f"by {reversed_by:+.3f} on recordings of a reversed sensor and by {other:+.3f} on" in said
+    assert cards.worn_otherwise({}).what.startswith("Postures are confused. Wear")
 
 
 def test_the_time_of_a_decision_is_measured(capsys):
