@@ -11,7 +11,7 @@ BENCH_RESULT ?= benches/results/$(shell git describe --always --dirty 2>/dev/nul
 CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DSKBUILD_PROJECT_VERSION=0.0.0
 CONFIGURE_KERNELS = $(CONFIGURE) -DPATCHTST_HAR_BINDINGS=OFF
 
-.PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare bench-history latency-table cuda-check wheel-check clean
+.PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare bench-history latency-table weights cuda-check wheel-check clean
 
 demo: $(VENV)/.demo
 	$(BIN)/patchtst-har demo --overwrite
@@ -129,19 +129,38 @@ bench-compare: install
 	$(if $(BASE),,$(error BASE=... must name a stored run or a git revision))
 	$(BIN)/python benches/compare.py $(BASE) $(ARGS)
 
-# Measures every row of the table in docs/latency.md and writes it there: on an idle machine, some 8 minutes. The demonstration's
-# model is used, and made if it is missing.
+# Measures every row of the table in docs/latency.md and writes it there: on an idle machine, some 8 minutes. The model is of the preset
+# seed, trained on the demonstration's recordings; both are made if they are missing.
 LATENCY := build/latency
+LATENCY_RUN := latency
+LATENCY_MODEL := runs/$(LATENCY_RUN)/model
 RECORDING ?= runs/demo/data/recordings/P01.csv
 latency-table: install
 	test -d runs/demo/model || $(BIN)/patchtst-har demo
+	test -d $(LATENCY_MODEL) || $(BIN)/patchtst-har train --preset seed --set experiment_name=$(LATENCY_RUN) \
+	  --set data.proc_dir=runs/demo/data/processed --set smoothing.method=viterbi
 	rm -rf $(LATENCY) && mkdir -p $(LATENCY)
-	$(BIN)/patchtst-har benchmark runs/demo/model --recording $(RECORDING) --out $(LATENCY) > /dev/null
-	timeout --signal=INT 150 $(BIN)/patchtst-har stream runs/demo/model --from $(RECORDING) --hop 1 --json > $(LATENCY)/live.jsonl || true
-	$(BIN)/patchtst-har stream runs/demo/model --from $(RECORDING) --hop 1 --speed 200 --json > $(LATENCY)/replay.jsonl
-	$(BIN)/python benches/study_small_targets.py runs/demo/model --recording $(RECORDING) --decisions 130 --speed 5 > $(LATENCY)/small.txt
+	$(BIN)/patchtst-har benchmark $(LATENCY_MODEL) --recording $(RECORDING) --out $(LATENCY) > /dev/null
+	timeout --signal=INT 150 $(BIN)/patchtst-har stream $(LATENCY_MODEL) --from $(RECORDING) --hop 1 --json > $(LATENCY)/live.jsonl || true
+	$(BIN)/patchtst-har stream $(LATENCY_MODEL) --from $(RECORDING) --hop 1 --speed 200 --json > $(LATENCY)/replay.jsonl
+	$(BIN)/python benches/study_small_targets.py $(LATENCY_MODEL) --recording $(RECORDING) --decisions 130 --speed 5 > $(LATENCY)/small.txt
 	$(BIN)/python -m pytest benches/bench_end_to_end.py benches/bench_stream.py --benchmark-only -k "push or one_call or window_to_label and not torch and not prototype" --benchmark-json=$(LATENCY)/bench.json
 	$(BIN)/python benches/latency_table.py $(LATENCY)
+
+# Makes the shipped models as they were made, from recordings in DATA (studies/README.md): hours on two cores; what is there is not
+# computed again. It is not part of the tests.
+STUDIES := build/studies
+WEIGHT_SETS := nine six
+weights: install
+	$(if $(DATA),,$(error DATA=... must name the folder of the recordings))
+	mkdir -p $(STUDIES)
+	for set in $(WEIGHT_SETS); do \
+	  test -d $(STUDIES)/prepared/$$set || $(BIN)/python -m studies.prepare $(DATA) $(STUDIES)/prepared --set $$set || exit 1; \
+	  $(BIN)/python -m studies.cross_validate $(STUDIES)/prepared $(STUDIES)/runs --set $$set --recipe base --seeds 0 \
+	    $$(test $$set = nine && echo --baselines) || exit 1; \
+	  $(BIN)/python -m studies.robustness $(STUDIES)/runs/$$set/base/seed-0 $(DATA) --out $(STUDIES)/runs/$$set/base-robustness || exit 1; \
+	done
+	$(BIN)/python -m studies.wrist_weights $(STUDIES)/prepared $(STUDIES)/runs $(STUDIES)/weights --seeds 0
 
 # On a machine with CUDA: any Python with torch and Triton will do, so nothing is installed (docs/cuda.md).
 # ARGS goes to the script: `ARGS='--out FOLDER'`, `ARGS=--interpreter`.

@@ -29,7 +29,7 @@ def reference_recognizer(
     topology: TopologyConfig | None = None,
     device: str | torch.device = "cpu",
 ) -> Recognizer:
-    """Return a recogniser of 10 s windows with 56 + 24 features and a smoother, as `patchtst-har demo` has.
+    """Return a recogniser of 10 s windows with 56 + 24 features and a smoother: the preset `seed`.
 
     Parameters
     ----------

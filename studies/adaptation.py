@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.errors import DataError
+from patchtst_har.evaluation.adaptation import bouts_of
 from patchtst_har.inference.recognizer import Recognizer
 from studies.commands import folder, parser_of, progress_line, run_command
 from studies.cross_validate import Study, write_scores
@@ -45,14 +46,13 @@ class Labels:
     only: tuple[str, ...] = ()
 
 
-def bouts_of(person: FeatureSet) -> NDArray[np.int64]:
+def bouts_by_class(person: FeatureSet) -> NDArray[np.int64]:
     """Return the bout (n,) of each window of one person: from 0 within each class, in order of time.
 
-    Windows are of one bout if they follow each other without a gap and have one label.
+    Any gap ends a bout here, so that an activity that was recorded in two ways has two.
     """
     size_ns = round(person.windows.shape[1] * 1e7)
-    goes_on = (np.diff(person.labels) == 0) & (np.abs(np.diff(person.start_ns) - size_ns) < 1e6)
-    bouts = np.cumsum(np.append(0, ~goes_on))
+    bouts = bouts_of(person.labels, person.start_ns, most_apart_ns=size_ns + 1_000_000)
     for label in np.unique(person.labels):
         own = person.labels == label
         bouts[own] = np.unique(bouts[own], return_inverse=True)[1]
@@ -83,7 +83,7 @@ def adapt_person(
     recognizer: Recognizer, person: FeatureSet, fold: int, labels: Labels
 ) -> dict[tuple[str, str], OutOfFold]:
     """Return how windows are judged, by (`within` or `across`, `before` or `adapted`)."""
-    bouts = bouts_of(person)
+    bouts = bouts_by_class(person)
     labelled = labelled_rows(person, bouts, labels)
     names = np.array(recognizer.classes)[person.labels[labelled]]
     adapted = recognizer.adapt(person.windows[labelled], names, person.start_ns[labelled])

@@ -27,7 +27,7 @@ from patchtst_har.errors import DataError
 from patchtst_har.inference.class_order import order_classes
 from patchtst_har.inference.pretrained_card import write_pretrained_card
 from patchtst_har.inference.recognizer import Recognizer
-from patchtst_har.model_folder import read_model_folder, write_model_folder
+from patchtst_har.model_folder import PROVENANCE_FILE, read_model_folder, write_model_folder
 from patchtst_har.models.folder import load_model
 from patchtst_har.records.pretrained import (
     Baseline,
@@ -36,8 +36,9 @@ from patchtst_har.records.pretrained import (
     Robustness,
     TemperatureFit,
 )
-from patchtst_har.records.run import Interval
-from patchtst_har.support.files import ensure_folder, read_json
+from patchtst_har.records.reading import read_record
+from patchtst_har.records.run import Calibration, Interval, Provenance
+from patchtst_har.support.files import atomic_write_json, ensure_folder, read_json
 from patchtst_har.support.formatting import counted, score
 from studies.baselines import BASELINES
 from studies.cards import WEIGHTS_LICENCE, known_failures, training_data
@@ -229,7 +230,7 @@ def make_model(name: str, options: argparse.Namespace) -> Path:
         made = Path(stage) / name
         shutil.copytree(trained, made)
         if SHIPPED[name].for_labels:
-            fold_temperature(made, judged.calibration.temperature)
+            fold_temperature(made, judged.calibration)
             groups = read_model_folder(made).config.features
             train = load_features(study.name, study.prepared, study.folds.people, groups)
             add_familiarity(made, train, distance_factors(study, options.label, options.seeds[0]))
@@ -261,7 +262,7 @@ def summary_of(
         "licence": WEIGHTS_LICENCE,
         "n_parameters": sum(parameter.numel() for parameter in module.parameters()),
         "seeds": (options.seed,),
-        "made_with": f"python -m studies.wrist_weights PREPARED RUNS OUT --model {name}",
+        "made_with": _command(name, options),
         "package_version": patchtst_har.__version__,
     }
     if shipped.for_labels:
@@ -277,12 +278,31 @@ def summary_of(
     return PretrainedModel(**facts)
 
 
-def fold_temperature(folder: Path, temperature: float) -> None:
-    """Divide the last layer of a model by a temperature: its logits are divided by it."""
+def _command(name: str, options: argparse.Namespace) -> str:
+    """Return the command that makes a model as this one makes it."""
+    words = ["python -m studies.wrist_weights PREPARED RUNS OUT", f"--model {name}"]
+    words += [f"--recipe {options.recipe}", f"--label {options.label}"]
+    words += [f"--seeds {' '.join(map(str, options.seeds))}", f"--seed {options.seed}"]
+    words += [f"--set-option {one}" for one in options.set_option]
+    return " ".join(words)
+
+
+def fold_temperature(folder: Path, fit: TemperatureFit) -> None:
+    """Divide the last layer of a model by a temperature, and its logits so; its provenance says it, too."""
     stored = read_model_folder(folder)
     names = ("head.project.weight", "head.project.bias")
-    divided = {name: (stored.tensors[name] / temperature).astype(np.float32) for name in names}
+    divided = {name: (stored.tensors[name] / fit.temperature).astype(np.float32) for name in names}
     write_model_folder(folder, {**stored.tensors, **divided}, stored.classes, stored.config)
+    note_temperature(folder, fit)
+
+
+def note_temperature(folder: Path, fit: TemperatureFit) -> None:
+    """Write a temperature that is part of the last layer into the provenance of a model."""
+    path = folder / PROVENANCE_FILE
+    if (provenance := read_record(path, Provenance)) is None:
+        raise DataError(f"{path}: is missing")
+    found = Calibration(temperature=fit.temperature, fitted_on=fit.fitted_on.partition(";")[0])
+    atomic_write_json(path, provenance.model_copy(update={"temperature": found}).to_json())
 
 
 def _robustness(path: Path) -> tuple[Robustness, ...]:

@@ -15,7 +15,7 @@ from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.evaluation.folder import _doubts
 from patchtst_har.inference import NativeClassifier
 from patchtst_har.inference.pretrained_card import pretrained_card
-from patchtst_har.model_folder import read_model_folder, read_trained_on
+from patchtst_har.model_folder import read_model_folder, read_provenance, read_trained_on
 from patchtst_har.pretrained import (
     default_model,
     find_model,
@@ -224,6 +224,9 @@ def check_card(name, folder):
     assert summary.purpose == ("fine-tuning" if name == "wrist-base" else "labels")
     if summary.purpose == "labels":
         assert Recognizer.from_pretrained(name).classes == summary.classes
+        assert read_provenance(folder)["temperature"]["temperature"] == summary.calibration.temperature
+        assert all(one.p50_ms <= one.p95_ms for one in summary.latency)
+        assert summary.latency
 
 
 def test_the_page_on_models_has_their_scores():

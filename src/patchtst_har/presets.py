@@ -1,9 +1,9 @@
 """Whole experiments by name: which features, which architecture, how it is trained.
 
-`seed` is the reference configuration, `ExperimentConfig()`. `base` is what measured best on held-out people
-of several data sets (docs/method.md): convolutions over the whole window and one rotary encoder
-layer, beside a branch for the statistical and movement features. `small` is the same at a quarter of the
-operations, for small processors.
+`seed` is the reference configuration, `ExperimentConfig()`. `base` was chosen by an ablation on 20 people of
+one data set (docs/method.md, "How the preset base was chosen") and then measured on three
+(studies/README.md): convolutions over the whole window and one rotary encoder layer, beside a branch for the
+statistical and movement features. `small` is the same at a quarter of the operations, for small processors.
 """
 
 from __future__ import annotations

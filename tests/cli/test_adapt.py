@@ -37,6 +37,7 @@ def test_the_command_does_what_the_function_does(cli, person, tmp_path, monkeypa
     assert "running 21 windows (60 s), sitting 26 windows (80 s), walking 21 windows (60 s)" in printed
     assert "left out in blocks of time, accuracy 0." in printed
     assert "optimistic: labels and test are of one bout for running, walking; another bout or day" in printed
+    assert "adapting can do harm there" in printed
     assert "as trained" not in printed.replace("as trained, ", "")
     assert f"adaptation: {written.name}" in printed
     assert not list(model.glob("*adaptation*"))

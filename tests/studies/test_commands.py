@@ -14,7 +14,9 @@ from patchtst_har.pretrained import read_summary
 from studies import (
     adaptation,
     baselines,
+    cards,
     cross_validate,
+    decision_time,
     familiar,
     fine_tune,
     folds,
@@ -133,6 +135,10 @@ def test_a_shipped_model_is_made_from_everybody_with_the_scores_of_the_folds(roo
     assert [one.name for one in summary.cross_validated.baselines] == ["random-forest", "extra-trees"]
     assert len(read_provenance(tmp_path / "wrist-9")["split"]["train"]) == summary.n_people == 4
     assert summary.calibration.ece_before > 0
+    noted = read_provenance(tmp_path / "wrist-9")["temperature"]
+    assert noted["temperature"] == summary.calibration.temperature
+    assert noted["fitted_on"] == "the out-of-fold windows of 1 seed"
+    assert " --seeds 0 --seed 0 --set-option " in summary.made_with
     trained = read_model_folder(root / "runs/nine/tiny-everybody/seed-0/model")
     shipped = read_model_folder(tmp_path / "wrist-9")
     assert shipped.classes == summary.classes == ordered("nine", trained.classes)
@@ -183,9 +189,29 @@ def test_missing_folds_are_named(root, tmp_path):
         )
 
 
+def test_the_card_gives_each_way_to_wear_a_sensor_a_size_of_its_own():
+    sizes = {name: -0.001 * number for number, name in enumerate(CHANGES)}
+    reversed_by, other = (
+        next(size for name, size in sizes.items() if word in name) for word in ("reversed", "other wrist")
+    )
+    assert reversed_by != other
+    said = cards.worn_otherwise(sizes).what
+    assert f"by {reversed_by:+.3f} on recordings of a reversed sensor and by {other:+.3f} on" in said
+    assert cards.worn_otherwise({}).what.startswith("Postures are confused. Wear")
+
+
+def test_the_time_of_a_decision_is_measured(capsys):
+    times = decision_time.decision_times_us(Recognizer.from_pretrained("wrist"), 3)
+    assert times.shape == (3,)
+    assert (times > 1).all()
+    with pytest.raises(SystemExit):
+        decision_time.main(["wrist", "--windows", "129"])
+    assert "a p95 needs 130" in capsys.readouterr().err
+
+
 def test_bouts_are_numbered_within_a_class(root):
     windows = folds.load_features("six", root / "prepared", ["selfback-P001"])
-    bouts = adaptation.bouts_of(windows)
+    bouts = adaptation.bouts_by_class(windows)
     walking, stairs, lying = (
         bouts[windows.labels == windows.classes.index(n)] for n in ("walking", "stairs", "lying")
     )

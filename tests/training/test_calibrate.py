@@ -11,9 +11,11 @@ import torch
 
 from experiments import small_config
 from patchtst_har import Recognizer
-from patchtst_har.config import TrainingConfig
+from patchtst_har.config import SmoothingConfig, TrainingConfig
 from patchtst_har.evaluation.calibration import fit_temperature
+from patchtst_har.inference.model_card import write_model_card
 from patchtst_har.inference.probabilities import predict_torch
+from patchtst_har.records.run import Calibration, Provenance
 from patchtst_har.reports.run import render_report
 from patchtst_har.training import PatchTSTTrainer
 from patchtst_har.training.calibrate import calibrate
@@ -59,6 +61,18 @@ def test_it_is_written_where_the_model_is(small_run, tmp_path):
     run = shutil.copytree(small_run.folder, tmp_path / "run")
     page = " ".join(render_report(run).read_text().split())
     assert f"divided by a temperature of {found.temperature:.3f}, fitted on 1 validation participant;" in page
+
+
+def test_the_card_names_the_windows_of_another_fit(small_run, tmp_path):
+    """A shipped model's temperature is of out-of-fold windows, with the errors in its summary."""
+    trainer = small_run.trainer
+    config = trainer.config.replace(smoothing=SmoothingConfig(method="none"))
+    fit = Calibration(temperature=0.887, fitted_on="the out-of-fold windows of 1 seed")
+    provenance = trainer.data.provenance().model_copy(update={"temperature": fit})
+    assert Provenance.model_validate(provenance.to_json()) == provenance
+    write_model_card(tmp_path, config, ("sitting", "walking"), provenance, {})
+    card = (tmp_path / "MODEL_CARD.md").read_text()
+    assert "divided by a temperature of 0.887, fitted on the out-of-fold windows of 1 seed.\n" in card
 
 
 @pytest.mark.trains

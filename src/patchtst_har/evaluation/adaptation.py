@@ -93,9 +93,14 @@ def gain_by_blocks(recognizer: Recognizer, windows: Windows, labels: Sequence[st
     return Gain(n_tested, accuracy_before, accuracy_after, f1_before, f1_after, single)
 
 
-def bouts_of(labels: NDArray[np.int64], start_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the number of each window's bout: a pause of a minute ends it, and so does another label."""
-    new = (np.diff(labels) != 0) | (np.diff(start_ns) > _NEW_BOUT_NS)
+def bouts_of(
+    labels: NDArray[np.int64], start_ns: NDArray[np.int64], most_apart_ns: int = _NEW_BOUT_NS
+) -> NDArray[np.int64]:
+    """Return the number of each window's bout.
+
+    Another label ends a bout, and so do starts that are further apart, by default than a minute.
+    """
+    new = (np.diff(labels) != 0) | (np.diff(start_ns) > most_apart_ns)
     return np.concatenate([[0], np.cumsum(new)])
 
 

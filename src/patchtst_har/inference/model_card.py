@@ -143,10 +143,8 @@ def _calibration(found: Calibration | None) -> str:
         for who, gain in gains.items()
         if gain is not None
     )
-    return (
-        f"logits divided by a temperature of {found.temperature:.3f}, fitted on the validation "
-        f"participants;\n  expected calibration error {errors}."
-    )
+    done = f"logits divided by a temperature of {found.temperature:.3f}, fitted on {found.fitted_on}"
+    return f"{done};\n  expected calibration error {errors}." if errors else f"{done}."
 
 
 def _literal(name: str) -> str:

@@ -236,8 +236,9 @@ class Calibration(Record):
     """The temperature that is part of a model's last layer (`patchtst_har.training.calibrate`)."""
 
     temperature: float
-    validation: CalibrationGain
-    """On the people on whom it was fitted."""
+    fitted_on: str = "the validation participants"
+    validation: CalibrationGain | None = None
+    """On the validation participants; None for shipped models, of which ``summary.json`` says it."""
     test: CalibrationGain | None = None
     """On people who had no part in it."""
 

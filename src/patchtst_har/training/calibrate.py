@@ -44,12 +44,12 @@ def calibrate(model: PatchTSTClassifier, val: FeatureSet, test: FeatureSet | Non
         for name, part in judged.items()
         if part is not None
     }
-    found = Calibration(temperature=temperature, **gains)
+    found = Calibration(temperature=temperature, validation=gains["validation"], test=gains.get("test"))
     logger.info(
         "temperature %.3f: expected calibration error of the validation people %.3f before, %.3f after",
         temperature,
-        found.validation.ece_before,
-        found.validation.ece_after,
+        gains["validation"].ece_before,
+        gains["validation"].ece_after,
     )
     return found
 

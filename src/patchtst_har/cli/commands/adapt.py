@@ -121,6 +121,6 @@ def _lines(gain: Gain | None) -> list[str]:
     if gain.single_bout:
         lines.append(
             f"            optimistic: labels and test are of one bout for {', '.join(gain.single_bout)}; "
-            "another bout or day differs more"
+            "another bout or day differs more, and adapting can do harm there: label every way of doing it"
         )
     return lines
