@@ -118,9 +118,15 @@ def test_without_weights_a_model_has_to_be_named(cli, here, monkeypatch):
 def test_the_models_are_listed(cli, made):
     status, out, err = cli("models")
     assert status == 0, err
-    text = " ".join(re.sub(r"[^\w .,:()-]", " ", out).split())
-    for part in ("wrist-base", "none: an encoder for fine-tuning", "3 (made)", "0.81 (0.75 to 0.88)"):
-        assert part in text
+    # The cells of a row stand beside each other, line by line.
+    lines = [re.split(r"[│┃]", line)[1:-1] for line in out.splitlines()]
+    names, classes, people, scores, _ = (
+        " ".join(" ".join(column).split()) for column in zip(*filter(None, lines), strict=True)
+    )
+    assert "wrist-base" in names
+    assert "none: an encoder for fine-tuning" in classes
+    assert "3 (made)" in people
+    assert "0.81 (0.75 to 0.88)" in scores
     status, out, err = cli("models", "--json")
     assert status == 0, err
     first, second = json.loads(out)
