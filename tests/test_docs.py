@@ -36,7 +36,9 @@ def test_every_setting_is_described():
 def test_the_example_configuration_is_valid():
     config = ExperimentConfig.load(DOCS / "example.yaml")
     assert config.experiment_name == "study"
-    assert config != ExperimentConfig(experiment_name="study")
+    base = ExperimentConfig.preset("base")
+    assert (config.model, config.features) == (base.model, base.features)
+    assert config.training == base.training.replace(epochs=24)
 
 
 def test_the_example_of_a_budget_lists_the_built_in_targets():

@@ -45,6 +45,7 @@ def test_an_encoder_of_two_data_sets_is_trained_and_then_fine_tuned(cli, here, m
     status, out, err = cli("pretrain", "a", "b", "--output", "encoder", "--config", "network.yaml", *FEW)
     assert status == 0, err
     assert "to use it: patchtst-har train --init encoder" in out
+    assert "preset: seed, as network.yaml says something of the model; --preset base is the default" in out
     assert "pre-training" in err
     refusal = error_of(cli("predict", "a.csv", "--model", "encoder"))
     assert refusal.endswith("gives no labels; models that do: wrist, wrist-9")
@@ -53,6 +54,7 @@ def test_an_encoder_of_two_data_sets_is_trained_and_then_fine_tuned(cli, here, m
     status, out, err = cli("train", "--init", "encoder", "--fine-tune", "frozen", *follow)
     assert status == 0, err
     assert "begins with: encoder (only heads are trained)" in out
+    assert "preset: base (training alone; features and model are those of encoder)" in out
     (folder,) = (here / "runs").iterdir()
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert config["training"]["init"] == "encoder"

@@ -271,7 +271,8 @@ def test_features_and_model_follow_the_initial_model_where_nothing_is_said(root)
     config = following({"model": {"dropout": 0.5}, "data": {"hop_size": 50}}, init)
     assert (config.model.dropout, config.model.d_model, config.data.hop_size) == (0.5, 16, 50)
     with pytest.raises(
-        ConfigError, match=r"mine.yaml: data.window_size \(100\) and model.window_size \(200\)"
+        ConfigError,
+        match=r"^training.init: first needs windows of 2 s of 100 Hz, mine.yaml says 1 s of 100 Hz$",
     ):
         following({"data": {"window_size": 100, "hop_size": 100}}, init, "mine.yaml")
 
@@ -285,8 +286,35 @@ def test_windows_of_another_length_than_the_initial_models_are_named(root, tmp_p
         values = {"data": {"proc_dir": str(folder)}}
         if window_size == WINDOW:
             assert following(values, init).data.hop_size == 50
-    with pytest.raises(ConfigError, match=r"data.window_size \(500\) and model.window_size \(200\)"):
+    message = r"^training.init: first needs windows of 2 s of 100 Hz, the data set has 5 s of 100 Hz$"
+    with pytest.raises(ConfigError, match=message):
         following(values, init)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"features": {"groups": ["statistical", "movement"]}},
+            "features.groups: first has ['statistical'], the experiment ['statistical', 'movement']",
+        ),
+        ({"model": {"d_model": 32}}, "model.d_model: first has 16, the experiment 32"),
+        ({"model": {"branch": {"width": -1}}}, "model.branch.width: first has 12, the experiment -1"),
+    ],
+)
+def test_what_does_not_fit_the_initial_model_is_said_of_the_model(root, values, message):
+    with pytest.raises(ConfigError) as caught:
+        following(values, str(root / "runs" / "first" / "model"), "--set")
+    assert str(caught.value) == f"training.init: {message}"
+
+
+def test_other_mistakes_beside_an_initial_model_are_named_as_ever(root):
+    init = str(root / "runs" / "first" / "model")
+    for section in ("data", "model", "training"):
+        with pytest.raises(ConfigError, match=rf"^--set: {section}"):
+            following({section: 3}, init, "--set")
+    with pytest.raises(ConfigError, match=r"^--set: model\.dropout: "):
+        following({"model": {"dropout": -1}}, init, "--set")
 
 
 def test_a_shipped_model_is_taken_by_name(root, tmp_path, monkeypatch):

@@ -138,6 +138,15 @@ def test_pretraining_predicts_people_who_were_not_trained_on(root):
     }
     assert [len(record["split"][group]) for group in ("train", "val", "test")] == [3, 1, 0]
     assert record["n_windows"] == {"train": 54, "val": 18, "test": 0}
+    card = (root / "encoder" / "MODEL_CARD.md").read_text()
+    assert card.startswith("# encoder\n")
+    for line in (
+        "it gives no labels",
+        "- **Pre-training**: masked, on prepared.",
+        "- **People**: 3 trained it, 1 validated.",
+        f"on the validation people: squared error on hidden samples {val[-1]['loss']:.3f} (zeros",
+    ):
+        assert line in card
     assert record["untrained"] == ["branch", "head.branch", "head.encoder", "head.project"]
 
 
@@ -270,6 +279,9 @@ def test_labels_of_several_data_sets_train_one_encoder(two, tmp_path):
     assert made.macro_f1 > 0.8
     record = json.loads((tmp_path / "encoder" / "provenance.json").read_text())
     assert record["untrained"] == ["head.branch", "head.encoder", "head.project"]
+    card = (tmp_path / "encoder" / "MODEL_CARD.md").read_text()
+    assert "- **Pre-training**: supervised, on prepared, two." in card
+    assert f"macro F1 over the classes of all data sets {made.macro_f1:.3f}." in card
     assert {name.split("/")[0] for name in record["split"]["train"]} == {"prepared", "two"}
     stored = read_model_folder(tmp_path / "encoder").tensors
     with pytest.raises(KeyboardInterrupt):

@@ -101,8 +101,8 @@ def configure(
     preset: Preset | None = None,
     default: Preset = "seed",
     training: Mapping[str, str | None] | None = None,
-) -> ExperimentConfig:
-    """Return the configuration of ``--config``, ``--set`` and ``--preset``.
+) -> tuple[ExperimentConfig, str]:
+    """Return the configuration of ``--config``, ``--set`` and ``--preset``, and its preset in words.
 
     `default` is the preset where nothing names one, nor says anything of the model. `training` has fields of
     that section from options of their own. Without a preset, features and model are those of the model that
@@ -121,10 +121,17 @@ def configure(
     elif "preset" not in values and isinstance(init, str):
         from patchtst_har.training.initial import following
 
-        return following({**values, "preset": default}, init, source)
+        config = following({**values, "preset": default}, init, source)
+        return config, f"{default} (training alone; features and model are those of {init})"
     elif not {"preset", "model"} & values.keys():
         values["preset"] = default
-    return ExperimentConfig.from_mapping(values, source=source)
+    config = ExperimentConfig.from_mapping(values, source=source)
+    if "preset" in values:
+        return config, values["preset"]
+    return (
+        config,
+        f"seed, as {source} says something of the model; --preset {default} is the default otherwise",
+    )
 
 
 def label_map(labels: Path | None, column: str | None) -> LabelMap | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import patchtst_har
 from patchtst_har.config import ExperimentConfig
-from patchtst_har.records.run import Calibration, Provenance
+from patchtst_har.records.run import Calibration, Pretraining, Provenance
 from patchtst_har.support.files import atomic_write_text
 from patchtst_har.support.formatting import metric_text
 
@@ -78,6 +78,35 @@ The groups share no participant. Fingerprint of the split: `{split.fingerprint}`
 
 {"The scores hold" if split.test or split.val else "The model is"} for people, devices, wrists and activities
 like those above. A sensor worn elsewhere, another calibration or other activities were not tested.
+Not a medical device.
+"""
+    atomic_write_text(folder / MODEL_CARD_FILE, text)
+
+
+def write_encoder_card(
+    folder: Path, config: ExperimentConfig, provenance: Provenance, made: Pretraining
+) -> None:
+    """Write the card of a model that was pre-trained and gives no labels (see `write_model_card`)."""
+    data, split = config.data, provenance.split
+    if made.zero_loss is None:
+        score = f"macro F1 over the classes of all data sets {made.macro_f1:.3f}"
+    else:
+        score = (
+            f"squared error on hidden samples {made.loss:.3f} (zeros as the prediction: {made.zero_loss:.3f})"
+        )
+    text = f"""# {_literal(folder.resolve().name)}
+
+PatchTST encoder for fine-tuning (`patchtst-har train --init`); it gives no labels. patchtst-har
+{patchtst_har.__version__}.
+
+- **Input**: tri-axial wrist acceleration in g, {data.sample_rate_hz:g} Hz, windows of {data.window_size}
+  samples.
+- **Feature groups**: {", ".join(config.features.groups)}.
+- **Pre-training**: {made.kind}, on {", ".join(map(_literal, made.data))}.
+- **People**: {len(split.train)} trained it, {len(split.val)} validated.
+- **Not trained**: {", ".join(provenance.untrained)}.
+- **Score**, on the {"validation" if split.val else "training"} people: {score}.
+
 Not a medical device.
 """
     atomic_write_text(folder / MODEL_CARD_FILE, text)

@@ -152,7 +152,7 @@ def check_same(name: str, theirs: ExperimentConfig, ours: ExperimentConfig) -> N
 def following(values: Mapping[str, Any], model: str, source: str = "configuration") -> ExperimentConfig:
     """Return a configuration in which features and model are a stored model's where nothing is said of them.
 
-    Length and hop of the windows are then those of the data set, if it says, else also the model's.
+    Length, hop and rate of the windows are then those of the data set, if it says, else also the model's.
 
     Parameters
     ----------
@@ -170,9 +170,10 @@ def following(values: Mapping[str, Any], model: str, source: str = "configuratio
     DataError
         If the data set is damaged.
     ConfigError
-        If the configuration contradicts itself.
+        If the configuration contradicts the model, or itself.
     """
-    config = read_model_folder(find_model(model)).config
+    folder = find_model(model)
+    config = read_model_folder(folder).config
     taken = {
         "data": {**config.data.model_dump(include={"window_size", "hop_size"}), **_prepared(values)},
         "features": config.features.model_dump(mode="json", include={"groups", "topology", "plugins"}),
@@ -188,17 +189,61 @@ def following(values: Mapping[str, Any], model: str, source: str = "configuratio
         given = filled.get(section) or {}
         # A section that is no mapping is refused by the configuration.
         filled[section] = {**theirs, **given} if isinstance(given, Mapping) else given
-    return ExperimentConfig.from_mapping(filled, source=source)
+    try:
+        return ExperimentConfig.from_mapping(filled, source=source)
+    except ConfigError:
+        name = _name_of(folder)
+        unlike = [*_unlike_windows(name, config, values, filled, source)]
+        for section in ("features", "model"):
+            unlike += _unlike(section, name, taken[section], values.get(section))
+        if unlike:
+            raise ConfigError([f"training.init: {unlike[0]}", *unlike[1:]]) from None
+        raise
+
+
+def _unlike_windows(
+    name: str,
+    theirs: ExperimentConfig,
+    values: Mapping[str, Any],
+    filled: Mapping[str, Any],
+    source: str,
+) -> Iterator[str]:
+    """Yield what is wrong if windows are not as long as a stored model needs them."""
+    section, given = filled["data"], values.get("data") or {}
+    if not isinstance(section, Mapping):
+        return
+    wanted = {field: getattr(theirs.data, field) for field in ("window_size", "sample_rate_hz")}
+    found = {field: section.get(field, wanted[field]) for field in wanted}
+    if found == wanted or not all(isinstance(value, int | float) and value > 0 for value in found.values()):
+        return
+    where = "the data set has" if not wanted.keys() & given.keys() else f"{source} says"
+    needs, has = (
+        f"{one['window_size'] / one['sample_rate_hz']:g} s of {one['sample_rate_hz']:g} Hz"
+        for one in (wanted, found)
+    )
+    yield f"{name} needs windows of {needs}, {where} {has}"
+
+
+def _unlike(prefix: str, name: str, theirs: Mapping[str, Any], given: Any) -> Iterator[str]:
+    """Yield the fields in which what was given differs from what a stored model has."""
+    for field, value in given.items() if isinstance(given, Mapping) else ():
+        its = theirs.get(field)
+        if isinstance(its, Mapping):
+            yield from _unlike(f"{prefix}.{field}", name, its, value)
+        elif field in theirs and field not in _FREE | _FREE_OF_BRANCH and value != its:
+            yield f"{prefix}.{field}: {name} has {its}, the experiment {value}"
 
 
 def _prepared(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return length and hop of the windows of the data set that a configuration names, as far as known."""
+    """Return length, hop and rate of the windows of the data set that is named, as far as known."""
     section = values.get("data")
     named = section.get("proc_dir") if isinstance(section, Mapping) else None
     folder = DataConfig().proc_dir if named is None else Path(named)
     # A folder that is missing is refused where it is read.
     prepared = (PreparedDataset.open(folder).preparation or {}) if folder.is_dir() else {}
-    return {name: prepared[name] for name in ("window_size", "hop_size") if name in prepared}
+    return {
+        name: prepared[name] for name in ("window_size", "hop_size", "sample_rate_hz") if name in prepared
+    }
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from patchtst_har.config import ExperimentConfig
 from patchtst_har.datasets.several_sets import SeveralSets
 from patchtst_har.errors import ConfigError, DataError
 from patchtst_har.inference.class_order import HEADS
-from patchtst_har.inference.model_card import MODEL_CARD_FILE
+from patchtst_har.inference.model_card import MODEL_CARD_FILE, write_encoder_card
 from patchtst_har.model_folder import (
     CLASSES_FILE,
     CONFIG_FILE,
@@ -206,6 +206,7 @@ class EncoderPretraining(ABC):
         # The provenance first: without it, the heads would pass for trained ones.
         atomic_write_json(self.output / PROVENANCE_FILE, provenance.to_json())
         save_model(self.output, model, NO_CLASSES, self.config)
+        write_encoder_card(self.output, self.config, provenance, made)
         shutil.rmtree(self.output / _CHECKPOINTS)
 
 

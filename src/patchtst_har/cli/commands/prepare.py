@@ -62,7 +62,7 @@ def run(
     from patchtst_har.support.progress import under
 
     start_logging(verbose)
-    settings = configure(config, overrides)
+    settings, _ = configure(config, overrides)
     mapping = label_map(labels, label_column)
     with progress() as on_progress:
         dataset = prepare_recordings(

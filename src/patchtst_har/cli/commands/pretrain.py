@@ -53,9 +53,10 @@ def run(
         raise typer.BadParameter("--resume goes on with a run, --overwrite begins it again")
     if supervised and mask_fraction is not None:
         raise typer.BadParameter("--mask-fraction: nothing is hidden with --supervised")
-    settings = configure(config, overrides, preset, "base")
+    settings, preset_text = configure(config, overrides, preset, "base")
     settings = settings.replace(data=settings.data.replace(proc_dir=data[0]))
     settings, _ = fit_to_data(settings)
+    out.print(f"preset: {preset_text}", soft_wrap=True)
     kind: type[EncoderPretraining] = SupervisedPretraining if supervised else MaskedPretraining
     extra: dict[str, Any] = {} if mask_fraction is None else {"mask_fraction": mask_fraction}
     with progress() as on_progress, resumable():

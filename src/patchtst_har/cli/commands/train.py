@@ -73,10 +73,10 @@ def run(
     start_logging(verbose)
     if resume and overwrite:
         raise typer.BadParameter("--resume goes on with a run, --overwrite begins it again")
-    settings, chosen = fit_to_data(
-        configure(config, overrides, preset, "base", {"init": init, "fine_tune": fine_tune}),
-        cross_validation=cross_validation,
+    settings, preset_text = configure(
+        config, overrides, preset, "base", {"init": init, "fine_tune": fine_tune}
     )
+    settings, chosen = fit_to_data(settings, cross_validation=cross_validation)
     if cross_validation:
         require_folds(settings)
     run_dir = settings.run_dir
@@ -86,6 +86,7 @@ def run(
             raise DataError(text)
         out.print(f"{text}\nreport: {run_dir / 'report.html'}", soft_wrap=True)
         return
+    out.print(f"preset: {preset_text}", soft_wrap=True)
     if settings.training.init is not None:
         kept = {
             "full": "all of it is trained",
