@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 SLOW = ("browser", "compiles", "draws", "spawns", "trains")
 
-# nohup and some schedulers start programs with SIGHUP ignored, which the command respects; its tests send it.
+# nohup and some schedulers start programs with SIGHUP ignored, and shells those in the background with SIGINT
+# ignored, which the command respects; its tests send both.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Read when a library is loaded, so set before all imports. Workers with a thread per core hold each other up.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

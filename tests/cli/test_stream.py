@@ -433,7 +433,8 @@ def test_the_live_page_stays_after_a_replay_until_ctrl_c(model, tmp_path, option
     # A pseudo-terminal stands for a person's; four lines fit into it unread.
     ours, theirs = pty.openpty()
     outputs = {"stdout": subprocess.DEVNULL if option else theirs, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **outputs) as process:
+    with subprocess.Popen(command, **outputs) as process, contextlib.ExitStack() as ended:
+        ended.callback(process.kill)
         os.close(theirs)
         lines = iter(process.stderr.readline, "")
         url = re.search(r"stays until Ctrl-C: (\S+)", next(line for line in lines if "stays until" in line))[
@@ -469,9 +470,9 @@ def test_a_model_that_uses_the_hour_asks_for_the_zone(cli, piped, tmp_path):
 def test_a_signal_ends_with_what_was_still_to_be_decided(model, number, status):
     samples, stamps, decisions = expected()
     command = [SCRIPT, "stream", model, "--json", "--time-unit", "ns", "--smoothing", "lag:1"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ
-    ) as process:
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, **pipes, env=os.environ) as process, contextlib.ExitStack() as ended:
+        ended.callback(process.kill)
         process.stdin.write(lines_of(samples, stamps).encode())
         process.stdin.flush()
         seen = [process.stdout.readline() for _ in range(3)]
