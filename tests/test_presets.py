@@ -74,10 +74,10 @@ def test_the_windows_length_reaches_the_stem() -> None:
 def test_train_takes_base_unless_a_model_is_described(text, overrides, expected, tmp_path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(text)
-    model = configure(path, overrides, None, "base").model
+    model = configure(path, overrides, None, "base")[0].model
     assert (model.stem_over, model.d_model) == {
         "base": ("window", 64),
         "small": ("window", 32),
         "seed": ("patch", 56),
     }[expected]
-    assert configure(path, [], "small").model.stem_over == "window" or "model" in text
+    assert configure(path, [], "small")[0].model.stem_over == "window" or "model" in text
