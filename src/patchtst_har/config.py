@@ -555,7 +555,7 @@ class ExperimentConfig(Section):
         """
         merged = with_overrides(values, overrides)
         name = merged.pop("preset", "seed")
-        if name not in PRESETS:
+        if not isinstance(name, str) or name not in PRESETS:
             raise ConfigError([f"preset: must be one of {', '.join(PRESETS)}, is {name!r}"], source)
         try:
             return cls(**_filled(merged, PRESETS[name]))
