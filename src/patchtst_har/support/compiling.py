@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from pickle import UnpicklingError
 from typing import Any
 
@@ -54,6 +53,8 @@ def compiled(function: Callable[..., Any], **options: Any) -> Any:
     """
     dispatcher = numba.njit(nogil=True, **options)(function)
     # In place of njit's `cache=True`, whose cache raises where this one warns.
-    with suppress(RuntimeError):
+    try:
         dispatcher._cache = _Cache(function)  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        logger.info("%s: compiled in every process (%s)", function.__qualname__, error)
     return dispatcher
