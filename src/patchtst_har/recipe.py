@@ -41,7 +41,7 @@ class AugmentationConfig(Section):
     rotation_deg: Degrees = 0.0
     """SD of the angle of a rotation about a random axis."""
     forearm_rotation_deg: Degrees = 0.0
-    """SD of the angle of a rotation about the x axis, which lies along the forearm."""
+    """SD of the angle of a rotation about the x axis: for sensors whose x axis lies along the forearm."""
     octahedral: Probability = 0.0
     """Probability of one of the 24 rotations that map axes to axes: a sensor mounted otherwise."""
     reversed: Probability = 0.0
