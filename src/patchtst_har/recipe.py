@@ -41,7 +41,9 @@ class AugmentationConfig(Section):
     rotation_deg: Degrees = 0.0
     """SD of the angle of a rotation about a random axis."""
     forearm_rotation_deg: Degrees = 0.0
-    """SD of the angle of a rotation about the x axis: for sensors whose x axis lies along the forearm."""
+    """SD of the angle of a rotation about the forearm."""
+    forearm_axis: Literal["x", "y", "z"] = "x"
+    """The sensor's axis that lies along the forearm."""
     octahedral: Probability = 0.0
     """Probability of one of the 24 rotations that map axes to axes: a sensor mounted otherwise."""
     reversed: Probability = 0.0
