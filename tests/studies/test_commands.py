@@ -103,6 +103,16 @@ def test_what_is_there_is_not_trained_again(root, monkeypatch):
     assert target.read_bytes() == before
 
 
+def test_trainings_are_compared_with_those_of_another_label_and_the_same_seed(root):
+    arguments = [*places(root), "--set", "nine", "--recipe", "small", "--label", "tiny", "--score-only"]
+    cross_validate.main([*arguments, "--against", "tiny"])
+    target = root / "runs" / "nine" / "tiny.json"
+    difference = json.loads(target.read_text())["tiny, seed 0"]["differences"]["tiny"]
+    assert (difference["low"], difference["estimate"], difference["high"]) == (0, 0, 0)
+    with pytest.raises(DataError, match=r"--against other: .*seed-0 has not all folds"):
+        cross_validate.main([*arguments, "--against", "other"])
+
+
 def test_a_fold_that_is_none_is_named(root):
     with pytest.raises(DataError, match="--folds: 2 is none of 0 to 1"):
         cross_validate.main([*places(root), "--set", "nine", "--recipe", "small", "--folds", "2"])
