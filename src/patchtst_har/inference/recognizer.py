@@ -539,7 +539,7 @@ class Recognizer:
         -----
         patchtst_har.inference.familiarity.UnfamiliarWarning
             If the recording is far from what the model was trained on: in its sampling rate, or in the
-            features of many windows.
+            embeddings of many windows.
         """
         from patchtst_har.data.windows import WindowBatches
 
