@@ -24,7 +24,7 @@ _STRICT = {"extra": "forbid", "allow_inf_nan": False}
 
 @dataclass(frozen=True)
 class Machine:
-    """Where it ran. None: the machine does not tell."""
+    """Where it ran. None: the machine does not say."""
 
     __pydantic_config__ = _STRICT
 

@@ -170,7 +170,7 @@ class StemLayer(Section):
 
 
 class FeatureBranchConfig(Section):
-    """Branch for the feature vectors, beside the encoder.
+    """Branch for the feature vectors, parallel to the encoder.
 
     Each feature is scaled to a normal distribution by its quantiles over the training windows; then come two
     layers with batch norm.
@@ -230,12 +230,12 @@ class ModelConfig(Section):
     embedding_dropout: Fraction | None = None
     """Dropout probability of the tokens before the encoder and of the head's input; None: `dropout`."""
     features_as: Literal["tokens", "branch"] = "tokens"
-    """Feature vectors are tokens of the encoder, or go through a branch of two layers beside it, whose output
-    the head reads beside the pooled tokens."""
+    """Feature vectors are tokens of the encoder, or go through a branch of two layers parallel to it, whose
+    output the head reads together with the pooled tokens."""
     branch: FeatureBranchConfig = FeatureBranchConfig()
     """`features_as: branch`: its width and regularisation."""
     auxiliary_heads: bool = False
-    """In training, the encoder and the branch each have a head of their own beside the joint one
+    """In training, the encoder and the branch each have their own head in addition to the joint one
     (`features_as: branch`)."""
     n_stat_features: Annotated[int, Field(ge=0, le=100_000)] = N_STATISTICAL_FEATURES
     """Length of the statistical feature vector; 0 leaves its token out.

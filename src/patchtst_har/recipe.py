@@ -108,9 +108,9 @@ class TrainingConfig(Section):
     """Weight of a class in the cross entropy: `balanced`: its inverse frequency in the training windows;
     `root`: the root of that."""
     auxiliary_weight: NonNegativeFloat = 0.5
-    """Weight of the loss of each auxiliary head, if the model has any, beside that of the joint one."""
+    """Weight of the loss of each auxiliary head, if the model has any; that of the joint head is 1."""
     teachers: tuple[Path, ...] = ()
-    """Model folders whose mean class probabilities are learned beside the labels (distillation)."""
+    """Model folders whose mean class probabilities are learned in addition to the labels (distillation)."""
     distillation: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Weight of the teachers' probabilities; the labels have the rest. Without teachers, labels have all."""
     init: str | None = None

@@ -430,7 +430,7 @@ class Recognizer:
         Raises
         ------
         DataError
-            If windows are malformed or hold samples beyond `data.units.MOST_G`, a label is no class of the
+            If windows are malformed or hold samples beyond `data.units.MOST_G`, a label is not a class of the
             model, there are too few, the model has been adapted already, or is of a version that does not
             keep what its training windows look like.
         """

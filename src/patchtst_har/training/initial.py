@@ -139,7 +139,7 @@ def check_same(name: str, theirs: ExperimentConfig, ours: ExperimentConfig) -> N
     Regularisation and auxiliary heads may differ. The message names each field that does not fit.
     """
     its, wanted = _decisive(theirs), _decisive(ours)
-    # A field that one of them has no use for follows from another one, which differs too.
+    # A setting unused by one model depends on another that differs, which is reported.
     problems = [
         f"{field}: {name} has {value}, the experiment {wanted[field]}"
         for field, value in its.items()

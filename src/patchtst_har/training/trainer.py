@@ -201,7 +201,9 @@ class PatchTSTTrainer:
         """Fit what says how sure and how familiar a window is, on people who did not train the model."""
         val, train = data.val, data.train
         if val is None:
-            logger.warning("nobody validates: the model cannot be calibrated, nor tell unfamiliar windows")
+            logger.warning(
+                "nobody validates: the model is not calibrated and cannot recognise unfamiliar windows"
+            )
             return
         if self.config.training.calibrate:
             self.calibration = calibrate(model, val, data.test)
@@ -256,7 +258,7 @@ class PatchTSTTrainer:
         tracker: ExperimentTracker,
     ) -> None:
         folder = tracker.output_dir / "model"
-        # What `predict` will do, with what it can do otherwise beside it (--smoothing).
+        # What `predict` does by default; the smoother is written next to it for --smoothing.
         method = "none" if self.smoother is None else "viterbi"
         config = self.config.replace(smoothing=self.config.smoothing.replace(method=method))
         save_model(folder, model, data.train.classes, config)

@@ -88,7 +88,7 @@ def read_file(path: Path, time_unit: TimeUnit | None, options: ReadOptions) -> t
 
 
 def not_read(paths: Iterable[Path]) -> str:
-    """Return in words what kinds of files, of those that are no recordings, there are; "" for none.
+    """Return in words what kinds of files, of those that are not recordings, there are; "" for none.
 
     Parameters
     ----------

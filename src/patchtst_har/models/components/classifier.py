@@ -34,7 +34,7 @@ class AttentionPooling(nn.Module):
 class ClassifierHead(nn.Module):
     """Normalise the tokens (unless the layers did), pool them, project to logits.
 
-    The embedding, from which the logits are projected, is the pooled tokens and, beside them, the output of
+    The embedding, from which the logits are projected, is the pooled tokens and, after them, the output of
     the feature branch, if there is one.
 
     Parameters

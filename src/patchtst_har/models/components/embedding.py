@@ -218,7 +218,7 @@ def _quantile_steps(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], N
 
 
 class FeatureBranch(nn.Module):
-    """Map the feature vectors, side by side, to a vector that the head reads beside the pooled tokens.
+    """Map the feature vectors, side by side, to a vector that the head reads together with the pooled tokens.
 
     Parameters
     ----------
