@@ -195,6 +195,8 @@ class PatchTSTTrainer:
         loop = TrainingLoop(config.training, device, config.seed, self._checkpoint, fingerprint, kept)
         report = under("training", self.on_progress)
         progress = loop.fit(model, data.training, data.val, record, on_progress=report, resume=self.resume)
+        if config.training.heads == "all":
+            model.head.average_heads()
         return model, progress
 
     def _compare_with_validation(self, model: PatchTSTClassifier, data: ExperimentData) -> None:
