@@ -22,7 +22,7 @@ from patchtst_har.training import PatchTSTTrainer
 from patchtst_har.training.averaging import WeightAverage
 from patchtst_har.training.batches import TrainingBatches
 from patchtst_har.training.experiment import ExperimentData
-from patchtst_har.training.loop import TrainingLoop, adamw
+from patchtst_har.training.loop import TrainingLoop, adamw, new_trainee
 
 TINY = ModelConfig(window_size=100, patch_len=10, d_model=8, n_layers=1, d_ff=8, n_topo_features=0)
 CPU = torch.device("cpu")
@@ -448,8 +448,8 @@ def test_a_model_folder_keeps_the_names_of_teachers_not_their_paths(prepared):
 
 def test_one_cycle_reaches_its_end_with_the_last_step():
     batches = batches_of(50, batch_size=8, epoch_fraction=0.5)
-    loop = TrainingLoop(TrainingConfig(batch_size=8, epochs=3, schedule="one_cycle", epoch_fraction=0.5), CPU)
-    trainee = loop._trainee(PatchTSTClassifier(TINY, 2), batches)
+    config = TrainingConfig(batch_size=8, epochs=3, schedule="one_cycle", epoch_fraction=0.5)
+    trainee = new_trainee(PatchTSTClassifier(TINY, 2), config, len(batches), batches.generators)
     n_steps = 3 * len(list(batches.epoch()))
     for _ in range(n_steps - 1):
         trainee.schedule.step()
