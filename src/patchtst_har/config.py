@@ -489,6 +489,8 @@ class ExperimentConfig(Section):
                 f"training.hop_s ({training.hop_s:g}) must be from one sample to one window, that is from "
                 f"{1 / data.sample_rate_hz:g} to {window_s:g}"
             )
+        if training.heads == "all" and not self.model.auxiliary_heads:
+            problems.append('training.heads: "all" needs model.auxiliary_heads')
         if training.augmentation.low_rate and data.sample_rate_hz <= 20:
             problems.append(
                 "training.augmentation.low_rate: resamples to 20 Hz and more, data.sample_rate_hz is "

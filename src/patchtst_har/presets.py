@@ -29,6 +29,7 @@ _TRAINING: dict[str, Any] = {
     "label_smoothing": 0.1,
     "class_weights": "root",
     "auxiliary_weight": 0.5,
+    "heads": "all",
     "augmentation": {
         "time_warp": 0.02,
         "shift_s": 1.25,

@@ -109,6 +109,9 @@ class TrainingConfig(Section):
     `root`: the root of that."""
     auxiliary_weight: NonNegativeFloat = 0.5
     """Weight of the loss of each auxiliary head, if the model has any; that of the joint head is 1."""
+    heads: Literal["joint", "all"] = "joint"
+    """Whose probabilities the trained model gives: the joint head's, or the geometric mean of those of all
+    heads, which is a linear function of the embedding too and is kept in the joint head's place."""
     teachers: tuple[Path, ...] = ()
     """Model folders whose mean class probabilities are learned in addition to the labels (distillation)."""
     distillation: Annotated[float, Field(ge=0, le=1)] = 0.5
