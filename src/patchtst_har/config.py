@@ -40,6 +40,7 @@ N_STATISTICAL_FEATURES = len(STATISTICAL_FEATURE_NAMES)
 N_MOVEMENT_FEATURES = len(MOVEMENT_FEATURE_NAMES)
 N_TOPOLOGICAL_FEATURES = len(TOPOLOGICAL_FEATURE_NAMES)
 N_TIME_FEATURES = 5
+_MOST_PEOPLE = 100_000
 
 
 class DataConfig(Section):
@@ -63,9 +64,9 @@ class DataConfig(Section):
     """IANA zone in which the hour of the day is read; None: the stamps are local wall-clock time."""
     split: Literal["counts", "lists", "kfold"] = "counts"
     """`counts`: `train_n` and `val_n` people, the rest test; `lists`: named; `kfold`: folds of people."""
-    train_n: Count | None = None
+    train_n: Annotated[int, Field(ge=1, le=_MOST_PEOPLE)] | None = None
     """People to train on (`split="counts"`); None: all who neither validate nor test."""
-    val_n: Annotated[int, Field(ge=0)] | None = None
+    val_n: Annotated[int, Field(ge=0, le=_MOST_PEOPLE)] | None = None
     """People to validate on (`split="counts"` and `"kfold"`); None: 15 % of all, 1 to 20.
 
     0 (or no `val_participants`) needs `training.keep="last"` and `smoothing.method="none"`.
@@ -76,7 +77,7 @@ class DataConfig(Section):
     """`split="lists"`: people to validate on."""
     test_participants: tuple[str, ...] = ()
     """`split="lists"` and `"counts"`: people to test on; empty with `counts`: all the others."""
-    n_folds: Annotated[int, Field(ge=2, le=100_000)] = 5
+    n_folds: Annotated[int, Field(ge=2, le=_MOST_PEOPLE)] = 5
     """`split="kfold"`: number of folds."""
     fold: Annotated[int, Field(ge=0)] = 0
     """`split="kfold"`: the fold held out as test."""
@@ -426,9 +427,9 @@ class SmoothingConfig(Section):
     method: Literal["auto", "viterbi", "none"] = "auto"
     """`viterbi`: hidden Markov model, most probable path over each segment (offline); `none`; `auto`: in
     training, `viterbi` unless it lowers macro F1 on the validation participants."""
-    pseudo_count: PositiveFloat = 1.0
+    pseudo_count: Annotated[float, Field(gt=0, le=1e9)] = 1.0
     """Added to every transition and emission count, so that no state is unreachable."""
-    max_gap_s: PositiveFloat = 1.0
+    max_gap_s: Annotated[float, Field(gt=0, le=86_400)] = 1.0
     """A gap longer than the hop plus this between two windows starts a new sequence."""
 
 
