@@ -27,7 +27,7 @@ class _Strict:
 
 @dataclass(frozen=True)
 class Machine(_Strict):
-    """Where it ran. None: the machine does not tell."""
+    """Where it ran. None: the machine does not say."""
 
     platform: str
     python: str

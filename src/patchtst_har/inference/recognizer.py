@@ -418,7 +418,7 @@ class Recognizer:
         Raises
         ------
         DataError
-            If windows are malformed or hold samples beyond `data.units.MOST_G`, a label is no class of the
+            If windows are malformed or hold samples beyond `data.units.MOST_G`, a label is not a class of the
             model, there are too few, the model has been adapted already, or is of a version that does not
             keep what its training windows look like.
         """
@@ -527,7 +527,7 @@ class Recognizer:
         -----
         patchtst_har.inference.familiarity.UnfamiliarWarning
             If the recording is far from what the model was trained on: in its sampling rate, or in the
-            features of many windows.
+            embeddings of many windows.
         """
         from patchtst_har.data.windows import WindowBatches
 

@@ -13,7 +13,8 @@ from patchtst_har.config import ModelConfig
 from patchtst_har.datasets.featureset import FeatureSet
 
 Inputs = tuple[Tensor, ...]
-"""patches (B, C, P, L), times (B, 5), stats (B, 56 + plug-ins), topo (B, 24): the arguments of the model."""
+"""patches (B, C, P, L), times (B, time features), stats (B, statistical, movement and plug-in features), topo
+(B, topological features): the arguments of the model."""
 
 
 def to_tensors(arrays: Iterable[NDArray[np.float32]]) -> Inputs:

@@ -76,7 +76,7 @@ class EncoderPretraining(ABC):
     folders : sequence of pathlib.Path
         Prepared data sets.
     output : pathlib.Path
-        The model folder; ``metrics.jsonl`` (the losses) and the log are written beside the model.
+        The model folder; ``metrics.jsonl`` (the losses) and the log are written next to the model.
     resume, overwrite, on_progress
         As those of `PatchTSTTrainer`.
     """
@@ -149,7 +149,7 @@ class EncoderPretraining(ABC):
         ]
 
     def _settings(self) -> dict[str, Any]:
-        """Return what must be equal to resume, beside the data."""
+        """Return what must be equal to resume, in addition to the data."""
         settings = self.config.model_dump(mode="json", exclude={"output_dir", "experiment_name", "features"})
         return {**settings, "labelled": self.labelled}
 

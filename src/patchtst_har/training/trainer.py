@@ -187,13 +187,17 @@ class PatchTSTTrainer:
         loop = TrainingLoop(config.training, device, config.seed, self._checkpoint, fingerprint, kept)
         report = under("training", self.on_progress)
         progress = loop.fit(model, data.training, data.val, record, on_progress=report, resume=self.resume)
+        if config.training.heads == "all":
+            model.head.average_heads()
         return model, progress
 
     def _compare_with_validation(self, model: PatchTSTClassifier, data: ExperimentData) -> None:
         """Fit what says how sure and how familiar a window is, on people who did not train the model."""
         val, train = data.val, data.train
         if val is None:
-            logger.warning("nobody validates: the model cannot be calibrated, nor tell unfamiliar windows")
+            logger.warning(
+                "nobody validates: the model is not calibrated and cannot recognise unfamiliar windows"
+            )
             return
         if self.config.training.calibrate:
             self.calibration = calibrate(model, val, data.test)
@@ -248,7 +252,7 @@ class PatchTSTTrainer:
         tracker: ExperimentTracker,
     ) -> None:
         folder = tracker.output_dir / "model"
-        # What `predict` will do, with what it can do otherwise beside it (--smoothing).
+        # What `predict` does by default; the smoother is written next to it for --smoothing.
         method = "none" if self.smoother is None else "viterbi"
         config = self.config.replace(smoothing=self.config.smoothing.replace(method=method))
         save_model(folder, model, data.train.classes, config)
