@@ -65,7 +65,7 @@ class AugmentationConfig(Section):
 class TrainingConfig(Section):
     """Optimisation."""
 
-    batch_size: Count = 32
+    batch_size: Annotated[int, Field(ge=1, le=10_000_000)] = 32
     """Windows per step; the last batch of an epoch may be smaller, none is dropped."""
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 30
     """Passes over the training windows, at most."""
