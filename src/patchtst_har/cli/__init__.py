@@ -28,7 +28,7 @@ from patchtst_har.cli.commands import (
 from patchtst_har.cli.console import warn
 from patchtst_har.cli.help import Command, Group
 from patchtst_har.errors import PatchTSTHARError
-from patchtst_har.support.signals import Terminated, ending_signals_raise
+from patchtst_har.support.termination import Terminated, ending_signals_raise
 
 app = typer.Typer(
     cls=Group,
