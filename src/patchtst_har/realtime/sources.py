@@ -113,15 +113,21 @@ def sample_batches(parser: LineParser, receive: Callable[[], bytes | None]) -> I
         If the source ended within a line, as a connection that is cut does: the line is left out.
     """
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    rest = ""
+    rest, skips = "", False
     while (data := receive()) != b"":
         if data is None:
             yield NOTHING
             continue
         *lines, rest = (rest + decoder.decode(data)).split("\n")
+        if skips and lines:
+            del lines[0]  # The end of a line that was too long.
+            skips = False
         yield from _batches(parser, lines)
-        if len(rest) > _MOST_LINE_CHARACTERS:
-            raise DataError(f"{parser.source}: a line is longer than {_MOST_LINE_CHARACTERS} characters")
+        if len(rest) > _MOST_LINE_CHARACTERS and not skips:
+            parser.too_long(_MOST_LINE_CHARACTERS)
+            skips = True
+        if skips:
+            rest = ""
     if rest:
         yield from _last(parser, rest)
 
