@@ -37,7 +37,7 @@ def make_frame(
     is_utc : bool
         Whether the stamps are UTC; if not, they are a local wall clock.
     """
-    index = pd.DatetimeIndex(time_ns.view("datetime64[ns]"), name="time")
+    index = pd.DatetimeIndex(time_ns.view("datetime64[ns]"), name="time", copy=False)
     if is_utc:
         index = index.tz_localize("UTC")
     frame = pd.DataFrame(acceleration, index=index, columns=list(AXES), copy=False)

@@ -35,7 +35,7 @@ from patchtst_har.support.formatting import size
 from patchtst_har.support.npz import check_directory
 
 _MOST_INFO_BYTES = 2**16
-_TICKS_1970, _TICKS_PER_S = 621_355_968_000_000_000, 10**7
+_TICKS_1970, _MOST_US = 621_355_968_000_000_000, 2**32 * 10**6
 _MOST_RATE_HZ = 1000
 _RATE, _SCALE, _FEATURES = (1, 10), (0, 55), (1, 2)
 _SLEEP_MODE = 4
@@ -105,7 +105,6 @@ class _Info:
     """What ``info.txt`` says."""
 
     values: dict[str, str]
-    start_s: int
     rate_hz: float
 
     @classmethod
@@ -115,10 +114,14 @@ class _Info:
         rate_hz = _number(values, "Sample Rate", path)
         if not 1 <= rate_hz <= _MOST_RATE_HZ:
             raise DataError(f"{path}: 'Sample Rate' in info.txt is {rate_hz:g}")
-        start_s, rest = divmod(int(_number(values, "Start Date", path)) - _TICKS_1970, _TICKS_PER_S)
-        if not 0 < start_s < 2**32 or rest:
-            raise DataError(f"{path}: 'Start Date' in info.txt is no moment ({values['Start Date']})")
-        return cls(values, start_s, rate_hz)
+        return cls(values, rate_hz)
+
+    @property
+    def start(self) -> str | None:
+        """The moment that is set for the first sample, ISO 8601, local; None if there is none."""
+        text = self.values.get("Start Date", "")
+        microseconds = (int(text) - _TICKS_1970) // 10 if text.isascii() and text.isdigit() else 0
+        return str(np.datetime64(microseconds, "us")) if 0 < microseconds < _MOST_US else None
 
     @property
     def serial(self) -> str:
@@ -136,17 +139,16 @@ class _Info:
 
     def facts(self, scale: float, **more: Any) -> dict[str, Any]:
         values = self.values
-        most = values.get("Acceleration Max")
         return device_files.device_facts(
             "ActiGraph",
             values.get("Device Type"),
             self.serial,
             firmware=values.get("Firmware"),
             sample_rate_hz=self.rate_hz,
-            range_g=float(most) if most else round(2048 / scale),
+            range_g=round(2048 / scale),
             time_zone=values.get("TimeZone"),
             location=" ".join(filter(None, (values.get("Side"), values.get("Limb")))) or None,
-            start=str(np.datetime64(self.start_s, "s")),
+            start=self.start,
             **more,
         )
 
@@ -268,6 +270,8 @@ def _decode_packed(payloads: list[bytes], n_samples: int, scale: float, path: Pa
 
 def _old_recording(path: Path, info: _Info, chunks: Iterator[bytes]) -> tuple[pd.DataFrame, Found]:
     """Read the container of old firmware, which actfast refuses: the same packed samples, in one piece."""
+    if info.start is None:
+        raise DataError(f"{path}: info.txt has no usable 'Start Date' ({info.values.get('Start Date')!r})")
     samples, rest, scale = Samples(path), b"", info.scale(path)
     for chunk in chunks:
         data = rest + chunk
@@ -281,6 +285,5 @@ def _old_recording(path: Path, info: _Info, chunks: Iterator[bytes]) -> tuple[pd
     if not samples.acceleration.n_rows:
         raise DataError(f"{path}: has no samples")
     acceleration = samples.acceleration.whole()
-    start = ReadOptions(start=str(np.datetime64(info.start_s, "s")), rate_hz=info.rate_hz)
-    time_ns = start.made_stamps(len(acceleration))[0]
+    time_ns = ReadOptions(start=info.start, rate_hz=info.rate_hz).made_stamps(len(acceleration))[0]
     return make_frame(time_ns, acceleration), Found(info.facts(scale))

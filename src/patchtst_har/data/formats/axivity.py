@@ -1,8 +1,8 @@
 """Recordings of Axivity's AX3 and AX6: ``.cwa``, blocks of 512 bytes with a checksum.
 
-The layout is published (Open Movement, ``Docs/ax3/cwa.h``): a header of 1024 bytes, then blocks, each with the time
-of one of its samples by the device's clock, a number, the rate and the scale. Light, temperature and the
-gyroscope are not read.
+The layout is published (Open Movement, ``Docs/ax3/cwa.h``): a header of 1024 bytes, then blocks, each with
+the time of one of its samples by the device's clock, a number, the rate and the scale. Light, temperature
+and gyroscope are not read.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def read_cwa(path: Path, time_unit: TimeUnit | None, options: ReadOptions) -> tu
 
 def _whole(blocks: NDArray[Any], chunk: bytes) -> NDArray[np.bool_]:
     """Return which blocks are what a device writes."""
-    words = np.frombuffer(chunk, "<u2", len(blocks) * _BLOCK_BYTES // 2).reshape(len(blocks), -1)
+    words = np.frombuffer(chunk, "<u2", len(blocks) * _BLOCK_BYTES // 2).reshape(-1, _BLOCK_BYTES // 2)
     whole: NDArray[np.bool_] = (blocks["magic"] == _MAGIC) & (blocks["length"] == _LENGTH)
     whole &= words.sum(axis=1, dtype=np.uint16) == 0
     whole &= (blocks["rate"] & 15) >= _LOWEST_RATE
