@@ -42,6 +42,7 @@ _SLEEP_MODE = 4
 _PACKED_BITS, _PLAIN_BITS = 36, 48
 # Two packed samples fill 9 bytes; a record holds less than 2**16.
 _PIECE_BYTES = 9 * 4096
+_STAMPS = 2**16
 
 
 def read_gt3x(path: Path, time_unit: TimeUnit | None, options: ReadOptions) -> tuple[pd.DataFrame, Found]:
@@ -176,8 +177,9 @@ class _Log:
         self.samples = Samples(self.path)
 
     def read(self, chunks: Iterator[bytes]) -> tuple[pd.DataFrame, Found]:
-        records = Records()
+        records = Records(most_tried=device_files.MOST_DAMAGED)
         for data, table in records.read(chunks):
+            device_files.check_damaged(records.n_tried, self.path)
             for row in table[table["kind"] == PARAMETERS]:
                 payload = data[row["first"] : row["first"] + row["size"] // 8 * 8]
                 self.parameters |= {
@@ -285,5 +287,9 @@ def _old_recording(path: Path, info: _Info, chunks: Iterator[bytes]) -> tuple[pd
     if not samples.acceleration.n_rows:
         raise DataError(f"{path}: has no samples")
     acceleration = samples.acceleration.whole()
-    time_ns = ReadOptions(start=info.start, rate_hz=info.rate_hz).made_stamps(len(acceleration))[0]
+    stamps = ReadOptions(start=info.start, rate_hz=info.rate_hz)
+    time_ns = np.empty(len(acceleration), np.int64)
+    for first in range(0, len(time_ns), _STAMPS):
+        part = time_ns[first : first + _STAMPS]
+        part[:] = stamps.made_stamps(len(part), first)[0]
     return make_frame(time_ns, acceleration), Found(info.facts(scale))
