@@ -35,7 +35,10 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         None,
     ),
     "delimiter": (_option(str | None, "--delimiter", "Of a CSV; by default , ; or tab, by content."), None),
-    "decimal": (_option(Literal[".", ","], "--decimal", "Decimal separator of a CSV."), "."),
+    "decimal": (
+        _option(Literal[".", ","] | None, "--decimal", "Decimal separator of a CSV; by default by content."),
+        None,
+    ),
     "skip_rows": (_option(int, "--skip-rows", "Lines of a CSV before its header."), 0),
     "time_format": (
         _option(
