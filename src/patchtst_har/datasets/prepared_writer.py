@@ -29,7 +29,7 @@ from patchtst_har.datasets.prepared import (
 )
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import atomic_write_json, atomic_write_text, ensure_folder
-from patchtst_har.support.folders import LOCK_FILE, beside, exchange, left_beside
+from patchtst_har.support.folders import LOCK_FILE, exchange, left_stages, stage_of
 from patchtst_har.support.names import unusable_name
 from patchtst_har.support.npz import write_npz
 
@@ -58,7 +58,7 @@ class PreparedWriter:
     folder : path-like
         Created if need be.
     overwrite : bool
-        Replace a data set that is already there. The new one is written into a folder beside it, and takes
+        Replace a data set that is already there. The new one is written into a folder next to it, and takes
         its place when it is whole: at any moment the folder holds one of the two. Files that are not part of
         the old data set, such as cached features, stay.
 
@@ -67,19 +67,19 @@ class PreparedWriter:
     DataError
         If there is a data set already and `overwrite` is false, or the path is a file.
     OSError
-        If nothing can be written there, or beside it where a data set is replaced.
+        If nothing can be written there, or next to it where a data set is replaced.
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         self.folder = self._target = ensure_folder(folder)
-        for left in left_beside(self.folder, _STAGE):
+        for left in left_stages(self.folder, _STAGE):
             _clear(left, self.folder)
         if (self.folder / MANIFEST).exists():
             if not overwrite:
                 raise DataError(
                     f"{self.folder}: holds a prepared data set already; pass --overwrite or choose another"
                 )
-            self._target = ensure_folder(beside(self.folder, _STAGE))
+            self._target = ensure_folder(stage_of(self.folder, _STAGE))
         self._rows: dict[str, tuple[str, str]] = {}
         self._classes: set[str] = set()
         self._contents: dict[bytes, str] = {}
@@ -178,7 +178,7 @@ class PreparedWriter:
         return PreparedDataset.open(self.folder)
 
     def abandon(self) -> None:
-        """Remove what was written beside a data set that was to be replaced."""
+        """Remove what was written next to a data set that was to be replaced."""
         if self._target != self.folder:
             shutil.rmtree(self._target, ignore_errors=True)
 
@@ -197,7 +197,7 @@ class PreparedWriter:
 
 
 def _clear(stage: Path, folder: Path) -> None:
-    """Remove an earlier data set, or a part of a new one, from beside its folder; files of others go back."""
+    """Remove an earlier data set, or a part of a new one, next to its folder; files of others go back."""
     owned = {CLASSES, LABEL_ENCODER, PREPARATION, MANIFEST, LOCK_FILE}
     if (stage / MANIFEST).exists():
         owned |= set(PreparedDataset.files(stage))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from patchtst_har import _core
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.data.times import check_clock, iana_zone, time_features
-from patchtst_har.data.units import MOST_G, UNUSABLE, SignalWarning
+from patchtst_har.data.units import MOST_G, UNUSABLE, SignalWarning, unusable_text
 from patchtst_har.datasets.inputs import ModelInputs
 from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.features import compute_extended_statistics_batch, compute_topology
@@ -29,7 +29,6 @@ from patchtst_har.inference.familiarity import (
     Familiarity,
     UnfamiliarWarning,
     load_familiarity,
-    rate_doubt,
     unfamiliar_doubt,
 )
 from patchtst_har.inference.inputs import BATCH_SIZE
@@ -37,6 +36,7 @@ from patchtst_har.inference.model_card import MODEL_CARD_FILE
 from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.inference.native_program import Precision
 from patchtst_har.inference.probabilities import predict_embedded, predict_native, predict_probabilities
+from patchtst_har.inference.source_check import rate_doubt
 from patchtst_har.inference.timeline import build_timeline, decision_spans, window_table
 from patchtst_har.inference.window_classifier import SingleWindowClassifier
 from patchtst_har.model_folder import (
@@ -54,7 +54,7 @@ from patchtst_har.pretrained import SUMMARY_FILE, find_model, refuse_encoder, sh
 from patchtst_har.realtime.backlog import DropPolicy
 from patchtst_har.realtime.stream import Stream
 from patchtst_har.smoothing import HMMSmoother
-from patchtst_har.smoothing.decide import decide, hop_s, parse_method, sequences_of
+from patchtst_har.smoothing.decide import causal_name, decide, hop_s, parse_method, sequences_of
 from patchtst_har.support.files import atomic_path
 from patchtst_har.support.formatting import counted
 from patchtst_har.support.progress import OnProgress
@@ -122,6 +122,7 @@ class LabelledRecording:
     warnings: tuple[str, ...]
 
 
+@dataclass(eq=False, repr=False)
 class Recognizer:
     """A trained classifier with its smoother and the configuration of its data.
 
@@ -148,35 +149,27 @@ class Recognizer:
         Files that say what the model is, by name: provenance, summary, card. `save_pretrained` writes them.
     """
 
-    def __init__(
-        self,
-        model: NativeClassifier | PatchTSTClassifier,
-        classes: tuple[str, ...],
-        config: ExperimentConfig,
-        smoother: HMMSmoother | None = None,
-        *,
-        lag: int | None = None,
-        trained_on: TrainedOn | None = None,
-        familiarity: Familiarity | None = None,
-        adaptation: Adaptation | None = None,
-        documents: Mapping[str, bytes] | None = None,
-    ) -> None:
-        self.model = model if isinstance(model, NativeClassifier) else model.eval()
-        self.classes = classes
-        self.config = config
-        self.smoother = smoother
-        self.lag = lag
-        self.trained_on = trained_on
-        self.familiarity = familiarity
-        self.adaptation = adaptation
-        self.documents = documents or {}
+    model: NativeClassifier | PatchTSTClassifier
+    classes: tuple[str, ...]
+    config: ExperimentConfig
+    smoother: HMMSmoother | None = None
+    _: KW_ONLY
+    lag: int | None = None
+    trained_on: TrainedOn | None = None
+    familiarity: Familiarity | None = None
+    adaptation: Adaptation | None = None
+    documents: Mapping[str, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.model, NativeClassifier):
+            self.model.eval()
 
     @property
     def smoothing(self) -> str:
         """How recordings are smoothed: ``none``, ``hmm``, ``filter`` or ``lag:K``."""
         if self.smoother is None:
             return "none"
-        return "hmm" if self.lag is None else f"lag:{self.lag}" if self.lag else "filter"
+        return "hmm" if self.lag is None else causal_name(self.lag)
 
     @property
     def trained_on_text(self) -> str:
@@ -240,11 +233,8 @@ class Recognizer:
         if smoothing is None:
             smoothing = "none" if config.smoothing.method == "none" else "hmm"
         else:
-            if (
-                smoothing != "none"
-                and config.smoothing.method == "none"
-                and not (folder / SMOOTHING_FILE).exists()
-            ):
+            lacks_smoother = config.smoothing.method == "none" and not (folder / SMOOTHING_FILE).exists()
+            if smoothing != "none" and lacks_smoother:
                 raise ModelFolderError(f"{shown_name(folder)}: the model has no smoother; --smoothing none")
             method: Literal["none", "viterbi"] = "none" if smoothing == "none" else "viterbi"
             config = config.replace(smoothing=config.smoothing.replace(method=method))
@@ -268,10 +258,8 @@ class Recognizer:
 
         Another model, or other classes, are not what the documents describe: it has none then.
         """
-        names = ["model", "classes", "config", "smoother", "lag", "trained_on", "familiarity", "adaptation"]
-        if not {"model", "classes"} & changes.keys():
-            names.append("documents")
-        return Recognizer(**{name: getattr(self, name) for name in names} | changes)
+        lost: dict[str, Any] = {"documents": {}} if {"model", "classes"} & changes.keys() else {}
+        return replace(self, **{**lost, **changes})
 
     def save_pretrained(self, folder: Path | str) -> Path:
         """Write the model folder, with provenance, summary and card if the model was loaded with them.
@@ -430,7 +418,7 @@ class Recognizer:
         Raises
         ------
         DataError
-            If windows are malformed or hold samples beyond `data.units.MOST_G`, a label is no class of the
+            If windows are malformed or hold samples beyond `data.units.MOST_G`, a label is not a class of the
             model, there are too few, the model has been adapted already, or is of a version that does not
             keep what its training windows look like.
         """
@@ -539,7 +527,7 @@ class Recognizer:
         -----
         patchtst_har.inference.familiarity.UnfamiliarWarning
             If the recording is far from what the model was trained on: in its sampling rate, or in the
-            features of many windows.
+            embeddings of many windows.
         """
         from patchtst_har.data.windows import WindowBatches
 
@@ -549,9 +537,10 @@ class Recognizer:
             check_clock(cut.clock, config.data.timezone, "recording")
         if not len(cut):
             seconds = config.data.window_size / config.data.sample_rate_hz
+            lost = unusable_text(cut.info, len(recording))
             raise DataError(
                 f"the recording has no uninterrupted segment of {seconds:g} s: nothing to label"
-                + _why(cut.info)
+                + (f"; {lost}" if lost else "")
             )
         probabilities, distances = self._judge(cut, on_progress)
         sequences = sequences_of(np.full(len(cut.start_ns), "recording"), cut.start_ns, config)
@@ -663,12 +652,6 @@ class Recognizer:
         bad = np.flatnonzero(~np.isfinite(windows).all(axis=(1, 2)))
         if bad.size:
             raise DataError(f"windows: window {bad[0]} has values that are not finite")
-
-
-def _why(info: Mapping[str, float | int | None]) -> str:
-    """Return in words which samples of a recording are unusable."""
-    lost = [f"{info[name]:,} {what}" for name, what in UNUSABLE.items() if info.get(name)]
-    return f"; of {info['n_samples']:,} samples, unusable are {', '.join(lost)}" if lost else ""
 
 
 def _load_smoother(folder: Path, n_classes: int, config: ExperimentConfig) -> HMMSmoother:
