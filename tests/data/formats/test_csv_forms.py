@@ -146,6 +146,20 @@ def test_axivity_exports(tmp_path: Path) -> None:
     check(write(tmp_path, [header.replace(",", ", "), *rows]), 50.0)
 
 
+def test_decimal_commas_in_quotes_and_commas_for_thousands(tmp_path: Path) -> None:
+    before = stamps("%Y-%m-%d %H:%M:%S.%ms")
+    rows = [row.split(";") for row in table(mark=";", before=before)]
+    quoted = [
+        ",".join([stamp, *(f'"{value.replace(".", ",")}"' for value in values)]) for stamp, *values in rows
+    ]
+    check(write(tmp_path, ["time,x,y,z", *quoted]), 50.0)
+    check(write(tmp_path, quoted), 50.0)
+    counts = [f'{",".join(row)},"1,234"' for row in rows]
+    check(write(tmp_path, ["time,x,y,z,counts", *counts]), 50.0)
+    counts = [f"{';'.join(row)};1,234" for row in rows]
+    check(write(tmp_path, ["time;x;y;z;counts", *counts]), 50.0)
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_an_empatica_file(tmp_path: Path, end: str) -> None:
     counts = np.rint(SAMPLES * 64)

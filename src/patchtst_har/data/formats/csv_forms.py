@@ -25,7 +25,9 @@ from patchtst_har.errors import DataError
 
 MOST_LINES = 1000
 _LOOKED_AT = 300
+_LONGEST = 10_000
 _COMMA = re.compile(r"[+-]?\d+,\d+")
+_POINT = re.compile(r"[+-]?\d*\.\d+")
 _MAY_BE_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 # From September 2001 to 2099, in seconds; the ranges of the units do not overlap.
 _EPOCH_S = (1e9, 4.1e9)
@@ -97,22 +99,25 @@ def epoch_unit(texts: Sequence[str]) -> TimeUnit | None:
 
 
 def _decimal(lines: Sequence[str], options: ReadOptions, path: Path) -> Any:
-    """Return the decimal separator: a comma where the fields between other marks, or quotes, have one."""
+    """Return the decimal separator: a comma where fields between other marks, or in quotes, have one."""
     if options.decimal is not None:
         return options.decimal
-    for mark in options.delimiter or ";\t,":
-        fields = [
-            text.strip() for line in lines for text in next(csv.reader([line[:10_000]], delimiter=mark), [])
-        ]
-        commas = [text for text in fields if _COMMA.fullmatch(text)]
-        if len(commas) < len(AXES):
+    filled = [line[:_LONGEST] for line in lines if line.strip()]
+    for mark in (options.delimiter or ";\t,").removeprefix("," if options.delimiter else ""):
+        rows = [[text.strip() for text in row] for row in csv.reader(filled, delimiter=mark)]
+        found = [[text for text in row if _COMMA.fullmatch(text)] for row in rows]
+        # Of quoted fields, one may be a count with commas for thousands; samples have three values a row.
+        least = len(AXES) if mark == "," else 1
+        commas = [text for texts in found if len(texts) >= least for text in texts]
+        if sum(len(texts) >= least for texts in found) * 2 < len(filled) or not commas:
             continue
-        if all(map(_MAY_BE_THOUSANDS.fullmatch, commas)):
+        if not all(map(_MAY_BE_THOUSANDS.fullmatch, commas)):
+            return ","
+        if not any(_POINT.fullmatch(text) for row in rows for text in row):
             raise DataError(
                 f"{path}: values such as {commas[0]!r} may have a decimal comma or one for thousands: "
                 "if decimal, --decimal ,"
             )
-        return ","
     return "."
 
 

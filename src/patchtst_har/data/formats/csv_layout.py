@@ -115,7 +115,8 @@ def _delimiter(line: str, options: ReadOptions) -> str:
         fields = _split(line[:_MAX_GUESSED], delimiter)
         return sum(plain_name(field) in known for field in fields) or 4 * bool(_made_names(fields, options))
 
-    return max((mark for mark in _DELIMITERS if mark != options.decimal), key=meaning)
+    # Of two that are as good, not the one that is the decimal separator.
+    return max(sorted(_DELIMITERS, key=lambda mark: mark == options.decimal), key=meaning)
 
 
 def _made_names(fields: Sequence[str], options: ReadOptions) -> list[str]:

@@ -92,6 +92,8 @@ def refuse_content(path: Path, begins: bytes, device: str) -> DataError:
         b"\x1f\x8b": "gzip: name it .gz",
     }
     kind = next((name for start, name in kinds.items() if begins.startswith(start)), None)
+    if not begins:
+        return DataError(f"{path}: the file is empty")
     looks = f"it looks like {kind}" if kind else f"it begins with {begins[:8]!r}"
     return DataError(f"{path}: not a file of {device}; {looks}")
 
