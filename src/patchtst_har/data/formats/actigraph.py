@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import struct
 import zipfile
 import zlib
@@ -121,7 +122,7 @@ class _Info:
     def start(self) -> str | None:
         """The moment that is set for the first sample, ISO 8601, local; None if there is none."""
         text = self.values.get("Start Date", "")
-        microseconds = (int(text) - _TICKS_1970) // 10 if text.isascii() and text.isdigit() else 0
+        microseconds = (int(text) - _TICKS_1970) // 10 if re.fullmatch("[0-9]{1,19}", text) else 0
         return str(np.datetime64(microseconds, "us")) if 0 < microseconds < _MOST_US else None
 
     @property
@@ -132,7 +133,7 @@ class _Info:
         """Return the units of a sample per g, where no record of parameters says them."""
         text = self.values.get("Acceleration Scale")
         if text is not None:
-            return _number(self.values, "Acceleration Scale", path)
+            return _checked_scale(_number(self.values, "Acceleration Scale", path), "info.txt", path)
         for serials, scale in ((("NEO", "CLE", "MRA"), 341.0), (("MOS", "TAS"), 256.0)):
             if self.serial.startswith(serials):
                 return scale
@@ -160,6 +161,12 @@ def _number(values: dict[str, str], name: str, path: Path) -> float:
         return int(text) if text.isdigit() else float(text)
     except ValueError as error:
         raise DataError(f"{path}: info.txt has no usable {name!r} (found {text[:30]!r})") from error
+
+
+def _checked_scale(scale: float, source: str, path: Path) -> float:
+    if not 1 <= scale <= 2**15:
+        raise DataError(f"{path}: {source} gives a scale of {scale:g} per g")
+    return scale
 
 
 @dataclass
@@ -218,10 +225,7 @@ class _Log:
         value = self.parameters[_SCALE]
         # Three bytes of a fraction, a byte of a power of two; both signed.
         fraction, power = ((value & 0xFFFFFF) ^ 0x800000) - 0x800000, ((value >> 24) ^ 0x80) - 0x80
-        scale = float(fraction / 2**23 * 2.0**power)
-        if not 1 <= scale <= 2**15:
-            raise DataError(f"{self.path}: its log gives a scale of {scale:g} per g")
-        return scale
+        return _checked_scale(float(fraction / 2**23 * 2.0**power), "its log", self.path)
 
     def _add_activity(self, data: bytes, table: NDArray[Any]) -> None:
         bits = np.where(table["kind"] == ACTIVITY, _PACKED_BITS, _PLAIN_BITS)
@@ -273,7 +277,9 @@ def _decode_packed(payloads: list[bytes], n_samples: int, scale: float, path: Pa
 def _old_recording(path: Path, info: _Info, chunks: Iterator[bytes]) -> tuple[pd.DataFrame, Found]:
     """Read the container of old firmware, which actfast refuses: the same packed samples, in one piece."""
     if info.start is None:
-        raise DataError(f"{path}: info.txt has no usable 'Start Date' ({info.values.get('Start Date')!r})")
+        raise DataError(
+            f"{path}: info.txt has no usable 'Start Date' ({info.values.get('Start Date', '')[:30]!r})"
+        )
     samples, rest, scale = Samples(path), b"", info.scale(path)
     for chunk in chunks:
         data = rest + chunk
