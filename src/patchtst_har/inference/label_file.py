@@ -9,7 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from patchtst_har.data.calibration import Policy as Calibrating
 from patchtst_har.data.formats import recording_suffix
+from patchtst_har.data.non_wear import Policy as Wearing
 from patchtst_har.data.recording import read_recording
 from patchtst_har.data.units import UNUSABLE
 from patchtst_har.errors import DataError, FeatureError
@@ -43,6 +45,8 @@ class LabelledFile:
         What a reader must know about this recording.
     notices : list of str
         What holds for every recording that this model labels.
+    signal : dict
+        What was done to the samples (`patchtst_har.data.signal_steps`).
     """
 
     name: str
@@ -55,6 +59,7 @@ class LabelledFile:
     counts: dict[str, float]
     warnings: list[str]
     notices: list[str]
+    signal: dict[str, Any]
 
 
 def label_file(
@@ -65,6 +70,8 @@ def label_file(
     timezone: str | None = None,
     smoothing: str | None = None,
     adaptation: Path | None = None,
+    calibration: Calibrating | None = None,
+    non_wear: Wearing | None = None,
     on_progress: OnProgress | None = None,
 ) -> LabelledFile:
     """Label a recording.
@@ -82,6 +89,8 @@ def label_file(
         the model uses the hour.
     smoothing, adaptation : optional
         As `Recognizer.from_pretrained`.
+    calibration, non_wear : optional
+        In place of the model's ``data.calibration`` and ``data.non_wear``.
     on_progress : callable, optional
         Called with (done, total, what).
 
@@ -92,7 +101,7 @@ def label_file(
     """
     model_dir = find_model(model_dir)
     recognizer = Recognizer.from_pretrained(model_dir, smoothing=smoothing, adaptation=adaptation)
-    recognizer = recognizer.in_zone(timezone)
+    recognizer = recognizer.in_zone(timezone).with_data(calibration=calibration, non_wear=non_wear)
     recording, info = reader(path)
     try:
         labelled = recognizer.label_recording(recording, on_progress)
@@ -112,6 +121,7 @@ def label_file(
         counts=labelled.counts,
         warnings=[*info.get("warnings", []), *labelled.warnings, *_losses(labelled)],
         notices=_notices(recognizer),
+        signal=labelled.signal,
     )
 
 

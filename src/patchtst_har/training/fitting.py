@@ -17,6 +17,8 @@ _PREPARED = (
     "label_policy",
     "min_labelled_fraction",
     "max_gap_s",
+    "calibration",
+    "non_wear",
 )
 _DAY_S = 86_400.0
 _MOST_FOLDS = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -42,6 +42,22 @@ def run(
     time_unit: TimeUnitOption = None,
     timezone: TimezoneOption = None,
     strict: StrictOption = False,
+    calibration: Annotated[
+        Literal["off", "auto", "require"] | None,
+        typer.Option(
+            help="Scale and offset of the axes from moments at rest: off; auto: where the recording allows "
+            "it; require: otherwise refuse. As the model was trained if left out.",
+            show_default=False,
+        ),
+    ] = None,
+    non_wear: Annotated[
+        Literal["auto", "off"] | None,
+        typer.Option(
+            help="auto: in recordings of more than an hour, time without wear is labelled non_wear and not "
+            "classified; off. As the model says if left out (auto).",
+            show_default=False,
+        ),
+    ] = None,
     verbose: VerboseOption = False,
     *,
     reading: ReadOptions,
@@ -67,6 +83,8 @@ def run(
             timezone=timezone,
             smoothing=smoothing,
             adaptation=adaptation,
+            calibration=calibration,
+            non_wear=non_wear,
             on_progress=on_progress,
         )
     written = write_prediction(out_dir, labelled, report=report)
