@@ -8,6 +8,7 @@ gives scale and offset, and both are repeated until nothing changes. Temperature
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
@@ -68,6 +69,11 @@ class NotCalibrated:
     def facts(self) -> dict[str, Any]:
         """Return the reason and the numbers, for reports."""
         return {"reason": self.reason, "error_before_mg": self.error_mg, "n_windows": self.n_windows}
+
+
+def calibration_doubt(facts: Mapping[str, Any]) -> list[str]:
+    """Return, in words, that a recording was to be calibrated and could not be; nothing otherwise."""
+    return [f"Not calibrated: {facts['reason']}."] if "reason" in facts else []
 
 
 def parameters() -> dict[str, float]:

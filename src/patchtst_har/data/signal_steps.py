@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -107,8 +106,3 @@ def _calibrate(
     if config.calibration == "require":
         raise DataError(f"cannot be calibrated: {found.reason}")
     return None, facts
-
-
-def calibration_doubt(facts: Mapping[str, Any]) -> list[str]:
-    """Return, in words, that a recording was to be calibrated and could not be; nothing otherwise."""
-    return [f"Not calibrated: {facts['reason']}."] if "reason" in facts else []

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from patchtst_har.config import DataConfig
 from patchtst_har.data.annotations import LabelMap
+from patchtst_har.data.calibration import calibration_doubt
 from patchtst_har.data.formats import not_read, recording_suffix
 from patchtst_har.data.recording import read_recording
-from patchtst_har.data.signal_steps import calibration_doubt
 from patchtst_har.data.times import Clock
 from patchtst_har.data.units import UNUSABLE
 from patchtst_har.data.windows import cut_windows

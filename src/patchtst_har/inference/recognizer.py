@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from patchtst_har import _core
 from patchtst_har.config import ExperimentConfig
-from patchtst_har.data.signal_steps import calibration_doubt
+from patchtst_har.data.calibration import calibration_doubt
 from patchtst_har.data.times import check_clock, iana_zone, time_features
 from patchtst_har.data.units import MOST_G, UNUSABLE, SignalWarning
 from patchtst_har.datasets.inputs import ModelInputs
