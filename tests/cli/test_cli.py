@@ -462,11 +462,11 @@ def test_data_sets_are_prepared_from_files_in_another_form(cli, tmp_path):
     for number in range(2):
         path = tmp_path / "recordings" / f"P{number}.csv"
         options = in_another_form(path, make_recording(bouts=bouts, seed=number))
-    (tmp_path / "recordings" / "P2.cwa").write_bytes(b"MD")
+    (tmp_path / "recordings" / "P2.agd").write_bytes(b"MD")
     status, out, err = cli("prepare", tmp_path / "recordings", "--out", tmp_path / "data", *options)
     assert status == 0, err
     assert "2 participants, classes: sitting, walking" in out
-    assert "passed over 1 .cwa file, which is not read yet; convert it to CSV or Parquet first" in err
+    assert "passed over 1 .agd file, which is not read yet; convert it to CSV or Parquet first" in err
 
 
 def test_hours_are_shown_where_the_wearer_lives(cli, small_run, tmp_path):

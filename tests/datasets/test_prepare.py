@@ -489,21 +489,21 @@ def test_two_preparations_into_one_folder_are_refused(recordings: Path, tmp_path
 def test_what_a_folder_holds_that_is_not_read_is_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for name in ("a.cwa", "b.CWA", "c.cwa", ".hidden.bin"):
+    for name in ("a.agd", "b.AGD", "c.agd", ".hidden.omx"):
         (tmp_path / name).write_bytes(b"MD")
     (tmp_path / "notes").mkdir()
     with pytest.raises(
         DataError,
-        match=r"holds no recordings, but 3 \.cwa files, which are not read yet; convert them to CSV",
+        match=r"holds no recordings, but 3 \.agd files, which are not read yet; convert them to CSV",
     ):
         find_recordings(tmp_path)
-    with pytest.raises(DataError, match=r"is a folder, a recording is a file; it holds 3 \.cwa files, which"):
+    with pytest.raises(DataError, match=r"is a folder, a recording is a file; it holds 3 \.agd files, which"):
         read_recording(tmp_path)
     with pytest.raises(
-        DataError, match=r"a\.cwa: unknown kind of file .*; convert it to CSV or Parquet first"
+        DataError, match=r"a\.agd: unknown kind of file .*; convert it to CSV or Parquet first"
     ):
-        read_recording(tmp_path / "a.cwa")
+        read_recording(tmp_path / "a.agd")
     (tmp_path / "P1.csv").write_text("time,x,y,z\n")
     (tmp_path / "read.me").write_text("")
     assert list(find_recordings(tmp_path)) == ["P1"]
-    assert "passed over 3 .cwa files, 1 .me file, which are not read yet" in caplog.text
+    assert "passed over 3 .agd files, 1 .me file, which are not read yet" in caplog.text

@@ -35,13 +35,70 @@ def spread_batches(time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
     edges = np.flatnonzero(np.concatenate([[True], time_ns[1:] != time_ns[:-1], [True]]))
     if len(edges) <= 2:
         return time_ns
-    starts_ns, steps_ns = _batch_times(edges, time_ns[edges[:-1]])
-    spread = np.empty_like(time_ns)
-    for first in range(0, len(time_ns), _BLOCK_SAMPLES):
-        at = np.arange(first, min(first + _BLOCK_SAMPLES, len(time_ns)))
+    return _sample_times(edges, *_batch_times(edges, time_ns[edges[:-1]]))
+
+
+def block_times(
+    counts: NDArray[np.intp],
+    starts_ns: NDArray[np.int64],
+    periods_ns: NDArray[np.float64],
+    joined: NDArray[np.bool_],
+    offsets: NDArray[np.float64],
+) -> NDArray[np.int64]:
+    """Return the times of samples that a device wrote in blocks, each with the time of one of its samples.
+
+    Where blocks are joined, their samples lie on a line through the neighbouring blocks' times, as those of
+    `spread_batches`; elsewhere, and where a block's time is not after the one before, a block lasts as long
+    as the rate that the device was set to says.
+
+    Parameters
+    ----------
+    counts : (k,) int
+        Samples of each block, at least 1.
+    starts_ns : (k,) int64
+        Time of each block's first sample, ns, reckoned from the sample with a time by `periods_ns`.
+    periods_ns : (k,) float64
+        Time between samples at the rate that the device was set to, ns.
+    joined : (k - 1,) bool
+        Whether nothing is missing between a block and the next.
+    offsets : (k,) float
+        Which sample of each block has a time, counted from its first; it may lie in a neighbouring block.
+
+    Returns
+    -------
+    (n,) int64
+        ns.
+    """
+    edges = np.append(0, np.cumsum(counts))
+    if np.any(np.diff(starts_ns) <= 0):
+        return _sample_times(edges, starts_ns, periods_ns)
+    stamps_ns = starts_ns + np.rint(offsets * periods_ns).astype(np.int64)
+    fitted_ns, slopes_ns = _fitted(edges[:-1] + offsets, stamps_ns, joined, periods_ns)
+    starts_ns = fitted_ns - np.rint(offsets * slopes_ns).astype(np.int64)
+    return _sample_times(edges, starts_ns, _steps(counts, starts_ns, slopes_ns, joined))
+
+
+def _sample_times(
+    edges: NDArray[np.intp], starts_ns: NDArray[np.int64], steps_ns: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Return the times of samples (n,), given when each batch begins and the time between its samples."""
+    times_ns = np.empty(edges[-1], np.int64)
+    for first in range(0, len(times_ns), _BLOCK_SAMPLES):
+        at = np.arange(first, min(first + _BLOCK_SAMPLES, len(times_ns)))
         batch = np.searchsorted(edges, at, side="right") - 1
-        spread[at] = starts_ns[batch] + ((at - edges[batch]) * steps_ns[batch]).astype(np.int64)
-    return spread
+        times_ns[at] = starts_ns[batch] + ((at - edges[batch]) * steps_ns[batch]).astype(np.int64)
+    return times_ns
+
+
+def _steps(
+    counts: NDArray[np.intp],
+    starts_ns: NDArray[np.int64],
+    periods_ns: NDArray[np.float64],
+    steady: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Return the time between the samples of each batch (k,) ns."""
+    even_ns = np.diff(starts_ns) / counts[:-1]
+    return np.append(np.where(steady, even_ns, np.minimum(even_ns, periods_ns[:-1])), periods_ns[-1])
 
 
 def _batch_times(
@@ -61,9 +118,7 @@ def _batch_times(
         periods_ns = median_filter(periods_ns, _MEDIAN_OF, mode="mirror")
         stamps_ns, steady = _steady(counts, stamps_ns, periods_ns)
         starts_ns, periods_ns = _fitted(edges[:-1], stamps_ns, steady, np.append(periods_ns, periods_ns[-1]))
-    even_ns = np.diff(starts_ns) / counts[:-1]
-    steps_ns = np.append(np.where(steady, even_ns, np.minimum(even_ns, periods_ns[:-1])), periods_ns[-1])
-    return starts_ns, steps_ns
+    return starts_ns, _steps(counts, starts_ns, periods_ns, steady)
 
 
 def _steady(
@@ -88,7 +143,7 @@ def _steady(
 
 
 def _fitted(
-    numbers: NDArray[np.intp],
+    numbers: NDArray[np.intp] | NDArray[np.float64],
     stamps_ns: NDArray[np.int64],
     steady: NDArray[np.bool_],
     periods_ns: NDArray[np.float64],
