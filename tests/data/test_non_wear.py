@@ -108,6 +108,22 @@ def test_idle_sleep_is_non_wear(value: str) -> None:
     assert len(batches) == 2 * (40 * 6 - 1)
 
 
+def test_sleep_that_the_file_lists_is_non_wear_though_nothing_was_written() -> None:
+    recording = table_of(worn(40), quiet(30), worn(40, seed=3))
+    recording = recording.drop(recording.index[45 * MINUTE : 70 * MINUTE])
+    listed = START_NS + np.array([[45, 70], [20, 20.5]]) * 60 * 10**9
+    assert spans_min(recording) == []
+    batches = WindowBatches(recording, DataConfig(), idle_ns=listed.astype(np.int64).tolist())
+    assert ((batches.non_wear_ns - START_NS) / 60e9).tolist() == [[45.0, 70.0]]
+    facts = batches.info["non_wear"]
+    assert (facts["idle_s"], facts["non_wear_s"]) == (25 * 60, 25 * 60)
+    plain = WindowBatches(recording, DataConfig())
+    np.testing.assert_array_equal(batches.start_ns, plain.start_ns)
+    assert len(WindowBatches(recording, DataConfig(), idle_ns=[]).non_wear_ns) == 0
+    cut = cut_windows(recording, idle_ns=listed.astype(np.int64))
+    assert cut.info == batches.info
+
+
 @pytest.mark.parametrize("value", [0.0, np.nan])
 def test_a_block_that_could_not_be_read_is_a_gap(value: float) -> None:
     """Half a minute of zeros is no idle sleep, and what is no number never is."""

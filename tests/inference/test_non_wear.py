@@ -1,10 +1,12 @@
 import json
 import shutil
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from device_writers import PARAMETERS, START, activity, gt3x, log_record, parameters, seconds_1970, walk
 from patchtst_har import Recognizer
 from patchtst_har.data.units import SignalWarning
 from patchtst_har.errors import ConfigError, DataError
@@ -149,6 +151,25 @@ def test_files_say_it(small_run, taken_off, tmp_path, minutes):
     assert ">non_wear<" in page
     assert ("Nothing was classified" in page) == (not minutes)
     assert "75.0 min in 1 spans" in page
+
+
+@pytest.mark.filterwarnings("ignore::patchtst_har.inference.familiarity.UnfamiliarWarning")
+def test_a_device_that_sleeps_is_not_worn(small_run, tmp_path):
+    """ActiGraph writes nothing in idle sleep, and lists when it slept."""
+    seconds, first = (0, 4000), seconds_1970(START)
+    records = [log_record(PARAMETERS, first, parameters(sleep_mode=True))]
+    for second in seconds:
+        records += activity(walk(450), start=START + timedelta(seconds=second))
+    path = tmp_path / "a.gt3x"
+    path.write_bytes(gt3x(records))
+    labelled = label_file(path, small_run.folder / "model")
+    assert labelled.timeline["label"].eq("non_wear").tolist() == [False, *[True] * 399, False]
+    unworn = labelled.timeline[labelled.timeline["label"] == "non_wear"]
+    begin = pd.Timestamp(START)
+    assert (unworn["start"].min() - begin).total_seconds() == 15
+    assert (unworn["end"].max() - begin).total_seconds() == 4000
+    assert labelled.recording_info["reading"]["n_idle_sleep"] == 1
+    assert "idle_sleep" not in labelled.recording_info["reading"]
 
 
 def test_models_stored_without_the_fields_are_loaded(small_run, tmp_path):

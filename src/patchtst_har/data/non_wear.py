@@ -25,6 +25,8 @@ MAX_STD_G = 0.013
 MAX_RANGE_G = 0.05
 MIN_AXES = 2
 MIN_FILLED = 0.75
+MIN_IDLE_S = 60.0
+"""One repeated value, zeros, or nothing at all from a device that sleeps, for so long, is idle sleep."""
 
 _EPOCHS_PER_STEP = round(STEP_S / EPOCH_S)
 _STEPS_PER_WINDOW = round(WINDOW_S / STEP_S)

@@ -22,6 +22,7 @@ from patchtst_har.data.batches import spread_batches
 from patchtst_har.data.calibration import Calibration
 from patchtst_har.data.epochs import Epochs, constant_runs, measure_epochs
 from patchtst_har.data.frames import check_recording
+from patchtst_har.data.non_wear import MIN_IDLE_S
 from patchtst_har.data.rate import measure_rate_hz
 from patchtst_har.data.stamps import count_repeated, find_gaps
 from patchtst_har.data.units import MOST_G, UNUSABLE
@@ -34,7 +35,6 @@ _CLEARLY_FASTER = 1.1
 _HALF_TAPS_PER_FACTOR = 10
 _PASSBAND_OF_NYQUIST = 0.9
 _BLOCK_SAMPLES = 2**16
-_MIN_REPEAT_S = 60.0
 _LOCAL_SAMPLES = 1000
 _FASTER_FOR_A_WHILE = 1.2
 
@@ -138,7 +138,7 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
     gaps = find_gaps(time_ns, max_gap_s)
     bounds = list(pairwise([0, *gaps.tolist(), len(time_ns)])) if len(time_ns) else []
     epochs = measure_epochs(time_ns, acceleration, bounds)
-    repeats_ns = constant_runs(time_ns, acceleration, bounds, epochs, _MIN_REPEAT_S)
+    repeats_ns = constant_runs(time_ns, acceleration, bounds, epochs, MIN_IDLE_S)
     info: dict[str, Any] = {
         "sample_rate_hz": sample_rate_hz,
         "n_samples": len(recording),
@@ -172,7 +172,7 @@ def _zero_runs(
     """
     edges = np.flatnonzero(np.diff(np.concatenate([[True], usable, [True]])))
     first, last = edges[::2], edges[1::2] - 1
-    long = time_ns[last] - time_ns[first] >= max(_MIN_REPEAT_S, max_gap_s) * 1e9
+    long = time_ns[last] - time_ns[first] >= max(MIN_IDLE_S, max_gap_s) * 1e9
     spans = [
         (time_ns[begin], time_ns[end])
         for begin, end in zip(first[long].tolist(), last[long].tolist(), strict=True)

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from patchtst_har.config import DataConfig
 from patchtst_har.data.resample import (
@@ -61,7 +61,9 @@ class _Block:
     count: int
 
 
-def cut_windows(recording: pd.DataFrame, config: DataConfig | None = None) -> Windows:
+def cut_windows(
+    recording: pd.DataFrame, config: DataConfig | None = None, *, idle_ns: ArrayLike | None = None
+) -> Windows:
     """Resample a recording and cut it into windows.
 
     Windows begin at the first usable sample of each segment and every `hop_size` samples after
@@ -83,6 +85,8 @@ def cut_windows(recording: pd.DataFrame, config: DataConfig | None = None) -> Wi
     config : DataConfig, optional
         `sample_rate_hz`, `window_size`, `hop_size`, `max_gap_s`, `label_policy`, `min_labelled_fraction`,
         `calibration`, `non_wear`.
+    idle_ns : array_like of int64, shape (k, 2), optional
+        Spans of idle sleep that the file lists (`patchtst_har.data.signal_steps`).
 
     Returns
     -------
@@ -95,7 +99,7 @@ def cut_windows(recording: pd.DataFrame, config: DataConfig | None = None) -> Wi
         If the recording is not valid, or `calibration` is ``require`` and it cannot be calibrated.
     """
     config = config or DataConfig()
-    clean = prepared_samples(recording, config, worn="annotation" in recording)
+    clean = prepared_samples(recording, config, idle_ns=idle_ns, worn="annotation" in recording)
     blocks, n_short = _plan(clean, config)
     classes, codes = _annotation(recording)
     chosen = [_vote(clean, block, codes, len(classes), config) for block in blocks]
@@ -133,6 +137,8 @@ class WindowBatches:
         influence.
     config : DataConfig
         `sample_rate_hz`, `window_size`, `hop_size`, `max_gap_s`, `calibration`, `non_wear`.
+    idle_ns : array_like of int64, shape (k, 2), optional
+        Spans of idle sleep that the file lists (`patchtst_har.data.signal_steps`).
 
     Attributes
     ----------
@@ -153,9 +159,11 @@ class WindowBatches:
         If the recording is not valid, or `calibration` is ``require`` and it cannot be calibrated.
     """
 
-    def __init__(self, recording: pd.DataFrame, config: DataConfig) -> None:
+    def __init__(
+        self, recording: pd.DataFrame, config: DataConfig, *, idle_ns: ArrayLike | None = None
+    ) -> None:
         self._config = config
-        self._clean = prepared_samples(recording, config)
+        self._clean = prepared_samples(recording, config, idle_ns=idle_ns)
         self._blocks, self.n_short = _plan(self._clean, config)
         stamps = [_start_ns(self._clean, block, np.arange(block.count), config) for block in self._blocks]
         self.start_ns = np.concatenate([np.empty(0, np.int64), *stamps])

@@ -245,7 +245,8 @@ class _Preparation:
         if self.label_map is not None:
             recording = self.label_map.apply(recording, str(path))
         try:
-            cut = cut_windows(recording, self.config)
+            idle_ns = info.get("reading", {}).get("idle_sleep")
+            cut = cut_windows(recording, self.config, idle_ns=idle_ns)
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
         if cut.labels is None:

@@ -103,13 +103,18 @@ def label_file(
     recognizer = Recognizer.from_pretrained(model_dir, smoothing=smoothing, adaptation=adaptation)
     recognizer = recognizer.in_zone(timezone).with_data(calibration=calibration, non_wear=non_wear)
     recording, info = reader(path)
+    reading = dict(info.get("reading", {}))
+    idle_ns = reading.pop("idle_sleep", None)
+    if idle_ns is not None:
+        # There may be thousands, and the timeline has those that last.
+        reading["n_idle_sleep"] = len(idle_ns)
     try:
-        labelled = recognizer.label_recording(recording, on_progress)
+        labelled = recognizer.label_recording(recording, on_progress, idle_ns=idle_ns)
     except (DataError, FeatureError) as error:
         raise type(error)(f"{path}: {error}") from error
     dropped = {name: labelled.counts[name] for name in (*UNUSABLE, "short_stretches")}
     name = printable(path.name[: -len(recording_suffix(path) or path.suffix) or None])
-    facts = {key: value for key, value in info.items() if key != "warnings"}
+    facts = {key: value for key, value in info.items() if key != "warnings"} | {"reading": reading}
     return LabelledFile(
         name=name,
         timeline=labelled.timeline,

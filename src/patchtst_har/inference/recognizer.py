@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from patchtst_har import _core
 from patchtst_har.config import ExperimentConfig
@@ -532,7 +532,11 @@ class Recognizer:
         return self.replace(model=model, adaptation=adaptation)
 
     def predict_recording(
-        self, recording: pd.DataFrame, on_progress: OnProgress | None = None
+        self,
+        recording: pd.DataFrame,
+        on_progress: OnProgress | None = None,
+        *,
+        idle_ns: ArrayLike | None = None,
     ) -> pd.DataFrame:
         """Label a whole recording: cut, classify, smooth (offline, within each segment without a gap).
 
@@ -543,6 +547,9 @@ class Recognizer:
             has no influence.
         on_progress : callable, optional
             Called with (windows done, windows in all, what).
+        idle_ns : array_like of int64, shape (k, 2), optional
+            Spans in which the device slept and wrote nothing, as its file lists them
+            (``info["reading"]["idle_sleep"]`` of `read_recording`).
 
         Returns
         -------
@@ -555,10 +562,14 @@ class Recognizer:
             If the recording is malformed or has no segment as long as a window, or if it cannot be calibrated
             and ``data.calibration`` is ``require``.
         """
-        return self.label_recording(recording, on_progress).timeline
+        return self.label_recording(recording, on_progress, idle_ns=idle_ns).timeline
 
     def label_recording(
-        self, recording: pd.DataFrame, on_progress: OnProgress | None = None
+        self,
+        recording: pd.DataFrame,
+        on_progress: OnProgress | None = None,
+        *,
+        idle_ns: ArrayLike | None = None,
     ) -> LabelledRecording:
         """Do what `predict_recording` does; keep all probabilities, what could not be used, and doubts.
 
@@ -573,7 +584,7 @@ class Recognizer:
         from patchtst_har.data.windows import WindowBatches
 
         config = self.config
-        cut = WindowBatches(recording, config.data)
+        cut = WindowBatches(recording, config.data, idle_ns=idle_ns)
         if config.model.n_time_features:
             check_clock(cut.clock, config.data.timezone, "recording")
         if not len(cut) and not len(cut.non_wear_ns):

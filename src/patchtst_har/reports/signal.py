@@ -56,7 +56,7 @@ def _non_wear(signal: Mapping[str, Any]) -> Row:
     how = (
         f"{step['window_s'] / 60:g} min in which {step['min_axes']:g} axes have a standard deviation below "
         f"{step['max_std_mg']:g} mg or a range below {step['max_range_mg']:g} mg, every "
-        f"{step['step_s'] / 60:g} min; a minute of one value or of zeros"
+        f"{step['step_s'] / 60:g} min; a minute or more of idle sleep"
     )
     return "Non-wear", found, how
 
