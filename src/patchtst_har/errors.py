@@ -7,6 +7,8 @@ with status 2; every other exception is a bug and keeps its traceback.
 from collections.abc import Iterable
 from typing import Any
 
+_MOST_SHOWN = 20
+
 
 class PatchTSTHARError(Exception):
     """Base class of all errors raised on purpose by this package.
@@ -32,7 +34,7 @@ class ConfigError(PatchTSTHARError, ValueError):
     Parameters
     ----------
     problems : list of str
-        Every problem found, each naming its field.
+        Every problem found, each naming its field; the message holds the first 20.
     source : str, optional
         The file or object that was validated.
     """
@@ -40,7 +42,8 @@ class ConfigError(PatchTSTHARError, ValueError):
     def __init__(self, problems: list[str], source: str = "") -> None:
         self.problems = problems
         self.source = source
-        super().__init__(f"{source}: " * bool(source) + "; ".join(problems))
+        more = [f"and {len(problems) - _MOST_SHOWN:,} more"] * (len(problems) > _MOST_SHOWN)
+        super().__init__(f"{source}: " * bool(source) + "; ".join([*problems[:_MOST_SHOWN], *more]))
 
     def __reduce__(self) -> tuple[type["ConfigError"], tuple[list[str], str]]:
         return type(self), (self.problems, self.source)

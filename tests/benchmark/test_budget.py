@@ -65,6 +65,11 @@ def test_all_problems_come_at_once(tmp_path):
         ("", "targets: missing"),
         ("targets: []\n", "targets: needs at least one target"),
         ("targets: [{name: a}, {name: b}, {name: a}]\n", "targets: the name 'a' is used more than once"),
+        (
+            "targets: [{name: a, streams: 30000, cores: 2}]\n",
+            "targets.0.streams (30000) on cores (2) are 15,000 a core",
+        ),
+        (f"targets: [{{name: a, streams: 1{'0' * 30}}}]\n", "streams: Input should be less than"),
         ("targets: [{1: a}]\n", "targets: key 1 is not a name"),
         ("targets: [\n", "not YAML"),
         ("- name: a\n", "needs a mapping"),

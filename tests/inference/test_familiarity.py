@@ -163,7 +163,7 @@ def test_a_model_of_another_version_calls_nothing_unfamiliar(small_run, tmp_path
     assert "unfamiliar" not in labelled.windows
     write_recording(tmp_path / "a.csv", recording)
     told = label_file(tmp_path / "a.csv", model)
-    assert any("does not tell windows that are unlike its training data" in text for text in told.notices)
+    assert any("cannot recognise windows unlike its training data" in text for text in told.notices)
     written = write_prediction(tmp_path / "out", told)
     assert json.loads(written.summary.read_text())["n_unfamiliar"] is None
     assert "what the model was trained on" not in written.report.read_text()

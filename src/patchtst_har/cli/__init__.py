@@ -1,4 +1,4 @@
-"""The command ``patchtst-har``: one module per subcommand, thin over the library."""
+"""The command ``patchtst-har``: one module per subcommand, thin over the library. May import every folder."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """One recording: file to windows.
 
 The modules follow the data's way: `recording` reads a file through `formats`, `resample` puts it on a regular
-grid, `windows` cuts it. Imports `config`, `features`, `support` and `errors`; nothing here needs torch. The
-functions for many participants live in `datasets` and can be imported from here, too.
+grid, `windows` cuts it. May import `pretrained`, `records` and everything below; imports `config`, `support`
+and `errors`. Nothing here needs torch. The functions for many participants live in `datasets` and can be
+imported from here, too.
 """
 
 from typing import TYPE_CHECKING

@@ -21,6 +21,10 @@ Disorder = Literal["refuse", "sort", "drop"]
 MAX_SAMPLES = 16 * 2**30 // 20
 """A recording takes 20 bytes per sample, and 16 GiB are the most that is read of any file."""
 
+# int64 nanoseconds since 1970 end in 2262.
+_LAST_YEAR = 2261
+_SECONDS_A_YEAR = 365 * 86_400
+
 
 @dataclass(frozen=True)
 class ReadOptions:
@@ -66,8 +70,10 @@ class ReadOptions:
         unknown = [name for name in self.columns if name not in ALIASES]
         if unknown:
             raise DataError(f"columns: {unknown[0]!r} is not known (known: {', '.join(ALIASES)})")
-        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '\r\n"#.'):
-            raise DataError(f"delimiter must be one character such as ';', not {self.delimiter!r}")
+        if self.delimiter is not None and (
+            len(self.delimiter.encode("utf-8", "replace")) != 1 or self.delimiter in '\r\n"#.'
+        ):
+            raise DataError(f"delimiter must be one ASCII character such as ';', not {self.delimiter!r}")
         if self.decimal not in (".", ","):
             raise DataError(f"decimal must be '.' or ',', not {self.decimal!r}")
         if self.decimal == self.delimiter:
@@ -91,13 +97,18 @@ class ReadOptions:
 
     def _start(self) -> datetime:
         try:
-            return datetime.fromisoformat(str(self.start))
+            start = datetime.fromisoformat(str(self.start))
         except ValueError as error:
             raise DataError(f"start must be an ISO 8601 moment, not {self.start!r} ({error})") from error
+        if not 1678 <= start.year <= _LAST_YEAR:
+            raise DataError(f"start must be in the years 1678 to {_LAST_YEAR}, is {self.start!r}")
+        return start
 
     def made_stamps(self, n_samples: int, first: int = 0) -> tuple[NDArray[np.int64], bool]:
         """Return the stamps (n,) int64 ns of a file without, from sample `first` on, and if they are UTC."""
         start, rate_hz = self._start(), self.rate_hz or 0.0
+        if (first + n_samples) / rate_hz > _SECONDS_A_YEAR * (_LAST_YEAR - start.year):
+            raise DataError(f"start and rate: sample {first + n_samples:,} would come after {_LAST_YEAR}")
         is_utc = start.tzinfo is not None
         start_ns = np.datetime64(start.astimezone(UTC).replace(tzinfo=None) if is_utc else start, "ns")
         # Whole seconds apart from the rest, so that a long recording loses no nanoseconds.

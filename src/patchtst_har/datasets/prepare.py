@@ -18,7 +18,7 @@ from patchtst_har.data.recording import read_recording
 from patchtst_har.data.times import Clock
 from patchtst_har.data.units import UNUSABLE
 from patchtst_har.data.windows import cut_windows
-from patchtst_har.datasets.prepared import PreparedDataset
+from patchtst_har.datasets.prepared import WINDOW_FIELDS, PreparedDataset
 from patchtst_har.datasets.prepared_writer import PreparedWriter, check_name
 from patchtst_har.errors import DataError
 from patchtst_har.support.folders import folder_lock
@@ -32,16 +32,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _CLOCK_NAMES: dict[Clock | None, str] = {"utc": "UTC", "wall": "local wall-clock time"}
-_CONFIG_FIELDS = {
-    "sample_rate_hz",
-    "window_size",
-    "hop_size",
-    "label_policy",
-    "min_labelled_fraction",
-    "max_gap_s",
-    "calibration",
-    "non_wear",
-}
 
 
 def prepare_recordings(
@@ -275,7 +265,7 @@ class _Preparation:
     def finish(self) -> PreparedDataset:
         """Write what is common to all participants."""
         preparation = {
-            **self.config.model_dump(mode="json", include=_CONFIG_FIELDS),
+            **self.config.model_dump(mode="json", include={*WINDOW_FIELDS}),
             "clock": self.clock,
             "label_map": None if self.label_map is None else Path(self.label_map.source).name,
             "participants": self.reports,

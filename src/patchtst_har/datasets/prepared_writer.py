@@ -58,7 +58,7 @@ class PreparedWriter:
     folder : path-like
         Created if need be.
     overwrite : bool
-        Replace a data set that is already there. The new one is written into a folder beside it, and takes
+        Replace a data set that is already there. The new one is written into a folder next to it, and takes
         its place when it is whole: at any moment the folder holds one of the two. Files that are not part of
         the old data set, such as cached features, stay.
 
@@ -67,7 +67,7 @@ class PreparedWriter:
     DataError
         If there is a data set already and `overwrite` is false, or the path is a file.
     OSError
-        If nothing can be written there, or beside it where a data set is replaced.
+        If nothing can be written there, or next to it where a data set is replaced.
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -178,7 +178,7 @@ class PreparedWriter:
         return PreparedDataset.open(self.folder)
 
     def abandon(self) -> None:
-        """Remove what was written beside a data set that was to be replaced."""
+        """Remove what was written next to a data set that was to be replaced."""
         if self._target != self.folder:
             shutil.rmtree(self._target, ignore_errors=True)
 
@@ -197,7 +197,7 @@ class PreparedWriter:
 
 
 def _clear(stage: Path, folder: Path) -> None:
-    """Remove an earlier data set, or a part of a new one, from beside its folder; files of others go back."""
+    """Remove an earlier data set, or a part of a new one, next to its folder; files of others go back."""
     owned = {CLASSES, LABEL_ENCODER, PREPARATION, MANIFEST, LOCK_FILE}
     if (stage / MANIFEST).exists():
         owned |= set(PreparedDataset.files(stage))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from patchtst_har.support.settings import PositiveFloat, Section
+from patchtst_har.support.settings import Section
 
 
 class TopologyConfig(Section):
@@ -16,7 +16,7 @@ class TopologyConfig(Section):
     """Most embedded points; the magnitude is decimated by the smallest integer that keeps to it."""
     dimension: Annotated[int, Field(ge=1, le=16)] = 3
     """Embedding dimension."""
-    delay_s: PositiveFloat = 0.1
+    delay_s: Annotated[float, Field(gt=0, le=3600)] = 0.1
     """Delay between coordinates (at least one decimated sample)."""
     engine: Literal["native", "ripser"] = "native"
     """Implementation: compiled, or with ripser.py (much slower). Both give the same features."""

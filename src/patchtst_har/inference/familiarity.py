@@ -44,8 +44,8 @@ class Familiarity:
     The distance of a window is that of its embedding from the nearest class mean (Mahalanobis, one covariance
     for all classes), in the directions in which the embeddings of training windows vary least: a network
     gives them the same values whatever the activity, as long as it is one that it knows. `fit` leaves the
-    unit of Mahalanobis. In a model, the unit is the distance within which `HELD_OUT_FAMILIAR` of the windows
-    of people lie whom it was not trained on (`held_out_unit`), so a window beyond 1 is unfamiliar.
+    unit of Mahalanobis. In a model, the unit is the distance within which `HELD_OUT_FAMILIAR` of held-out
+    people's windows lie (`held_out_unit`), so a window beyond 1 is unfamiliar.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class Familiarity:
         return cls(means32, counts32, np.asarray(projection, np.float32), spread32)
 
     def in_units_of(self, distance: float) -> Self:
-        """Return the same with another unit: what is so far now will be 1 far."""
+        """Divide all distances by `distance`, the new unit; return the result."""
         projection = self.projection / np.float32(max(distance, 1e-6))
         return type(self)(self.class_means, self.class_windows, projection, self.spread)
 
@@ -142,7 +142,7 @@ class Familiarity:
 
 
 def held_out_unit(distances: NDArray[np.float64]) -> float:
-    """Return from where on a window is unfamiliar, by the distances (n,) of windows of held-out people."""
+    """Return the distance beyond which a window is unfamiliar, from those (n,) of held-out people."""
     return float(np.quantile(distances, HELD_OUT_FAMILIAR))
 
 

@@ -177,6 +177,6 @@ def _notices(recognizer: Recognizer) -> list[str]:
     """Return what holds for every prediction: what the model cannot say."""
     closed = "The model knows only its own classes: any other movement was given one of their names."
     offline = "Labels were smoothed over whole segments, past and future: they are not real-time results."
-    unknown = "This model does not tell windows that are unlike its training data: train it again for that."
+    unknown = "This model cannot recognise windows unlike its training data: train it again for that."
     holds = {closed: True, unknown: recognizer.familiarity is None, offline: recognizer.smoothing == "hmm"}
     return [text for text, true in holds.items() if true]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
@@ -134,6 +134,7 @@ class LabelledRecording:
     signal: dict[str, Any]
 
 
+@dataclass(eq=False, repr=False)
 class Recognizer:
     """A trained classifier with its smoother and the configuration of its data.
 
@@ -160,28 +161,20 @@ class Recognizer:
         Files that say what the model is, by name: provenance, summary, card. `save_pretrained` writes them.
     """
 
-    def __init__(
-        self,
-        model: NativeClassifier | PatchTSTClassifier,
-        classes: tuple[str, ...],
-        config: ExperimentConfig,
-        smoother: HMMSmoother | None = None,
-        *,
-        lag: int | None = None,
-        trained_on: TrainedOn | None = None,
-        familiarity: Familiarity | None = None,
-        adaptation: Adaptation | None = None,
-        documents: Mapping[str, bytes] | None = None,
-    ) -> None:
-        self.model = model if isinstance(model, NativeClassifier) else model.eval()
-        self.classes = classes
-        self.config = config
-        self.smoother = smoother
-        self.lag = lag
-        self.trained_on = trained_on
-        self.familiarity = familiarity
-        self.adaptation = adaptation
-        self.documents = documents or {}
+    model: NativeClassifier | PatchTSTClassifier
+    classes: tuple[str, ...]
+    config: ExperimentConfig
+    smoother: HMMSmoother | None = None
+    _: KW_ONLY
+    lag: int | None = None
+    trained_on: TrainedOn | None = None
+    familiarity: Familiarity | None = None
+    adaptation: Adaptation | None = None
+    documents: Mapping[str, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.model, NativeClassifier):
+            self.model.eval()
 
     @property
     def smoothing(self) -> str:
@@ -252,11 +245,8 @@ class Recognizer:
         if smoothing is None:
             smoothing = "none" if config.smoothing.method == "none" else "hmm"
         else:
-            if (
-                smoothing != "none"
-                and config.smoothing.method == "none"
-                and not (folder / SMOOTHING_FILE).exists()
-            ):
+            lacks_smoother = config.smoothing.method == "none" and not (folder / SMOOTHING_FILE).exists()
+            if smoothing != "none" and lacks_smoother:
                 raise ModelFolderError(f"{shown_name(folder)}: the model has no smoother; --smoothing none")
             method: Literal["none", "viterbi"] = "none" if smoothing == "none" else "viterbi"
             config = config.replace(smoothing=config.smoothing.replace(method=method))
@@ -280,10 +270,8 @@ class Recognizer:
 
         Another model, or other classes, are not what the documents describe: it has none then.
         """
-        names = ["model", "classes", "config", "smoother", "lag", "trained_on", "familiarity", "adaptation"]
-        if not {"model", "classes"} & changes.keys():
-            names.append("documents")
-        return Recognizer(**{name: getattr(self, name) for name in names} | changes)
+        lost: dict[str, Any] = {"documents": {}} if {"model", "classes"} & changes.keys() else {}
+        return replace(self, **{**lost, **changes})
 
     def save_pretrained(self, folder: Path | str) -> Path:
         """Write the model folder, with provenance, summary and card if the model was loaded with them.
@@ -456,7 +444,7 @@ class Recognizer:
         Raises
         ------
         DataError
-            If windows are malformed or hold samples beyond `data.units.MOST_G`, a label is no class of the
+            If windows are malformed or hold samples beyond `data.units.MOST_G`, a label is not a class of the
             model, there are too few, the model has been adapted already, or is of a version that does not
             keep what its training windows look like.
         """
@@ -577,7 +565,7 @@ class Recognizer:
         -----
         patchtst_har.inference.familiarity.UnfamiliarWarning
             If the recording is far from what the model was trained on: in its sampling rate, or in the
-            features of many windows.
+            embeddings of many windows.
         patchtst_har.data.units.SignalWarning
             If it could not be calibrated as ``data.calibration`` says.
         """

@@ -1,6 +1,7 @@
 """The PatchTST encoder with rotary attention, and its parts.
 
 Its names are imported when they are first used: attention needs torch alone, the model its configuration too.
+May import `datasets` and everything below it.
 """
 
 from typing import TYPE_CHECKING

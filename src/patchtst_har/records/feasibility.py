@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
-from patchtst_har.records.measurement import DeviceName, Devices
+from patchtst_har.records.measurement import MOST_STREAMS, DeviceName, Devices
 from patchtst_har.records.run import Record
 from patchtst_har.support.settings import Count, NonNegativeFloat, PositiveFloat, Section, refuse
 
@@ -80,10 +80,10 @@ class Target(Section):
     """Longest time from the arrival of a window's last sample to its decision; unset: the hop."""
     percentile: Literal["p95", "p99", "p99_9", "max"] = "p99"
     """Part of the decisions that must keep the deadline; `max`: every one that was measured."""
-    streams: Count = 1
+    streams: Annotated[int, Field(ge=1, le=10_000_000)] = 1
     """Wearers at the same time."""
     cores: Count = 1
-    """Processor cores for all streams together, one process a core."""
+    """Processor cores for all streams together, one process per core."""
     memory_mb: PositiveFloat | None = None
     """Most resident memory of all processes together (MiB); unset: not limited."""
     smoothing_lag_s: NonNegativeFloat = 0.0
@@ -102,6 +102,11 @@ class Target(Section):
         if self.cores > self.streams:
             problems.append(
                 f"cores ({self.cores}) must not exceed streams ({self.streams}): a stream runs on one core"
+            )
+        if self.cores <= self.streams and self.streams_per_core > MOST_STREAMS:
+            problems.append(
+                f"streams ({self.streams}) on cores ({self.cores}) are {self.streams_per_core:,} a core: "
+                f"at most {MOST_STREAMS:,} are measured"
             )
         repeated = sorted({name for name in self.workloads if self.workloads.count(name) > 1})
         problems += [f"workloads: {name!r} is named more than once" for name in repeated]

@@ -219,6 +219,10 @@ class Energy(Record):
     joules_per_decision: float | None = None
 
 
+MOST_STREAMS = 10_000
+"""Streams that are measured together on one core, at most."""
+
+
 class HarnessSettings(Section):
     """What the latency harness measures, and for how long."""
 
@@ -234,7 +238,7 @@ class HarnessSettings(Section):
     """That rest; at most the hop is taken. None only if `n_rested` is 0."""
     open_loop_s: PositiveFloat = 10.0
     """Seconds of the open loop; rounded up to whole hops."""
-    open_loop_streams: Count = 100
+    open_loop_streams: Annotated[int, Field(ge=1, le=MOST_STREAMS)] = 100
     """Streams of the open loop."""
     capacity: bool = True
     """Whether to search how many streams one core carries."""

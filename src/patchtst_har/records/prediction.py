@@ -1,4 +1,4 @@
-"""What `patchtst-har predict` writes beside the labels: `NAME_summary.json`."""
+"""What `patchtst-har predict` writes next to the labels: `NAME_summary.json`."""
 
 from __future__ import annotations
 

@@ -30,8 +30,6 @@ _DROPPED = {
     "n_nonfinite": "samples that are not numbers",
     "n_zero": "samples of exactly zero",
     "n_out_of_range": "samples beyond what a sensor measures",
-    "repeated_s": "seconds of repeated values",
-    "n_gaps": "gaps",
     "short_stretches": "segments shorter than a window",
 }
 

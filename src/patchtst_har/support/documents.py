@@ -18,7 +18,8 @@ MOST_YAML_BYTES = 2**20
 """Largest YAML file that is read."""
 _MOST_DEPTH = 64
 _MOST_NODES = 200_000
-_MOST_DIGITS = 400
+# Whatever has this many digits at most is a float64, too: readers turn numbers into arrays.
+_MOST_DIGITS = 308
 
 
 def read_text(path: Path, most_bytes: int, *, may_be_pipe: bool = False) -> str:

@@ -36,12 +36,12 @@ from patchtst_har.records.run import ParticipantSplit, Pretraining, Provenance
 from patchtst_har.reproducibility import environment, resolve_device, seed_everything, threads
 from patchtst_har.support.files import atomic_write_json
 from patchtst_har.support.folders import folder_lock
-from patchtst_har.support.log import TrainingLogger, log_to_file
+from patchtst_har.support.log import log_to_file
 from patchtst_har.support.progress import OnProgress, under
 from patchtst_har.training.checkpoint import check_resumable
 from patchtst_har.training.initial import in_parts
 from patchtst_har.training.loop import TrainingLoop
-from patchtst_har.training.tracker import ExperimentTracker
+from patchtst_har.training.tracker import EpochRecord, ExperimentTracker
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class EncoderPretraining(ABC):
     folders : sequence of pathlib.Path
         Prepared data sets.
     output : pathlib.Path
-        The model folder; ``metrics.jsonl`` (the losses) and the log are written beside the model.
+        The model folder; ``metrics.jsonl`` (the losses) and the log are written next to the model.
     resume, overwrite, on_progress
         As those of `PatchTSTTrainer`.
     """
@@ -119,10 +119,10 @@ class EncoderPretraining(ABC):
                 n_done = check_resumable(self.checkpoint, fingerprint)
             elif self.resume:
                 logger.warning("%s: no checkpoint yet, pre-training begins at the start", self.output)
-            tracker = self._open(n_done)
+            record = EpochRecord(self._open(n_done), logger)
             with log_to_file(self.output):
                 seed_everything(self.config.seed)
-                model, made = self._fit(data, device, tracker, fingerprint, resume=bool(n_done))
+                model, made = self._fit(data, device, record, fingerprint, resume=bool(n_done))
                 self._save(model.cpu(), made, data)
                 return made
 
@@ -133,13 +133,7 @@ class EncoderPretraining(ABC):
 
     @abstractmethod
     def _fit(
-        self,
-        data: SeveralSets,
-        device: torch.device,
-        tracker: ExperimentTracker,
-        fingerprint: str,
-        *,
-        resume: bool,
+        self, data: SeveralSets, device: torch.device, record: EpochRecord, fingerprint: str, *, resume: bool
     ) -> tuple[PatchTSTClassifier, Pretraining]:
         """Train; return a model with heads for `NO_CLASSES`, and the record."""
 
@@ -155,7 +149,7 @@ class EncoderPretraining(ABC):
         ]
 
     def _settings(self) -> dict[str, Any]:
-        """Return what must be equal to resume, beside the data."""
+        """Return what must be equal to resume, in addition to the data."""
         settings = self.config.model_dump(mode="json", exclude={"output_dir", "experiment_name", "features"})
         return {**settings, "labelled": self.labelled}
 
@@ -210,28 +204,6 @@ class EncoderPretraining(ABC):
         shutil.rmtree(self.output / _CHECKPOINTS)
 
 
-class Record:
-    """Log and store the metrics of an epoch.
-
-    Parameters
-    ----------
-    tracker : ExperimentTracker
-        Where they are stored.
-    """
-
-    def __init__(self, tracker: ExperimentTracker) -> None:
-        self._tracker, self._lines = tracker, TrainingLogger(logger)
-        self.last: dict[str, dict[str, float]] = {}
-
-    def __call__(self, epoch: int, trained: dict[str, float], validated: dict[str, float]) -> None:
-        """Take the metrics of training and, unless nobody validates, of validation."""
-        self.last = {"train": trained, "val": validated}
-        for phase, metrics in self.last.items():
-            if metrics:
-                self._lines.log_metrics(metrics, epoch, phase)
-                self._tracker.log_metrics(metrics, epoch, phase)
-
-
 @dataclass(kw_only=True)
 class SupervisedPretraining(EncoderPretraining):
     """Train on the labels of several data sets, with heads for each; every batch mixes the data sets.
@@ -251,18 +223,11 @@ class SupervisedPretraining(EncoderPretraining):
         return not in_parts(tensor, HEADS)
 
     def _fit(
-        self,
-        data: SeveralSets,
-        device: torch.device,
-        tracker: ExperimentTracker,
-        fingerprint: str,
-        *,
-        resume: bool,
+        self, data: SeveralSets, device: torch.device, record: EpochRecord, fingerprint: str, *, resume: bool
     ) -> tuple[PatchTSTClassifier, Pretraining]:
         config, training = self.config, data.training
         model = PatchTSTClassifier(config.model, len(training.classes))
         model.fit_scaling(*to_tensors((data.train.windows, training.stats, training.topo)))
-        record = Record(tracker)
         loop = TrainingLoop(
             config.training, device, config.seed, self.checkpoint, fingerprint, heads=data.heads
         )

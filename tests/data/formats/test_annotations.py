@@ -121,6 +121,16 @@ def test_numbers_and_truth_values_in_an_archive_are_taken_as_their_text(tmp_path
     assert labels(npz(tmp_path / "c.npz", np.array([True, False]))) == ["True", "False"]
 
 
+def test_a_column_besides_the_axes_may_be_empty(tmp_path: Path) -> None:
+    axes = {"time": [1, 2], "x": [0.1, 0.2], "y": [0.1, 0.2], "z": [1.0, 1.0]}
+    pq.write_table(pa.table({**axes, "light": pa.nulls(2)}), tmp_path / "a.parquet")
+    recording, _ = read_recording(tmp_path / "a.parquet", time_unit="s")
+    assert recording["light"].isna().all()
+    pq.write_table(pa.table({**axes, "x": pa.nulls(2)}), tmp_path / "b.parquet")
+    with pytest.raises(DataError, match="column 'x' holds null, numbers are needed"):
+        read_recording(tmp_path / "b.parquet", time_unit="s")
+
+
 @pytest.mark.parametrize(
     "values", [pa.array([["walk"]]), pa.array([{"a": 1}]), pa.array([0], pa.timestamp("ns"))]
 )
@@ -174,6 +184,9 @@ def test_arrays_of_another_form_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "b.npz", **archive, classes=np.array(["walk", "sit", "walk"]))
     with pytest.raises(DataError, match=r"b\.npz: array 'classes' holds 'walk' twice"):
         read_recording(tmp_path / "b.npz")
+    np.savez(tmp_path / "c.npz", **archive, classes=np.array("walk"))
+    with pytest.raises(DataError, match=r"'y' must hold indices .* \(2,\) into <U4 \(\)"):
+        read_recording(tmp_path / "c.npz")
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "npz"])

@@ -192,10 +192,21 @@ def test_a_line_that_begins_with_a_hash_within_quotes_is_no_comment(tmp_path: Pa
         ("time,x,y,z\n" + rows(), {"columns": {"x": "X (g)"}}, r"no column 'X \(g\)' .*; see --columns"),
         ("time,x,y,z\n" + rows(), {"columns": {"x": "y"}}, "column 'y' is chosen for two purposes"),
         ("time;x;y;z\n" + rows(separator=";", values="0,1").replace("0;1", "0;1,5;1"), {}, r"--decimal ,"),
-        ("time,x,y,z\n" + rows(), {"skip_rows": 500}, "the file is empty after the 500 lines"),
+        ("time,x,y,z\n" + rows(), {"skip_rows": 10**12}, "the file is empty after the 10+ lines"),
         ("# only\n\n", {}, "holds only blank lines and comments"),
         ("time,x,y,z\n" + rows(), {"time_format": "%d.%m.%Y"}, r"line 2, .* of the format '%d.%m.%Y'"),
         ("time,x,y,z\n" + rows(), {"time_format": "%Q"}, "time_format '%Q' cannot be used"),
+        ("time,x,y,z\n" + rows(), {"time_format": "%Y%Y"}, "time_format '%Y%Y' cannot be used"),
+        (
+            "time,x,y,z\n" + "0" * 10**5 + "_,0,0,1\n",
+            {"time_format": "%Y"},
+            "line 2, column 'time': '0{80}' is not",
+        ),
+        (
+            "x,y,z\n" + "0,0,1\n" * 99,
+            {"start": "2261-01-01", "rate_hz": 1e-3},
+            "sample 99 would come after 2261",
+        ),
         (",".join(["time", "x", "y", "z", *map(str, range(50_000))]) + "\n", {}, "has 50,004 columns"),
     ],
 )
@@ -204,7 +215,7 @@ def test_what_is_wrong_is_said_with_the_way_out(
 ) -> None:
     with pytest.raises(DataError, match=message) as raised:
         read(write(tmp_path, text), **options)
-    assert str(tmp_path / "a.csv") in str(raised.value) or "time_format" in message
+    assert str(tmp_path / "a.csv") in str(raised.value) or "time_format" in message or "start" in options
     assert len(str(raised.value)) - len(str(tmp_path)) < 400
 
 
@@ -212,13 +223,16 @@ def test_what_is_wrong_is_said_with_the_way_out(
     ("options", "message"),
     [
         ({"columns": {"w": "a"}}, "columns: 'w' is not known"),
-        ({"delimiter": ";;"}, "delimiter must be one character"),
+        ({"delimiter": ";;"}, "delimiter must be one ASCII character"),
+        ({"delimiter": "\u2192"}, "delimiter must be one ASCII character"),
         ({"decimal": "'"}, "decimal must be '.' or ','"),
         ({"decimal": ",", "delimiter": ","}, "cannot both be ','"),
         ({"skip_rows": -1}, "skip_rows must not be negative"),
         ({"on_disorder": "shuffle"}, "on_disorder='shuffle' is not known"),
         ({"start": "2024-05-01"}, "start and rate go together"),
         ({"start": "noon", "rate_hz": 30}, "start must be an ISO 8601 moment"),
+        ({"start": "9999-05-01", "rate_hz": 30}, "start must be in the years 1678 to 2261"),
+        ({"start": "0001-01-01T00:00+14:00", "rate_hz": 30}, "start must be in the years"),
         ({"start": "2024-05-01", "rate_hz": 0}, "rate must be between"),
         ({"start": "2024-05-01", "rate_hz": 9, "columns": {"time": "t"}}, "leave the time column out"),
     ],

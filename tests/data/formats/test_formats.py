@@ -1,3 +1,4 @@
+import importlib
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -128,3 +129,12 @@ def test_the_longest_suffix_decides(install: Install) -> None:
     assert recording_suffix("P01.csv.gz") == ".csv.gz"
     assert recording_suffix("P01.omx.GZ") == ".gz"
     assert recording_suffix("P01.omx") is None
+
+
+def test_earlier_import_paths_are_the_very_modules():
+    from patchtst_har.data import csv_reader, frames, raw_samples
+    from patchtst_har.data.formats import csv
+
+    assert csv_reader is csv  # So that what is set on it holds for the reader.
+    assert raw_samples is frames
+    assert importlib.import_module("patchtst_har.data.csv_reader") is csv

@@ -8,13 +8,12 @@ from collections.abc import Callable
 import numpy as np
 
 from patchtst_har.benchmark.loops.open_loop import Fleet, OpenLoopTimes
-from patchtst_har.records.measurement import Capacity, Probe
+from patchtst_har.records.measurement import MOST_STREAMS, Capacity, Probe
 from patchtst_har.support.percentiles import MIN_SAMPLES
 
 CRITERION = (
     "in an open loop, p99 from the schedule at most the hop, and less than all of the time spent working"
 )
-MOST_STREAMS = 10_000
 _MOST_PROBE_S = 60.0
 _RESOLUTION = 0.02
 

@@ -9,20 +9,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from patchtst_har.cli.console import (
-    AdaptationOption,
-    OfflineSmoothingOption,
-    StrictOption,
-    TimeUnitOption,
-    TimezoneOption,
-    UnitsOption,
-    VerboseOption,
-    out,
-    progress,
-    start_logging,
-    warn,
-)
-from patchtst_har.cli.models import DefaultModelOption, introduction, model_folder
+from patchtst_har.cli import options
+from patchtst_har.cli.console import out, progress, start_logging, warn
+from patchtst_har.cli.models import introduction, model_folder
 from patchtst_har.cli.reading import reads_recordings
 from patchtst_har.data.formats import FORMATS
 from patchtst_har.data.options import ReadOptions
@@ -33,21 +22,20 @@ HELP = "Label a recording: labels and windows as CSV, a summary as JSON, a timel
 @reads_recordings
 def run(
     recording: Annotated[Path, typer.Argument(help=f"Recording ({', '.join(FORMATS)}).")],
-    model: DefaultModelOption = None,
+    model: options.DefaultModelOption = None,
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path(),
-    smoothing: OfflineSmoothingOption = None,
-    adaptation: AdaptationOption = None,
+    smoothing: options.OfflineSmoothing = None,
+    adaptation: options.Adaptation = None,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Draw picture and report.")] = True,
-    units: UnitsOption = None,
-    time_unit: TimeUnitOption = None,
-    timezone: TimezoneOption = None,
-    strict: StrictOption = False,
+    units: options.Units = None,
+    time_unit: options.TimeUnit = None,
+    timezone: options.Timezone = None,
+    strict: options.Strict = False,
     calibration: Annotated[
         Literal["off", "auto", "require"] | None,
         typer.Option(
             help="Scale and offset of the axes from moments at rest: off; auto: where the recording allows "
             "it; require: otherwise refuse. As the model was trained if left out.",
-            show_default=False,
         ),
     ] = None,
     non_wear: Annotated[
@@ -55,10 +43,9 @@ def run(
         typer.Option(
             help="auto: in recordings of more than an hour, time without wear is labelled non_wear and not "
             "classified; off. As the model says if left out (auto).",
-            show_default=False,
         ),
     ] = None,
-    verbose: VerboseOption = False,
+    verbose: options.Verbose = False,
     *,
     reading: ReadOptions,
 ) -> None:

@@ -13,17 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from patchtst_har.cli.console import (
-    AdaptationOption,
-    SmoothingOption,
-    TimeUnitOption,
-    TimezoneOption,
-    UnitsOption,
-    err,
-    out,
-    warn,
-)
-from patchtst_har.cli.models import DefaultModelArgument, introduction, model_folder
+from patchtst_har.cli import options
+from patchtst_har.cli.console import err, out, warn
+from patchtst_har.cli.models import introduction, model_folder
 from patchtst_har.cli.reading import reads_recordings
 from patchtst_har.data.options import ReadOptions
 from patchtst_har.data.units import UNUSABLE
@@ -50,7 +42,7 @@ HELP = (
 
 @reads_recordings
 def run(
-    model: DefaultModelArgument = None,
+    model: options.DefaultModelArgument = None,
     source: Annotated[
         str,
         typer.Option(
@@ -66,8 +58,8 @@ def run(
     hop: Annotated[
         float | None, typer.Option("--hop", help="Seconds between decisions; the model's own if left out.")
     ] = None,
-    smoothing: SmoothingOption = None,
-    adaptation: AdaptationOption = None,
+    smoothing: options.Smoothing = None,
+    adaptation: options.Adaptation = None,
     serve: Annotated[
         str | None,
         typer.Option(
@@ -91,9 +83,9 @@ def run(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out and count lines that cannot be read.")
     ] = False,
-    units: UnitsOption = None,
-    time_unit: TimeUnitOption = None,
-    timezone: TimezoneOption = None,
+    units: options.Units = None,
+    time_unit: options.TimeUnit = None,
+    timezone: options.Timezone = None,
     *,
     reading: ReadOptions,
 ) -> None:

@@ -110,7 +110,7 @@ class _CsvFile:
 
     def _chunks(self, *, numbers: bool) -> Iterator[pd.DataFrame]:
         layout, columns = self.layout, self.layout.columns
-        # As text, an annotation stays as it was written: 007, 1.0 and NA are no numbers and not missing.
+        # As text, an annotation stays as it was written: 007, 1.0 and NA are neither numbers nor missing.
         names = _unique(layout.names)
         dtypes: dict[str, Any] = dict.fromkeys(names, str)
         missing: dict[str, list[str]] = dict.fromkeys(columns.all, _MISSING)

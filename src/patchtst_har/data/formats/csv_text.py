@@ -68,6 +68,8 @@ class CsvText:
         self._file = open_text(path)
         for _ in range(skip_lines):
             line = self._file.readline(_MAX_LINE + 1)
+            if not line:
+                break
             self._check(line, len(line))
 
     def __enter__(self) -> CsvText:

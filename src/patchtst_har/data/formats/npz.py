@@ -106,10 +106,10 @@ def _annotation(arrays: dict[str, NDArray[Any]], path: Path) -> pd.Categorical |
     if "x" in arrays or "y" not in arrays or "classes" not in arrays:
         return None
     index, classes = arrays["y"], arrays["classes"]
-    if index.dtype.kind not in "iu" or index.ndim != 1 or classes.dtype.kind not in "US":
+    if index.dtype.kind not in "iu" or index.ndim != 1 or classes.dtype.kind not in "US" or classes.ndim != 1:
         raise DataError(
-            f"{path}: 'y' must hold indices (n,) into the strings of 'classes', "
-            f"not {index.dtype} {index.shape} into {classes.dtype}"
+            f"{path}: 'y' must hold indices (n,) into the strings of 'classes' (k,), "
+            f"not {index.dtype} {index.shape} into {classes.dtype} {classes.shape}"
         )
     if index.size and index.max() >= len(classes):
         raise DataError(f"{path}: 'y' holds {index.max()}, but there are {len(classes)} classes")
@@ -117,7 +117,7 @@ def _annotation(arrays: dict[str, NDArray[Any]], path: Path) -> pd.Categorical |
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise DataError(f"{path}: array 'classes' holds {annotation_text(repeated[0])!r} twice")
-    # In their own type, which has a byte a sample where -1 need not be told from the largest.
+    # Unsigned codes keep their type, often a byte per sample; only signed ones can be negative.
     codes = index if index.dtype.kind == "u" else np.maximum(index, -1)
     return categorical_of(codes, names, f"{path}: array 'classes'")
 

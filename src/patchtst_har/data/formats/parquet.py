@@ -68,7 +68,8 @@ def _check_types(schema: Any, columns: ColumnNames, path: Path) -> None:
     types = _pyarrow().types
     for name in [*columns.axes, *columns.extras.values()]:
         kind = schema.field(name).type
-        if not (types.is_floating(kind) or types.is_integer(kind)):
+        empty = types.is_null(kind) and name not in columns.axes
+        if not (types.is_floating(kind) or types.is_integer(kind) or empty):
             raise DataError(f"{path}: column {name!r} holds {kind}, numbers are needed")
     if columns.annotation is not None:
         kind = schema.field(columns.annotation).type

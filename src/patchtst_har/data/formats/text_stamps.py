@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -64,7 +65,7 @@ def _formatted(
     is_utc = "%z" in text
     try:
         parsed = pd.to_datetime(column, format=text, errors="coerce", utc=is_utc)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, re.error) as error:
         raise DataError(f"time_format {text!r} cannot be used ({error})") from error
     refuse_unparsed(column, parsed, f"a time stamp of the format {text!r} (--time-format)", source, place)
     index = pd.DatetimeIndex(parsed)
@@ -123,7 +124,7 @@ def refuse_unparsed(
     if failed.size:
         row = int(failed[0])
         raise DataError(
-            f"{source}: {place(row)}, column {column.name!r}: {column.iloc[row]!r} is not {wanted}"
+            f"{source}: {place(row)}, column {column.name!r}: {str(column.iloc[row])[:80]!r} is not {wanted}"
         )
 
 

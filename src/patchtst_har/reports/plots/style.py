@@ -107,7 +107,7 @@ def add_grid(axes: Axes, axis: Any = "both") -> None:
 
 
 def add_note(axes: Axes, text: str, at: tuple[float, float], offset: tuple[int, int], **look: Any) -> None:
-    """Write text at a place, so many points beside it."""
+    """Write text at a place, shifted by `offset` points."""
     axes.annotate(text, at, xytext=offset, textcoords="offset points", **look)
 
 
