@@ -102,6 +102,7 @@ SIGNAL = {
         "reason": "the recording does not last more than 60 min",
     },
     "calibration": {"policy": "off", "applied": False},
+    "resampling": {"sample_rate_hz": 100.0, "method": "linear", "n_low_passed_segments": 0},
 }
 FITTED = {
     "policy": "auto",
@@ -125,6 +126,7 @@ def test_the_steps_of_the_signal_are_said(timeline, tmp_path, parse_page):
         "Gaps 2, 1.5 min in all",
         "Non-wear not looked for: the recording does not last more than 60 min",
         "Calibration switched off",
+        "Resampling to 100 Hz (linear interpolation",
     ):
         assert part in text, part
 

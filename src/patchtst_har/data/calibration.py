@@ -26,8 +26,8 @@ MAX_ERROR_G = 0.010
 
 _REST_G = (0.5, 2.0)
 _MIN_FILLED = 0.9
-_MAX_ITERATIONS = 1000
-_CONVERGED = 1e-7
+_MAX_ITERATIONS = 300
+_CONVERGED = 1e-6
 _MOST_WEIGHT = 100.0
 
 _Floating = TypeVar("_Floating", bound=np.floating[Any])
@@ -171,9 +171,9 @@ def _fit(means: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.fl
     scale, offset = np.ones(3), np.zeros(3)
     for _ in range(_MAX_ITERATIONS):
         current = means * scale + offset
-        closest = current / np.linalg.norm(current, axis=1, keepdims=True)
-        distance = np.linalg.norm(current - closest, axis=1, keepdims=True)
-        weights = 1 / np.maximum(distance, 1 / _MOST_WEIGHT)
+        radius = np.sqrt(np.einsum("ij,ij->i", current, current))[:, None]
+        closest = current / radius
+        weights = 1 / np.maximum(np.abs(radius - 1), 1 / _MOST_WEIGHT)
         weights /= weights.sum()
         centre, target = (weights * current).sum(axis=0), (weights * closest).sum(axis=0)
         apart = weights * (current - centre)

@@ -277,6 +277,16 @@ def resample_block(
     return block
 
 
+def resampling_facts(clean: CleanSamples, sample_rate_hz: float) -> dict[str, Any]:
+    """Return how samples are put on the grid, and how many segments are low-passed first, for reports."""
+    factors = [
+        _oversampling(clean.highest_rate_hz(bounds, sample_rate_hz), sample_rate_hz)
+        for bounds in clean.bounds
+    ]
+    n_filtered = sum(factor > 1 for factor in factors)
+    return {"sample_rate_hz": sample_rate_hz, "method": "linear", "n_low_passed_segments": n_filtered}
+
+
 def _blocks(n_samples: int, size: int) -> Iterator[slice]:
     yield from (slice(first, min(first + size, n_samples)) for first in range(0, n_samples, size))
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from patchtst_har.config import DataConfig
 from patchtst_har.data import calibration, non_wear
 from patchtst_har.data.epochs import EPOCH_NS
-from patchtst_har.data.resample import CleanSamples, clean_samples
+from patchtst_har.data.resample import CleanSamples, clean_samples, resampling_facts
 from patchtst_har.errors import DataError
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def prepared_samples(
     -------
     CleanSamples
         ``info`` also has the keys ``non_wear`` and ``calibration``: mappings with the policy, the parameters,
-        whether the step changed anything (``applied``), its effect and, if it was refused, the ``reason``.
+        whether the step changed anything (``applied``), its effect and, if it was refused, the ``reason``;
+        and ``resampling``, how windows are resampled.
 
     Raises
     ------
@@ -57,13 +58,10 @@ def prepared_samples(
     unworn_ns = non_wear.merged(still_ns, clean.repeats_ns, empty_ns)
     fitted, calibrating = _calibrate(clean, config, unworn_ns)
     bounds, taken_ns, wearing = _take_out(clean, config, unworn_ns, empty_ns, worn=worn)
-    return replace(
-        clean,
-        bounds=bounds,
-        calibration=fitted,
-        non_wear_ns=taken_ns,
-        info={**clean.info, "non_wear": wearing, "calibration": calibrating},
-    )
+    prepared = replace(clean, bounds=bounds, calibration=fitted, non_wear_ns=taken_ns)
+    resampling = resampling_facts(prepared, config.sample_rate_hz)
+    prepared.info.update(non_wear=wearing, calibration=calibrating, resampling=resampling)
+    return prepared
 
 
 def _long_spans(idle_ns: ArrayLike | None) -> NDArray[np.int64]:

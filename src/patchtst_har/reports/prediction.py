@@ -112,7 +112,9 @@ def render_prediction_report(
         score=model_info.get("score"),
         warnings=list(warnings),
         notices=list(notices),
-        signal=steps_in_words(signal or {}),
+        signal=[
+            (name, f"{effect}{how and f' ({how})'}") for name, effect, how in steps_in_words(signal or {})
+        ],
         non_wear=NON_WEAR,
     )
     atomic_write_text(out, html)

@@ -20,7 +20,14 @@ def steps_in_words(signal: Mapping[str, Any]) -> list[Row]:
     """
     if not signal:
         return []
-    return [_rate(signal), *_samples(signal), _gaps(signal), _non_wear(signal), _calibration(signal)]
+    return [
+        _rate(signal),
+        *_samples(signal),
+        _gaps(signal),
+        _non_wear(signal),
+        _calibration(signal),
+        _resampling(signal),
+    ]
 
 
 def _rate(signal: Mapping[str, Any]) -> Row:
@@ -77,6 +84,14 @@ def _calibration(signal: Mapping[str, Any]) -> Row:
     offset = ", ".join(f"{1000 * value:+.1f}" for value in step["offset_g"])
     effect = f"error at rest {before:.1f} mg before, {step['error_after_mg']:.1f} mg after"
     return "Calibration", f"{effect}; scale {scale}; offset {offset} mg (x, y, z)", how
+
+
+def _resampling(signal: Mapping[str, Any]) -> Row:
+    step = signal["resampling"]
+    effect = f"to {step['sample_rate_hz']:g} Hz"
+    if step["n_low_passed_segments"]:
+        effect += f", {step['n_low_passed_segments']:,} faster segments low-passed before"
+    return "Resampling", effect, f"{step['method']} interpolation between the samples' own times"
 
 
 def _minutes(seconds: float) -> str:
