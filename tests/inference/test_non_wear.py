@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -153,6 +154,21 @@ def test_files_say_it(small_run, taken_off, tmp_path, minutes):
     assert "75.0 min in 1 spans" in page
 
 
+@pytest.mark.draws
+@pytest.mark.filterwarnings("ignore::patchtst_har.inference.familiarity.UnfamiliarWarning")
+def test_a_class_of_its_name_is_an_activity(small_run, taken_off, tmp_path):
+    """A model may have learned from annotations that say so; what it labels has a probability."""
+    path = tmp_path / "a.npz"
+    whole = taken_off["whole"].iloc[: len(taken_off["before"]) + 75 * MINUTE]
+    np.savez(path, time_ns=whole.index.as_unit("ns").asi8, acc=whole.to_numpy())
+    labelled = label_file(path, small_run.folder / "model")
+    classes = ("non_wear", *labelled.classes[1:])
+    renamed = replace(labelled, classes=classes, timeline=labelled.timeline.assign(label="non_wear"))
+    summary = json.loads(write_prediction(tmp_path, renamed).summary.read_text())
+    assert summary["non_wear_minutes"] == pytest.approx(75)
+    assert summary["minutes"]["non_wear"] == pytest.approx(15)
+
+
 @pytest.mark.filterwarnings("ignore::patchtst_har.inference.familiarity.UnfamiliarWarning")
 def test_a_device_that_sleeps_is_not_worn(small_run, tmp_path):
     """ActiGraph writes nothing in idle sleep, and lists when it slept."""
@@ -180,6 +196,12 @@ def test_models_stored_without_the_fields_are_loaded(small_run, tmp_path):
     (model / "config.json").write_text(json.dumps(config))
     data = Recognizer.from_pretrained(model).config.data
     assert (data.calibration, data.non_wear) == ("off", "auto")
+
+
+def test_a_stream_of_a_model_of_calibrated_recordings_says_that_it_is_not(recognizer):
+    recognizer.stream()
+    with pytest.warns(SignalWarning, match="and a stream is not"):
+        recognizer.with_data(calibration="auto").stream()
 
 
 def test_calibration_of_a_prediction(recognizer, taken_off, tmp_path, small_run):

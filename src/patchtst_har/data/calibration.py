@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.data.epochs import EPOCH_S, Epochs
+from patchtst_har.support.formatting import counted
 
 Policy = Literal["off", "auto", "require"]
 
@@ -133,9 +134,8 @@ def fit_calibration(
         return NotCalibrated(reason, len(means), None if before_g is None else before_g * 1000)
 
     if len(means) < min_windows or before_g is None:
-        return refused(
-            f"{len(means):,} stationary windows of {EPOCH_S:g} s, at least {min_windows} are needed"
-        )
+        found = counted(len(means), "stationary window", "stationary windows")
+        return refused(f"{found} of {EPOCH_S:g} s, at least {min_windows} are needed")
     missed = [
         f"{name} from {axis.min():+.2f} to {axis.max():+.2f} g"
         for name, axis in zip("xyz", means.T, strict=True)

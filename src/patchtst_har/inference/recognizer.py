@@ -663,7 +663,19 @@ class Recognizer:
         ------
         DataError
             If a setting is out of its range, or smoothing is asked for and the model has no smoother.
+
+        Warns
+        -----
+        patchtst_har.data.units.SignalWarning
+            If the model was trained on calibrated recordings: streams are not calibrated.
         """
+        if self.config.data.calibration != "off":
+            warnings.warn(
+                "the model was trained on recordings that were calibrated, and a stream is not: its labels "
+                "are doubtful where the sensor is off",
+                SignalWarning,
+                stacklevel=2,
+            )
         return Stream(self, hop_s, smoothing, max_pending=max_pending, drop=drop)
 
     def _judge(

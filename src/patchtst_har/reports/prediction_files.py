@@ -64,12 +64,15 @@ def write_prediction(out_dir: Path, labelled: LabelledFile, *, report: bool = Tr
 def _summary(labelled: LabelledFile) -> PredictionSummary:
     timeline = labelled.timeline
     unfamiliar = labelled.counts.get("n_unfamiliar")
-    minutes = (timeline["end"] - timeline["start"]).dt.total_seconds().groupby(timeline["label"]).sum() / 60
+    lasted_min = (timeline["end"] - timeline["start"]).dt.total_seconds() / 60
+    # A class of a model may have the name of the state, but its rows have a probability.
+    unworn = (timeline["label"] == NON_WEAR) & timeline["probability"].isna()
+    minutes = lasted_min[~unworn].groupby(timeline["label"]).sum()
     return PredictionSummary(
         recording=labelled.recording_info,
         model=labelled.model_info,
         minutes={name: float(minutes.get(name, 0.0)) for name in labelled.classes},
-        non_wear_minutes=float(minutes.get(NON_WEAR, 0.0)),
+        non_wear_minutes=float(lasted_min[unworn].sum()),
         n_windows=int(labelled.counts["n_windows"]),
         n_unfamiliar=None if unfamiliar is None else int(unfamiliar),
         warnings=tuple(labelled.warnings),
