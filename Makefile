@@ -156,11 +156,11 @@ weights: install
 	mkdir -p $(STUDIES)
 	for set in $(WEIGHT_SETS); do \
 	  test -d $(STUDIES)/prepared/$$set || $(BIN)/python -m studies.prepare $(DATA) $(STUDIES)/prepared --set $$set || exit 1; \
-	  $(BIN)/python -m studies.cross_validate $(STUDIES)/prepared $(STUDIES)/runs --set $$set --recipe base --seeds 0 \
-	    $$(test $$set = nine && echo --baselines) || exit 1; \
+	  $(BIN)/python -m studies.cross_validate $(STUDIES)/prepared $(STUDIES)/runs --set $$set --recipe base \
+	    --seeds 0 1 2 --baselines || exit 1; \
 	  $(BIN)/python -m studies.robustness $(STUDIES)/runs/$$set/base/seed-0 $(DATA) --out $(STUDIES)/runs/$$set/base-robustness || exit 1; \
 	done
-	$(BIN)/python -m studies.wrist_weights $(STUDIES)/prepared $(STUDIES)/runs $(STUDIES)/weights --seeds 0
+	$(BIN)/python -m studies.wrist_weights $(STUDIES)/prepared $(STUDIES)/runs $(STUDIES)/weights
 
 # On a machine with CUDA: any Python with torch and Triton will do, so nothing is installed (docs/cuda.md).
 # ARGS goes to the script: `ARGS='--out FOLDER'`, `ARGS=--interpreter`.

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from patchtst_har import Recognizer, pretrained
+from patchtst_har import Recognizer, features, pretrained
 from patchtst_har.benchmark.budget import Budget, Target
 from patchtst_har.config import N_STATISTICAL_FEATURES, AugmentationConfig, ExperimentConfig
 from patchtst_har.data import cut_windows, write_recording
@@ -31,6 +31,19 @@ def test_every_setting_is_described():
     rows = [line for line in (DOCS / "configuration.md").read_text().splitlines() if line.startswith("| `")]
     assert len(rows) > 40
     assert [row for row in rows if row.endswith("|  |")] == []
+
+
+def test_the_counts_of_features_are_those_of_the_package():
+    readme, glossary = (
+        (DOCS.parent / page).read_text(encoding="utf-8") for page in ("README.md", "GLOSSARY.md")
+    )
+    for kind, names in (
+        ("Statistical", features.STATISTICAL_FEATURE_NAMES),
+        ("Movement", features.MOVEMENT_FEATURE_NAMES),
+        ("Topological", features.TOPOLOGICAL_FEATURE_NAMES),
+    ):
+        assert f"**{kind} features**: {len(names)} numbers per window" in glossary
+    assert set(re.findall(r"(\d+) statistical features", readme)) == {str(N_STATISTICAL_FEATURES)}
 
 
 def test_the_example_configuration_is_valid():

@@ -80,7 +80,7 @@ class DataConfig(Section):
     """`split="kfold"`: number of folds."""
     fold: Annotated[int, Field(ge=0)] = 0
     """`split="kfold"`: the fold held out as test."""
-    split_seed: Annotated[int, Field(ge=0)] = 0
+    split_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of the random assignment of people."""
 
     @model_validator(mode="after")

@@ -1,5 +1,6 @@
 """The command line as its users meet it: what it prints, what it leaves, how it fails."""
 
+import errno
 import html
 import io
 import json
@@ -18,8 +19,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 import patchtst_har
+from patchtst_har import cli as cli_module
 from patchtst_har.cli import app, console, main
 from patchtst_har.data import write_recording
+from patchtst_har.errors import DataError
 from patchtst_har.support.log import close_logging
 from patchtst_har.synthetic import recording as make_recording
 
@@ -153,6 +156,25 @@ def test_configuration_mistakes_are_one_line(cli, tmp_path, monkeypatch, options
     monkeypatch.chdir(tmp_path)
     assert message in error_of(cli("train", *options))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "standard output: No space left on device"),
+        (MemoryError("Unable to allocate 1 PiB"), "not enough memory (Unable to allocate 1 PiB)"),
+        (DataError("a.csv: " + "x" * 10**6), "a.csv: " + "x" * 1993 + "..."),
+    ],
+)
+def test_errors_of_any_kind_are_one_short_line(monkeypatch, capsys, error, message):
+    def fail(**_):
+        raise error
+
+    monkeypatch.setattr(cli_module, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"patchtst-har: error: {message}\n"
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,7 @@ def test_manifest_rows_are_checked(folder: Path, rows: list[str], message: str) 
             r"no column 'outfile' \(found: 'participant', 'status'\)",
         ),
         ("manifest.csv", "", r"no column 'participant', 'status', 'outfile' \(found: none\)"),
+        ("manifest.csv", "participant,status,outfile,outfile\n", "2 columns are named 'outfile'"),
         ("manifest.csv", b"participant,status,outfile\n\xff,ok,a\n", "not UTF-8 text"),
         ("classes.json", "{}", "needs a list of class names"),
         ("classes.json", "[]", "needs a list of class names"),

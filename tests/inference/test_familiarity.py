@@ -16,7 +16,6 @@ from patchtst_har.inference.familiarity import (
     Familiarity,
     UnfamiliarWarning,
     held_out_unit,
-    rate_doubt,
     unfamiliar_doubt,
 )
 from patchtst_har.inference.label_file import label_file
@@ -28,28 +27,6 @@ from patchtst_har.synthetic import recording as make_recording
 @pytest.fixture(scope="module")
 def recognizer(small_run):
     return Recognizer.from_pretrained(small_run.folder / "model")
-
-
-@pytest.mark.parametrize(
-    ("rate_hz", "trained_on", "doubtful"),
-    [
-        (100.0, None, False),
-        (60.0, None, False),
-        (59.0, None, True),
-        (None, None, False),
-        (30.0, TrainedOn(5, (50.0, 100.0)), False),
-        (29.0, TrainedOn(5, (50.0, 100.0)), True),
-        # Sources faster than the windows were low-passed.
-        (60.0, TrainedOn(5, (200.0, 200.0)), False),
-    ],
-)
-def test_a_rate_is_compared_with_what_the_model_was_trained_on(rate_hz, trained_on, doubtful):
-    assert bool(rate_doubt(rate_hz, 100.0, trained_on)) == doubtful
-
-
-def test_both_rates_are_named():
-    (text,) = rate_doubt(5.0, 100.0, TrainedOn(5, (50.0, 100.0)))
-    assert "has 5 samples per second, the model was trained on recordings of 50 to 100 Hz" in text
 
 
 def made_up_embeddings(rng, n=400, n_classes=3, width=100):

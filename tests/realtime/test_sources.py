@@ -6,7 +6,7 @@ import pytest
 
 from patchtst_har.errors import DataError
 from patchtst_har.realtime.sample_lines import LineParser
-from patchtst_har.realtime.sources import standard_input
+from patchtst_har.realtime.sources import sample_batches, standard_input
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,26 @@ def test_what_only_python_reads_as_a_number_is_refused(line, field):
     parser = LineParser("source", "ms", skip_bad=True)
     assert parser.parse(line) is None
     assert parser.n_bad == 1
+
+
+def samples_of(parser, *chunks):
+    batches = sample_batches(parser, iter([*chunks, b""]).__next__)
+    return [batch for batch in batches if batch.samples is not None]
+
+
+@pytest.mark.parametrize("end", [b"1" * 9000 + b"\n", b"1" * 9000 + b"\n20,0,0,1\n", b"1\n20,0,0,1"])
+def test_a_line_without_end_is_refused_or_skipped(end):
+    chunks = b"10,0,0,1\n" + b"1" * 9000, None, b"1" * 9000, end
+    with pytest.raises(DataError, match="source: line 2: longer than 4096 characters"):
+        samples_of(LineParser("source", "ms"), *chunks)
+    parser = LineParser("source", "ms", skip_bad=True)
+    samples_of(parser, *chunks)
+    assert (parser.n_bad, parser.n_samples) == (1, 1 + (b"20" in end))
+
+
+def test_a_byte_order_mark_is_passed_over():
+    assert LineParser("source", "ms").parse("\ufeff10,0,0,1") == ((0.0, 0.0, 1.0), 10_000_000)
+    assert LineParser("source", "ms").parse("\ufefftime,x,y,z") is None
 
 
 def test_a_closed_standard_input_is_named(monkeypatch):

@@ -1,4 +1,5 @@
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -50,3 +51,12 @@ def test_metrics_are_one_line_and_a_history(caplog):
         lines.log_metrics({"loss": 0.25}, 2, "train")
     assert caplog.messages[0] == "train step 1: loss=0.5000 | accuracy=0.2500"
     assert dict(lines.metrics_history) == {"train_loss": [(1, 0.5), (2, 0.25)], "train_accuracy": [(1, 0.25)]}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_names_the_log_once(tmp_path, capsys):
+    (tmp_path / "training.log").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as caught, log_to_file(tmp_path):
+        logging.getLogger("patchtst_har").info("a line")
+    assert caught.value.filename == str(tmp_path / "training.log")
+    assert "Traceback" not in capsys.readouterr().err

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -94,3 +95,12 @@ def test_what_comes_again_is_forgotten(tmp_path):
         ("val", 2),
         ("train", 3),
     ]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_names_the_file_of_metrics(tmp_path):
+    tracker = ExperimentTracker("x", tmp_path)
+    (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as caught:
+        tracker.log_metrics({"loss": 1.0}, 1)
+    assert caught.value.filename == str(tmp_path / "metrics.jsonl")

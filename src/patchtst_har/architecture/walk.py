@@ -222,7 +222,9 @@ def _branch(config: ModelConfig, target: Rows) -> Iterator[Layer]:
     source, first = Rows("branch.scaled", 1, sum(vector.width for _, vector in vectors)), 0
     for name, vector in vectors:
         scaled = source.columns(first, vector.width)
-        yield layers.QuantileNormal(f"branch.{name}_scale", scaled, vector, QUANTILE_STEPS, QUANTILE_LIMIT)
+        yield layers.QuantileNormalLayer(
+            f"branch.{name}_scale", scaled, vector, QUANTILE_STEPS, QUANTILE_LIMIT
+        )
         first += vector.width
     hidden = Rows("branch.hidden", 1, config.branch.width)
     yield layers.NormedLinear("branch.layers.0", hidden, source, activation=config.activation)

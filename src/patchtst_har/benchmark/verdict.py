@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from patchtst_har.records import measurement as records
 from patchtst_har.records.feasibility import JudgedTarget, Target, Verdict
+from patchtst_har.smoothing.decide import causal_lag
 from patchtst_har.support.formatting import duration
 from patchtst_har.support.percentiles import MIN_SAMPLES
 
@@ -122,8 +123,7 @@ def _on_a_busy_machine(latency: Finding, busy: str) -> Finding:
 
 
 def _smoothing(target: Target, measured: records.Measured) -> Iterator[Finding]:
-    name, _, lag = (measured.settings.smoothing or "").partition(":")
-    wait_s = int(lag) * measured.settings.hop_s if name == "lag" else 0.0
+    wait_s = (causal_lag(measured.settings.smoothing or "none") or 0) * measured.settings.hop_s
     if wait_s > target.smoothing_lag_s:
         allowed = f"{target.smoothing_lag_s:g} s are allowed"
         yield Finding("not feasible", f"Smoothing waits {wait_s:g} s for later windows, {allowed}.")

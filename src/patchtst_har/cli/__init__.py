@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import warnings
 from io import TextIOWrapper
@@ -28,7 +29,10 @@ from patchtst_har.cli.commands import (
 from patchtst_har.cli.console import warn
 from patchtst_har.cli.help import Command, Group
 from patchtst_har.errors import PatchTSTHARError
-from patchtst_har.support.signals import Terminated, ending_signals_raise
+from patchtst_har.support.termination import Terminated, ending_signals_raise
+
+# Of a message: it may quote what a file holds.
+_LONGEST = 2000
 
 app = typer.Typer(
     cls=Group,
@@ -88,12 +92,18 @@ def main() -> None:
     except (PatchTSTHARError, OSError) as error:
         print(f"patchtst-har: error: {_one_line(error)}", file=sys.stderr)
         sys.exit(2)
+    except MemoryError as error:
+        print(f"patchtst-har: error: not enough memory ({error or 'allocation failed'})", file=sys.stderr)
+        sys.exit(2)
 
 
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split())
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+        return f"standard output: {error.strerror}"  # Whatever else is written to is named.
+    text = " ".join(str(error).split())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _show_warning(

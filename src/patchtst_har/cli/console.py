@@ -18,7 +18,7 @@ from patchtst_har.presets import Preset
 from patchtst_har.support.formatting import score
 from patchtst_har.support.log import setup_logging
 from patchtst_har.support.settings import read_yaml
-from patchtst_har.support.signals import Terminated
+from patchtst_har.support.termination import Terminated
 
 if TYPE_CHECKING:
     from patchtst_har.data.annotations import LabelMap

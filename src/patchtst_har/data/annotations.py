@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from patchtst_har.data.columns import require_columns
 from patchtst_har.errors import DataError
 from patchtst_har.support.documents import read_text
-from patchtst_har.support.formatting import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,14 +52,7 @@ class LabelMap:
         try:
             text = read_text(path, _MOST_BYTES, may_be_pipe=True)
             reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-            found = list(reader.fieldnames or ())
-            missing = [name for name in ("annotation", column) if name not in found]
-            if missing:
-                quoted = listed(map(repr, found)) or "none"
-                raise DataError(f"{path}: no column {', '.join(map(repr, missing))} (found: {quoted})")
-            for name in ("annotation", column):
-                if found.count(name) > 1:
-                    raise DataError(f"{path}: {found.count(name)} columns are named {name!r}")
+            require_columns(reader.fieldnames or (), ("annotation", column), str(path))
             rows = [(row["annotation"] or "", (row[column] or "").strip()) for row in reader]
         except (FileNotFoundError, IsADirectoryError) as error:
             raise DataError(f"{path}: no such file") from error

@@ -49,6 +49,17 @@ class ColumnNames:
         return {name: column for name, column in named.items() if column is not None} | self.extras
 
 
+def require_columns(found: Sequence[str], needed: Sequence[str], source: str) -> None:
+    """Refuse the header of a table that lacks a needed column, or has one twice: which holds is not known."""
+    missing = [name for name in needed if name not in found]
+    if missing:
+        quoted = listed(map(repr, found)) or "none"
+        raise DataError(f"{source}: no column {', '.join(map(repr, missing))} (found: {quoted})")
+    for name in needed:
+        if found.count(name) > 1:
+            raise DataError(f"{source}: {found.count(name)} columns are named {name!r}")
+
+
 def match_columns(
     names: Sequence[str],
     chosen: Mapping[str, str],

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,12 @@ class SignalWarning(UserWarning):
 
 class UnitWarning(SignalWarning):
     """The magnitude at rest is far from 1 g: the unit or the scale is probably another one."""
+
+
+def unusable_text(counts: Mapping[str, Any], n_samples: int) -> str:
+    """Return in words how many samples are unusable, by the names in `UNUSABLE`; "" for none."""
+    lost = [f"{counts[name]:,} {what}" for name, what in UNUSABLE.items() if counts.get(name)]
+    return f"of {n_samples:,} samples, unusable are {', '.join(lost)}" if lost else ""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from patchtst_har.data.columns import require_columns
 from patchtst_har.data.times import Clock
 from patchtst_har.data.units import MOST_G
 from patchtst_har.data.windows import Windows
@@ -209,10 +210,7 @@ def _read_manifest(path: Path) -> dict[str, tuple[str, str]]:
     try:
         text = read_text(path, _MOST_MANIFEST_BYTES)
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        missing = [name for name in MANIFEST_COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            found = ", ".join(map(repr, reader.fieldnames or ())) or "none"
-            raise DataError(f"{path}: no column {', '.join(map(repr, missing))} (found: {found})")
+        require_columns(reader.fieldnames or (), MANIFEST_COLUMNS, str(path))
         return _merge_rows(reader, path)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; is this a folder of prepared data?") from error

@@ -29,7 +29,7 @@ from patchtst_har.datasets.prepared import (
 )
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import atomic_write_json, atomic_write_text, ensure_folder
-from patchtst_har.support.folders import LOCK_FILE, beside, exchange, left_beside
+from patchtst_har.support.folders import LOCK_FILE, exchange, left_stages, stage_of
 from patchtst_har.support.names import unusable_name
 from patchtst_har.support.npz import write_npz
 
@@ -72,14 +72,14 @@ class PreparedWriter:
 
     def __init__(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         self.folder = self._target = ensure_folder(folder)
-        for left in left_beside(self.folder, _STAGE):
+        for left in left_stages(self.folder, _STAGE):
             _clear(left, self.folder)
         if (self.folder / MANIFEST).exists():
             if not overwrite:
                 raise DataError(
                     f"{self.folder}: holds a prepared data set already; pass --overwrite or choose another"
                 )
-            self._target = ensure_folder(beside(self.folder, _STAGE))
+            self._target = ensure_folder(stage_of(self.folder, _STAGE))
         self._rows: dict[str, tuple[str, str]] = {}
         self._classes: set[str] = set()
         self._contents: dict[bytes, str] = {}

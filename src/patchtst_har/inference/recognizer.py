@@ -15,7 +15,7 @@ from patchtst_har import _core
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.data.calibration import calibration_doubt
 from patchtst_har.data.times import check_clock, iana_zone, time_features
-from patchtst_har.data.units import MOST_G, UNUSABLE, SignalWarning
+from patchtst_har.data.units import MOST_G, UNUSABLE, SignalWarning, unusable_text
 from patchtst_har.datasets.inputs import ModelInputs
 from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.features import compute_extended_statistics_batch, compute_topology
@@ -30,7 +30,6 @@ from patchtst_har.inference.familiarity import (
     Familiarity,
     UnfamiliarWarning,
     load_familiarity,
-    rate_doubt,
     unfamiliar_doubt,
 )
 from patchtst_har.inference.inputs import BATCH_SIZE
@@ -38,6 +37,7 @@ from patchtst_har.inference.model_card import MODEL_CARD_FILE
 from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.inference.native_program import Precision
 from patchtst_har.inference.probabilities import predict_embedded, predict_native, predict_probabilities
+from patchtst_har.inference.source_check import rate_doubt
 from patchtst_har.inference.timeline import (
     build_timeline,
     decision_spans,
@@ -61,7 +61,7 @@ from patchtst_har.pretrained import SUMMARY_FILE, find_model, refuse_encoder, sh
 from patchtst_har.realtime.backlog import DropPolicy
 from patchtst_har.realtime.stream import Stream
 from patchtst_har.smoothing import HMMSmoother
-from patchtst_har.smoothing.decide import decide, hop_s, parse_method, sequences_of
+from patchtst_har.smoothing.decide import causal_name, decide, hop_s, parse_method, sequences_of
 from patchtst_har.support.files import atomic_path
 from patchtst_har.support.formatting import counted
 from patchtst_har.support.progress import OnProgress
@@ -181,7 +181,7 @@ class Recognizer:
         """How recordings are smoothed: ``none``, ``hmm``, ``filter`` or ``lag:K``."""
         if self.smoother is None:
             return "none"
-        return "hmm" if self.lag is None else f"lag:{self.lag}" if self.lag else "filter"
+        return "hmm" if self.lag is None else causal_name(self.lag)
 
     @property
     def trained_on_text(self) -> str:
@@ -577,9 +577,10 @@ class Recognizer:
             check_clock(cut.clock, config.data.timezone, "recording")
         if not len(cut) and not len(cut.non_wear_ns):
             seconds = config.data.window_size / config.data.sample_rate_hz
+            lost = unusable_text(cut.info, len(recording))
             raise DataError(
                 f"the recording has no uninterrupted segment of {seconds:g} s: nothing to label"
-                + _why(cut.info)
+                + (f"; {lost}" if lost else "")
             )
         probabilities, distances = self._judge(cut, on_progress)
         sequences = sequences_of(np.full(len(cut.start_ns), "recording"), cut.start_ns, config)
@@ -712,12 +713,6 @@ class Recognizer:
         bad = np.flatnonzero(~np.isfinite(windows).all(axis=(1, 2)))
         if bad.size:
             raise DataError(f"windows: window {bad[0]} has values that are not finite")
-
-
-def _why(info: Mapping[str, float | int | None]) -> str:
-    """Return in words which samples of a recording are unusable."""
-    lost = [f"{info[name]:,} {what}" for name, what in UNUSABLE.items() if info.get(name)]
-    return f"; of {info['n_samples']:,} samples, unusable are {', '.join(lost)}" if lost else ""
 
 
 def _load_smoother(folder: Path, n_classes: int, config: ExperimentConfig) -> HMMSmoother:

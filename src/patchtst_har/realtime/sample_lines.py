@@ -58,18 +58,28 @@ class LineParser:
             If the line is not ``t,x,y,z`` and bad lines are not skipped; the message says which and why.
         """
         self._n_lines += 1
+        if self._n_lines == 1:
+            line = line.removeprefix("\ufeff")
         fields = [field.strip() for field in line.split(",")]
         if fields == [""] or (self._n_lines == 1 and [name.lower() for name in fields[1:4]] in _HEADERS):
             return None
         try:
             sample = self._sample(fields)
         except ValueError as error:
-            if not self._skip_bad:
-                raise DataError(f"{self.source}: line {self._n_lines}: {error}") from error
-            self.n_bad += 1
+            self._refuse(error)
             return None
         self.n_samples += 1
         return sample
+
+    def too_long(self, most_characters: int) -> None:
+        """Refuse, or count, a line of which more characters have come than are kept."""
+        self._n_lines += 1
+        self._refuse(ValueError(f"longer than {most_characters} characters"))
+
+    def _refuse(self, error: ValueError) -> None:
+        if not self._skip_bad:
+            raise DataError(f"{self.source}: line {self._n_lines}: {error}") from error
+        self.n_bad += 1
 
     def _sample(self, fields: list[str]) -> tuple[Sample, int]:
         if len(fields) != 4:
@@ -91,7 +101,7 @@ class LineParser:
         try:
             return float(field or "nan")
         except ValueError:
-            raise ValueError(f"{name} is {field!r}, not a number") from None
+            raise ValueError(f"{name} is {field[:40]!r}, not a number") from None
 
     def _stamp(self, field: str) -> int:
         if self._scale_ns is None:
@@ -108,11 +118,11 @@ class LineParser:
 
     def _iso(self, field: str) -> int:
         if _is_number(field):
-            raise ValueError(f"t is the number {field}: name its unit with --time-unit")
+            raise ValueError(f"t is the number {field[:40]}: name its unit with --time-unit")
         try:
             stamp = datetime.fromisoformat(field)
         except ValueError:
-            raise ValueError(f"t is {field!r}, not an ISO 8601 time") from None
+            raise ValueError(f"t is {field[:40]!r}, not an ISO 8601 time") from None
         clock: Clock = "wall" if stamp.tzinfo is None else "utc"
         if clock != (self.clock or clock):
             raise ValueError("only some of the stamps carry a zone")

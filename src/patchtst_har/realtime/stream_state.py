@@ -56,8 +56,8 @@ def check_state(
         raise DataError(f"state: is of a stream with {arrays['settings']}, this one has {expected_settings}")
     if int(arrays["stamped"]) not in (_UNKNOWN, _UNSTAMPED, _STAMPED):
         raise DataError("state: stamped must be -1, 0 or 1")
-    if (arrays["counts"] < 0).any():
-        raise DataError("state: counts has a negative number")
+    if (arrays["counts"] < 0).any() or (arrays["counts"] > MOST_NS).any():
+        raise DataError("state: counts has a number that cannot be")
     if len(arrays["waiting_windows"]) != len(arrays["waiting_places"]):
         raise DataError("state: waiting_windows and waiting_places differ in length")
     _check_places(arrays)

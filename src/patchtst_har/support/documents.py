@@ -18,8 +18,8 @@ MOST_YAML_BYTES = 2**20
 """Largest YAML file that is read."""
 _MOST_DEPTH = 64
 _MOST_NODES = 200_000
-# Whatever has this many digits at most is a float64, too: readers turn numbers into arrays.
-_MOST_DIGITS = 308
+_MOST_DIGITS = 400
+_MOST_INT = 2**63 - 1
 
 
 def read_text(path: Path, most_bytes: int, *, may_be_pipe: bool = False) -> str:
@@ -61,8 +61,9 @@ def parse_json(text: str, source: str) -> Any:
     Raises
     ------
     DataError
-        If it is not JSON (NaN and infinity are not), nested too deeply, has a key twice in one object, a
-        number of absurd length or beyond float64, or half a surrogate pair; the message names `source`.
+        If it is not JSON (NaN and infinity are not), nested too deeply, has a key twice in one object,
+        a number of absurd length, beyond int64 or float64, or half a surrogate pair;
+        the message names `source`.
     """
     try:
         value = json.loads(
@@ -129,7 +130,11 @@ def _no_constant(name: str) -> Any:
 def _bounded_int(digits: str) -> int:
     if len(digits) > _MOST_DIGITS:
         raise _RefusedError(f"a number has {len(digits)} digits")
-    return int(digits)
+    value = int(digits)
+    # Readers turn numbers into arrays.
+    if abs(value) > _MOST_INT:
+        raise _RefusedError(f"the whole number {digits[:40]} is beyond 64 bits")
+    return value
 
 
 def _finite_float(digits: str) -> float:

@@ -68,6 +68,17 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def errors_named(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Give an error of the system that names no file, such as that of a full disk, the name of this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and error.filename is None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+
+
 def atomic_write_text(target: str | os.PathLike[str], text: str) -> None:
     """Write `text` as UTF-8 to `target`, whole or not at all; file names in it need not be UTF-8."""
     with atomic_path(target) as temporary:

@@ -6,10 +6,10 @@ import logging
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from patchtst_har.support.files import ensure_folder
+from patchtst_har.support.files import ensure_folder, errors_named
 
 LOGGER_NAME = "patchtst_har"
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -72,7 +72,22 @@ def close_logging() -> None:
 
 def _file_handler(log_dir: Path) -> logging.FileHandler:
     # A file that a line names need not have a name in UTF-8.
-    return logging.FileHandler(log_dir / "training.log", encoding="utf-8", errors="backslashreplace")
+    return _LogFile(log_dir / "training.log", encoding="utf-8", errors="backslashreplace")
+
+
+class _LogFile(logging.FileHandler):
+    """Ends what is being done where a line cannot be written, in place of a traceback for each line."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        if isinstance(sys.exc_info()[1], OSError):
+            with errors_named(self.baseFilename):
+                raise
+        super().handleError(record)
+
+    def close(self) -> None:
+        # The line that did not fit is still to be written, and has been said.
+        with suppress(OSError):
+            super().close()
 
 
 @contextmanager

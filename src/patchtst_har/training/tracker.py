@@ -17,7 +17,13 @@ from patchtst_har.errors import DataError
 from patchtst_har.records.reading import MOST_RECORD_BYTES, read_json_lines
 from patchtst_har.records.run import MetricLine
 from patchtst_har.support.documents import read_text
-from patchtst_har.support.files import atomic_write_json, atomic_write_text, ensure_folder, read_json
+from patchtst_har.support.files import (
+    atomic_write_json,
+    atomic_write_text,
+    ensure_folder,
+    errors_named,
+    read_json,
+)
 from patchtst_har.support.log import TrainingLogger
 
 logger = logging.getLogger(__name__)
@@ -63,7 +69,8 @@ class ExperimentTracker:
         """Append one line to ``metrics.jsonl``; it is on disk when this returns."""
         now = datetime.now(UTC).isoformat()
         line = MetricLine(phase=phase, step=step, time=now, metrics=dict(metrics))
-        with (self.output_dir / "metrics.jsonl").open("a", encoding="utf-8") as stream:
+        path = self.output_dir / "metrics.jsonl"
+        with errors_named(path), path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line.to_json(), allow_nan=False) + "\n")
             stream.flush()
             os.fsync(stream.fileno())

@@ -8,6 +8,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,9 +19,9 @@ from patchtst_har.cli.console import err, out, warn
 from patchtst_har.cli.models import introduction, model_folder
 from patchtst_har.cli.reading import reads_recordings
 from patchtst_har.data.options import ReadOptions
-from patchtst_har.data.units import UNUSABLE
+from patchtst_har.data.units import unusable_text
 from patchtst_har.errors import DataError
-from patchtst_har.support.signals import ending_signals_noted
+from patchtst_har.support.termination import ending_signals_noted
 
 if TYPE_CHECKING:
     from patchtst_har.data.stamps import TimeUnit
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from patchtst_har.realtime.decision import Decision
     from patchtst_har.realtime.live_page import LivePage
     from patchtst_har.realtime.monitor import Monitor
-    from patchtst_har.realtime.sources import Batch
+    from patchtst_har.realtime.sources import SampleBatch
     from patchtst_har.realtime.stream import Stream
 
 
@@ -90,9 +91,8 @@ def run(
     reading: ReadOptions,
 ) -> None:
     """Run the command."""
-    from patchtst_har.inference.familiarity import rate_doubt
     from patchtst_har.inference.recognizer import Recognizer
-    from patchtst_har.inference.source_check import SourceCheck
+    from patchtst_har.inference.source_check import SourceCheck, rate_doubt
     from patchtst_har.realtime.monitor import Monitor
 
     pace = _speed(speed)
@@ -172,10 +172,7 @@ def _summed_up(
         err.print(f"{name}: {monitor.summary(stats)}{bad}", soft_wrap=True)
         warn(unfamiliar_doubt(stats.n_unfamiliar, stats.n_decisions))
         if stats.n_unusable and not stats.n_decisions:
-            lost = [
-                f"{getattr(stats, key):,} {what}" for key, what in UNUSABLE.items() if getattr(stats, key)
-            ]
-            warn([f"{name}: no decision; of {stats.n_samples:,} samples, unusable are {', '.join(lost)}"])
+            warn([f"{name}: no decision; {unusable_text(asdict(stats), stats.n_samples)}"])
 
 
 @contextlib.contextmanager
@@ -193,7 +190,11 @@ def _settled() -> Iterator[None]:
 
 
 def _take(
-    stream: Stream, batch: Batch, monitor: Monitor, page: LivePage | None, show: Callable[[Any, float], None]
+    stream: Stream,
+    batch: SampleBatch,
+    monitor: Monitor,
+    page: LivePage | None,
+    show: Callable[[Any, float], None],
 ) -> None:
     if batch.samples is None:
         return
@@ -284,7 +285,7 @@ def _batches(
     check_rate: Callable[[float | None], None],
     *,
     skip_bad: bool,
-) -> Iterator[tuple[Iterator[Batch], Callable[[], int]]]:
+) -> Iterator[tuple[Iterator[SampleBatch], Callable[[], int]]]:
     """Yield the batches of a source, and what counts the lines that it left out."""
     from patchtst_har.realtime import sources
     from patchtst_har.realtime.sample_lines import LineParser
@@ -303,7 +304,7 @@ def _batches(
     name = "standard input" if source == "-" else source
     parser = LineParser(name, time_unit, units or "g", skip_bad=skip_bad)
 
-    def checked(batches: Iterator[Batch]) -> Iterator[Batch]:
+    def checked(batches: Iterator[SampleBatch]) -> Iterator[SampleBatch]:
         known = False
         for batch in batches:
             if batch.samples is not None and not known:
@@ -323,7 +324,7 @@ def _replayed(
     reading: ReadOptions,
     check_clock: Callable[[Clock | None], None],
     check_rate: Callable[[float | None], None],
-) -> Iterator[Batch]:
+) -> Iterator[SampleBatch]:
     import pandas as pd
 
     from patchtst_har.data import read_recording

@@ -21,7 +21,7 @@ def plot_topology(example: TopologyExample, *, name: str = "topology") -> str:
     Parameters
     ----------
     example : TopologyExample
-        See `patchtst_har.evaluation.topology_example`.
+        See `patchtst_har.benchmark.topology_example`.
     name : str
         Put before every id in the SVG.
 
