@@ -659,6 +659,29 @@ def test_a_prediction_without_a_report_and_with_other_smoothing(cli, small_run, 
     assert "must be none, hmm, filter or lag:K" in error
 
 
+def test_calibration_and_non_wear_of_a_prediction(cli, small_run, tmp_path):
+    recording = make_recording(bouts=(("walking", 900.0), ("sitting", 3600.0)), start="2023-11-14 22:20:00")
+    samples = np.random.default_rng(0).normal((0.3, 0.2, 0.9), 0.002, (360_000, 3))
+    recording.iloc[90_000:, :3] = samples.astype(np.float32)
+    path, out = tmp_path / "a.npz", tmp_path / "out"
+    axes = recording[["x", "y", "z"]].to_numpy(np.float32)
+    np.savez(path, time_ns=recording.index.as_unit("ns").asi8, acc=axes)
+    arguments = ("predict", path, "--model", small_run.folder / "model", "--out", out, "--no-report")
+    error = error_of(cli(*arguments, "--calibration", "require"))
+    assert f"{path}: cannot be calibrated: " in error
+    assert not list(out.glob("*")), "something was written"
+    status, _, err = cli(*arguments, "--calibration", "auto")
+    assert status == 0, err
+    (line,) = [line for line in err.splitlines() if "calibrated" in line]
+    assert line.startswith("patchtst-har: warning: Not calibrated: ")
+    assert pd.read_csv(out / "a_labels.csv")["label"].tolist().count("non_wear") == 360
+    status, _, err = cli(*arguments, "--non-wear", "off")
+    assert (status, "calibrated" in err) == (0, False)
+    assert "non_wear" not in (out / "a_labels.csv").read_text()
+    summary = json.loads((out / "a_summary.json").read_text())
+    assert summary["signal"]["non_wear"] == {"policy": "off", "applied": False}
+
+
 def test_a_source_far_below_the_rate_is_said(cli, small_run, tmp_path):
     write_recording(tmp_path / "slow.csv", make_recording(bouts=(("walking", 60.0),)).iloc[::20])
     arguments = ("predict", tmp_path / "slow.csv", "--model", small_run.folder / "model", "--out", tmp_path)
