@@ -50,6 +50,15 @@ class DataConfig(Section):
     """A window of which less than this is annotated is dropped; 0 drops only windows without annotation."""
     max_gap_s: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 1.0
     """A longer gap between two samples ends a segment; no window crosses it."""
+    calibration: Literal["off", "auto", "require"] = "off"
+    """Scale and offset of the sensor's axes, from its moments at rest: `off`; `auto`: where a recording
+    allows it, otherwise the reason is recorded; `require`: a recording that does not allow it is refused.
+
+    A model labels recordings as it was trained, calibrated or not.
+    """
+    non_wear: Literal["auto", "off"] = "auto"
+    """`auto`: in recordings of more than an hour, time without wear and idle sleep is a state of its own,
+    `non_wear`, and not classified (annotated recordings that are prepared count as worn); `off`."""
     timezone: str | None = None
     """IANA zone in which the hour of the day is read; None: the stamps are local wall-clock time."""
     split: Literal["counts", "lists", "kfold"] = "counts"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from patchtst_har.config import DataConfig
 from patchtst_har.data.annotations import LabelMap
+from patchtst_har.data.calibration import calibration_doubt
 from patchtst_har.data.formats import not_read, recording_suffix
 from patchtst_har.data.recording import read_recording
 from patchtst_har.data.times import Clock
@@ -134,6 +135,16 @@ def count_unusable(dataset: PreparedDataset) -> dict[str, int]:
     return {name: sum(entry["signal"].get(name) or 0 for entry in participants) for name in UNUSABLE}
 
 
+def not_calibrated(dataset: PreparedDataset) -> dict[str, str]:
+    """Return why participants' recordings could not be calibrated, those of whom it was asked for."""
+    participants = (dataset.preparation or {}).get("participants", {})
+    doubts = {
+        name: calibration_doubt(entry["signal"].get("calibration", {}))
+        for name, entry in participants.items()
+    }
+    return {name: texts[0] for name, texts in doubts.items() if texts}
+
+
 def find_recordings(
     recordings: str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]],
 ) -> dict[str, Path]:
@@ -223,7 +234,11 @@ class _Preparation:
             raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
         if self.label_map is not None:
             recording = self.label_map.apply(recording, str(path))
-        cut = cut_windows(recording, self.config)
+        try:
+            idle_ns = info.get("reading", {}).get("idle_sleep")
+            cut = cut_windows(recording, self.config, idle_ns=idle_ns)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
         if cut.labels is None:
             raise DataError(f"{path}: has no column 'annotation', so its windows have no labels")
         if len(cut) == 0:
@@ -244,7 +259,7 @@ class _Preparation:
             "dropped": cut.dropped,
             "signal": cut.info,
             "rest_magnitude_g": info.get("rest_magnitude_g"),
-            "warnings": info.get("warnings", []),
+            "warnings": [*info.get("warnings", []), *calibration_doubt(cut.info["calibration"])],
         }
 
     def finish(self) -> PreparedDataset:

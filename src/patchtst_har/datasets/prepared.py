@@ -46,6 +46,8 @@ WINDOW_FIELDS = (
     "label_policy",
     "min_labelled_fraction",
     "max_gap_s",
+    "calibration",
+    "non_wear",
 )
 """Fields of `DataConfig` that say how the windows were cut: stored, and taken over by a training."""
 # It describes every recording, so it grows with their number.

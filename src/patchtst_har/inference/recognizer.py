@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from patchtst_har import _core
 from patchtst_har.config import ExperimentConfig
+from patchtst_har.data.calibration import calibration_doubt
 from patchtst_har.data.times import check_clock, iana_zone, time_features
 from patchtst_har.data.units import MOST_G, UNUSABLE, SignalWarning, unusable_text
 from patchtst_har.datasets.inputs import ModelInputs
@@ -37,7 +38,13 @@ from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.inference.native_program import Precision
 from patchtst_har.inference.probabilities import predict_embedded, predict_native, predict_probabilities
 from patchtst_har.inference.source_check import rate_doubt
-from patchtst_har.inference.timeline import build_timeline, decision_spans, window_table
+from patchtst_har.inference.timeline import (
+    build_timeline,
+    decision_spans,
+    non_wear_rows,
+    window_table,
+    with_rows,
+)
 from patchtst_har.inference.window_classifier import SingleWindowClassifier
 from patchtst_har.model_folder import (
     FAMILIARITY_FILE,
@@ -99,13 +106,15 @@ class LabelledRecording:
     ----------
     timeline : DataFrame
         ``start``, ``end``, ``label``, ``probability``: rows tile the time that windows cover; gaps in the
-        recording are gaps between rows. Overlapping windows share time: each row is the hop around its
+        recording are gaps between rows. Time without wear has rows of its own, one per hop, with the label
+        ``non_wear`` and no probability (NaN). Overlapping windows share time: each row is the hop around its
         window's centre, the first and last of a segment reach to the ends of their windows.
     windows : DataFrame
         One row per window, as long as the timeline: ``start``, ``end`` of the window, ``label`` and
         ``probability`` as in the timeline, ``raw_label``; for each class ``raw: CLASS``, the classifier's
         probability, and ``smoothed: CLASS``, that after smoothing; ``distance`` from the windows that the
-        model was trained on and whether that is beyond 1 (``unfamiliar``), if the model knows.
+        model was trained on and whether that is beyond 1 (``unfamiliar``), if the model knows. Rows of time
+        without wear are those of the timeline, without any of these.
     clock : str
         ``UTC``, the name of a zone, or ``local wall clock``.
     counts : dict of str to number
@@ -113,6 +122,8 @@ class LabelledRecording:
         unfamiliar (``n_unfamiliar``, if the model knows).
     warnings : tuple of str
         What makes the labels doubtful.
+    signal : dict
+        What was done to the samples (`data.signal_steps`).
     """
 
     timeline: pd.DataFrame
@@ -120,6 +131,7 @@ class LabelledRecording:
     clock: str
     counts: dict[str, float]
     warnings: tuple[str, ...]
+    signal: dict[str, Any]
 
 
 @dataclass(eq=False, repr=False)
@@ -308,8 +320,22 @@ class Recognizer:
         if timezone is None:
             return self
         iana_zone(timezone)
-        config = self.config.replace(data=self.config.data.replace(timezone=timezone))
-        return self.replace(config=config)
+        return self.with_data(timezone=timezone)
+
+    def with_data(self, **changes: Any) -> Recognizer:
+        """Return the same recogniser with other values of some fields of `data`, such as ``non_wear="off"``.
+
+        None leaves a field as it is.
+
+        Raises
+        ------
+        ConfigError
+            If a field does not exist or has no such value.
+        """
+        given = {name: value for name, value in changes.items() if value is not None}
+        if not given:
+            return self
+        return self.replace(config=self.config.replace(data=self.config.data.replace(**given)))
 
     def inputs(self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None = None) -> ModelInputs:
         """Compute the model's inputs for windows.
@@ -494,7 +520,11 @@ class Recognizer:
         return self.replace(model=model, adaptation=adaptation)
 
     def predict_recording(
-        self, recording: pd.DataFrame, on_progress: OnProgress | None = None
+        self,
+        recording: pd.DataFrame,
+        on_progress: OnProgress | None = None,
+        *,
+        idle_ns: ArrayLike | None = None,
     ) -> pd.DataFrame:
         """Label a whole recording: cut, classify, smooth (offline, within each segment without a gap).
 
@@ -505,6 +535,9 @@ class Recognizer:
             has no influence.
         on_progress : callable, optional
             Called with (windows done, windows in all, what).
+        idle_ns : array_like of int64, shape (k, 2), optional
+            Spans in which the device slept and wrote nothing, as its file lists them
+            (``info["reading"]["idle_sleep"]`` of `read_recording`).
 
         Returns
         -------
@@ -514,12 +547,17 @@ class Recognizer:
         Raises
         ------
         DataError
-            If the recording is malformed or has no segment as long as a window.
+            If the recording is malformed or has no segment as long as a window, or if it cannot be calibrated
+            and ``data.calibration`` is ``require``.
         """
-        return self.label_recording(recording, on_progress).timeline
+        return self.label_recording(recording, on_progress, idle_ns=idle_ns).timeline
 
     def label_recording(
-        self, recording: pd.DataFrame, on_progress: OnProgress | None = None
+        self,
+        recording: pd.DataFrame,
+        on_progress: OnProgress | None = None,
+        *,
+        idle_ns: ArrayLike | None = None,
     ) -> LabelledRecording:
         """Do what `predict_recording` does; keep all probabilities, what could not be used, and doubts.
 
@@ -528,14 +566,16 @@ class Recognizer:
         patchtst_har.inference.familiarity.UnfamiliarWarning
             If the recording is far from what the model was trained on: in its sampling rate, or in the
             embeddings of many windows.
+        patchtst_har.data.units.SignalWarning
+            If it could not be calibrated as ``data.calibration`` says.
         """
         from patchtst_har.data.windows import WindowBatches
 
         config = self.config
-        cut = WindowBatches(recording, config.data)
+        cut = WindowBatches(recording, config.data, idle_ns=idle_ns)
         if config.model.n_time_features:
             check_clock(cut.clock, config.data.timezone, "recording")
-        if not len(cut):
+        if not len(cut) and not len(cut.non_wear_ns):
             seconds = config.data.window_size / config.data.sample_rate_hz
             lost = unusable_text(cut.info, len(recording))
             raise DataError(
@@ -545,13 +585,11 @@ class Recognizer:
         probabilities, distances = self._judge(cut, on_progress)
         sequences = sequences_of(np.full(len(cut.start_ns), "recording"), cut.start_ns, config)
         made = decide(probabilities, sequences, self.smoother, self.lag)
-        ns_per_sample = 1e9 / config.data.sample_rate_hz
-        begin, end = decision_spans(
-            cut.start_ns,
-            sequences,
-            round(config.data.window_size * ns_per_sample),
-            round(config.data.hop_size * ns_per_sample),
+        window_ns, hop_ns = (
+            round(size * (1e9 / config.data.sample_rate_hz))
+            for size in (config.data.window_size, config.data.hop_size)
         )
+        begin, end = decision_spans(cut.start_ns, sequences, window_ns, hop_ns)
         shown = config.data.timezone if cut.clock == "utc" else None
         zone: Any = iana_zone(shown) if shown else getattr(recording.index, "tz", None)
         counts = {name: cut.info.get(name) or 0 for name in UNUSABLE}
@@ -560,20 +598,31 @@ class Recognizer:
         if self.familiarity is not None:
             known, n_unfamiliar = distances, int(np.count_nonzero(~(distances <= 1)))
             counts["n_unfamiliar"] = n_unfamiliar
-        doubts = (
-            *rate_doubt(cut.info.get("sample_rate_hz"), config.data.sample_rate_hz, self.trained_on),
-            *unfamiliar_doubt(n_unfamiliar, len(cut)),
-        )
-        for doubt in doubts:
-            warnings.warn(doubt, UnfamiliarWarning, stacklevel=3)
         labels = np.array(self.classes)[made.smoothed]
+        timeline = build_timeline(begin, end, labels, made.probability, zone)
+        windows = window_table(cut.start_ns, config.data, self.classes, made, zone, known)
+        unworn = non_wear_rows(cut.non_wear_ns, end, hop_ns, zone)
         return LabelledRecording(
-            timeline=build_timeline(begin, end, labels, made.probability, zone),
-            windows=window_table(cut.start_ns, config.data, self.classes, made, zone, known),
+            timeline=with_rows(timeline, unworn),
+            windows=with_rows(windows, unworn),
             clock=str(zone or "local wall clock"),
             counts=counts,
-            warnings=doubts,
+            warnings=self._doubts(cut, n_unfamiliar),
+            signal=cut.info,
         )
+
+    def _doubts(self, cut: WindowBatches, n_unfamiliar: int | None) -> tuple[str, ...]:
+        """Return what makes the labels of a recording doubtful, and warn of it."""
+        doubts = calibration_doubt(cut.info["calibration"])
+        strange = [
+            *rate_doubt(cut.info.get("sample_rate_hz"), self.config.data.sample_rate_hz, self.trained_on),
+            *unfamiliar_doubt(n_unfamiliar, len(cut)),
+        ]
+        for doubt in doubts:
+            warnings.warn(doubt, SignalWarning, stacklevel=4)
+        for doubt in strange:
+            warnings.warn(doubt, UnfamiliarWarning, stacklevel=4)
+        return (*doubts, *strange)
 
     def window_classifier(self) -> SingleWindowClassifier:
         """Return what classifies single windows with the bits of `probabilities`, as streams use it."""
@@ -615,14 +664,26 @@ class Recognizer:
         ------
         DataError
             If a setting is out of its range, or smoothing is asked for and the model has no smoother.
+
+        Warns
+        -----
+        patchtst_har.data.units.SignalWarning
+            If the model was trained on calibrated recordings: streams are not calibrated.
         """
+        if self.config.data.calibration != "off":
+            warnings.warn(
+                "the model was trained on recordings that were calibrated, and a stream is not: its labels "
+                "are doubtful where the sensor is off",
+                SignalWarning,
+                stacklevel=2,
+            )
         return Stream(self, hop_s, smoothing, max_pending=max_pending, drop=drop)
 
     def _judge(
         self, cut: WindowBatches, on_progress: OnProgress | None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Cut and judge in batches, so that a long recording needs no memory for its windows."""
-        parts = []
+        parts = [(np.empty((0, len(self.classes))), np.empty(0))]
         for rows, windows in cut.batches(BATCH_SIZE):
             parts.append(self.judge(self._inputs(windows, cut.start_ns[rows])))
             if on_progress is not None:

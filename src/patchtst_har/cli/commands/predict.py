@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -31,6 +31,20 @@ def run(
     time_unit: options.TimeUnit = None,
     timezone: options.Timezone = None,
     strict: options.Strict = False,
+    calibration: Annotated[
+        Literal["off", "auto", "require"] | None,
+        typer.Option(
+            help="Scale and offset of the axes from moments at rest: off; auto: where the recording allows "
+            "it; require: otherwise refuse. As the model was trained if left out.",
+        ),
+    ] = None,
+    non_wear: Annotated[
+        Literal["auto", "off"] | None,
+        typer.Option(
+            help="auto: in recordings of more than an hour, time without wear is labelled non_wear and not "
+            "classified; off. As the model says if left out (auto).",
+        ),
+    ] = None,
     verbose: options.Verbose = False,
     *,
     reading: ReadOptions,
@@ -55,6 +69,8 @@ def run(
             timezone=timezone,
             smoothing=smoothing,
             adaptation=adaptation,
+            calibration=calibration,
+            non_wear=non_wear,
             on_progress=on_progress,
         )
     written = write_prediction(out_dir, labelled, report=report)

@@ -44,7 +44,12 @@ def run(
     """Run the command."""
     from patchtst_har.data.recording import read_recording
     from patchtst_har.data.units import UNUSABLE
-    from patchtst_har.datasets.prepare import count_unusable, count_windows, prepare_recordings
+    from patchtst_har.datasets.prepare import (
+        count_unusable,
+        count_windows,
+        not_calibrated,
+        prepare_recordings,
+    )
     from patchtst_har.support.progress import under
 
     start_logging(verbose)
@@ -67,6 +72,7 @@ def run(
     unusable = [f"{n:,} {UNUSABLE[name]}" for name, n in count_unusable(dataset).items() if n]
     if unusable:
         warn([f"samples left out: {'; '.join(unusable)}"])
+    warn(f"{participant}: {doubt}" for participant, doubt in not_calibrated(dataset).items())
     if lost:
         warn([f"no window carries {', '.join(lost)}: their bouts are too short for a window"])
     warn(f"{participant} could not be used: {reason}" for participant, reason in dataset.failures.items())

@@ -40,10 +40,16 @@ FORMATS = {
     ".csv.gz": "patchtst_har.data.formats.csv:read_csv",
     ".parquet": "patchtst_har.data.formats.parquet:read_parquet",
     ".npz": "patchtst_har.data.formats.npz:read_npz_recording",
+    ".cwa": "patchtst_har.data.formats.axivity:read_cwa",
+    ".cwa.gz": "patchtst_har.data.formats.axivity:read_cwa",
+    ".bin": "patchtst_har.data.formats.geneactiv:read_geneactiv",
+    ".bin.gz": "patchtst_har.data.formats.geneactiv:read_geneactiv",
+    ".gt3x": "patchtst_har.data.formats.actigraph:read_gt3x",
+    ".gt3x.gz": "patchtst_har.data.formats.actigraph:read_gt3x",
 }
 """The reader of each suffix that comes with this package, as ``module:function``."""
 
-DEVICE_SUFFIXES = (".cwa", ".gt3x", ".bin", ".omx", ".agd")
+DEVICE_SUFFIXES = (".omx", ".agd", ".awd", ".mtn")
 """Files as devices write them: not read, but named where they are found."""
 
 ENTRY_POINT_GROUP = "patchtst_har.formats"
