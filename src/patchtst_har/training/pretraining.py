@@ -15,20 +15,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from patchtst_har import model_folder
 from patchtst_har.architecture import expected_tensors
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.datasets.several_sets import SeveralSets
 from patchtst_har.errors import ConfigError, DataError
 from patchtst_har.inference.class_order import HEADS
 from patchtst_har.inference.model_card import MODEL_CARD_FILE, write_encoder_card
-from patchtst_har.model_folder import (
-    CLASSES_FILE,
-    CONFIG_FILE,
-    FAMILIARITY_FILE,
-    PROVENANCE_FILE,
-    SMOOTHING_FILE,
-    WEIGHTS_FILE,
-)
 from patchtst_har.models.batches import to_tensors
 from patchtst_har.models.folder import save_model
 from patchtst_har.models.patchtst import PatchTSTClassifier
@@ -50,12 +43,12 @@ NO_CLASSES = ("untrained 1", "untrained 2")
 
 _CHECKPOINTS = "checkpoints"
 _REPLACED = (
-    CONFIG_FILE,
-    WEIGHTS_FILE,
-    CLASSES_FILE,
-    SMOOTHING_FILE,
-    FAMILIARITY_FILE,
-    PROVENANCE_FILE,
+    model_folder.CONFIG_FILE,
+    model_folder.WEIGHTS_FILE,
+    model_folder.CLASSES_FILE,
+    model_folder.SMOOTHING_FILE,
+    model_folder.FAMILIARITY_FILE,
+    model_folder.PROVENANCE_FILE,
     MODEL_CARD_FILE,
     "metrics.jsonl",
     "training.log",
@@ -165,7 +158,7 @@ class EncoderPretraining(ABC):
     def _check_folder(self) -> None:
         if self.overwrite:
             return
-        if (self.output / CONFIG_FILE).exists():
+        if (self.output / model_folder.CONFIG_FILE).exists():
             raise DataError(f"{self.output}: already holds a model; --overwrite replaces it")
         if not self.resume and self.checkpoint.exists():
             raise DataError(
@@ -198,7 +191,7 @@ class EncoderPretraining(ABC):
             pretraining=made,
         )
         # The provenance first: without it, the heads would pass for trained ones.
-        atomic_write_json(self.output / PROVENANCE_FILE, provenance.to_json())
+        atomic_write_json(self.output / model_folder.PROVENANCE_FILE, provenance.to_json())
         save_model(self.output, model, NO_CLASSES, self.config)
         write_encoder_card(self.output, self.config, provenance, made)
         shutil.rmtree(self.output / _CHECKPOINTS)
