@@ -263,6 +263,7 @@ def test_what_an_actigraph_header_leaves_open_is_refused(
         ),
         (["time,x,y,z", *table(before=[str(k * 20) for k in range(400)])], "name their unit with time_unit="),
         (["time,x,y,z", *table(before=[str(1709544600 + k * 20) for k in range(400)])], "name their unit"),
+        (["a,b", "1,2", "3,4"], r"no column 'time', 'x', 'y', 'z' \(found: 'a', 'b'\)"),
         (["time,x (g),y (g),z (mg)", *table(before=epoch("ms"))], "are not in one unit"),
         (["epoch (ms),time,x,y,z", *[f"1,{row}" for row in table(before=epoch("ms"))]], None),
         (
