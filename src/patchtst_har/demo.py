@@ -107,9 +107,8 @@ def label_simulated_day(folder: Path, model: Path) -> SimulatedDay:
     path = ensure_folder(folder) / "simulated_day.csv"
     simulated = synthetic.recording(SIMULATED_DAY, make=synthetic.daily_bout)
     write_recording(path, simulated)
-    with warnings.catch_warnings():
-        # They are in the report.
-        warnings.simplefilter("ignore", SignalWarning)
+    # They are in the report.
+    with warnings.catch_warnings(action="ignore", category=SignalWarning):
         labelled = label_file(path, model)
     note = (
         "The recording is simulated (patchtst_har.synthetic.daily_bout): it shows what a report looks like."

@@ -520,13 +520,15 @@ def test_interrupting_says_how_to_go_on(cli, prepared, tmp_path, monkeypatch):
 def test_numeric_time_needs_its_unit_and_takes_it(cli, small_run, tmp_path):
     recording = make_recording(bouts=(("sitting", 30.0),), start="2023-11-14 22:20:00")
     table = recording.drop(columns="annotation").reset_index()
-    table["time"] = table["time"].astype("int64") // 1_000_000
-    table.to_csv(tmp_path / "a.csv", index=False)
+    since_1970 = table["time"].astype("int64") // 1_000_000
     arguments = ("predict", tmp_path / "a.csv", "--model", small_run.folder / "model", "--out", tmp_path)
-    assert "time_unit" in error_of(cli(*arguments))
-    assert cli(*arguments, "--time-unit", "ms")[0] == 0
-    labels = pd.read_csv(tmp_path / "a_labels.csv")
-    assert labels["start"].iloc[0] == "2023-11-14 22:20:00"
+    for stamps, unit in ((since_1970, ()), (since_1970 - since_1970[0], ("--time-unit", "ms"))):
+        table.assign(time=stamps).to_csv(tmp_path / "a.csv", index=False)
+        if unit:
+            assert "time_unit" in error_of(cli(*arguments))
+        assert cli(*arguments, *unit)[0] == 0
+        labels = pd.read_csv(tmp_path / "a_labels.csv")
+        assert labels["start"].iloc[0] == ("1970-01-01 00:00:00" if unit else "2023-11-14 22:20:00")
 
 
 def test_cross_validation_without_folds_is_refused_before_training(cli, prepared, tmp_path):

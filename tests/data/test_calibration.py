@@ -6,7 +6,7 @@ import pytest
 
 import signal_reference
 from patchtst_har.config import DataConfig
-from patchtst_har.data.calibration import Calibration, NotCalibrated, fit_calibration
+from patchtst_har.data.calibration import NotCalibrated, SensorCalibration, fit_calibration
 from patchtst_har.data.windows import WindowBatches, cut_windows
 from patchtst_har.errors import DataError
 
@@ -44,7 +44,7 @@ def turned() -> pd.DataFrame:
 
 def test_scale_and_offset_are_found_again() -> None:
     found = fit_calibration(measured(on_sphere(200)))
-    assert isinstance(found, Calibration)
+    assert isinstance(found, SensorCalibration)
     np.testing.assert_allclose(found.scale, SCALE, atol=1e-4)
     np.testing.assert_allclose(found.offset_g, OFFSET, atol=1e-4)
     assert found.error_before_mg > 20
@@ -57,7 +57,7 @@ def test_the_fit_is_that_of_the_definition(seed: int) -> None:
     rng = np.random.default_rng(seed)
     means = measured(on_sphere(80, seed)) + rng.normal(0, 0.004, (80, 3))
     found = fit_calibration(means)
-    assert isinstance(found, Calibration)
+    assert isinstance(found, SensorCalibration)
     scale, offset = signal_reference.calibrate(means, rounds=300)
     np.testing.assert_allclose(found.scale, scale, atol=2e-4)
     np.testing.assert_allclose(found.offset_g, offset, atol=2e-4)
@@ -66,7 +66,7 @@ def test_the_fit_is_that_of_the_definition(seed: int) -> None:
 def test_a_sensor_without_error_keeps_its_values() -> None:
     means = on_sphere(300) + np.random.default_rng(5).normal(0, 0.002, (300, 3))
     found = fit_calibration(means)
-    if isinstance(found, Calibration):
+    if isinstance(found, SensorCalibration):
         np.testing.assert_allclose(found.applied(means), means, atol=0.002)
     else:
         assert "must fall" in found.reason

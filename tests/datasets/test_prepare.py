@@ -504,6 +504,10 @@ def test_what_a_folder_holds_that_is_not_read_is_said(
     ):
         read_recording(tmp_path / "a.agd")
     (tmp_path / "P1.csv").write_text("time,x,y,z\n")
+    (tmp_path / "P2.cwa").write_bytes(b"MD")
+    message = r"it holds 2 recordings, such as P1\.csv; and 3 \.agd files, which are not read yet"
+    with pytest.raises(DataError, match=message):
+        read_recording(tmp_path)
     (tmp_path / "read.me").write_text("")
-    assert list(find_recordings(tmp_path)) == ["P1"]
+    assert list(find_recordings(tmp_path)) == ["P1", "P2"]
     assert "passed over 3 .agd files, 1 .me file, which are not read yet" in caplog.text

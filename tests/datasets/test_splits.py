@@ -74,7 +74,9 @@ def test_group_sizes_that_are_left_out_fit_the_number_of_people(
 ) -> None:
     people = [f"P{number:03d}" for number in range(n)]
     if sizes is None:
-        with pytest.raises(DataError, match="need at least 3 participants"):
+        with pytest.raises(
+            DataError, match=r"need at least 3 participants with one to test on, there are .$"
+        ):
             split_participants(people, DataConfig())
         return
     split = split_participants(people, DataConfig())

@@ -54,7 +54,9 @@ def _read_options(
     delimiter: Annotated[
         str | None, _option("--delimiter", "Of a CSV; by default , ; or tab, by content.")
     ] = None,
-    decimal: Annotated[Literal[".", ","], _option("--decimal", "Decimal separator of a CSV.")] = ".",
+    decimal: Annotated[
+        Literal[".", ","] | None, _option("--decimal", "Decimal separator of a CSV; by default by content.")
+    ] = None,
     skip_rows: Annotated[int, _option("--skip-rows", "Lines of a CSV before its header.")] = 0,
     time_format: Annotated[
         str | None,

@@ -43,39 +43,36 @@ def block_times(
     starts_ns: NDArray[np.int64],
     periods_ns: NDArray[np.float64],
     joined: NDArray[np.bool_],
-    offsets: NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    """Return the times of samples that a device wrote in blocks, each with the time of one of its samples.
+    """Return the times of samples that a device wrote in blocks, each with a time by the device's clock.
 
-    Where blocks are joined, their samples lie on a line through the neighbouring blocks' times, as those of
-    `spread_batches`; elsewhere, and where a block's time is not after the one before, a block lasts as long
-    as the rate that the device was set to says.
+    A block ends when its samples have lasted as long as the rate that the device was set to says. Where
+    blocks are joined, it begins when the one before ends, and its samples are spread evenly in between, as
+    the makers' converters do: a device is up to some percent off its rate.
 
     Parameters
     ----------
     counts : (k,) int
         Samples of each block, at least 1.
     starts_ns : (k,) int64
-        Time of each block's first sample, ns, reckoned from the sample with a time by `periods_ns`.
+        Time of each block's first sample, ns.
     periods_ns : (k,) float64
         Time between samples at the rate that the device was set to, ns.
     joined : (k - 1,) bool
-        Whether nothing is missing between a block and the next.
-    offsets : (k,) float
-        Which sample of each block has a time, counted from its first; it may lie in a neighbouring block.
+        Whether nothing is missing between a block and the next, but for what the rate is off.
 
     Returns
     -------
     (n,) int64
         ns.
     """
-    edges = np.append(0, np.cumsum(counts))
-    if np.any(np.diff(starts_ns) <= 0):
-        return _sample_times(edges, starts_ns, periods_ns)
-    stamps_ns = starts_ns + np.rint(offsets * periods_ns).astype(np.int64)
-    fitted_ns, slopes_ns = _fitted(edges[:-1] + offsets, stamps_ns, joined, periods_ns)
-    starts_ns = fitted_ns - np.rint(offsets * slopes_ns).astype(np.int64)
-    return _sample_times(edges, starts_ns, _steps(counts, starts_ns, slopes_ns, joined))
+    ends_ns = starts_ns + np.rint(counts * periods_ns).astype(np.int64)
+    # A short last block of a device that is fast would have no time left.
+    usual_ns = ends_ns[:-1] + np.rint(counts[1:] * periods_ns[1:]).astype(np.int64)
+    squeezed = joined & (ends_ns[1:] - ends_ns[:-1] < (usual_ns - ends_ns[:-1]) / 2)
+    ends_ns[1:] = np.where(squeezed, usual_ns, ends_ns[1:])
+    starts_ns = np.append(starts_ns[:1], np.where(joined, ends_ns[:-1], starts_ns[1:]))
+    return _sample_times(np.append(0, np.cumsum(counts)), starts_ns, (ends_ns - starts_ns) / counts)
 
 
 def _sample_times(
@@ -88,17 +85,6 @@ def _sample_times(
         batch = np.searchsorted(edges, at, side="right") - 1
         times_ns[at] = starts_ns[batch] + ((at - edges[batch]) * steps_ns[batch]).astype(np.int64)
     return times_ns
-
-
-def _steps(
-    counts: NDArray[np.intp],
-    starts_ns: NDArray[np.int64],
-    periods_ns: NDArray[np.float64],
-    steady: NDArray[np.bool_],
-) -> NDArray[np.float64]:
-    """Return the time between the samples of each batch (k,) ns."""
-    even_ns = np.diff(starts_ns) / counts[:-1]
-    return np.append(np.where(steady, even_ns, np.minimum(even_ns, periods_ns[:-1])), periods_ns[-1])
 
 
 def _batch_times(
@@ -118,7 +104,9 @@ def _batch_times(
         periods_ns = median_filter(periods_ns, _MEDIAN_OF, mode="mirror")
         stamps_ns, steady = _steady(counts, stamps_ns, periods_ns)
         starts_ns, periods_ns = _fitted(edges[:-1], stamps_ns, steady, np.append(periods_ns, periods_ns[-1]))
-    return starts_ns, _steps(counts, starts_ns, periods_ns, steady)
+    even_ns = np.diff(starts_ns) / counts[:-1]
+    steps_ns = np.append(np.where(steady, even_ns, np.minimum(even_ns, periods_ns[:-1])), periods_ns[-1])
+    return starts_ns, steps_ns
 
 
 def _steady(
@@ -143,7 +131,7 @@ def _steady(
 
 
 def _fitted(
-    numbers: NDArray[np.intp] | NDArray[np.float64],
+    numbers: NDArray[np.intp],
     stamps_ns: NDArray[np.int64],
     steady: NDArray[np.bool_],
     periods_ns: NDArray[np.float64],

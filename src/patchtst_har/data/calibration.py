@@ -35,7 +35,7 @@ _Floating = TypeVar("_Floating", bound=np.floating[Any])
 
 
 @dataclass(frozen=True)
-class Calibration:
+class SensorCalibration:
     """What makes acceleration of a sensor true: ``scale * measured + offset_g`` on each axis."""
 
     scale: tuple[float, float, float]
@@ -115,7 +115,7 @@ def stationary_means(
 
 def fit_calibration(
     means: NDArray[np.float64], *, min_windows: int = MIN_WINDOWS, sphere_g: float = SPHERE_G
-) -> Calibration | NotCalibrated:
+) -> SensorCalibration | NotCalibrated:
     """Fit scale and offset of each axis to windows at rest, or say why that is not possible.
 
     Parameters
@@ -154,7 +154,7 @@ def fit_calibration(
             f"the error at rest would be {after_g * 1000:.1f} mg in place of {before_g * 1000:.1f} mg; it "
             f"must fall, to below {MAX_ERROR_G * 1000:g} mg"
         )
-    return Calibration(_triple(scale), _triple(offset), before_g * 1000, after_g * 1000, len(means))
+    return SensorCalibration(_triple(scale), _triple(offset), before_g * 1000, after_g * 1000, len(means))
 
 
 def _triple(values: NDArray[np.float64]) -> tuple[float, float, float]:

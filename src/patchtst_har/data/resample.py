@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.data.batches import spread_batches
-from patchtst_har.data.calibration import Calibration
+from patchtst_har.data.calibration import SensorCalibration
 from patchtst_har.data.epochs import Epochs, constant_runs, measure_epochs
 from patchtst_har.data.frames import check_recording
 from patchtst_har.data.non_wear import MIN_IDLE_S
@@ -71,7 +71,7 @@ class CleanSamples:
     """(k, 2) the same of exact zeros, which are no usable samples."""
     info: dict[str, Any] = field(default_factory=dict)
     """Rate and counts, and what each step did, for reports."""
-    calibration: Calibration | None = None
+    calibration: SensorCalibration | None = None
     """Applied to what is resampled; None: the samples are taken as they are."""
     non_wear_ns: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), np.int64))
     """(k, 2) begin and end of the time without wear, which no segment covers, sorted."""

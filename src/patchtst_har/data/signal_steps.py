@@ -105,7 +105,7 @@ def _take_out(
 
 def _calibrate(
     clean: CleanSamples, config: DataConfig, unworn_ns: NDArray[np.int64]
-) -> tuple[calibration.Calibration | None, dict[str, Any]]:
+) -> tuple[calibration.SensorCalibration | None, dict[str, Any]]:
     """Return the calibration, if it is asked for and possible, and what was done."""
     facts: dict[str, Any] = {"policy": config.calibration, "applied": False}
     if config.calibration == "off":
@@ -116,7 +116,7 @@ def _calibrate(
         calibration.stationary_means(clean.epochs, clean.sample_rate_hz, unworn)
     )
     facts |= {**found.facts(), **calibration.parameters()}
-    if isinstance(found, calibration.Calibration):
+    if isinstance(found, calibration.SensorCalibration):
         return found, {**facts, "applied": True}
     if config.calibration == "require":
         raise DataError(f"cannot be calibrated: {found.reason}")

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har import _core
+from patchtst_har.data.columns import Unit as Unit
 from patchtst_har.errors import DataError
 
-Unit = Literal["g", "m/s2", "mg"]
 PER_G: dict[str, float] = {"g": 1.0, "m/s2": 9.80665, "mg": 1000.0}
 
 MOST_G: float = _core.MOST_G
@@ -35,6 +35,7 @@ _BLOCKS_AT_A_TIME = 500
 _MIN_STILL_BLOCKS = 10
 _PLAUSIBLE_G = {"still": (0.8, 1.25), "all": (0.6, 1.6)}
 _FEW = 0.01
+_SURELY = 0.06
 _MOST_WITHOUT_GRAVITY_G = 2.5
 
 
@@ -130,6 +131,13 @@ def _magnitude_and_std(blocks: NDArray[np.float32]) -> tuple[NDArray[np.float64]
     is_zero = np.all(blocks == 0, axis=2)
     usable = blocks[np.isfinite(blocks).all(axis=(1, 2)) & ~is_zero.any(axis=1)].astype(np.float64)
     return np.median(np.linalg.norm(usable, axis=2), axis=1), usable.std(axis=1)
+
+
+def unit_at_rest(rest: RestMagnitude | None) -> Unit | None:
+    """Return m/s² if the magnitude at rest, read as g, can be nothing else than gravity in it."""
+    if rest is None or rest.basis != "still" or abs(rest.value_g / PER_G["m/s2"] - 1) > _SURELY:
+        return None
+    return "m/s2"
 
 
 def check_unit(

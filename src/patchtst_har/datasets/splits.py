@@ -90,8 +90,9 @@ def _counts(participants: list[str], config: DataConfig) -> Split:
     if len(others) < needed:
         raise DataError(
             f"split: train_n={train_n} and val_n={val_n} need at least {needed} participants"
-            f"{'' if config.test_participants else ' with one to test on'}, there are {len(others)}; "
-            "left out, data.train_n and data.val_n are chosen from their number"
+            f"{'' if config.test_participants else ' with one to test on'}, there are {len(others)}"
+            + "; left out, data.train_n and data.val_n are chosen from their number"
+            * (config.train_n is not None or config.val_n is not None)
         )
     if config.test_participants and len(others) > n_drawn:
         logger.info("%d participants are in no group: %s", len(others) - n_drawn, _some(others[n_drawn:]))

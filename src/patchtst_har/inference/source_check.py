@@ -66,8 +66,7 @@ class SourceCheck:
             return []
         rate_hz = measure_rate_hz(times)
         rest = rest_magnitude(acceleration, rate_hz or self._rate_hz)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SignalWarning)
+        with warnings.catch_warnings(action="ignore", category=SignalWarning):
             doubts = check_unit(rest, self._unit, self._source)
         return doubts + rate_doubt(rate_hz, self._rate_hz, self._trained_on)
 

@@ -246,6 +246,18 @@ def test_the_published_example_is_decoded(tmp_path: Path) -> None:
         (gt3x([b"\x1e\x00"]), "none of its 1 record is whole"),
         (gt3x(HEAD), "has no samples"),
         (gt3x(HEAD, info_txt().replace("Sample Rate: 30", "Sample Rate: fast")), "no usable 'Sample Rate'"),
+        (
+            gt3x(activity(SAMPLES), info_txt(**{"Acceleration Scale": "0"})),
+            "info.txt gives a scale of 0 per g",
+        ),
+        (
+            gt3x(activity(SAMPLES), info_txt(**{"Acceleration Scale": "nan"})),
+            "info.txt gives a scale of nan per g",
+        ),
+        (
+            zipped({"info.txt": info_txt(**{"Start Date": "9" * 9000}).encode(), "activity.bin": b"1" * 9}),
+            "no usable 'Start Date'",
+        ),
         (gt3x(HEAD, info_txt(rate_hz=0)), "'Sample Rate' in info.txt is 0"),
         (
             zipped(

@@ -142,6 +142,7 @@ def test_a_file_without_its_calibration_is_refused(
     ("content", "message"),
     [
         (b"MD" + bytes(2000), r"not a file of a GENEActiv; it looks like Axivity's \.cwa"),
+        (gzip.compress(b""), r"not a file of a GENEActiv; it looks like gzip"),
         (b"\x00\x01\x02\x03", r"not a file of a GENEActiv; it begins with"),
         (geneactiv_header().encode(), r"has no samples"),
         (geneactiv_header().encode() + b"Recorded Data\r\n", "none of its 1 page is whole"),
@@ -157,3 +158,8 @@ def test_what_the_header_declares_costs_nothing(tmp_path: Path) -> None:
     """actfast reserves memory for as many pages as declared, and ends the process where there is none."""
     path = write(tmp_path, geneactiv_header(2**60) + "".join(geneactiv_pages(SAMPLES)))
     assert len(read_recording(path)[0]) == 1500
+
+
+def test_an_empty_file_in_gzip_is_empty(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.bin\.gz: the file is empty"):
+        read_recording(write(tmp_path, b"", "a.bin.gz"))

@@ -69,9 +69,8 @@ def run(
     check_writable(target.parent)
     mapping = label_map(labels, label_column)
     recognizer = Recognizer.from_pretrained(model_folder(model)).in_zone(timezone)
-    with warnings.catch_warnings():
-        # Those of the file are in its facts.
-        warnings.simplefilter("ignore", SignalWarning)
+    # Those of the file are in its facts.
+    with warnings.catch_warnings(action="ignore", category=SignalWarning):
         samples, info = read_recording(
             recording, units=units, time_unit=time_unit, strict=strict, options=reading
         )

@@ -60,9 +60,8 @@ def run(
     folder = model_folder(model)
     reader = partial(read_recording, units=units, time_unit=time_unit, strict=strict, options=reading)
     check_writable(out_dir)
-    with progress() as on_progress, warnings.catch_warnings():
-        # They are among those of the labelled file, printed below.
-        warnings.simplefilter("ignore", SignalWarning)
+    # The warnings are among those of the labelled file, printed below.
+    with progress() as on_progress, warnings.catch_warnings(action="ignore", category=SignalWarning):
         labelled = label_file(
             recording,
             folder,

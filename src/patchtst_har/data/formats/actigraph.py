@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import struct
 import zipfile
 import zlib
@@ -42,6 +43,7 @@ _SLEEP_MODE = 4
 _PACKED_BITS, _PLAIN_BITS = 36, 48
 # Two packed samples fill 9 bytes; a record holds less than 2**16.
 _PIECE_BYTES = 9 * 4096
+_STAMPS = 2**16
 
 
 def read_gt3x(path: Path, time_unit: TimeUnit | None, options: ReadOptions) -> tuple[pd.DataFrame, Found]:
@@ -120,7 +122,7 @@ class _Info:
     def start(self) -> str | None:
         """The moment that is set for the first sample, ISO 8601, local; None if there is none."""
         text = self.values.get("Start Date", "")
-        microseconds = (int(text) - _TICKS_1970) // 10 if text.isascii() and text.isdigit() else 0
+        microseconds = (int(text) - _TICKS_1970) // 10 if re.fullmatch("[0-9]{1,19}", text) else 0
         return str(np.datetime64(microseconds, "us")) if 0 < microseconds < _MOST_US else None
 
     @property
@@ -131,7 +133,7 @@ class _Info:
         """Return the units of a sample per g, where no record of parameters says them."""
         text = self.values.get("Acceleration Scale")
         if text is not None:
-            return _number(self.values, "Acceleration Scale", path)
+            return _checked_scale(_number(self.values, "Acceleration Scale", path), "info.txt", path)
         for serials, scale in ((("NEO", "CLE", "MRA"), 341.0), (("MOS", "TAS"), 256.0)):
             if self.serial.startswith(serials):
                 return scale
@@ -161,6 +163,12 @@ def _number(values: dict[str, str], name: str, path: Path) -> float:
         raise DataError(f"{path}: info.txt has no usable {name!r} (found {text[:30]!r})") from error
 
 
+def _checked_scale(scale: float, source: str, path: Path) -> float:
+    if not 1 <= scale <= 2**15:
+        raise DataError(f"{path}: {source} gives a scale of {scale:g} per g")
+    return scale
+
+
 @dataclass
 class _Log:
     """The log of a device as it is read."""
@@ -176,8 +184,9 @@ class _Log:
         self.samples = Samples(self.path)
 
     def read(self, chunks: Iterator[bytes]) -> tuple[pd.DataFrame, Found]:
-        records = Records()
+        records = Records(most_tried=device_files.MOST_DAMAGED)
         for data, table in records.read(chunks):
+            device_files.check_damaged(records.n_tried, self.path)
             for row in table[table["kind"] == PARAMETERS]:
                 payload = data[row["first"] : row["first"] + row["size"] // 8 * 8]
                 self.parameters |= {
@@ -216,10 +225,7 @@ class _Log:
         value = self.parameters[_SCALE]
         # Three bytes of a fraction, a byte of a power of two; both signed.
         fraction, power = ((value & 0xFFFFFF) ^ 0x800000) - 0x800000, ((value >> 24) ^ 0x80) - 0x80
-        scale = float(fraction / 2**23 * 2.0**power)
-        if not 1 <= scale <= 2**15:
-            raise DataError(f"{self.path}: its log gives a scale of {scale:g} per g")
-        return scale
+        return _checked_scale(float(fraction / 2**23 * 2.0**power), "its log", self.path)
 
     def _add_activity(self, data: bytes, table: NDArray[Any]) -> None:
         bits = np.where(table["kind"] == ACTIVITY, _PACKED_BITS, _PLAIN_BITS)
@@ -271,7 +277,9 @@ def _decode_packed(payloads: list[bytes], n_samples: int, scale: float, path: Pa
 def _old_recording(path: Path, info: _Info, chunks: Iterator[bytes]) -> tuple[pd.DataFrame, Found]:
     """Read the container of old firmware, which actfast refuses: the same packed samples, in one piece."""
     if info.start is None:
-        raise DataError(f"{path}: info.txt has no usable 'Start Date' ({info.values.get('Start Date')!r})")
+        raise DataError(
+            f"{path}: info.txt has no usable 'Start Date' ({info.values.get('Start Date', '')[:30]!r})"
+        )
     samples, rest, scale = Samples(path), b"", info.scale(path)
     for chunk in chunks:
         data = rest + chunk
@@ -285,5 +293,9 @@ def _old_recording(path: Path, info: _Info, chunks: Iterator[bytes]) -> tuple[pd
     if not samples.acceleration.n_rows:
         raise DataError(f"{path}: has no samples")
     acceleration = samples.acceleration.whole()
-    time_ns = ReadOptions(start=info.start, rate_hz=info.rate_hz).made_stamps(len(acceleration))[0]
+    stamps = ReadOptions(start=info.start, rate_hz=info.rate_hz)
+    time_ns = np.empty(len(acceleration), np.int64)
+    for first in range(0, len(time_ns), _STAMPS):
+        part = time_ns[first : first + _STAMPS]
+        part[:] = stamps.made_stamps(len(part), first)[0]
     return make_frame(time_ns, acceleration), Found(info.facts(scale))

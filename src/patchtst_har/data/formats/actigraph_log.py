@@ -37,9 +37,15 @@ class Records:
     ----------
     n_damaged : int
         Places where something else than a whole record is.
+    n_tried : int
+        Bytes that look like the beginning of a record and are none.
+    most_tried : int
+        With more of them, the search ends.
     """
 
     n_damaged: int = 0
+    n_tried: int = 0
+    most_tried: int = 2**62
     _stamp: int | None = None
     _lost: bool = False
 
@@ -59,7 +65,7 @@ class Records:
         xors = b"\0" + np.bitwise_xor.accumulate(np.frombuffer(data, np.uint8)).tobytes() if data else b"\0"
         rows: list[tuple[int, ...]] = []
         at, n_bytes = 0, len(data)
-        while at < n_bytes:
+        while at < n_bytes and self.n_tried <= self.most_tried:
             if data[at] == 0:
                 filled = _FILLED.search(data, at)
                 at = filled.start() if filled else n_bytes
@@ -77,6 +83,7 @@ class Records:
                     self._stamp, self._lost, at = stamp, False, end
                     continue
             self.n_damaged += not self._lost
+            self.n_tried += 1
             self._lost = True
             at = data.find(_SEPARATOR, at + 1)
             at = n_bytes if at < 0 else at

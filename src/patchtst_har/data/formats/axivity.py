@@ -37,7 +37,7 @@ _FIELDS = np.dtype(
 _MAGIC, _LENGTH = int.from_bytes(b"AX", "little"), _BLOCK_BYTES - 4
 _SAMPLE_BYTES = {0x30: 4, 0x32: 6, 0x62: 12, 0x92: 18}
 _MODELS = {0x00: "AX3", 0x17: "AX3", 0xFF: "AX3", 0x64: "AX6"}
-# The maker states some 2 %; sensors of the field run up to 4 % off.
+# Sensors run up to some 4 % off the rate that they are set to.
 _OFF_RATE = 0.1
 # Below 6.25 Hz, no device records.
 _LOWEST_RATE = 6
@@ -118,7 +118,7 @@ def _table(blocks: NDArray[Any], stamps_ns: NDArray[np.int64]) -> NDArray[Any]:
     offset = blocks["offset"] + ((fraction * (3200 >> shift)) >> 16)
     table = np.empty(len(blocks), BLOCK)
     table["start_ns"] = stamps_ns + (fraction * 10**9 >> 16) - np.rint(offset * period_ns).astype(np.int64)
-    table["period_ns"], table["offset"] = period_ns, offset
+    table["period_ns"] = period_ns
     for name, source in (("count", "count"), ("sequence", "sequence"), ("session", "session")):
         table[name] = blocks[source]
     table["content"] = blocks["checksum"]

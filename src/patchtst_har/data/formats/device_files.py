@@ -35,6 +35,9 @@ MOST_RATIO = 200
 SMALL = 2**24
 """Archives that expand more than `MOST_RATIO`-fold, and to more than `SMALL` bytes, are refused."""
 
+MOST_DAMAGED = 200_000
+"""A file with more damaged places is not looked through: it is no recording, or none that is worth it."""
+
 _OFF_SAMPLES = 2
 
 
@@ -74,6 +77,12 @@ def chunks(file: BinaryIO, path: Path, n_bytes: int = CHUNK) -> Iterator[bytes]:
         yield block
 
 
+def check_damaged(n_damaged: int, path: Path) -> None:
+    """Refuse a file that is damaged in more places than are looked at."""
+    if n_damaged > MOST_DAMAGED:
+        raise DataError(f"{path}: is damaged in more than {MOST_DAMAGED:,} places")
+
+
 def refuse_content(path: Path, begins: bytes, device: str) -> DataError:
     """Return the error for a file whose content is not what its name says."""
     kinds = {
@@ -83,6 +92,8 @@ def refuse_content(path: Path, begins: bytes, device: str) -> DataError:
         b"\x1f\x8b": "gzip: name it .gz",
     }
     kind = next((name for start, name in kinds.items() if begins.startswith(start)), None)
+    if not begins:
+        return DataError(f"{path}: the file is empty")
     looks = f"it looks like {kind}" if kind else f"it begins with {begins[:8]!r}"
     return DataError(f"{path}: not a file of {device}; {looks}")
 
@@ -131,14 +142,13 @@ BLOCK = np.dtype(
         ("count", np.intp),
         ("start_ns", np.int64),
         ("period_ns", np.float64),
-        ("offset", np.float64),
         ("sequence", np.int64),
         ("session", np.int64),
         ("content", np.int64),
     ]
 )
-"""A block of samples: how many, the time of the first, the time between samples at the rate that is set, the
-sample from which that time was reckoned, its number, the number of its session, and a checksum."""
+"""A block of samples: how many, the time of the first, the time between samples at the rate that is set, its
+number, the number of its session, and a checksum."""
 
 
 def recording_of_blocks(
@@ -182,7 +192,7 @@ def recording_of_blocks(
     limit_ns = (off_rate * expected_ns + _OFF_SAMPLES * blocks["period_ns"])[:-1]
     joined = (np.abs(excess_ns) <= limit_ns) & (np.diff(blocks["sequence"]) == 1)
     joined &= (np.diff(blocks["session"]) == 0) & (np.diff(blocks["period_ns"]) == 0)
-    time_ns = block_times(blocks["count"], blocks["start_ns"], blocks["period_ns"], joined, blocks["offset"])
+    time_ns = block_times(blocks["count"], blocks["start_ns"], blocks["period_ns"], joined)
     edges = np.cumsum(blocks["count"])
 
     def place(row: int) -> str:

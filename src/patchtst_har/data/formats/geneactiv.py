@@ -25,6 +25,7 @@ from patchtst_har.errors import DataError
 _BEGIN, _PAGE = b"Device Identity", b"Recorded Data"
 _MOST_PAGE_BYTES = 2**16
 _MOST_HEADER_BYTES = 2**16
+_MOST_PAGES = 2**12
 _HEX_PER_SAMPLE = 12
 _GAINS = [f"{axis} {name}" for axis in "xyz" for name in ("gain", "offset")]
 # Lines that actfast expects; what it reads from them is decimal points and whole numbers only.
@@ -55,6 +56,7 @@ def read_geneactiv(
         for texts in _batches(parts):
             pages = [page for page in map(_page, texts) if page is not None]
             n_damaged += len(texts) - len(pages)
+            device_files.check_damaged(n_damaged, path)
             if pages:
                 content = gains + "".join(f"{_PAGE_HEAD}{page[1]}\n" for page in pages)
                 tables.append(np.array([page[0] for page in pages], BLOCK))
@@ -83,7 +85,7 @@ def _batches(parts: Iterator[bytes]) -> Iterator[list[bytes]]:
     for part in parts:
         batch.append(part)
         n_bytes += len(part)
-        if n_bytes > device_files.CHUNK:
+        if n_bytes > device_files.CHUNK or len(batch) >= _MOST_PAGES:
             yield batch
             batch, n_bytes = [], 0
     yield batch
@@ -128,7 +130,7 @@ def _page(text: bytes) -> tuple[tuple[Any, ...], str] | None:
         return None
     if rest or not n_samples or not 1 <= rate_hz <= 1000 or len(day) != 10 or not 0 <= sequence < 2**62:
         return None
-    return (n_samples, start.astype(np.int64), 1e9 / rate_hz, 0.0, sequence, 0, content), digits.decode()
+    return (n_samples, start.astype(np.int64), 1e9 / rate_hz, sequence, 0, content), digits.decode()
 
 
 def _facts(header: dict[str, str]) -> dict[str, Any]:
