@@ -9,6 +9,8 @@ import pytest
 
 from patchtst_har import Recognizer, _core
 from patchtst_har.config import N_MOVEMENT_FEATURES, N_STATISTICAL_FEATURES, FeatureConfig, TopologyConfig
+from patchtst_har.errors import ModelFolderError
+from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.inference.window_classifier import SingleWindowClassifier
 from streams import CLASSES, make_samples, small_recognizer, with_familiarity
 
@@ -217,3 +219,21 @@ def test_probabilities_are_the_softmax_of_the_logits():
 def test_a_recogniser_of_another_process_has_its_own_engine():
     model = small_recognizer().model
     assert pickle.loads(pickle.dumps(model)).engine is not model.engine  # noqa: S301
+
+
+def test_a_model_that_overflows_gives_an_error_and_no_label():
+    recognizer = small_recognizer()
+    huge = {name: np.full_like(values, 3e38) for name, values in recognizer.model.tensors.items()}
+    model = NativeClassifier(recognizer.config.model, len(CLASSES), huge)
+    recognizer = with_familiarity(recognizer).replace(model=model)
+    windows = some_windows()
+    samples, stamps = make_samples(10)
+    for call in (
+        lambda: SingleWindowClassifier(recognizer)(windows[0], START_NS),
+        lambda: SingleWindowClassifier(recognizer).step_by_step(windows[0], START_NS),
+        lambda: recognizer.predict(windows),
+        lambda: recognizer.replace(familiarity=None).predict(windows),
+        lambda: recognizer.stream(smoothing="none").push(samples, stamps),
+    ):
+        with pytest.raises(ModelFolderError, match="weights are so large that its probabilities are no num"):
+            call()

@@ -78,7 +78,9 @@ def _padded(width: int) -> int:
 
 
 def _single(values: Float64Array) -> NDArray[np.float32]:
-    return np.ascontiguousarray(values, dtype=np.float32)
+    # What becomes infinite is found in the probabilities.
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(values, dtype=np.float32)
 
 
 class _Builder:

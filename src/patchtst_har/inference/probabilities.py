@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from patchtst_har import _core
 from patchtst_har.datasets.inputs import ModelInputs
+from patchtst_har.errors import ModelFolderError
 from patchtst_har.features.threads import run_in_chunks
 from patchtst_har.inference.inputs import BATCH_SIZE
 from patchtst_har.inference.native import NativeClassifier
@@ -19,6 +20,26 @@ if TYPE_CHECKING:
 
 Embedded = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Logits (n, K) and embeddings (n, E) of n windows."""
+
+
+def probabilities_of(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the softmax (n, K) of logits (n, K), computed in float64.
+
+    Raises
+    ------
+    ModelFolderError
+        If a row is not finite.
+    """
+    probabilities = _core.probabilities(logits)
+    # One logit that is not a number, or infinite, makes its whole row so.
+    if not np.isfinite(probabilities[:, 0]).all():
+        raise overflow()
+    return probabilities
+
+
+def overflow() -> ModelFolderError:
+    """Return what is said of a model whose weights are finite, but not what it computes."""
+    return ModelFolderError("the model's weights are so large that its probabilities are no numbers")
 
 
 def predict_probabilities(model: PatchTSTClassifier, data: ModelInputs) -> NDArray[np.float64]:
@@ -36,7 +57,7 @@ def predict_probabilities(model: PatchTSTClassifier, data: ModelInputs) -> NDArr
     ndarray, shape (n, K), float64
         Rows sum to 1.
     """
-    return _core.probabilities(predict_torch(model, data)[0])
+    return probabilities_of(predict_torch(model, data)[0])
 
 
 def predict_torch(model: PatchTSTClassifier, data: ModelInputs) -> Embedded:
@@ -63,7 +84,7 @@ def predict_native(model: NativeClassifier, data: ModelInputs, *, n_threads: int
     logits = np.empty((len(data), model.num_classes), np.float32)
     for rows in _batches(len(data)):
         model.logits(*data.select(rows, model.config), n_threads=n_threads, out=logits[rows])
-    return _core.probabilities(logits)
+    return probabilities_of(logits)
 
 
 def predict_embedded(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from patchtst_har import _core
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.data.calibration import calibration_doubt
 from patchtst_har.data.times import check_clock, iana_zone, time_features
@@ -36,7 +35,12 @@ from patchtst_har.inference.inputs import BATCH_SIZE
 from patchtst_har.inference.model_card import MODEL_CARD_FILE
 from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.inference.native_program import Precision
-from patchtst_har.inference.probabilities import predict_embedded, predict_native, predict_probabilities
+from patchtst_har.inference.probabilities import (
+    predict_embedded,
+    predict_native,
+    predict_probabilities,
+    probabilities_of,
+)
 from patchtst_har.inference.source_check import rate_doubt
 from patchtst_har.inference.timeline import (
     build_timeline,
@@ -383,7 +387,7 @@ class Recognizer:
         if self.familiarity is None:
             return self.probabilities(inputs), np.full(len(inputs), np.nan)
         logits, embeddings = self.embed(inputs)
-        return _core.probabilities(logits), self.familiarity.distances(embeddings)
+        return probabilities_of(logits), self.familiarity.distances(embeddings)
 
     def embed(self, inputs: ModelInputs) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return logits (n, K) and embeddings (n, E) of windows whose features are known."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from patchtst_har.datasets.inputs import ModelInputs
 from patchtst_har.features import compute_extended_statistics, compute_topology
 from patchtst_har.features.topology import native_embedding
 from patchtst_har.inference.native import NativeClassifier
+from patchtst_har.inference.probabilities import overflow
 from patchtst_har.realtime.stream_model import Judgement
 
 if TYPE_CHECKING:
@@ -58,10 +60,15 @@ class SingleWindowClassifier:
         ------
         FeatureError
             If a feature plug-in fails on the window.
+        ModelFolderError
+            If what the model computes is not finite.
         """
         if self._compiled is None:
             return self.step_by_step(window, start_ns)
-        return self._compiled.classify(window, self._times(start_ns))
+        judgement = self._compiled.classify(window, self._times(start_ns))
+        if isnan(judgement[0][0]):
+            raise overflow()
+        return judgement
 
     def step_by_step(self, window: NDArray[np.float32], start_ns: int) -> Judgement:
         """Return the same by one call a part, also where one call does it all."""

@@ -105,9 +105,8 @@ def _decimal(lines: Sequence[str], options: ReadOptions, path: Path) -> Any:
     filled = [line[:_LONGEST] for line in lines if line.strip()]
     for mark in (options.delimiter or ";\t,").removeprefix("," if options.delimiter else ""):
         rows = [[text.strip() for text in row] for row in csv.reader(filled, delimiter=mark)]
-        # With fewer fields than axes, another mark stands between the columns.
-        rows = [row if len(row) >= len(AXES) else [] for row in rows]
-        found = [[text for text in row if _COMMA.fullmatch(text)] for row in rows]
+        # A row without the mark is one field, whose commas may be what separates.
+        found = [[text for text in row if len(row) > 1 and _COMMA.fullmatch(text)] for row in rows]
         # Of quoted fields, one may be a count with commas for thousands; samples have three values a row.
         least = len(AXES) if mark == "," else 1
         commas = [text for texts in found if len(texts) >= least for text in texts]
