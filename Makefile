@@ -22,8 +22,8 @@ PYTEST = $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile --n
 test: install
 	$(PYTEST) $(ARGS)
 
-# A first answer in less than a minute: a part of the tests of everything but training, compilers, pictures, processes of their own
-# and browsers. It leaves out what is marked so, and as `slow` the long sweeps, oracles and whole commands: `make test` has them.
+# A first answer in less than a minute: some tests of every folder but tests/reports. It needs no training, compilers, pictures,
+# processes of their own or browsers. It leaves out what is marked so, and as `slow` the long sweeps, oracles and whole commands: `make test` has them.
 test-fast: install
 	$(PYTEST) -m 'not (study or slow or trains or compiles or draws or spawns or browser)' $(ARGS)
 
@@ -156,11 +156,11 @@ weights: install
 	mkdir -p $(STUDIES)
 	for set in $(WEIGHT_SETS); do \
 	  test -d $(STUDIES)/prepared/$$set || $(BIN)/python -m studies.prepare $(DATA) $(STUDIES)/prepared --set $$set || exit 1; \
-	  $(BIN)/python -m studies.cross_validate $(STUDIES)/prepared $(STUDIES)/runs --set $$set --recipe base --seeds 0 \
-	    $$(test $$set = nine && echo --baselines) || exit 1; \
+	  $(BIN)/python -m studies.cross_validate $(STUDIES)/prepared $(STUDIES)/runs --set $$set --recipe base \
+	    --seeds 0 1 2 --baselines || exit 1; \
 	  $(BIN)/python -m studies.robustness $(STUDIES)/runs/$$set/base/seed-0 $(DATA) --out $(STUDIES)/runs/$$set/base-robustness || exit 1; \
 	done
-	$(BIN)/python -m studies.wrist_weights $(STUDIES)/prepared $(STUDIES)/runs $(STUDIES)/weights --seeds 0
+	$(BIN)/python -m studies.wrist_weights $(STUDIES)/prepared $(STUDIES)/runs $(STUDIES)/weights
 
 # On a machine with CUDA: any Python with torch and Triton will do, so nothing is installed (docs/cuda.md).
 # ARGS goes to the script: `ARGS='--out FOLDER'`, `ARGS=--interpreter`.

@@ -104,9 +104,8 @@ def test_eager(check_and_measure, model):
 
 @pytest.mark.bench_long
 def test_compiled(batches, check_and_measure, model):
-    with warnings.catch_warnings():
-        # torch's compiler imports parts of torch that announce their own removal.
-        warnings.simplefilter("ignore", DeprecationWarning)
+    # torch's compiler imports parts of torch that announce their own removal.
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         compiled = torch.compile(model, dynamic=False)
         classify = torch.inference_mode()(lambda inputs: compiled(*map(torch.from_numpy, inputs)))
         classify(batches[0][0])

@@ -26,7 +26,7 @@ from patchtst_har.records.feasibility import Change
 from revisions import ROOT, commit_of, install_commit, install_here, run_benchmarks
 from runs import COMPARED, Run, in_common, paired_repeats, paired_runs, read_run
 
-TOLD = ("slower", "faster")
+REPORTED = ("slower", "faster")
 # What runs in turn differs in less than what was stored.
 THRESHOLD_IN_TURN = 0.01
 
@@ -85,7 +85,7 @@ def changes_table(pairs: Pairs, changes: Sequence[Change]) -> Table:
             Text(name.removeprefix("benches/bench_")),
             *(f"{median:,.2f}" for median in medians),
             *map(_cell, own),
-            ", ".join(f"{one.percentile} {one.outcome}" for one in own if one and one.outcome in TOLD),
+            ", ".join(f"{one.percentile} {one.outcome}" for one in own if one and one.outcome in REPORTED),
         )
     return table
 
@@ -94,7 +94,7 @@ def _cell(change: Change | None) -> str:
     if change is None:
         return "n/a"
     known = change.low is not None and change.high is not None
-    if known and change.outcome in (*TOLD, "no clear change"):
+    if known and change.outcome in (*REPORTED, "no clear change"):
         return f"{change.ratio:.2f} ({change.low:.2f}-{change.high:.2f})"
     return f"{change.ratio:.2f} ({change.outcome})"
 
@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = [set(run.benchmarks) for run in pairs[0]]
     if lonely := sorted(names[0] ^ names[1]):
         console.print(f"In only one of the runs: {', '.join(lonely)}", highlight=False, markup=False)
-    slower, faster = ({one.name for one in changes if one.outcome == outcome} for outcome in TOLD)
+    slower, faster = ({one.name for one in changes if one.outcome == outcome} for outcome in REPORTED)
     compared = len({change.name for change in changes})
     console.print(f"{compared} compared: {len(slower)} slower, {len(faster)} faster beyond the noise")
     return 1 if chosen.fail and slower else 0

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from patchtst_har import _core
-from patchtst_har.benchmark.loops.calibration import Calibration
+from patchtst_har.benchmark.loops.machine_speed import MachineSpeed
 from patchtst_har.support.percentiles import summarise
 
 PERCENTILES = ("p50", "p95", "p99")
 CLOCKS = ("clock", "processor")
 _WARM_UP = 5
 _N_CALIBRATIONS = 15
-_CALIBRATION = Calibration()
+_CALIBRATION = MachineSpeed()
 
 
 def percentiles_us(seconds: Sequence[float], per_round: int = 1) -> dict[str, float | None]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from patchtst_har.benchmark.topology_example import topology_example
 from patchtst_har.config import TopologyConfig
-from patchtst_har.evaluation.topology_example import topology_example
 from patchtst_har.reports.plots import plot_topology
 
 

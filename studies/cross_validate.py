@@ -133,6 +133,13 @@ def read_folds(study: Study, label: str, seed: int) -> OutOfFold | None:
     return join([OutOfFold.load(path) for path in paths])
 
 
+def _all_folds(study: Study, label: str, seed: int) -> OutOfFold:
+    whole = read_folds(study, label, seed)
+    if whole is None:
+        raise DataError(f"--against {label}: {study.path(label, seed, 0).parent} has not all folds")
+    return whole
+
+
 def write_scores(study: Study, label: str, scores: dict[str, StudyScores]) -> None:
     """Write scores as JSON and Markdown, and print the Markdown."""
     text = scores_table(scores)
@@ -159,7 +166,8 @@ def main(arguments: Sequence[str]) -> None:
             network_fold(study, job, fold, seed, train_people=own, test_people=folds.test[fold])
         whole = read_folds(study, job.label, seed)
         if whole is not None:
-            scores[f"{job.label}, seed {seed}"] = score_windows(whole, others)
+            against = {label: _all_folds(study, label, seed) for label in options.against}
+            scores[f"{job.label}, seed {seed}"] = score_windows(whole, {**others, **against})
     if scores:
         write_scores(study, job.label or "baselines", scores)
 
@@ -174,6 +182,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--folds", type=int, nargs="+", help="only these, from 0")
     parser.add_argument("--baselines", action="store_true", help="also forests and MiniRocket, compared")
+    parser.add_argument(
+        "--against", nargs="+", default=[], metavar="LABEL", help="compare with these trainings, seed by seed"
+    )
     parser.add_argument(
         "--set-option", action="append", default=[], metavar="SECTION.FIELD=VALUE", help="override a setting"
     )

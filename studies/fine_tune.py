@@ -1,9 +1,10 @@
 """Does an encoder that knows other people help? python -m studies.fine_tune PREPARED RUNS.
 
 In each fold of the nine-class set, some of the training people (5, 10, 20, all) train a network from scratch,
-and another that begins with an encoder. The encoder was trained on the six classes of WISDM's people and of
-the other selfBACK training people: it has met neither the people of this training nor those of the test. The
-test people of a fold are the same for every number. Scores go to RUNS/nine/fine-tune-full.json and .md.
+and another that begins with an encoder. The encoder was trained on WISDM's people and the other selfBACK
+training people, with their six classes or to predict hidden samples: it has met neither the people of this
+training nor those of the test. The test people of a fold are the same for every number. Scores go to
+RUNS/nine/fine-tune-ENCODER-HOW.json and .md.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ import numpy as np
 
 from patchtst_har.errors import DataError
 from patchtst_har.recipe import FineTune
-from studies.commands import folder, parser_of, run_command
+from studies.commands import folder, parser_of, progress_line, run_command
 from studies.cross_validate import Job, Study, network_fold, read_folds, write_scores
 from studies.folds import Folds
 from studies.recipes import RECIPES, study_config
 from studies.scoring import StudyScores, score_windows
 from studies.sets import source_of
-from studies.training import train_only
+from studies.training import train_masked, train_only
+
+ENCODERS = {"labelled": train_only, "masked": train_masked}
+"""How an encoder is trained: by its kind."""
 
 SIZES = (5, 10, 20)
 """Numbers of training people; all of them is added."""
@@ -50,19 +54,19 @@ def run_size(
         recipe,
         six.prepared / six.name,
         train=[*others, *wisdm],
-        run_dir=six.path(f"encoder-without-{size}", seed, fold).with_suffix(""),
+        run_dir=six.path(f"{options.encoder}-encoder-without-{size}", seed, fold).with_suffix(""),
         seed=seed,
         overrides=overrides,
     )
-    encoder = train_only(config, overwrite=six.overwrite)
+    encoder = ENCODERS[options.encoder](config, overwrite=six.overwrite, on_progress=progress_line)
     how = f"training.fine_tune={options.fine_tune}"
-    tuned = Job(recipe, tuned_label(options.fine_tune, size), (*overrides, how))
+    tuned = Job(recipe, tuned_label(options.encoder, options.fine_tune, size), (*overrides, how))
     network_fold(nine, tuned, fold, seed, train_people=own, test_people=judged, init=encoder)
 
 
-def tuned_label(fine_tune: str, size: int) -> str:
+def tuned_label(encoder: str, fine_tune: str, size: int) -> str:
     """Return the name under which trainings from the encoder are kept."""
-    return f"tuned-{fine_tune}-{size}"
+    return f"tuned-{encoder}-{fine_tune}-{size}"
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -74,6 +78,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sizes", type=int, nargs="+", help=f"training people; {SIZES} and all if left out")
     parser.add_argument("--folds", type=int, nargs="+", help="only these, from 0")
+    parser.add_argument("--encoder", choices=ENCODERS, default="labelled", help="how the encoder is trained")
     parser.add_argument(
         "--fine-tune", choices=get_args(FineTune), default="full", help="what of the encoder is trained"
     )
@@ -91,16 +96,16 @@ def main(arguments: Sequence[str]) -> None:
     for size in sizes:
         for fold in options.folds or range(len(folds.test)):
             run_size((nine, six), folds, size, fold, options)
-    if scores := scores_of(nine, sizes, options.seed, options.fine_tune):
-        write_scores(nine, f"fine-tune-{options.fine_tune}", scores)
+    if scores := scores_of(nine, sizes, options):
+        write_scores(nine, f"fine-tune-{options.encoder}-{options.fine_tune}", scores)
 
 
-def scores_of(nine: Study, sizes: Sequence[int], seed: int, fine_tune: str) -> dict[str, StudyScores]:
+def scores_of(nine: Study, sizes: Sequence[int], options: argparse.Namespace) -> dict[str, StudyScores]:
     """Return the scores of every number of people of which all folds are there."""
     scores: dict[str, StudyScores] = {}
     for size in sizes:
-        labels = f"scratch-{size}", tuned_label(fine_tune, size)
-        scratch, tuned = (read_folds(nine, label, seed) for label in labels)
+        labels = f"scratch-{size}", tuned_label(options.encoder, options.fine_tune, size)
+        scratch, tuned = (read_folds(nine, label, options.seed) for label in labels)
         if scratch is not None and tuned is not None:
             scores[f"{size} people, from scratch"] = score_windows(scratch)
             scores[f"{size} people, from the encoder"] = score_windows(tuned, {"from scratch": scratch})

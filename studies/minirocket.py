@@ -1,7 +1,7 @@
 """MiniRocket (Dempster, Schmidt, Webb, KDD 2021) for several channels, compiled by numba.
 
-Written from the paper, since the implementation in aeon does not install beside the numba that this package
-is tested with. The 84 kernels of length 9 have weights -1, and 2 at three places; each is applied in several
+Written from the paper, since the implementation in aeon does not install with the numba that this package is
+tested with. The 84 kernels of length 9 have weights -1, and 2 at three places; each is applied in several
 dilations to a random subset of the channels, and the features are the shares of positive values above
 quantiles of the convolution of random training windows.
 """

@@ -9,8 +9,9 @@ from patchtst_har.config import ExperimentConfig
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation.held_out import HeldOut
 from patchtst_har.inference.model_card import MODEL_CARD_FILE
-from patchtst_har.model_folder import WEIGHTS_FILE
+from patchtst_har.model_folder import WEIGHTS_FILE, read_model_folder
 from patchtst_har.support.progress import OnProgress
+from patchtst_har.training.masked_pretraining import MaskedPretraining
 from patchtst_har.training.trainer import CHECKPOINT, PatchTSTTrainer
 
 
@@ -63,6 +64,32 @@ def train_only(
             raise DataError(f"{config.run_dir}: holds a run of another configuration; use --overwrite")
         return folder
     _trained(config, overwrite, on_progress)
+    return folder
+
+
+def train_masked(
+    config: ExperimentConfig, *, overwrite: bool = False, on_progress: OnProgress | None = None
+) -> Path:
+    """Pre-train an encoder without labels, unless that was done before, and return its model folder.
+
+    Raises
+    ------
+    DataError
+        As `MaskedPretraining.train`, or if the model in the folder is of another configuration.
+    """
+    folder = config.run_dir / "model"
+    if (folder / MODEL_CARD_FILE).exists() and not overwrite:
+        if read_model_folder(folder).config != config.without_paths():
+            raise DataError(f"{folder}: holds an encoder of another configuration; use --overwrite")
+        return folder
+    MaskedPretraining(
+        config=config,
+        folders=[config.data.proc_dir],
+        output=folder,
+        resume=not overwrite,
+        overwrite=overwrite,
+        on_progress=on_progress,
+    ).train()
     return folder
 
 

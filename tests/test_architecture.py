@@ -108,8 +108,8 @@ def lazy_entries():
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "lazy_exports":
                 package = ".".join(("patchtst_har", *file.parent.relative_to(PACKAGE).parts))
-                for name, module in ast.literal_eval(node.args[1]).items():
-                    yield package, name, module
+                for module, names in ast.literal_eval(node.args[1]).items():
+                    yield from ((package, name, module) for name in names)
 
 
 def test_the_layers_are_those_of_the_import_contract():

@@ -511,6 +511,12 @@ def test_settings_of_a_recipe_are_checked(values: dict[str, object], field: str)
     assert [problem.split(":")[0].split(" ")[0] for problem in caught.value.problems] == [f"training.{field}"]
 
 
+def test_all_heads_need_auxiliary_heads() -> None:
+    with pytest.raises(ConfigError) as caught:
+        ExperimentConfig(training={"heads": "all"})
+    assert caught.value.problems == ['training.heads: "all" needs model.auxiliary_heads']
+
+
 WINDOW_STEM = [
     {"channels": 8, "kernel": 16, "stride": 8, "padding": 8},
     {"channels": 56, "kernel": 9, "stride": 2, "padding": 4},

@@ -12,21 +12,22 @@ import importlib.util
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 FORMAT_VERSION = 1
 Mode = Literal["device", "interpreter"]
 Status = Literal["passed", "failed", "not run"]
 STATUSES: tuple[Status, ...] = ("passed", "failed", "not run")
-# What pydantic is asked for, without importing it.
-_STRICT = {"extra": "forbid", "allow_inf_nan": False}
+
+
+class _Strict:
+    # What pydantic is asked for, without importing it.
+    __pydantic_config__: ClassVar[dict[str, bool | str]] = {"extra": "forbid", "allow_inf_nan": False}
 
 
 @dataclass(frozen=True)
-class Machine:
-    """Where it ran. None: the machine does not tell."""
-
-    __pydantic_config__ = _STRICT
+class Machine(_Strict):
+    """Where it ran. None: the machine does not say."""
 
     platform: str
     python: str
@@ -45,10 +46,8 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Clocks:
+class Clocks(_Strict):
     """What the device says of itself at one moment. None: not readable."""
-
-    __pydantic_config__ = _STRICT
 
     sm_mhz: float | None = None
     memory_mhz: float | None = None
@@ -58,13 +57,11 @@ class Clocks:
 
 
 @dataclass(frozen=True)
-class Timing:
+class Timing(_Strict):
     """Repeated calls of one thing, in microseconds between two events of the device.
 
     A percentile of too few samples is None. `peak_bytes` is what one call takes beyond what it was given.
     """
-
-    __pydantic_config__ = _STRICT
 
     what: str
     variant: str
@@ -78,10 +75,8 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Check:
+class Check(_Strict):
     """One check. `seconds` is None in Triton's interpreter, where no time says anything."""
-
-    __pydantic_config__ = _STRICT
 
     name: str
     status: Status
@@ -93,10 +88,8 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Part:
+class Part(_Strict):
     """The checks of one process, in order. `allowed_s` is the time it was given, None without a limit."""
-
-    __pydantic_config__ = _STRICT
 
     name: str
     title: str
@@ -106,10 +99,8 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Document:
+class Document(_Strict):
     """Everything that one run of `cuda_check.py` found."""
-
-    __pydantic_config__ = _STRICT
 
     format_version: Literal[1]
     mode: Mode

@@ -105,7 +105,7 @@ class Engine {
     const Kernels* kernels_;
     std::size_t n_block_windows_, scratch_size_ = kAlignment;
     Result outputs_{}, embedding_{};
-    std::vector<std::size_t> sizes_;  // of the buffers, floats a window
+    std::vector<std::size_t> sizes_;  // of the buffers, floats per window
     std::vector<AlignedFloats> constants_;
     std::vector<Step> steps_;
     std::mutex mutex_;

@@ -37,7 +37,7 @@ enum class Activation : std::uint8_t { kNone, kRelu, kGelu };
 // segment_length values; so patches of several axes and convolutions are read where they lie.
 struct Linear {
     View source, target;
-    std::size_t n_outer, n_inner;  // rows a window
+    std::size_t n_outer, n_inner;  // rows per window
     std::size_t n_segments, segment_length, segment_stride;
     std::size_t n_vectors;  // of the target's rows, the last one filled up with zero weights
     const float*
@@ -102,7 +102,7 @@ enum class Precision : std::uint8_t { kFloat32, kBfloat16 };
 
 struct Kernels {
     bool pairs;                 // weights are pairs of bfloat16 in the bits of a float
-    std::size_t lanes;          // floats a vector
+    std::size_t lanes;          // floats per vector
     std::size_t panel_vectors;  // vectors a panel of packed weights
     std::size_t tile_rows;      // rows that share one reading of a panel
     void (*linear)(const Linear& step, const Block& block);

@@ -71,7 +71,7 @@ struct Plan {
     float* left;          // at most n / 2, their lowest value to the left
 };
 
-// What the movement features of one window need besides; n and the arrays' lengths as above.
+// What the movement features of one window need in addition; n and the arrays' lengths as above.
 struct MovementPlan {
     double rate_hz, power_scale;       // 1 / (n sum of taper^2)
     const double* taper;               // Hann's, n

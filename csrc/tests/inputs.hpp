@@ -56,7 +56,7 @@ inline double signal_at(const std::string& kind, std::size_t sample, std::size_t
     return rest + 0.4 * swing(static_cast<double>(sample) / 13.0 + static_cast<double>(axis)) + 0.05 * noise;
 }
 
-// (n_samples, 3), 100 samples a second.
+// (n_samples, 3), 100 samples per second.
 inline std::vector<float> make_window(const std::string& kind, std::size_t n_samples) {
     ExactRandom random;
     std::vector<float> window(3 * n_samples);

@@ -103,7 +103,7 @@ void profile() {
         feed(buffer, sample, stamp, [](const float* /*window*/) {});
     }
     const std::chrono::duration<double, std::nano> passed = std::chrono::steady_clock::now() - begin;
-    std::printf("%.1f ns a sample\n", passed.count() / static_cast<double>(kSamples));
+    std::printf("%.1f ns per sample\n", passed.count() / static_cast<double>(kSamples));
 }
 
 }  // namespace

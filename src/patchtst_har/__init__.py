@@ -11,10 +11,10 @@ from patchtst_har.support.lazy import lazy_exports
 if TYPE_CHECKING:
     from patchtst_har.inference.recognizer import Recognizer
     from patchtst_har.support.host import cpu_info
+else:
+    __getattr__, __dir__, _ = lazy_exports(
+        __name__,
+        {"patchtst_har.inference.recognizer": ["Recognizer"], "patchtst_har.support.host": ["cpu_info"]},
+    )
 
 __all__ = ["Recognizer", "__version__", "cpu_info"]
-
-__getattr__, __dir__ = lazy_exports(
-    __name__,
-    {"Recognizer": "patchtst_har.inference.recognizer", "cpu_info": "patchtst_har.support.host"},
-)

@@ -35,7 +35,7 @@ from patchtst_har.records.run import CrossValidation
 from patchtst_har.reports.prediction_files import PredictionFiles, write_prediction
 from patchtst_har.reports.run import REPORT_FILE, render_report
 from patchtst_har.support.files import atomic_path, atomic_write_text, ensure_folder
-from patchtst_har.support.folders import LOCK_FILE, beside, exchange, folder_lock, left_beside
+from patchtst_har.support.folders import LOCK_FILE, exchange, folder_lock, left_stages, stage_of
 from patchtst_har.support.progress import OnProgress, under
 from patchtst_har.training.cross_validation import cross_validate
 from patchtst_har.training.trainer import PatchTSTTrainer
@@ -107,9 +107,8 @@ def label_simulated_day(folder: Path, model: Path) -> SimulatedDay:
     path = ensure_folder(folder) / "simulated_day.csv"
     simulated = synthetic.recording(SIMULATED_DAY, make=synthetic.daily_bout)
     write_recording(path, simulated)
-    with warnings.catch_warnings():
-        # They are in the report.
-        warnings.simplefilter("ignore", SignalWarning)
+    # They are in the report.
+    with warnings.catch_warnings(action="ignore", category=SignalWarning):
         labelled = label_file(path, model)
     note = (
         "The recording is simulated (patchtst_har.synthetic.daily_bout): it shows what a report looks like."
@@ -188,7 +187,7 @@ def _room(run_dir: Path, overwrite: bool) -> Iterator[None]:
     What an earlier demonstration left is set aside until the end. It comes back if this one fails; if this
     one is killed, when the next one begins.
     """
-    for left in left_beside(run_dir, _EARLIER):
+    for left in left_stages(run_dir, _EARLIER):
         _put_back(run_dir, left)
     contents = [path for path in run_dir.iterdir() if path.name != LOCK_FILE]
     if contents and not overwrite:
@@ -197,7 +196,7 @@ def _room(run_dir: Path, overwrite: bool) -> Iterator[None]:
         raise DataError(f"{run_dir}: was not made by the demonstration, it will not be removed")
     earlier = None
     if contents:
-        earlier = ensure_folder(beside(run_dir, _EARLIER))
+        earlier = ensure_folder(stage_of(run_dir, _EARLIER))
         exchange(run_dir, earlier)
     try:
         atomic_write_text(run_dir / MARKER, "May be replaced by the demonstration.\n")

@@ -9,7 +9,7 @@ model was trained on), ``model.safetensors`` (weights and scaling), ``classes.js
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,7 +146,7 @@ def _read_files(folder: Path) -> StoredModel:
         raise ModelFolderError(f"{folder}: is a run folder, its model is {folder / 'model'}")
     config = _read_config(folder / CONFIG_FILE)
     classes = _read_classes(folder / CLASSES_FILE)
-    tensors = _read_tensors(folder / WEIGHTS_FILE)
+    tensors = _read(folder / WEIGHTS_FILE, read_tensors)
     try:
         checked_weights(tensors, config.model, len(classes))
     except ValueError as error:
@@ -284,22 +284,10 @@ def _check_class_names(path: Path, classes: Sequence[str]) -> None:
             raise ModelFolderError(f"{path}: class {problem}")
 
 
-def _read_tensors(path: Path) -> dict[str, NDArray[Any]]:
-    _require(path)
-    try:
-        return read_tensors(path)
-    except DataError as error:
-        raise ModelFolderError(str(error)) from error
-
-
-def _read(path: Path) -> Any:
-    _require(path)
-    try:
-        return read_json(path)
-    except DataError as error:
-        raise ModelFolderError(str(error)) from error
-
-
-def _require(path: Path) -> None:
+def _read(path: Path, reader: Callable[[Path], Any] = read_json) -> Any:
     if not path.is_file():
         raise ModelFolderError(f"{path}: missing from the model folder")
+    try:
+        return reader(path)
+    except DataError as error:
+        raise ModelFolderError(str(error)) from error

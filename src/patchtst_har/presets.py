@@ -2,8 +2,9 @@
 
 `seed` is the reference configuration, `ExperimentConfig()`. `base` was chosen by an ablation on 20 people of
 one data set (docs/method.md, "How the preset base was chosen") and then measured on three
-(studies/README.md): convolutions over the whole window and one rotary encoder layer, beside a branch for the
-statistical and movement features. `small` is the same at a quarter of the operations, for small processors.
+(studies/README.md): convolutions over the whole window and one rotary encoder layer, parallel to a branch for
+the statistical and movement features. `small` is the same at a quarter of the operations, for small
+processors.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _TRAINING: dict[str, Any] = {
     "label_smoothing": 0.1,
     "class_weights": "root",
     "auxiliary_weight": 0.5,
+    "heads": "all",
     "augmentation": {
         "time_warp": 0.02,
         "shift_s": 1.25,

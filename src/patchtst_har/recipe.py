@@ -41,7 +41,9 @@ class AugmentationConfig(Section):
     rotation_deg: Degrees = 0.0
     """SD of the angle of a rotation about a random axis."""
     forearm_rotation_deg: Degrees = 0.0
-    """SD of the angle of a rotation about the x axis: for sensors whose x axis lies along the forearm."""
+    """SD of the angle of a rotation about the forearm."""
+    forearm_axis: Literal["x", "y", "z"] = "x"
+    """The sensor's axis that lies along the forearm."""
     octahedral: Probability = 0.0
     """Probability of one of the 24 rotations that map axes to axes: a sensor mounted otherwise."""
     reversed: Probability = 0.0
@@ -106,9 +108,12 @@ class TrainingConfig(Section):
     """Weight of a class in the cross entropy: `balanced`: its inverse frequency in the training windows;
     `root`: the root of that."""
     auxiliary_weight: NonNegativeFloat = 0.5
-    """Weight of the loss of each auxiliary head, if the model has any, beside that of the joint one."""
+    """Weight of the loss of each auxiliary head, if the model has any; that of the joint head is 1."""
+    heads: Literal["joint", "all"] = "joint"
+    """Whose probabilities the trained model gives: the joint head's, or the geometric mean of those of all
+    heads, which is a linear function of the embedding too and is kept in the joint head's place."""
     teachers: tuple[Path, ...] = ()
-    """Model folders whose mean class probabilities are learned beside the labels (distillation)."""
+    """Model folders whose mean class probabilities are learned in addition to the labels (distillation)."""
     distillation: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Weight of the teachers' probabilities; the labels have the rest. Without teachers, labels have all."""
     init: str | None = None

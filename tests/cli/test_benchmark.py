@@ -65,6 +65,7 @@ def test_standard_output_is_one_json_document(cli, files):
     assert "0 slower, 0 faster of 4 comparisons" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("facts", "verdict", "status"),
     [

@@ -484,11 +484,11 @@ def test_data_sets_are_prepared_from_files_in_another_form(cli, tmp_path):
     for number in range(2):
         path = tmp_path / "recordings" / f"P{number}.csv"
         options = in_another_form(path, make_recording(bouts=bouts, seed=number))
-    (tmp_path / "recordings" / "P2.cwa").write_bytes(b"MD")
+    (tmp_path / "recordings" / "P2.agd").write_bytes(b"MD")
     status, out, err = cli("prepare", tmp_path / "recordings", "--out", tmp_path / "data", *options)
     assert status == 0, err
     assert "2 participants, classes: sitting, walking" in out
-    assert "passed over 1 .cwa file, which is not read yet; convert it to CSV or Parquet first" in err
+    assert "passed over 1 .agd file, which is not read yet; convert it to CSV or Parquet first" in err
 
 
 def test_hours_are_shown_where_the_wearer_lives(cli, small_run, tmp_path):
@@ -520,13 +520,15 @@ def test_interrupting_says_how_to_go_on(cli, prepared, tmp_path, monkeypatch):
 def test_numeric_time_needs_its_unit_and_takes_it(cli, small_run, tmp_path):
     recording = make_recording(bouts=(("sitting", 30.0),), start="2023-11-14 22:20:00")
     table = recording.drop(columns="annotation").reset_index()
-    table["time"] = table["time"].astype("int64") // 1_000_000
-    table.to_csv(tmp_path / "a.csv", index=False)
+    since_1970 = table["time"].astype("int64") // 1_000_000
     arguments = ("predict", tmp_path / "a.csv", "--model", small_run.folder / "model", "--out", tmp_path)
-    assert "time_unit" in error_of(cli(*arguments))
-    assert cli(*arguments, "--time-unit", "ms")[0] == 0
-    labels = pd.read_csv(tmp_path / "a_labels.csv")
-    assert labels["start"].iloc[0] == "2023-11-14 22:20:00"
+    for stamps, unit in ((since_1970, ()), (since_1970 - since_1970[0], ("--time-unit", "ms"))):
+        table.assign(time=stamps).to_csv(tmp_path / "a.csv", index=False)
+        if unit:
+            assert "time_unit" in error_of(cli(*arguments))
+        assert cli(*arguments, *unit)[0] == 0
+        labels = pd.read_csv(tmp_path / "a_labels.csv")
+        assert labels["start"].iloc[0] == ("1970-01-01 00:00:00" if unit else "2023-11-14 22:20:00")
 
 
 def test_cross_validation_without_folds_is_refused_before_training(cli, prepared, tmp_path):
@@ -655,6 +657,29 @@ def test_a_prediction_without_a_report_and_with_other_smoothing(cli, small_run, 
     assert (labels["filter"]["probability"] != labels["hmm"]["probability"]).any()
     error = error_of(cli("predict", tmp_path / "a.csv", "--model", model, "--smoothing", "median"))
     assert "must be none, hmm, filter or lag:K" in error
+
+
+def test_calibration_and_non_wear_of_a_prediction(cli, small_run, tmp_path):
+    recording = make_recording(bouts=(("walking", 900.0), ("sitting", 3600.0)), start="2023-11-14 22:20:00")
+    samples = np.random.default_rng(0).normal((0.3, 0.2, 0.9), 0.002, (360_000, 3))
+    recording.iloc[90_000:, :3] = samples.astype(np.float32)
+    path, out = tmp_path / "a.npz", tmp_path / "out"
+    axes = recording[["x", "y", "z"]].to_numpy(np.float32)
+    np.savez(path, time_ns=recording.index.as_unit("ns").asi8, acc=axes)
+    arguments = ("predict", path, "--model", small_run.folder / "model", "--out", out, "--no-report")
+    error = error_of(cli(*arguments, "--calibration", "require"))
+    assert f"{path}: cannot be calibrated: " in error
+    assert not list(out.glob("*")), "something was written"
+    status, _, err = cli(*arguments, "--calibration", "auto")
+    assert status == 0, err
+    (line,) = [line for line in err.splitlines() if "calibrated" in line]
+    assert line.startswith("patchtst-har: warning: Not calibrated: ")
+    assert pd.read_csv(out / "a_labels.csv")["label"].tolist().count("non_wear") == 360
+    status, _, err = cli(*arguments, "--non-wear", "off")
+    assert (status, "calibrated" in err) == (0, False)
+    assert "non_wear" not in (out / "a_labels.csv").read_text()
+    summary = json.loads((out / "a_summary.json").read_text())
+    assert summary["signal"]["non_wear"] == {"policy": "off", "applied": False}
 
 
 def test_a_source_far_below_the_rate_is_said(cli, small_run, tmp_path):

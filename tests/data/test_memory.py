@@ -58,7 +58,7 @@ def test_cutting_windows_needs_little_more_than_the_windows(annotated: bool) -> 
 def test_an_archive_is_held_hardly_more_than_once(
     tmp_path: Path, annotation: dict[str, np.ndarray], n_bytes: int
 ) -> None:
-    """Stamps and acceleration take 20 bytes a sample; measuring the rate and the unit, 16 for a moment."""
+    """Stamps and acceleration take 20 bytes per sample; measuring the rate and the unit, 16 for a moment."""
     path, recording = tmp_path / "a.npz", long_recording()
     np.savez(path, time_ns=recording.index.asi8[:10], acc=recording.to_numpy()[:10])
     read_recording(path)

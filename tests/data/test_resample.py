@@ -4,6 +4,7 @@ import pytest
 
 from patchtst_har.data.resample import clean_samples, resample_recording
 from patchtst_har.data.units import UNUSABLE
+from patchtst_har.data.windows import cut_windows
 from patchtst_har.errors import DataError
 from patchtst_har.synthetic import recording as make_recording
 
@@ -63,6 +64,17 @@ def test_a_faster_device_is_low_passed_without_a_shift(rate: float) -> None:
     np.testing.assert_allclose(segment.samples[inner, 0], np.sin(2 * np.pi * 3 * grid)[inner], atol=0.01)
     assert np.abs(segment.samples[inner, 1]).max() < 0.02, "85 Hz must not alias to 15 Hz"
     np.testing.assert_allclose(segment.samples[:, 2], 1.0, atol=2e-3)
+
+
+@pytest.mark.parametrize("rate", [100.0, 250.0])
+def test_the_filter_is_recorded(rate: float) -> None:
+    time_s = np.arange(int(15 * rate)) / rate
+    info = cut_windows(recording_of(time_s, slow_wave(time_s))).info
+    assert info["resampling"] == {
+        "sample_rate_hz": 100.0,
+        "method": "linear",
+        "n_low_passed_segments": int(rate > 110),
+    }
 
 
 @pytest.mark.parametrize("rate", [100.0, 250.0])

@@ -13,14 +13,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from patchtst_har.config import DataConfig
+from patchtst_har.config import DataConfig, ExperimentConfig
 from patchtst_har.data.annotations import LabelMap
 from patchtst_har.data.recording import read_recording, write_recording
 from patchtst_har.data.windows import cut_windows
-from patchtst_har.datasets.prepare import count_windows, find_recordings, prepare_recordings
+from patchtst_har.datasets.prepare import (
+    count_windows,
+    find_recordings,
+    not_calibrated,
+    prepare_recordings,
+)
 from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.errors import DataError
 from patchtst_har.synthetic import recording as make_recording
+from patchtst_har.training.fitting import fit_to_data
 
 CONFIG = DataConfig(window_size=200, hop_size=200)
 DICTIONARY = """annotation,label:WillettsSpecific2018,label:Walmsley2020
@@ -62,6 +68,35 @@ def test_a_folder_of_recordings(recordings: Path, tmp_path: Path) -> None:
     assert report["source"] == "P001.csv.gz"
     assert report["dropped"]["unlabelled"] == 2
     assert report["signal"]["sample_rate_hz"] == pytest.approx(100)
+
+
+def test_steps_of_the_signal_are_recorded(recordings: Path, tmp_path: Path) -> None:
+    config = CONFIG.replace(calibration="auto", non_wear="off")
+    dataset = prepare_recordings(recordings, tmp_path / "out", config)
+    assert dataset.preparation is not None
+    assert (dataset.preparation["calibration"], dataset.preparation["non_wear"]) == ("auto", "off")
+    report = dataset.preparation["participants"]["P001"]
+    assert report["signal"]["non_wear"] == {"policy": "off", "applied": False}
+    assert not report["signal"]["calibration"]["applied"]
+    assert report["warnings"][-1].startswith("Not calibrated: ")
+    assert not_calibrated(dataset) == dict.fromkeys(("P001", "P002"), report["warnings"][-1])
+    usual = prepare_recordings(recordings, tmp_path / "usual", CONFIG)
+    assert not_calibrated(usual) == {}
+    np.testing.assert_array_equal(dataset.load("P001").windows, usual.load("P001").windows)
+    fitted, chosen = fit_to_data(
+        ExperimentConfig.from_mapping(
+            {"data": {"proc_dir": str(tmp_path / "out")}, "model": {"patch_len": 20}}
+        )
+    )
+    assert (fitted.data.calibration, fitted.data.non_wear) == ("auto", "off")
+    assert chosen["data.calibration"] == "auto"
+
+
+def test_calibration_that_is_required_refuses_recordings(recordings: Path, tmp_path: Path) -> None:
+    config = CONFIG.replace(calibration="require")
+    with pytest.raises(DataError, match=r"P001\.csv\.gz: cannot be calibrated: 0 stationary windows"):
+        prepare_recordings(recordings, tmp_path / "out", config)
+    assert not (tmp_path / "out" / "manifest.csv").exists()
 
 
 def test_equal_recordings_give_equal_files(recordings: Path, tmp_path: Path) -> None:
@@ -454,21 +489,25 @@ def test_two_preparations_into_one_folder_are_refused(recordings: Path, tmp_path
 def test_what_a_folder_holds_that_is_not_read_is_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for name in ("a.cwa", "b.CWA", "c.cwa", ".hidden.bin"):
+    for name in ("a.agd", "b.AGD", "c.agd", ".hidden.omx"):
         (tmp_path / name).write_bytes(b"MD")
     (tmp_path / "notes").mkdir()
     with pytest.raises(
         DataError,
-        match=r"holds no recordings, but 3 \.cwa files, which are not read yet; convert them to CSV",
+        match=r"holds no recordings, but 3 \.agd files, which are not read yet; convert them to CSV",
     ):
         find_recordings(tmp_path)
-    with pytest.raises(DataError, match=r"is a folder, a recording is a file; it holds 3 \.cwa files, which"):
+    with pytest.raises(DataError, match=r"is a folder, a recording is a file; it holds 3 \.agd files, which"):
         read_recording(tmp_path)
     with pytest.raises(
-        DataError, match=r"a\.cwa: unknown kind of file .*; convert it to CSV or Parquet first"
+        DataError, match=r"a\.agd: unknown kind of file .*; convert it to CSV or Parquet first"
     ):
-        read_recording(tmp_path / "a.cwa")
+        read_recording(tmp_path / "a.agd")
     (tmp_path / "P1.csv").write_text("time,x,y,z\n")
+    (tmp_path / "P2.cwa").write_bytes(b"MD")
+    message = r"it holds 2 recordings, such as P1\.csv; and 3 \.agd files, which are not read yet"
+    with pytest.raises(DataError, match=message):
+        read_recording(tmp_path)
     (tmp_path / "read.me").write_text("")
-    assert list(find_recordings(tmp_path)) == ["P1"]
-    assert "passed over 3 .cwa files, 1 .me file, which are not read yet" in caplog.text
+    assert list(find_recordings(tmp_path)) == ["P1", "P2"]
+    assert "passed over 3 .agd files, 1 .me file, which are not read yet" in caplog.text

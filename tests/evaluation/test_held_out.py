@@ -10,7 +10,7 @@ CLASSES = ("a", "b")
 
 
 def made(people: list[str], *, seed: int = 0, smoother: HMMSmoother | None = None) -> HeldOut:
-    """Forty windows a person in two bouts; the classifier is right with probability 0.8."""
+    """Forty windows per person in two bouts; the classifier is right with probability 0.8."""
     rng = np.random.default_rng(seed)
     n = 40 * len(people)
     labels = np.tile(np.repeat([0, 1], 20), len(people))

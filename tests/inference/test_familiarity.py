@@ -16,7 +16,6 @@ from patchtst_har.inference.familiarity import (
     Familiarity,
     UnfamiliarWarning,
     held_out_unit,
-    rate_doubt,
     unfamiliar_doubt,
 )
 from patchtst_har.inference.label_file import label_file
@@ -28,28 +27,6 @@ from patchtst_har.synthetic import recording as make_recording
 @pytest.fixture(scope="module")
 def recognizer(small_run):
     return Recognizer.from_pretrained(small_run.folder / "model")
-
-
-@pytest.mark.parametrize(
-    ("rate_hz", "trained_on", "doubtful"),
-    [
-        (100.0, None, False),
-        (60.0, None, False),
-        (59.0, None, True),
-        (None, None, False),
-        (30.0, TrainedOn(5, (50.0, 100.0)), False),
-        (29.0, TrainedOn(5, (50.0, 100.0)), True),
-        # Sources faster than the windows were low-passed.
-        (60.0, TrainedOn(5, (200.0, 200.0)), False),
-    ],
-)
-def test_a_rate_is_compared_with_what_the_model_was_trained_on(rate_hz, trained_on, doubtful):
-    assert bool(rate_doubt(rate_hz, 100.0, trained_on)) == doubtful
-
-
-def test_both_rates_are_named():
-    (text,) = rate_doubt(5.0, 100.0, TrainedOn(5, (50.0, 100.0)))
-    assert "has 5 samples per second, the model was trained on recordings of 50 to 100 Hz" in text
 
 
 def made_up_embeddings(rng, n=400, n_classes=3, width=100):
@@ -163,7 +140,7 @@ def test_a_model_of_another_version_calls_nothing_unfamiliar(small_run, tmp_path
     assert "unfamiliar" not in labelled.windows
     write_recording(tmp_path / "a.csv", recording)
     told = label_file(tmp_path / "a.csv", model)
-    assert any("does not tell windows that are unlike its training data" in text for text in told.notices)
+    assert any("cannot recognise windows unlike its training data" in text for text in told.notices)
     written = write_prediction(tmp_path / "out", told)
     assert json.loads(written.summary.read_text())["n_unfamiliar"] is None
     assert "what the model was trained on" not in written.report.read_text()

@@ -1,10 +1,11 @@
-"""What is found out about a live source before its first decision."""
+"""What is found out about a source: its rate, and the first seconds of a live one."""
 
 import numpy as np
 import pytest
 
 from patchtst_har.errors import DataError
-from patchtst_har.inference.source_check import SourceCheck
+from patchtst_har.inference.source_check import SourceCheck, rate_doubt
+from patchtst_har.model_folder import TrainedOn
 from streams import small_recognizer
 
 
@@ -34,3 +35,25 @@ def test_one_sample_at_a_time_is_as_good_as_all_at_once():
     (warned,) = [text for texts in said for text in texts]
     assert "20 samples per second" in warned
     assert SourceCheck("a", None, small_recognizer()).add(samples, stamps) == [warned]
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "trained_on", "doubtful"),
+    [
+        (100.0, None, False),
+        (60.0, None, False),
+        (59.0, None, True),
+        (None, None, False),
+        (30.0, TrainedOn(5, (50.0, 100.0)), False),
+        (29.0, TrainedOn(5, (50.0, 100.0)), True),
+        # Sources faster than the windows were low-passed.
+        (60.0, TrainedOn(5, (200.0, 200.0)), False),
+    ],
+)
+def test_a_rate_is_compared_with_what_the_model_was_trained_on(rate_hz, trained_on, doubtful):
+    assert bool(rate_doubt(rate_hz, 100.0, trained_on)) == doubtful
+
+
+def test_both_rates_are_named():
+    (text,) = rate_doubt(5.0, 100.0, TrainedOn(5, (50.0, 100.0)))
+    assert "has 5 samples per second, the model was trained on recordings of 50 to 100 Hz" in text

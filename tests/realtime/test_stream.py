@@ -142,7 +142,7 @@ def test_forms_of_samples_and_stamps(recognizer):
         ("text", 0, "samples: needs an array of numbers, is str"),
         (np.zeros(3, complex), 0, "samples: needs an array of numbers, is complex128"),
         ((1.0, 2.0), 0, r"samples: needs shape"),
-        (np.zeros((2, 3)), 5, r"t: needs one stamp a sample, shape \(2,\), has \(1,\)"),
+        (np.zeros((2, 3)), 5, r"t: needs one stamp per sample, shape \(2,\), has \(1,\)"),
         (np.zeros((2, 3)), [1.5, 2.5], "t: needs integer ns since 1970 or datetime64, is float64"),
         (np.zeros((1, 3)), [np.datetime64("NaT")], "t: stamp 0 is missing"),
         ((0.1, 0.2, 0.9), 2**62 + 1, "t: stamp 4611686018427387905 is not within 145 years"),

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from feasibility_documents import HOST, closed_loop
+from patchtst_har.benchmark.topology_example import topology_example
 from patchtst_har.config import ExperimentConfig, TopologyConfig
 from patchtst_har.evaluation.bootstrap import bootstrap_intervals
 from patchtst_har.evaluation.scores import evaluate
-from patchtst_har.evaluation.topology_example import topology_example
 from patchtst_har.records.run import Bootstrap, HeldOutScores
 from patchtst_har.reports import plots
 from patchtst_har.smoothing import HMMSmoother, sequence_ids

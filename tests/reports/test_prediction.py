@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from patchtst_har.data import non_wear
 from patchtst_har.errors import DataError
 from patchtst_har.reports.prediction import render_prediction_report
+from patchtst_har.reports.signal import steps_in_words
 from patchtst_har.synthetic import DAILY_ACTIVITIES
 
 pytestmark = pytest.mark.draws
@@ -56,6 +58,104 @@ def test_unfamiliar_time_is_counted_and_drawn(timeline, tmp_path):
     assert "<b>0.0 %</b><span>of the time unlike</span>" in none
     assert "A line below" not in none
     assert "of the time unlike" not in render(timeline, tmp_path)
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_time_without_wear_is_no_activity(timeline, tmp_path, parse_page, as_file):
+    unworn = timeline.index < 360
+    rows = timeline.assign(label=np.where(unworn, "non_wear", timeline["label"]))
+    rows["probability"] = rows["probability"].mask(unworn)
+    classes = sorted(set(timeline["label"]))
+    given = rows
+    if as_file:
+        given = tmp_path / "timeline.csv"
+        rows.to_csv(given, index=False)
+    html = " ".join(render(given, tmp_path, classes=classes).split())
+    assert "<b>1 h 00 min</b><span>not worn, or the sensor slept</span>" in html
+    assert "<b>55 h 30 min</b><span>labelled</span>" in html
+    mean = rows["probability"].mean()
+    assert f"<b>{mean:.3f}</b><span>mean probability" in html
+    assert 'class="legend"' in html or ">non_wear<" in html
+    assert "non_wear" in parse_page(html).sections["minutes"]
+    assert "non_wear" not in render(timeline, tmp_path, classes=classes)
+    alone = parse_page(render(rows[unworn], tmp_path, classes=classes))
+    assert "Nothing was classified" in alone.sections["probability"]
+    rows.loc[400, "probability"] = np.nan
+    with pytest.raises(DataError, match="row 400 has no probability"):
+        render(rows, tmp_path, classes=classes)
+
+
+SIGNAL = {
+    "sample_rate_hz": 99.874,
+    "n_samples": 1000,
+    "n_nonfinite": 0,
+    "n_zero": 12,
+    "n_out_of_range": 0,
+    "n_repeated_stamps": 0,
+    "repeated_s": 0.0,
+    "idle_zero_s": 0.0,
+    "n_gaps": 2,
+    "gaps_s": 90.0,
+    "non_wear": {
+        "policy": "auto",
+        "applied": False,
+        "reason": "the recording does not last more than 60 min",
+    },
+    "calibration": {"policy": "off", "applied": False},
+    "resampling": {"sample_rate_hz": 100.0, "method": "linear", "n_low_passed_segments": 0},
+}
+FITTED = {
+    "policy": "auto",
+    "applied": True,
+    "scale": (1.01, 0.99, 1.0),
+    "offset_g": (0.002, -0.003, 0.0),
+    "error_before_mg": 31.42,
+    "error_after_mg": 2.18,
+    "n_windows": 1234,
+    "window_s": 10.0,
+    "max_std_mg": 13.0,
+}
+
+
+def test_the_steps_of_the_signal_are_said(timeline, tmp_path, parse_page):
+    assert "signal" not in parse_page(render(timeline, tmp_path)).sections
+    text = parse_page(render(timeline, tmp_path, signal=SIGNAL)).sections["signal"]
+    for part in (
+        "Sampling rate 99.87 Hz measured",
+        "of 1,000 samples, 12 exactly (0, 0, 0)",
+        "Gaps 2, 1.5 min in all",
+        "Non-wear not looked for: the recording does not last more than 60 min",
+        "Calibration switched off",
+        "Resampling to 100 Hz (linear interpolation",
+    ):
+        assert part in text, part
+
+
+@pytest.mark.parametrize(
+    ("step", "facts", "expected"),
+    [
+        (
+            "calibration",
+            {},
+            "error at rest 31.4 mg before, 2.2 mg after; scale 1.0100, 0.9900, 1.0000; offset",
+        ),
+        (
+            "calibration",
+            {"applied": False, "reason": "too few"},
+            "error at rest 31.4 mg; not applied: too few",
+        ),
+        ("calibration", {"applied": False, "reason": "none", "error_before_mg": None}, "not applied: none"),
+        ("non_wear", {}, "90.0 min in 2 spans, of it 5.0 min of idle sleep"),
+        ("non_wear", {"n_spans": 0, "idle_s": 0.0}, "none"),
+        ("non_wear", {"reason": "annotated"}, "idle sleep, kept: annotated"),
+    ],
+)
+def test_what_a_step_did_in_words(step, facts, expected):
+    found = {"policy": "auto", "applied": True, "non_wear_s": 5400.0, "idle_s": 300.0, "n_spans": 2}
+    found |= non_wear.parameters()
+    usual = FITTED if step == "calibration" else found
+    rows = {name: effect for name, effect, _ in steps_in_words({**SIGNAL, step: {**usual, **facts}})}
+    assert expected in rows[{"calibration": "Calibration", "non_wear": "Non-wear"}[step]]
 
 
 def test_activities_keep_the_order_of_the_model_and_its_score_is_said(tmp_path, parse_page):

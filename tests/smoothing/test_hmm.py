@@ -279,7 +279,7 @@ def test_saved_model_predicts_the_same(tmp_path):
         ("n_classes", "2", "n_classes: needs a positive integer, is '2'"),
         ("n_classes", True, "n_classes: needs a positive integer"),
         ("pseudo_count", -1, "pseudo_count: needs a finite positive number"),
-        ("pseudo_count", 10**399, "pseudo_count: needs a finite positive number"),
+        ("pseudo_count", 10**399, "the whole number 10{39} is beyond 64 bits"),
         ("hop_s", "10", "hop_s: needs a finite positive number"),
         ("start_probabilities", [0.5, 0.6], "start_probabilities: row 0 sums to 1.1, not 1"),
         ("transition_matrix", [[1.0, 0.0]], r"transition_matrix: needs shape \(2, 2\), has \(1, 2\)"),

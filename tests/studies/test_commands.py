@@ -1,6 +1,7 @@
 """The commands on a few simulated people, from recordings to scores and models."""
 
 import json
+from argparse import Namespace
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from studies.changes import CHANGES
 from studies.cross_validate import Study, read_folds
 from studies.out_of_fold import OutOfFold
 from studies.prepare import main as prepare
+from studies.recipes import study_config
 from studies.sets import ordered
 from study_recordings import write_study_recordings
 
@@ -101,6 +103,16 @@ def test_what_is_there_is_not_trained_again(root, monkeypatch):
         cross_validate.main([*arguments, "--set-option", "training.lr=0.1"])
     cross_validate.main([*arguments, "--baselines", "--set-option", "training.lr=0.1", "--score-only"])
     assert target.read_bytes() == before
+
+
+def test_trainings_are_compared_with_those_of_another_label_and_the_same_seed(root):
+    arguments = [*places(root), "--set", "nine", "--recipe", "small", "--label", "tiny", "--score-only"]
+    cross_validate.main([*arguments, "--against", "tiny"])
+    target = root / "runs" / "nine" / "tiny.json"
+    difference = json.loads(target.read_text())["tiny, seed 0"]["differences"]["tiny"]
+    assert (difference["low"], difference["estimate"], difference["high"]) == (0, 0, 0)
+    with pytest.raises(DataError, match=r"--against other: .*seed-0 has not all folds"):
+        cross_validate.main([*arguments, "--against", "other"])
 
 
 def test_a_fold_that_is_none_is_named(root):
@@ -278,20 +290,34 @@ def test_more_people_train_besides_fewer_and_none_of_the_encoder_s(root):
     assert sorted((*few, *others)) == people
 
 
-def test_nobody_who_is_tuned_on_or_judged_trained_the_encoder(root, study):
-    fine_tune.main([*places(root), "--recipe", "small", "--sizes", "1", "--folds", "0", *SHORT])
-    tuned = read_provenance(study.path("tuned-full-1", 0, 0).with_suffix("") / "model")
-    encoder = read_provenance(root / "runs/six/encoder-without-1/seed-0/fold-0/model")["split"]["train"]
+@pytest.mark.parametrize("kind", fine_tune.ENCODERS)
+def test_nobody_who_is_tuned_on_or_judged_trained_the_encoder(root, study, kind):
+    one = ["--recipe", "small", "--sizes", "1", "--folds", "0", "--encoder", kind]
+    fine_tune.main([*places(root), *one, *SHORT])
+    tuned = read_provenance(study.path(f"tuned-{kind}-full-1", 0, 0).with_suffix("") / "model")
+    run_dir = root / f"runs/six/{kind}-encoder-without-1/seed-0/fold-0"
+    encoder = read_provenance(run_dir / "model")
     assert tuned["init"]["name"] == "fold-0"
-    assert (len(tuned["split"]["train"]), len(encoder)) == (1, 5)
-    assert not {*tuned["split"]["train"], *tuned["split"]["test"]} & {*encoder}
+    assert (encoder.get("pretraining") is not None) == (kind == "masked")
+    assert (len(tuned["split"]["train"]), len(encoder["split"]["train"])) == (1, 5)
+    assert not {*tuned["split"]["train"], *tuned["split"]["test"]} & {*encoder["split"]["train"]}
     # The other fold is missing, so nothing is scored.
-    assert not (root / "runs" / "nine" / "fine-tune-full.json").exists()
+    assert not (root / "runs" / "nine" / f"fine-tune-{kind}-full.json").exists()
+    people = encoder["split"]["train"]
+    config = study_config(
+        "small", root / "prepared" / "six", train=people, run_dir=run_dir, overrides=SHORT[1::2]
+    )
+    before = (run_dir / "model" / "config.json").stat().st_mtime_ns
+    assert fine_tune.ENCODERS[kind](config) == run_dir / "model"
+    assert (run_dir / "model" / "config.json").stat().st_mtime_ns == before, "trained again"
+    with pytest.raises(DataError, match="of another configuration; use --overwrite"):
+        fine_tune.ENCODERS[kind](config.replace(seed=1))
 
 
 def test_an_encoder_is_compared_with_training_from_scratch(study, monkeypatch):
     whole = read_folds(study, "tiny", 0)
     monkeypatch.setattr(fine_tune, "read_folds", lambda study, label, seed: whole)
-    scores = fine_tune.scores_of(study, [5], 0, "full")
+    options = Namespace(encoder="labelled", fine_tune="full", seed=0)
+    scores = fine_tune.scores_of(study, [5], options)
     assert list(scores) == ["5 people, from scratch", "5 people, from the encoder"]
     assert scores["5 people, from the encoder"].differences["from scratch"].estimate == 0

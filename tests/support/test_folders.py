@@ -10,7 +10,7 @@ import pytest
 
 from patchtst_har.errors import DataError
 from patchtst_har.support import folders
-from patchtst_har.support.folders import LOCK_FILE, exchange, folder_lock, left_beside
+from patchtst_har.support.folders import LOCK_FILE, exchange, folder_lock, left_stages
 
 HOLDER = """
 import sys, time
@@ -84,14 +84,14 @@ def test_folders_change_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.spawns
-def test_what_is_left_beside_is_that_of_processes_that_are_gone(tmp_path: Path) -> None:
+def test_what_is_left_is_that_of_processes_that_are_gone(tmp_path: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    mine = folders.beside(tmp_path / "a", "new")
+    mine = folders.stage_of(tmp_path / "a", "new")
     theirs = mine.with_name(mine.name.replace(f"-{os.getpid()}.", f"-{gone.pid}."))
     for path in (mine, theirs, tmp_path / ".a.b.new", tmp_path / ".a.new", tmp_path / ".ab.x-1.new"):
         path.mkdir()
-    assert left_beside(tmp_path / "a", "new") == [theirs]
+    assert left_stages(tmp_path / "a", "new") == [theirs]
 
 
 def test_a_lock_holds_for_what_takes_the_place_of_its_folder(tmp_path: Path) -> None:

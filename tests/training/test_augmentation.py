@@ -96,12 +96,14 @@ def test_the_angle_of_a_rotation_has_the_given_spread():
     assert angles.square().mean().sqrt().item() == pytest.approx(12, rel=0.05)
 
 
-def test_a_forearm_rotation_leaves_x():
+@pytest.mark.parametrize(("axis", "others"), [("x", [1, 2]), ("y", [0, 2]), ("z", [0, 1])])
+def test_a_forearm_rotation_leaves_the_axis_along_the_forearm(axis, others):
     windows = some_windows()
-    turned = augmentation(forearm_rotation_deg=60).vary(windows)
-    torch.testing.assert_close(turned[..., 0], windows[..., 0])
-    torch.testing.assert_close(turned[..., 1:].norm(dim=2), windows[..., 1:].norm(dim=2))
-    assert (turned[..., 1] - windows[..., 1]).abs().max() > 0.5
+    turned = augmentation(forearm_rotation_deg=60, forearm_axis=axis).vary(windows)
+    along = "xyz".index(axis)
+    torch.testing.assert_close(turned[..., along], windows[..., along])
+    torch.testing.assert_close(turned[..., others].norm(dim=2), windows[..., others].norm(dim=2))
+    assert (turned[..., others[0]] - windows[..., others[0]]).abs().max() > 0.5
 
 
 def test_a_rotation_is_right_handed_about_its_axis():

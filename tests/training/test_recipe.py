@@ -22,7 +22,7 @@ from patchtst_har.training import PatchTSTTrainer
 from patchtst_har.training.averaging import WeightAverage
 from patchtst_har.training.batches import TrainingBatches
 from patchtst_har.training.experiment import ExperimentData
-from patchtst_har.training.loop import TrainingLoop, adamw
+from patchtst_har.training.loop import TrainingLoop, adamw, new_trainee
 
 TINY = ModelConfig(window_size=100, patch_len=10, d_model=8, n_layers=1, d_ff=8, n_topo_features=0)
 CPU = torch.device("cpu")
@@ -211,6 +211,19 @@ def test_auxiliary_heads_learn_by_their_weight(weight):
     assert learned == [weight > 0, weight > 0, True]
 
 
+def test_the_mean_of_all_heads_takes_the_joint_head_s_place():
+    model = PatchTSTClassifier(TINY.replace(features_as="branch", auxiliary_heads=True), 2).eval()
+    inputs = tuple(map(torch.from_numpy, features_of(5).select(slice(None), model.config)))
+    with torch.no_grad():
+        heads = [logits.softmax(dim=1).log() for logits in model.all_logits(*inputs)]
+        model.head.average_heads()
+        averaged = model(*inputs).softmax(dim=1)
+    assert len(heads) == 3
+    torch.testing.assert_close(averaged, (sum(heads) / 3).softmax(dim=1))
+    with pytest.raises(ValueError, match="no auxiliary heads"):
+        PatchTSTClassifier(TINY, 2).head.average_heads()
+
+
 @pytest.mark.trains
 def test_the_last_weights_are_averages_and_are_what_was_validated():
     recorded = []
@@ -261,6 +274,27 @@ def test_a_whole_recipe_learns_and_resumes_as_if_uninterrupted(prepared, tmp_pat
     stored, _, of_model = load_model(config("whole").run_dir / "model")
     assert of_model.training == config("whole").training
     assert all(torch.equal(stored.state_dict()[name], value) for name, value in model.state_dict().items())
+
+
+@pytest.mark.trains
+def test_a_run_keeps_the_mean_of_all_heads_where_the_configuration_says_so(prepared, tmp_path):
+    def trained(heads):
+        config = small_config(
+            prepared,
+            output_dir=tmp_path,
+            experiment_name=heads,
+            data=lists(prepared),
+            model={"features_as": "branch", "auxiliary_heads": True},
+            training=TrainingConfig(epochs=1, keep="last", heads=heads, calibrate=False),
+            smoothing=SmoothingConfig(method="none"),
+        )
+        return PatchTSTTrainer(config).train()[0].state_dict()
+
+    joint, every = trained("joint"), trained("all")
+    differing = [name for name in joint if not torch.equal(joint[name], every[name])]
+    assert differing == ["head.project.weight", "head.project.bias"]
+    others = torch.cat([joint["head.encoder.weight"], joint["head.branch.weight"]], dim=1)
+    torch.testing.assert_close(every["head.project.weight"], (joint["head.project.weight"] + others) / 3)
 
 
 @pytest.mark.draws
@@ -414,8 +448,8 @@ def test_a_model_folder_keeps_the_names_of_teachers_not_their_paths(prepared):
 
 def test_one_cycle_reaches_its_end_with_the_last_step():
     batches = batches_of(50, batch_size=8, epoch_fraction=0.5)
-    loop = TrainingLoop(TrainingConfig(batch_size=8, epochs=3, schedule="one_cycle", epoch_fraction=0.5), CPU)
-    trainee = loop._trainee(PatchTSTClassifier(TINY, 2), batches)
+    config = TrainingConfig(batch_size=8, epochs=3, schedule="one_cycle", epoch_fraction=0.5)
+    trainee = new_trainee(PatchTSTClassifier(TINY, 2), config, len(batches), batches.generators)
     n_steps = 3 * len(list(batches.epoch()))
     for _ in range(n_steps - 1):
         trainee.schedule.step()

@@ -40,7 +40,7 @@ constexpr std::size_t kPanelVectors = 2;
 struct Tile {
     const float* a[kTileRows];  // rows of the left matrix
     float* c[kTileRows];
-    const float* b;  // the right matrix, b_stride floats a row
+    const float* b;  // the right matrix, b_stride floats per row
     std::size_t b_stride;
     const float* bias;  // null: none
     std::size_t n_segments, segment_length, segment_stride;

@@ -14,7 +14,7 @@ constexpr std::size_t kFirstMoments = movement_column("x_log_std");
 constexpr std::size_t kFirstPart = movement_column("x_part_mean_min");
 constexpr std::size_t kFirstQuantile = movement_column("x_q02");
 
-// What is added before a logarithm: what cannot be told from no movement at all.
+// What is added before a logarithm: so little that it cannot be distinguished from no movement.
 constexpr double kNoPower = 1e-8;
 constexpr double kNoMovement = 1e-4;
 constexpr double kNoJerk = 1e-3;

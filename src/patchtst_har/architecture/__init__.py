@@ -1,4 +1,7 @@
-"""What a `ModelConfig` means: inputs, layers, tensors, operations. Imports neither torch nor pydantic."""
+"""What a `ModelConfig` means: inputs, layers, tensors, operations.
+
+May import `smoothing`, `config` and everything below, but neither torch nor pydantic.
+"""
 
 from patchtst_har.architecture.inputs import INPUT_NAMES, cut_patches, input_shapes
 from patchtst_har.architecture.rotation import rotation_tables

@@ -129,7 +129,7 @@ class StandardiseAxes(Layer):
 
 
 @dataclass(frozen=True)
-class QuantileNormal(Layer):
+class QuantileNormalLayer(Layer):
     """Map each value to the normal quantile of its rank among the training windows, up to ± `limit`.
 
     The map is linear between `n_steps` + 1 quantiles; see `models.components.embedding.QuantileNormal`.

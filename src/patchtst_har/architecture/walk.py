@@ -182,7 +182,7 @@ def _encoder_layer(config: ModelConfig, i: int) -> Iterator[Layer]:
 
 
 def _head(config: ModelConfig, num_classes: int) -> Iterator[Layer]:
-    """Normalise, pool, add the time of day, put the feature branch beside it, project to logits."""
+    """Normalise, pool, add the time of day, append the output of the feature branch, project to logits."""
     logits, embedding = Rows("logits", 1, num_classes), Rows("embedding", 1, config.embedding_width)
     n_rows = 1 if config.pooling == "cls" else config.n_tokens
     pooled = _token_rows(config, "tokens").part(0, n_rows)
@@ -222,7 +222,9 @@ def _branch(config: ModelConfig, target: Rows) -> Iterator[Layer]:
     source, first = Rows("branch.scaled", 1, sum(vector.width for _, vector in vectors)), 0
     for name, vector in vectors:
         scaled = source.columns(first, vector.width)
-        yield layers.QuantileNormal(f"branch.{name}_scale", scaled, vector, QUANTILE_STEPS, QUANTILE_LIMIT)
+        yield layers.QuantileNormalLayer(
+            f"branch.{name}_scale", scaled, vector, QUANTILE_STEPS, QUANTILE_LIMIT
+        )
         first += vector.width
     hidden = Rows("branch.hidden", 1, config.branch.width)
     yield layers.NormedLinear("branch.layers.0", hidden, source, activation=config.activation)

@@ -36,7 +36,7 @@ _WORKLOAD_S = 120.0
 _QUICK = {"n_decisions": 700, "n_blocks": 10, "n_rested": 15, "open_loop_s": 2.0}
 _QUICK |= {"capacity": False, "cold_start": False}
 _LONGEST_OPEN_LOOP_S = 60.0
-# 175 of 7000 decisions a block: enough for its p95, and blocks enough to find 15 % among disturbances.
+# 175 of 7000 decisions per block: enough for its p95, and blocks enough to find 15 % among disturbances.
 _N_BLOCKS = 40
 
 

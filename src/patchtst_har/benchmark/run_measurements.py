@@ -8,8 +8,8 @@ import torch
 
 from patchtst_har.benchmark.complexity import model_complexity
 from patchtst_har.benchmark.latency import measure_latency
+from patchtst_har.benchmark.topology_example import topology_example, typical_window
 from patchtst_har.datasets.featureset import FeatureSet
-from patchtst_har.evaluation.topology_example import topology_example, typical_window
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.models.batches import to_tensors
 from patchtst_har.records.measurement import Latency

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from patchtst_har.records import measurement as records
 from patchtst_har.records.feasibility import JudgedTarget, Target, Verdict
+from patchtst_har.smoothing.decide import causal_lag
 from patchtst_har.support.formatting import duration
 from patchtst_har.support.percentiles import MIN_SAMPLES
 
@@ -114,7 +115,7 @@ def _checks(
 
 
 def _on_a_busy_machine(latency: Finding, busy: str) -> Finding:
-    """Take back what may be the doing of others."""
+    """Change failures to undecided if other programs may have caused them."""
     if latency.outcome == "feasible" or latency.short:
         return latency
     reason = f"{latency.reason} The machine was busy ({busy}): measure again when it is quiet."
@@ -122,21 +123,20 @@ def _on_a_busy_machine(latency: Finding, busy: str) -> Finding:
 
 
 def _smoothing(target: Target, measured: records.Measured) -> Iterator[Finding]:
-    name, _, lag = (measured.settings.smoothing or "").partition(":")
-    wait_s = int(lag) * measured.settings.hop_s if name == "lag" else 0.0
+    wait_s = (causal_lag(measured.settings.smoothing or "none") or 0) * measured.settings.hop_s
     if wait_s > target.smoothing_lag_s:
         allowed = f"{target.smoothing_lag_s:g} s are allowed"
         yield Finding("not feasible", f"Smoothing waits {wait_s:g} s for later windows, {allowed}.")
 
 
 def _of_one(target: Target, measured: records.Measured) -> Finding:
-    """Judge one stream a core by the slowest workload."""
+    """Judge one stream per core by the slowest workload."""
     checks = [_alone(target, name, workload) for name, workload in _considered(target, measured).items()]
     return max(checks, key=lambda check: (_SEVERITY.index(check.outcome), -(check.margin or 0)))
 
 
 def _alone(target: Target, name: str, workload: records.WorkloadTimes) -> Finding:
-    """Judge one stream: decisions one after the other, stretched by what a rest between them costs."""
+    """Judge one stream by the closed loop, scaled by the measured slow-down after a rest."""
     loop, what = workload.closed_loop, f"{name}, one stream"
     if loop.real_time_factor >= 1:
         return Finding(
@@ -149,7 +149,7 @@ def _alone(target: Target, name: str, workload: records.WorkloadTimes) -> Findin
 
 
 def _after_a_rest(target: Target, check: Finding, rested: records.RestedTimes | None) -> Finding:
-    """Judge what a closed loop does not refuse: in a live stream, the caches are colder."""
+    """Judge a target the closed loop met, with cold caches."""
     if rested is None:
         if check.outcome != "feasible":
             return check
@@ -171,7 +171,7 @@ def _after_a_rest(target: Target, check: Finding, rested: records.RestedTimes | 
 
 
 def _of_many(target: Target, measured: records.Measured) -> Finding:
-    """Judge several streams a core by the open loop; more streams never count as faster than fewer."""
+    """Judge several streams per core by the open loop; more streams never count as faster than fewer."""
     needed, loop = target.streams_per_core, measured.open_loop
     what = f"{loop.workload}, {loop.n_streams} streams on one core"
     check = _deadline(target, loop.from_schedule, loop.miss_rate_upper95, what)

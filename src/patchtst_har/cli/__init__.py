@@ -1,4 +1,4 @@
-"""The command ``patchtst-har``: one module per subcommand, thin over the library."""
+"""The command ``patchtst-har``: one module per subcommand, thin over the library. May import every folder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from patchtst_har.cli.commands import (
 from patchtst_har.cli.console import warn
 from patchtst_har.cli.help import Command, Group
 from patchtst_har.errors import PatchTSTHARError
-from patchtst_har.support.signals import Terminated, ending_signals_raise
+from patchtst_har.support.termination import Terminated, ending_signals_raise
 
 # Of a message: it may quote what a file holds.
 _LONGEST = 2000

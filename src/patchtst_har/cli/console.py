@@ -1,4 +1,4 @@
-"""What the subcommands share: consoles, progress bars, option types."""
+"""What the subcommands share: consoles, progress bars, configuration."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -18,7 +18,7 @@ from patchtst_har.presets import Preset
 from patchtst_har.support.formatting import score
 from patchtst_har.support.log import setup_logging
 from patchtst_har.support.settings import read_yaml
-from patchtst_har.support.signals import Terminated
+from patchtst_har.support.termination import Terminated
 
 if TYPE_CHECKING:
     from patchtst_har.data.annotations import LabelMap
@@ -27,72 +27,6 @@ if TYPE_CHECKING:
 # Names of people, classes and files are shown as they are, never read as markup.
 out = Console(markup=False, highlight=False)
 err = Console(stderr=True, markup=False, highlight=False)
-
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", help="YAML configuration; defaults where it says nothing.")
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", "-s", metavar="SECTION.FIELD=VALUE", help="Override one field; may be repeated."),
-]
-PresetOption = Annotated[
-    Preset | None,
-    typer.Option(
-        "--preset",
-        help="Features, architecture and training together; what --config and --set say comes before it. "
-        "Left out: base, unless they describe a model.",
-    ),
-]
-LabelsOption = Annotated[
-    Path | None,
-    typer.Option("--labels", help="CSV that maps annotations to classes (column 'annotation')."),
-]
-LabelColumnOption = Annotated[
-    str | None,
-    typer.Option("--label-column", help="Column of --labels to use, for example 'label:Walmsley2020'."),
-]
-UnitsOption = Annotated[
-    Literal["g", "m/s2", "mg"] | None,
-    typer.Option(
-        "--units",
-        "--unit",
-        help="Unit of the acceleration. Left out: g, and values that look like another unit are an error.",
-    ),
-]
-TimeUnitOption = Annotated[
-    Literal["s", "ms", "us", "ns"] | None,
-    typer.Option(help="Unit of numeric time stamps (since 1970)."),
-]
-TimezoneOption = Annotated[
-    str | None,
-    typer.Option(help="Zone of the wearer, such as Europe/Berlin, for stamps that carry a zone."),
-]
-SmoothingOption = Annotated[
-    str | None,
-    typer.Option(
-        help="filter, lag:K (K later windows) or none. "
-        "Left out: filter if the model has a smoother, else none."
-    ),
-]
-OfflineSmoothingOption = Annotated[
-    str | None,
-    typer.Option(
-        "--smoothing",
-        help="none; hmm: over the whole recording; filter or lag:K: as a stream would. "
-        "As training chose if left out.",
-    ),
-]
-AdaptationOption = Annotated[
-    Path | None,
-    typer.Option("--adaptation", help="File that `adapt` wrote: recognise as adapted to that person."),
-]
-StrictOption = Annotated[
-    bool,
-    typer.Option(
-        "--strict", help="Also refuse where --units was given, or no unit fits the magnitude at rest."
-    ),
-]
-VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the log, not only warnings.")]
 
 
 def configure(

@@ -3,22 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from patchtst_har.pretrained import DEFAULT, default_model, find_model, headline, read_summary
-
-_HELP = "A model folder, or the name of a shipped model (patchtst-har models)"
-
-ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=f"{_HELP}.")]
-ModelOption = Annotated[str, typer.Option("--model", "-m", metavar="MODEL", help=f"{_HELP}.")]
-DefaultModelArgument = Annotated[
-    str | None, typer.Argument(metavar="[MODEL]", help=f"{_HELP}; {DEFAULT} if left out.")
-]
-DefaultModelOption = Annotated[
-    str | None, typer.Option("--model", "-m", metavar="MODEL", help=f"{_HELP}; {DEFAULT} if left out.")
-]
+from patchtst_har.pretrained import default_model, find_model, headline, read_summary
 
 
 def model_folder(model: str | None) -> Path:

@@ -35,13 +35,56 @@ def spread_batches(time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
     edges = np.flatnonzero(np.concatenate([[True], time_ns[1:] != time_ns[:-1], [True]]))
     if len(edges) <= 2:
         return time_ns
-    starts_ns, steps_ns = _batch_times(edges, time_ns[edges[:-1]])
-    spread = np.empty_like(time_ns)
-    for first in range(0, len(time_ns), _BLOCK_SAMPLES):
-        at = np.arange(first, min(first + _BLOCK_SAMPLES, len(time_ns)))
+    return _sample_times(edges, *_batch_times(edges, time_ns[edges[:-1]]))
+
+
+def block_times(
+    counts: NDArray[np.intp],
+    starts_ns: NDArray[np.int64],
+    periods_ns: NDArray[np.float64],
+    joined: NDArray[np.bool_],
+) -> NDArray[np.int64]:
+    """Return the times of samples that a device wrote in blocks, each with a time by the device's clock.
+
+    A block ends when its samples have lasted as long as the rate that the device was set to says. Where
+    blocks are joined, it begins when the one before ends, and its samples are spread evenly in between, as
+    the makers' converters do: a device is up to some percent off its rate.
+
+    Parameters
+    ----------
+    counts : (k,) int
+        Samples of each block, at least 1.
+    starts_ns : (k,) int64
+        Time of each block's first sample, ns.
+    periods_ns : (k,) float64
+        Time between samples at the rate that the device was set to, ns.
+    joined : (k - 1,) bool
+        Whether nothing is missing between a block and the next, but for what the rate is off.
+
+    Returns
+    -------
+    (n,) int64
+        ns.
+    """
+    ends_ns = starts_ns + np.rint(counts * periods_ns).astype(np.int64)
+    # A short last block of a device that is fast would have no time left.
+    usual_ns = ends_ns[:-1] + np.rint(counts[1:] * periods_ns[1:]).astype(np.int64)
+    squeezed = joined & (ends_ns[1:] - ends_ns[:-1] < (usual_ns - ends_ns[:-1]) / 2)
+    ends_ns[1:] = np.where(squeezed, usual_ns, ends_ns[1:])
+    starts_ns = np.append(starts_ns[:1], np.where(joined, ends_ns[:-1], starts_ns[1:]))
+    return _sample_times(np.append(0, np.cumsum(counts)), starts_ns, (ends_ns - starts_ns) / counts)
+
+
+def _sample_times(
+    edges: NDArray[np.intp], starts_ns: NDArray[np.int64], steps_ns: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Return the times of samples (n,), given when each batch begins and the time between its samples."""
+    times_ns = np.empty(edges[-1], np.int64)
+    for first in range(0, len(times_ns), _BLOCK_SAMPLES):
+        at = np.arange(first, min(first + _BLOCK_SAMPLES, len(times_ns)))
         batch = np.searchsorted(edges, at, side="right") - 1
-        spread[at] = starts_ns[batch] + ((at - edges[batch]) * steps_ns[batch]).astype(np.int64)
-    return spread
+        times_ns[at] = starts_ns[batch] + ((at - edges[batch]) * steps_ns[batch]).astype(np.int64)
+    return times_ns
 
 
 def _batch_times(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +13,44 @@ from numpy.typing import NDArray
 from patchtst_har.errors import DataError
 from patchtst_har.support.formatting import listed
 
+Unit = Literal["g", "m/s2", "mg"]
 AXES = ("x", "y", "z")
 EXTRAS = ("temperature", "light")
 
 ALIASES: dict[str, tuple[str, ...]] = {
-    "time": ("time", "timestamp", "datetime", "date_time"),
-    "x": ("x", "ax", "accx", "acc_x", "accel_x", "acceleration_x"),
-    "y": ("y", "ay", "accy", "acc_y", "accel_y", "acceleration_y"),
-    "z": ("z", "az", "accz", "acc_z", "accel_z", "acceleration_z"),
+    "time": ("time", "timestamp", "datetime", "date_time", "epoch", "loggingtime"),
+    **{
+        axis: (
+            axis,
+            f"a{axis}",
+            f"acc{axis}",
+            *(f"{name}_{axis}" for name in ("acc", "accel", "acceleration", "accelerometer")),
+            f"accelerometeracceleration{axis}",
+            f"{axis}_axis",
+        )
+        for axis in AXES
+    },
     "annotation": ("annotation", "label", "activity"),
     "temperature": ("temperature", "temp"),
     "light": ("light", "lux"),
 }
-"""Accepted names of each column, compared without regard to case; the first is the one used here."""
+"""Accepted names of each column, as `plain_name` gives them; the first is the one used here."""
+
+_UNIT = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]\s*$")
+_UNITS: dict[str, Unit] = {
+    "g": "g",
+    "mg": "mg",
+    "m/s2": "m/s2",
+    "m/s^2": "m/s2",
+    "m/s²": "m/s2",
+    "m/s/s": "m/s2",
+    "ms-2": "m/s2",
+}
+
+
+def plain_name(name: str) -> str:
+    """Return a column's name in lower case, with ``_`` for blanks and dashes, without a unit in brackets."""
+    return re.sub(r"[\s.-]+", "_", _UNIT.sub("", name).strip().lower())
 
 
 @dataclass(frozen=True)
@@ -41,6 +67,21 @@ class ColumnNames:
         """Every column to read."""
         optional = [name for name in (self.time, self.annotation) if name is not None]
         return [*optional, *self.axes, *self.extras.values()]
+
+    def unit(self, source: str) -> Unit | None:
+        """Return the unit that stands in brackets behind the names of the axes; None if none does.
+
+        Raises
+        ------
+        DataError
+            If it is not the same for all.
+        """
+        texts = {found[1].strip().lower() if (found := _UNIT.search(name)) else "" for name in self.axes}
+        units = {_UNITS.get(text) for text in texts}
+        if len(units) > 1:
+            named = ", ".join(map(repr, self.axes))
+            raise DataError(f"{source}: columns {named} are not in one unit; choose others (--columns)")
+        return units.pop()
 
     @property
     def found(self) -> dict[str, str]:
@@ -127,7 +168,7 @@ def _match(names: Sequence[str], wanted: str, source: str) -> str | None:
     """Return the column that is `wanted`: by its exact name, else by a single alias."""
     if wanted in names:
         return wanted
-    fitting = [name for name in names if name.strip().lower() in ALIASES[wanted]]
+    fitting = [name for name in names if plain_name(name) in ALIASES[wanted]]
     if len(fitting) > 1:
         raise DataError(
             f"{source}: columns {', '.join(map(repr, fitting))} could all be {wanted!r}; "

@@ -37,7 +37,7 @@ def make_frame(
     is_utc : bool
         Whether the stamps are UTC; if not, they are a local wall clock.
     """
-    index = pd.DatetimeIndex(time_ns.view("datetime64[ns]"), name="time")
+    index = pd.DatetimeIndex(time_ns.view("datetime64[ns]"), name="time", copy=False)
     if is_utc:
         index = index.tz_localize("UTC")
     frame = pd.DataFrame(acceleration, index=index, columns=list(AXES), copy=False)
@@ -115,14 +115,37 @@ def acceleration_of(recording: pd.DataFrame) -> NDArray[np.float32]:
     return axes.to_numpy(dtype=np.float32)
 
 
-def join_frames(parts: Iterable[pd.DataFrame]) -> pd.DataFrame | None:
-    """Return consecutive parts of one file as one, as they come; None if there are none.
+class GrowingArray:
+    """An array that grows in place at its end, so that no value is held twice."""
 
-    The arrays grow in place, so that no sample is held twice.
-    """
-    arrays: dict[str, NDArray[Any]] = {}
+    def __init__(self) -> None:
+        self._array: NDArray[Any] = np.empty(0)
+        self.n_rows = 0
+
+    def append(self, values: NDArray[Any]) -> None:
+        """Add rows; the first ones give type and shape."""
+        if not self.n_rows:
+            self._array = np.empty((0, *values.shape[1:]), values.dtype)
+        n_rows = self.n_rows + len(values)
+        if n_rows > len(self._array):
+            self._resize(max(n_rows, len(self._array) * 9 // 8))
+        self._array[self.n_rows : n_rows] = values
+        self.n_rows = n_rows
+
+    def whole(self) -> NDArray[Any]:
+        """Return the array of all rows; nothing may be added after."""
+        self._resize(self.n_rows)
+        return self._array
+
+    def _resize(self, n_rows: int) -> None:
+        self._array.resize((n_rows, *self._array.shape[1:]), refcheck=False)
+
+
+def join_frames(parts: Iterable[pd.DataFrame]) -> pd.DataFrame | None:
+    """Return consecutive parts of one file as one, as they come; None if there are none."""
+    arrays: dict[str, GrowingArray] = {}
     annotations: list[Any] = []
-    n_samples, is_utc = 0, False
+    is_utc = False
     for part in parts:
         index = cast(pd.DatetimeIndex, part.index)
         is_utc = index.tz is not None
@@ -131,22 +154,16 @@ def join_frames(parts: Iterable[pd.DataFrame]) -> pd.DataFrame | None:
         if "annotation" in part.columns:
             annotations.append(part["annotation"].array)
         for name, values in columns.items():
-            array = arrays.setdefault(name, np.empty((0, *values.shape[1:]), values.dtype))
-            if n_samples + len(values) > len(array):
-                n_rows = max(n_samples + len(values), len(array) * 9 // 8)
-                array.resize((n_rows, *array.shape[1:]), refcheck=False)
-            array[n_samples : n_samples + len(values)] = values
-        n_samples += len(part)
-    if not n_samples:
+            arrays.setdefault(name, GrowingArray()).append(values)
+    if not arrays or not arrays["time_ns"].n_rows:
         return None
-    for array in arrays.values():
-        array.resize((n_samples, *array.shape[1:]), refcheck=False)
     annotation = None
     if annotations:
         united = pd.api.types.union_categoricals(annotations, sort_categories=True)
         annotation = united.rename_categories(pd.Index(list(united.categories), dtype=object))
-    time_ns, acceleration = arrays.pop("time_ns"), arrays.pop("acceleration")
-    return make_frame(time_ns, acceleration, annotation, arrays, is_utc=is_utc)
+    whole = {name: array.whole() for name, array in arrays.items()}
+    time_ns, acceleration = whole.pop("time_ns"), whole.pop("acceleration")
+    return make_frame(time_ns, acceleration, annotation, whole, is_utc=is_utc)
 
 
 def to_categorical(values: Any, source: str = "recording") -> pd.Categorical:

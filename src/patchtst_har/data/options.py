@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from patchtst_har.data.columns import ALIASES
+from patchtst_har.data.columns import ALIASES, Unit
 from patchtst_har.data.stamps import row_place
 from patchtst_har.errors import DataError
 
@@ -37,8 +37,8 @@ class ReadOptions:
         those that are not named are found by their usual names.
     delimiter : str, optional
         What separates the columns of a text file; None: a comma, semicolon or tab, by the content.
-    decimal : {".", ","}
-        The decimal separator of a text file.
+    decimal : {".", ","}, optional
+        The decimal separator of a text file; None: by the content.
     skip_rows : int
         Lines before the header of a text file.
     time_format : str, optional
@@ -59,7 +59,7 @@ class ReadOptions:
 
     columns: Mapping[str, str] = field(default_factory=dict)
     delimiter: str | None = None
-    decimal: Literal[".", ","] = "."
+    decimal: Literal[".", ","] | None = None
     skip_rows: int = 0
     time_format: str | None = None
     start: str | None = None
@@ -74,9 +74,9 @@ class ReadOptions:
             len(self.delimiter.encode("utf-8", "replace")) != 1 or self.delimiter in '\r\n"#.'
         ):
             raise DataError(f"delimiter must be one ASCII character such as ';', not {self.delimiter!r}")
-        if self.decimal not in (".", ","):
+        if self.decimal not in (None, ".", ","):
             raise DataError(f"decimal must be '.' or ',', not {self.decimal!r}")
-        if self.decimal == self.delimiter:
+        if self.decimal is not None and self.decimal == self.delimiter:
             raise DataError(f"delimiter and decimal cannot both be {self.decimal!r}")
         if self.skip_rows < 0:
             raise DataError(f"skip_rows must not be negative, is {self.skip_rows}")
@@ -165,3 +165,7 @@ class Found:
     facts: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     place: Callable[[int], str] = row_place
+    unit: Unit | None = None
+    """The unit that the file names; None if it names none."""
+    is_log: bool = False
+    """Whether it looks like the log of a watch, in g or m/s²."""

@@ -26,7 +26,7 @@ from patchtst_har.data.options import Found, ReadOptions
 from patchtst_har.data.order import put_in_order
 from patchtst_har.data.rate import measure_rate_hz, rate_pieces
 from patchtst_har.data.stamps import TimeUnit, count_repeated
-from patchtst_har.data.units import PER_G, SignalWarning, Unit, check_unit, rest_magnitude, to_g
+from patchtst_har.data.units import PER_G, SignalWarning, Unit, check_unit, rest_magnitude, to_g, unit_at_rest
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import atomic_path
 from patchtst_har.support.formatting import counted, listed
@@ -51,18 +51,21 @@ def read_recording(
     Parameters
     ----------
     path : path-like
-        Its suffix gives the format: ``.csv``, ``.csv.gz``, ``.parquet``, ``.npz``, or one of an installed
-        package (entry points ``patchtst_har.formats``). Tables have the columns of CAPTURE-24 (``time, x, y,
+        Its suffix gives the format: ``.csv``, ``.csv.gz``, ``.parquet``, ``.npz``; of devices ``.cwa``,
+        ``.bin``, ``.gt3x``, with ``.gz`` behind or not; or one of an installed package (entry points
+        ``patchtst_har.formats``). Tables have the columns of CAPTURE-24 (``time, x, y,
         z, annotation``), in any case, or one of the names in `patchtst_har.data.columns.ALIASES`; NPZ files
         the arrays ``time_ns`` or ``t_ms``, ``acc`` (n, 3) or ``x, y, z``, and ``annotation`` if any.
     time_column : str
         The column of time stamps.
     time_unit : {"s", "ms", "us", "ns"}, optional
-        Unit of numeric time stamps, counted from 1970. Numbers are refused without it: a guess that is
-        wrong by a factor of 1000 looks like data. NPZ files name the unit in the array's name.
+        Unit of numeric time stamps, counted from 1970. Without it, numbers are refused (a guess that is
+        wrong by a factor of 1000 looks like data), but for those of a CSV that can have one unit only. NPZ
+        files name the unit in the array's name.
     units : {"g", "m/s2", "mg"}, optional
-        Unit of the acceleration in the file; the result is always in g. None: g, and a recording whose
-        magnitude at rest shows another unit is refused. A unit that is named is believed, with a warning.
+        Unit of the acceleration in the file; the result is always in g. None: what the file says, else g, and
+        a recording whose magnitude at rest shows another unit is refused. A unit that is named is believed,
+        with a warning.
     strict : bool
         Refuse, in place of warning, whenever the magnitude at rest is far from 1 g.
     options : ReadOptions, optional
@@ -77,7 +80,9 @@ def read_recording(
     info : dict
         ``source, n_samples, start, end, sample_rate_hz`` (measured), ``units, rest_magnitude_g,
         rest_magnitude_basis, n_repeated_stamps, n_out_of_order`` (samples sorted or dropped), ``reading``
-        (what `options` said and the file's form: columns, delimiter, header), ``warnings``.
+        (what `options` said and the file's form: columns, delimiter, header; of device files `device`, counts
+        of blocks, and `idle_sleep`, the spans [start, end] in ns in which an ActiGraph recorded nothing
+        because it lay still), ``warnings``. What a device did not record is a gap between stamps.
 
     Raises
     ------
@@ -123,11 +128,12 @@ def _read(
     if n_sent_twice := len(copies):
         recording = recording.take(np.setdiff1d(np.arange(len(recording)), copies))
         time_ns, acceleration = check_recording(recording, str(path))
+    times_ns = spread_batches(time_ns) if count_repeated(time_ns) else time_ns
+    sample_rate_hz = measure_rate_hz(times_ns)
+    units = units or found.unit or _unit_of_log(found, acceleration, sample_rate_hz, path)
     if units not in (None, "g"):
         acceleration = to_g(acceleration, units)
         recording = _with_axes(recording, acceleration)
-    times_ns = spread_batches(time_ns) if count_repeated(time_ns) else time_ns
-    sample_rate_hz = measure_rate_hz(times_ns)
     rate = "of unknown rate" if sample_rate_hz is None else f"at {sample_rate_hz:.2f} Hz"
     logger.info("%s: %s samples %s", path, f"{len(recording):,}", rate)
     rest = rest_magnitude(acceleration, sample_rate_hz or 100.0)
@@ -158,6 +164,18 @@ def _read(
         ],
     }
     return recording, info
+
+
+def _unit_of_log(
+    found: Found, acceleration: NDArray[np.float32], sample_rate_hz: float | None, path: Path
+) -> Unit | None:
+    """Return m/s² where a log of a watch can be in nothing else."""
+    if not found.is_log:
+        return None
+    unit = unit_at_rest(rest_magnitude(acceleration, sample_rate_hz or 100.0))
+    if unit is not None:
+        logger.info("%s: taken for %s, by the magnitude at rest", path, unit)
+    return unit
 
 
 def _with_axes(recording: pd.DataFrame, acceleration: NDArray[np.float32]) -> pd.DataFrame:
@@ -261,10 +279,14 @@ def write_recording(path: str | os.PathLike[str], recording: pd.DataFrame) -> No
 
 def _check_file(path: Path) -> None:
     if path.is_dir():
-        holds = not_read(entry for entry in path.iterdir() if not entry.is_dir())
-        raise DataError(
-            f"{path}: is a folder, a recording is a file" + (f"; it holds {holds}" if holds else "")
-        )
+        files = sorted(entry for entry in path.iterdir() if not entry.is_dir())
+        readable = [file for file in files if recording_suffix(file) is not None]
+        holds = [not_read(files)] * bool(not_read(files))
+        if readable:
+            number = counted(len(readable), "recording", "recordings")
+            holds.insert(0, f"{number}, such as {readable[0].name}")
+        text = f"; it holds {'; and '.join(holds)}" if holds else ""
+        raise DataError(f"{path}: is a folder, a recording is a file{text}")
     if not path.exists():
         if path.is_symlink():
             raise DataError(f"{path}: is a link to a file that does not exist")

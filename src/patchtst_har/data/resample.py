@@ -13,13 +13,16 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.data.batches import spread_batches
+from patchtst_har.data.calibration import SensorCalibration
+from patchtst_har.data.epochs import Epochs, constant_runs, measure_epochs
 from patchtst_har.data.frames import check_recording
+from patchtst_har.data.non_wear import MIN_IDLE_S
 from patchtst_har.data.rate import measure_rate_hz
 from patchtst_har.data.stamps import count_repeated, find_gaps
 from patchtst_har.data.units import MOST_G, UNUSABLE
@@ -32,7 +35,6 @@ _CLEARLY_FASTER = 1.1
 _HALF_TAPS_PER_FACTOR = 10
 _PASSBAND_OF_NYQUIST = 0.9
 _BLOCK_SAMPLES = 2**16
-_MIN_REPEAT_S = 60.0
 _LOCAL_SAMPLES = 1000
 _FASTER_FOR_A_WHILE = 1.2
 
@@ -61,9 +63,24 @@ class CleanSamples:
     """First and one past the last sample of each segment."""
     sample_rate_hz: float | None
     """Measured rate; None if no two samples belong together."""
-    info: dict[str, float | int | None] = field(default_factory=dict)
-    """Rate and counts, for reports."""
+    epochs: Epochs
+    """What calibration and non-wear are found by."""
+    repeats_ns: NDArray[np.int64]
+    """(k, 2) begin and end of each run of one repeated value that lasts a minute or more."""
+    zeros_ns: NDArray[np.int64]
+    """(k, 2) the same of exact zeros, which are no usable samples."""
+    info: dict[str, Any] = field(default_factory=dict)
+    """Rate and counts, and what each step did, for reports."""
+    calibration: SensorCalibration | None = None
+    """Applied to what is resampled; None: the samples are taken as they are."""
+    non_wear_ns: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), np.int64))
+    """(k, 2) begin and end of the time without wear, which no segment covers, sorted."""
     _highest_hz: dict[int, float] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def period_ns(self) -> int:
+        """Time between two samples; 0 if the rate is not known."""
+        return round(1e9 / self.sample_rate_hz) if self.sample_rate_hz else 0
 
     def highest_rate_hz(self, bounds: tuple[int, int], target_hz: float) -> float | None:
         """Return the rate by which a segment is low-passed: its highest if that is far above the target.
@@ -87,8 +104,8 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
     unit), or all three are exactly 0 (which gravity rules out; devices write zeros for blocks that they
     could not read). A hole that this leaves is treated like any
     other gap: bridged by interpolation up to `max_gap_s`, otherwise the end of a segment. Samples that
-    repeat a value for a minute or more (ActiGraph's idle sleep does this, but so does a resting sensor of
-    low resolution) are kept and counted.
+    repeat a value for a minute or more (idle sleep) are kept and counted; `data.signal_steps` says what
+    becomes of them.
 
     Parameters
     ----------
@@ -101,7 +118,7 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
     -------
     CleanSamples
         With ``info`` keys ``sample_rate_hz, n_samples, n_nonfinite, n_zero, n_out_of_range,
-        n_repeated_stamps, repeated_s, n_gaps``.
+        n_repeated_stamps, repeated_s, idle_zero_s, n_gaps, gaps_s``.
 
     Raises
     ------
@@ -114,21 +131,54 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
         time_ns = spread_batches(time_ns)
     sample_rate_hz = measure_rate_hz(time_ns, max_gap_s)
     usable, unusable = _usable(acceleration)
-    rows = None
+    rows, zeros_ns = None, np.empty((0, 2), np.int64)
     if any(unusable.values()):
-        rows = np.flatnonzero(usable)
+        rows, zeros_ns = np.flatnonzero(usable), _zero_runs(time_ns, acceleration, usable, max_gap_s)
         time_ns, acceleration = time_ns[rows], acceleration[rows]
     gaps = find_gaps(time_ns, max_gap_s)
-    info: dict[str, float | int | None] = {
+    bounds = list(pairwise([0, *gaps.tolist(), len(time_ns)])) if len(time_ns) else []
+    epochs = measure_epochs(time_ns, acceleration, bounds)
+    repeats_ns = constant_runs(time_ns, acceleration, bounds, epochs, MIN_IDLE_S)
+    info: dict[str, Any] = {
         "sample_rate_hz": sample_rate_hz,
         "n_samples": len(recording),
         **unusable,
         "n_repeated_stamps": n_repeated_stamps,
-        "repeated_s": _repeated_s(time_ns, acceleration),
+        "repeated_s": _seconds(repeats_ns),
+        "idle_zero_s": _seconds(zeros_ns),
         "n_gaps": len(gaps),
+        "gaps_s": float((time_ns[gaps] - time_ns[gaps - 1]).sum() * 1e-9),
     }
-    bounds = list(pairwise([0, *gaps.tolist(), len(time_ns)])) if len(time_ns) else []
-    return CleanSamples(time_ns, acceleration, rows, bounds, sample_rate_hz, info)
+    clean = CleanSamples(
+        time_ns, acceleration, rows, bounds, sample_rate_hz, epochs, repeats_ns, zeros_ns, info
+    )
+    # A sample stands for the time until the next.
+    repeats_ns[:, 1] += clean.period_ns
+    zeros_ns[:, 1] += clean.period_ns
+    return clean
+
+
+def _seconds(spans_ns: NDArray[np.int64]) -> float:
+    """Return the summed length of spans (k, 2)."""
+    return float((spans_ns[:, 1] - spans_ns[:, 0]).sum() * 1e-9)
+
+
+def _zero_runs(
+    time_ns: NDArray[np.int64], acceleration: NDArray[np.float32], usable: NDArray[np.bool_], max_gap_s: float
+) -> NDArray[np.int64]:
+    """Return first and last moment (k, 2) of the runs of unusable samples that are all exactly zero.
+
+    Runs that last a minute or more, longer than the gaps that are bridged: devices write them in idle sleep.
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], usable, [True]])))
+    first, last = edges[::2], edges[1::2] - 1
+    long = time_ns[last] - time_ns[first] >= max(MIN_IDLE_S, max_gap_s) * 1e9
+    spans = [
+        (time_ns[begin], time_ns[end])
+        for begin, end in zip(first[long].tolist(), last[long].tolist(), strict=True)
+        if not acceleration[begin : end + 1].any()
+    ]
+    return np.array(spans, np.int64).reshape(-1, 2)
 
 
 def _usable(acceleration: NDArray[np.float32]) -> tuple[NDArray[np.bool_], dict[str, int]]:
@@ -227,6 +277,16 @@ def resample_block(
     return block
 
 
+def resampling_facts(clean: CleanSamples, sample_rate_hz: float) -> dict[str, Any]:
+    """Return how samples are put on the grid, and how many segments are low-passed first, for reports."""
+    factors = [
+        _oversampling(clean.highest_rate_hz(bounds, sample_rate_hz), sample_rate_hz)
+        for bounds in clean.bounds
+    ]
+    n_filtered = sum(factor > 1 for factor in factors)
+    return {"sample_rate_hz": sample_rate_hz, "method": "linear", "n_low_passed_segments": n_filtered}
+
+
 def _blocks(n_samples: int, size: int) -> Iterator[slice]:
     yield from (slice(first, min(first + size, n_samples)) for first in range(0, n_samples, size))
 
@@ -272,7 +332,7 @@ def _interpolate(
     samples = np.empty((len(grid), 3))
     for axis in range(3):
         samples[:, axis] = np.interp(at, known, values[:, axis])
-    return samples
+    return samples if clean.calibration is None else clean.calibration.applied(samples)
 
 
 def nearest_rows(clean: CleanSamples, bounds: tuple[int, int], grid: NDArray[np.int64]) -> NDArray[np.intp]:
@@ -284,21 +344,3 @@ def nearest_rows(clean: CleanSamples, bounds: tuple[int, int], grid: NDArray[np.
     nearest = np.where(grid - stamps[before] <= stamps[after] - grid, before, after)
     rows: NDArray[np.intp] = bounds[0] + nearest
     return rows if clean.source_rows is None else clean.source_rows[rows]
-
-
-def _repeated_s(time_ns: NDArray[np.int64], acceleration: NDArray[np.float32]) -> float:
-    """Return the seconds spent in runs of one repeated value that last a minute or more."""
-    if len(time_ns) == 0:
-        return 0.0
-    begin = 0
-    lasted_s = []
-    for rows in _blocks(len(time_ns) - 1, _BLOCK_SAMPLES):
-        following = slice(rows.start + 1, rows.stop + 1)
-        changed = (acceleration[following] != acceleration[rows]).any(axis=1)
-        changes = following.start + np.flatnonzero(changed)
-        if len(changes):
-            lasted_s.append((time_ns[changes - 1] - time_ns[np.append(begin, changes[:-1])]) * 1e-9)
-            lasted_s[-1] = lasted_s[-1][lasted_s[-1] >= _MIN_REPEAT_S]
-            begin = int(changes[-1])
-    last_s = (time_ns[-1:] - time_ns[begin]) * 1e-9
-    return float(np.concatenate([*lasted_s, last_s[last_s >= _MIN_REPEAT_S]]).sum())

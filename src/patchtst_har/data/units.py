@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har import _core
+from patchtst_har.data.columns import Unit as Unit
 from patchtst_har.errors import DataError
 
-Unit = Literal["g", "m/s2", "mg"]
 PER_G: dict[str, float] = {"g": 1.0, "m/s2": 9.80665, "mg": 1000.0}
 
 MOST_G: float = _core.MOST_G
@@ -37,6 +38,7 @@ _BLOCKS_AT_A_TIME = 500
 _MIN_STILL_BLOCKS = 10
 _PLAUSIBLE_G = {"still": (0.8, 1.25), "all": (0.6, 1.6)}
 _FEW = 0.01
+_SURELY = 0.06
 _MOST_WITHOUT_GRAVITY_G = 2.5
 
 
@@ -46,6 +48,12 @@ class SignalWarning(UserWarning):
 
 class UnitWarning(SignalWarning):
     """The magnitude at rest is far from 1 g: the unit or the scale is probably another one."""
+
+
+def unusable_text(counts: Mapping[str, Any], n_samples: int) -> str:
+    """Return in words how many samples are unusable, by the names in `UNUSABLE`; "" for none."""
+    lost = [f"{counts[name]:,} {what}" for name, what in UNUSABLE.items() if counts.get(name)]
+    return f"of {n_samples:,} samples, unusable are {', '.join(lost)}" if lost else ""
 
 
 @dataclass(frozen=True)
@@ -128,6 +136,13 @@ def _magnitude_and_std(blocks: NDArray[np.float32]) -> tuple[NDArray[np.float64]
     is_zero = np.all(blocks == 0, axis=2)
     usable = blocks[np.isfinite(blocks).all(axis=(1, 2)) & ~is_zero.any(axis=1)].astype(np.float64)
     return np.median(np.linalg.norm(usable, axis=2), axis=1), usable.std(axis=1)
+
+
+def unit_at_rest(rest: RestMagnitude | None) -> Unit | None:
+    """Return m/s² if the magnitude at rest, read as g, can be nothing else than gravity in it."""
+    if rest is None or rest.basis != "still" or abs(rest.value_g / PER_G["m/s2"] - 1) > _SURELY:
+        return None
+    return "m/s2"
 
 
 def check_unit(

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from patchtst_har.config import DataConfig
 from patchtst_har.data.resample import (
     CleanSamples,
-    clean_samples,
     grid_length,
     grid_ns,
     nearest_rows,
     resample_block,
 )
+from patchtst_har.data.signal_steps import prepared_samples
 from patchtst_har.data.times import Clock
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class Windows:
     dropped: dict[str, int] = field(default_factory=dict)
     """How many windows were dropped for which reason, and how many segments were shorter than a window:
     ``unlabelled, mixed_labels, too_few_labels, short_stretches``."""
-    info: dict[str, float | int | None] = field(default_factory=dict)
-    """What `patchtst_har.data.resample.clean_samples` reports; empty for windows of a prepared data set."""
+    info: dict[str, Any] = field(default_factory=dict)
+    """What `patchtst_har.data.signal_steps` reports; empty for windows of a prepared data set."""
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -61,7 +61,9 @@ class _Block:
     count: int
 
 
-def cut_windows(recording: pd.DataFrame, config: DataConfig | None = None) -> Windows:
+def cut_windows(
+    recording: pd.DataFrame, config: DataConfig | None = None, *, idle_ns: ArrayLike | None = None
+) -> Windows:
     """Resample a recording and cut it into windows.
 
     Windows begin at the first usable sample of each segment and every `hop_size` samples after
@@ -73,14 +75,18 @@ def cut_windows(recording: pd.DataFrame, config: DataConfig | None = None) -> Wi
     - ``centre``: the annotation of sample ``window_size // 2``.
 
     A window without an annotation by this rule is dropped, and so is one of which less than
-    `min_labelled_fraction` is annotated. Without a column `annotation`, all windows are kept, unlabelled.
+    `min_labelled_fraction` is annotated. Without a column `annotation`, all windows are kept, unlabelled, but
+    there are none of time without wear (`patchtst_har.data.signal_steps`).
 
     Parameters
     ----------
     recording : pandas.DataFrame
         See `patchtst_har.data.recording`.
     config : DataConfig, optional
-        `sample_rate_hz`, `window_size`, `hop_size`, `max_gap_s`, `label_policy`, `min_labelled_fraction`.
+        `sample_rate_hz`, `window_size`, `hop_size`, `max_gap_s`, `label_policy`, `min_labelled_fraction`,
+        `calibration`, `non_wear`.
+    idle_ns : array_like of int64, shape (k, 2), optional
+        Spans of idle sleep that the file lists (`patchtst_har.data.signal_steps`).
 
     Returns
     -------
@@ -90,10 +96,10 @@ def cut_windows(recording: pd.DataFrame, config: DataConfig | None = None) -> Wi
     Raises
     ------
     DataError
-        If the recording is not valid.
+        If the recording is not valid, or `calibration` is ``require`` and it cannot be calibrated.
     """
     config = config or DataConfig()
-    clean = clean_samples(recording, config.max_gap_s)
+    clean = prepared_samples(recording, config, idle_ns=idle_ns, worn="annotation" in recording)
     blocks, n_short = _plan(clean, config)
     classes, codes = _annotation(recording)
     chosen = [_vote(clean, block, codes, len(classes), config) for block in blocks]
@@ -130,7 +136,9 @@ class WindowBatches:
         See `patchtst_har.data.recording`; must not change while windows are cut. An annotation in it has no
         influence.
     config : DataConfig
-        `sample_rate_hz`, `window_size`, `hop_size`, `max_gap_s`.
+        `sample_rate_hz`, `window_size`, `hop_size`, `max_gap_s`, `calibration`, `non_wear`.
+    idle_ns : array_like of int64, shape (k, 2), optional
+        Spans of idle sleep that the file lists (`patchtst_har.data.signal_steps`).
 
     Attributes
     ----------
@@ -141,22 +149,27 @@ class WindowBatches:
     n_short : int
         Segments that are shorter than a window.
     info : dict
-        What `patchtst_har.data.resample.clean_samples` reports.
+        What `patchtst_har.data.signal_steps` reports.
+    non_wear_ns : ndarray of int64, shape (k, 2)
+        Begin and end of the time without wear, of which there are no windows.
 
     Raises
     ------
     DataError
-        If the recording is not valid.
+        If the recording is not valid, or `calibration` is ``require`` and it cannot be calibrated.
     """
 
-    def __init__(self, recording: pd.DataFrame, config: DataConfig) -> None:
+    def __init__(
+        self, recording: pd.DataFrame, config: DataConfig, *, idle_ns: ArrayLike | None = None
+    ) -> None:
         self._config = config
-        self._clean = clean_samples(recording, config.max_gap_s)
+        self._clean = prepared_samples(recording, config, idle_ns=idle_ns)
         self._blocks, self.n_short = _plan(self._clean, config)
         stamps = [_start_ns(self._clean, block, np.arange(block.count), config) for block in self._blocks]
         self.start_ns = np.concatenate([np.empty(0, np.int64), *stamps])
         self.clock = _clock(recording)
         self.info = self._clean.info
+        self.non_wear_ns = self._clean.non_wear_ns
 
     def __len__(self) -> int:
         return len(self.start_ns)

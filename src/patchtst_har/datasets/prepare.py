@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from patchtst_har.config import DataConfig
 from patchtst_har.data.annotations import LabelMap
+from patchtst_har.data.calibration import calibration_doubt
 from patchtst_har.data.formats import not_read, recording_suffix
 from patchtst_har.data.recording import read_recording
 from patchtst_har.data.times import Clock
 from patchtst_har.data.units import UNUSABLE
 from patchtst_har.data.windows import cut_windows
-from patchtst_har.datasets.prepared import PreparedDataset
+from patchtst_har.datasets.prepared import WINDOW_FIELDS, PreparedDataset
 from patchtst_har.datasets.prepared_writer import PreparedWriter, check_name
 from patchtst_har.errors import DataError
 from patchtst_har.support.folders import folder_lock
@@ -31,14 +32,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _CLOCK_NAMES: dict[Clock | None, str] = {"utc": "UTC", "wall": "local wall-clock time"}
-_CONFIG_FIELDS = {
-    "sample_rate_hz",
-    "window_size",
-    "hop_size",
-    "label_policy",
-    "min_labelled_fraction",
-    "max_gap_s",
-}
 
 
 def prepare_recordings(
@@ -142,6 +135,16 @@ def count_unusable(dataset: PreparedDataset) -> dict[str, int]:
     return {name: sum(entry["signal"].get(name) or 0 for entry in participants) for name in UNUSABLE}
 
 
+def not_calibrated(dataset: PreparedDataset) -> dict[str, str]:
+    """Return why participants' recordings could not be calibrated, those of whom it was asked for."""
+    participants = (dataset.preparation or {}).get("participants", {})
+    doubts = {
+        name: calibration_doubt(entry["signal"].get("calibration", {}))
+        for name, entry in participants.items()
+    }
+    return {name: texts[0] for name, texts in doubts.items() if texts}
+
+
 def find_recordings(
     recordings: str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]],
 ) -> dict[str, Path]:
@@ -231,7 +234,11 @@ class _Preparation:
             raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
         if self.label_map is not None:
             recording = self.label_map.apply(recording, str(path))
-        cut = cut_windows(recording, self.config)
+        try:
+            idle_ns = info.get("reading", {}).get("idle_sleep")
+            cut = cut_windows(recording, self.config, idle_ns=idle_ns)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
         if cut.labels is None:
             raise DataError(f"{path}: has no column 'annotation', so its windows have no labels")
         if len(cut) == 0:
@@ -252,13 +259,13 @@ class _Preparation:
             "dropped": cut.dropped,
             "signal": cut.info,
             "rest_magnitude_g": info.get("rest_magnitude_g"),
-            "warnings": info.get("warnings", []),
+            "warnings": [*info.get("warnings", []), *calibration_doubt(cut.info["calibration"])],
         }
 
     def finish(self) -> PreparedDataset:
         """Write what is common to all participants."""
         preparation = {
-            **self.config.model_dump(mode="json", include=_CONFIG_FIELDS),
+            **self.config.model_dump(mode="json", include={*WINDOW_FIELDS}),
             "clock": self.clock,
             "label_map": None if self.label_map is None else Path(self.label_map.source).name,
             "participants": self.reports,

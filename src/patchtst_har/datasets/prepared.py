@@ -39,6 +39,17 @@ CLASSES = "classes.json"
 LABEL_ENCODER = "label_encoder.json"
 PREPARATION = "preparation.json"
 MANIFEST_COLUMNS = ("participant", "status", "outfile")
+WINDOW_FIELDS = (
+    "sample_rate_hz",
+    "window_size",
+    "hop_size",
+    "label_policy",
+    "min_labelled_fraction",
+    "max_gap_s",
+    "calibration",
+    "non_wear",
+)
+"""Fields of `DataConfig` that say how the windows were cut: stored, and taken over by a training."""
 # It describes every recording, so it grows with their number.
 _MOST_PREPARATION_BYTES = 256 * 2**20
 _MOST_MANIFEST_BYTES = 256 * 2**20

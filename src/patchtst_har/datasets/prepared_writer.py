@@ -16,20 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har import __version__
-from patchtst_har.datasets.prepared import (
-    CLASSES,
-    LABEL_ENCODER,
-    MANIFEST,
-    MANIFEST_COLUMNS,
-    PREPARATION,
-    PreparedDataset,
-    check_stored_labels,
-    check_stored_stamps,
-    check_stored_windows,
-)
+from patchtst_har.datasets import prepared
+from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import atomic_write_json, atomic_write_text, ensure_folder
-from patchtst_har.support.folders import LOCK_FILE, beside, exchange, left_beside
+from patchtst_har.support.folders import LOCK_FILE, exchange, left_stages, stage_of
 from patchtst_har.support.names import unusable_name
 from patchtst_har.support.npz import write_npz
 
@@ -58,7 +49,7 @@ class PreparedWriter:
     folder : path-like
         Created if need be.
     overwrite : bool
-        Replace a data set that is already there. The new one is written into a folder beside it, and takes
+        Replace a data set that is already there. The new one is written into a folder next to it, and takes
         its place when it is whole: at any moment the folder holds one of the two. Files that are not part of
         the old data set, such as cached features, stay.
 
@@ -67,19 +58,19 @@ class PreparedWriter:
     DataError
         If there is a data set already and `overwrite` is false, or the path is a file.
     OSError
-        If nothing can be written there, or beside it where a data set is replaced.
+        If nothing can be written there, or next to it where a data set is replaced.
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         self.folder = self._target = ensure_folder(folder)
-        for left in left_beside(self.folder, _STAGE):
+        for left in left_stages(self.folder, _STAGE):
             _clear(left, self.folder)
-        if (self.folder / MANIFEST).exists():
+        if (self.folder / prepared.MANIFEST).exists():
             if not overwrite:
                 raise DataError(
                     f"{self.folder}: holds a prepared data set already; pass --overwrite or choose another"
                 )
-            self._target = ensure_folder(beside(self.folder, _STAGE))
+            self._target = ensure_folder(stage_of(self.folder, _STAGE))
         self._rows: dict[str, tuple[str, str]] = {}
         self._classes: set[str] = set()
         self._contents: dict[bytes, str] = {}
@@ -113,15 +104,15 @@ class PreparedWriter:
         self._check_new(participant)
         path = self.folder / f"{participant}.npz"
         names = np.asarray(labels, dtype=np.str_)
-        check_stored_windows(windows, path)
-        check_stored_stamps(start_ns, len(windows), path)
+        prepared.check_stored_windows(windows, path)
+        prepared.check_stored_stamps(start_ns, len(windows), path)
         present = {str(name) for name in np.unique(names)}
         if "" in present:
             raise DataError(f"{path}: labels_str holds an empty class name")
         for name in sorted(present):
             if (problem := unusable_name(name)) is not None:
                 raise DataError(f"{path}: class {problem}; map it to another name (--labels)")
-        check_stored_labels(names, present, len(windows), path)
+        prepared.check_stored_labels(names, present, len(windows), path)
         arrays = {"windows": windows, "labels_str": names, "first_ts_epoch_ns": start_ns}
         self._check_content(path, arrays)
         write_npz(self._target / path.name, arrays)
@@ -163,14 +154,16 @@ class PreparedWriter:
             reasons = "; ".join(f"{name}: {status}" for name, (status, _) in list(self._rows.items())[:3])
             raise DataError(f"{self.folder}: nobody could be prepared ({reasons or 'no recordings'})")
         names = sorted(self._classes | set(classes))
-        atomic_write_json(self._target / CLASSES, names)
-        atomic_write_json(self._target / LABEL_ENCODER, {name: index for index, name in enumerate(names)})
-        atomic_write_json(self._target / PREPARATION, {**preparation, "package_version": __version__})
+        atomic_write_json(self._target / prepared.CLASSES, names)
+        encoder = {name: index for index, name in enumerate(names)}
+        atomic_write_json(self._target / prepared.LABEL_ENCODER, encoder)
+        document = {**preparation, "package_version": __version__}
+        atomic_write_json(self._target / prepared.PREPARATION, document)
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
-        table.writerow(MANIFEST_COLUMNS)
+        table.writerow(prepared.MANIFEST_COLUMNS)
         table.writerows((name, *row) for name, row in self._rows.items())
-        atomic_write_text(self._target / MANIFEST, text.getvalue())
+        atomic_write_text(self._target / prepared.MANIFEST, text.getvalue())
         if self._target != self.folder:
             PreparedDataset.open(self._target)
             exchange(self.folder, self._target)
@@ -178,7 +171,7 @@ class PreparedWriter:
         return PreparedDataset.open(self.folder)
 
     def abandon(self) -> None:
-        """Remove what was written beside a data set that was to be replaced."""
+        """Remove what was written next to a data set that was to be replaced."""
         if self._target != self.folder:
             shutil.rmtree(self._target, ignore_errors=True)
 
@@ -197,9 +190,9 @@ class PreparedWriter:
 
 
 def _clear(stage: Path, folder: Path) -> None:
-    """Remove an earlier data set, or a part of a new one, from beside its folder; files of others go back."""
-    owned = {CLASSES, LABEL_ENCODER, PREPARATION, MANIFEST, LOCK_FILE}
-    if (stage / MANIFEST).exists():
+    """Remove an earlier data set, or a part of a new one, next to its folder; files of others go back."""
+    owned = {prepared.CLASSES, prepared.LABEL_ENCODER, prepared.PREPARATION, prepared.MANIFEST, LOCK_FILE}
+    if (stage / prepared.MANIFEST).exists():
         owned |= set(PreparedDataset.files(stage))
         for path in stage.iterdir():
             if path.name not in owned and not (folder / path.name).exists():

@@ -175,7 +175,7 @@ def _sample_labels(
 ) -> NDArray[np.int64]:
     """Return the label of each sample, `_MIXED` where windows disagree."""
     of_samples = np.repeat(labels, np.diff(np.append(firsts, n_samples)))
-    # The windows of a sample follow each other: they disagree where two neighbours do that both have it.
+    # A sample's windows are consecutive, so it is enough to compare neighbours that both contain it.
     for row in (np.flatnonzero(labels[1:] != labels[:-1]) + 1).tolist():
         of_samples[firsts[row] : firsts[row - 1] + size] = _MIXED
     return of_samples

@@ -45,7 +45,7 @@ class TrainingSet:
     classes : tuple of str
     sample_rate_hz : float
     teachers : ndarray of float32, shape (n, K), optional
-        Class probabilities to learn beside the labels.
+        Class probabilities to learn in addition to the labels.
     """
 
     stretches: Stretches

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 from patchtst_har.support.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from patchtst_har.benchmark.profiler import ComprehensiveProfiler
-    from patchtst_har.evaluation.confusion import StreamingConfusion
-
-__all__ = ["ComprehensiveProfiler", "StreamingConfusion"]
-
-__getattr__, __dir__ = lazy_exports(
-    __name__,
-    {
-        "ComprehensiveProfiler": "patchtst_har.benchmark.profiler",
-        "StreamingConfusion": "patchtst_har.evaluation.confusion",
-    },
-)
+    from patchtst_har.benchmark.profiler import ComprehensiveProfiler as ComprehensiveProfiler
+    from patchtst_har.evaluation.confusion import StreamingConfusion as StreamingConfusion
+else:
+    __getattr__, __dir__, __all__ = lazy_exports(
+        __name__,
+        {
+            "patchtst_har.benchmark.profiler": ["ComprehensiveProfiler"],
+            "patchtst_har.evaluation.confusion": ["StreamingConfusion"],
+        },
+    )

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from patchtst_har.config import N_STATISTICAL_FEATURES
 from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.evaluation.scores import evaluate
+from patchtst_har.network_config import N_STATISTICAL_FEATURES
 from patchtst_har.records.run import Scores
 from patchtst_har.support.progress import OnProgress
 

@@ -43,6 +43,10 @@ from patchtst_har.support.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from patchtst_har.features.extractor import FeatureExtractor
+else:
+    __getattr__, __dir__, _ = lazy_exports(
+        __name__, {"patchtst_har.features.extractor": ["FeatureExtractor"]}
+    )
 
 __all__ = [
     "MOVEMENT_FEATURE_NAMES",
@@ -76,6 +80,3 @@ __all__ = [
     "takens_embedding",
     "unregister_feature",
 ]
-
-
-__getattr__, __dir__ = lazy_exports(__name__, {"FeatureExtractor": "patchtst_har.features.extractor"})

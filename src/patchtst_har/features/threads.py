@@ -17,7 +17,7 @@ from patchtst_har.features.checks import (
 
 
 def run_in_chunks(function: Callable[[slice], None], n_rows: int, n_threads: int) -> None:
-    """Call `function` with slices that cover 0..n_rows, one slice a thread, the first in the calling one.
+    """Call `function` with slices that cover 0..n_rows, one slice per thread, the first in the calling one.
 
     The other threads live for one call: nothing is left behind that a forked child could wait for.
 

@@ -68,7 +68,7 @@ class Adaptation:
 
     @cached_property
     def fingerprint(self) -> str:
-        """What tells it from every other adaptation."""
+        """SHA-256 that identifies this adaptation."""
         digest = hashlib.sha256(self.model.encode())
         digest.update(self.weight.tobytes() + self.bias.tobytes())
         return digest.hexdigest()
@@ -319,5 +319,5 @@ def _by_class(facts: Mapping[str, Any], name: str, classes: tuple[str, ...], pat
         raise DataError(f"{path}: {name}: needs numbers of the model's classes")
     for value in values.values():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-            raise DataError(f"{path}: {name}: {value!r} is no number of windows or seconds")
+            raise DataError(f"{path}: {name}: {value!r} is not a valid number of windows or seconds")
     return {key: float(value) for key, value in values.items()}

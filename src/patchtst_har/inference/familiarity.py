@@ -1,4 +1,4 @@
-"""How far windows are from those that a model was trained on: their embeddings, and the source's rate."""
+"""How far windows are from those that a model was trained on, by their embeddings."""
 
 from __future__ import annotations
 
@@ -14,14 +14,11 @@ from numpy.typing import NDArray
 from patchtst_har import _core
 from patchtst_har.data.units import SignalWarning
 from patchtst_har.errors import DataError, ModelFolderError
-from patchtst_har.model_folder import FAMILIARITY_FILE, TrainedOn
+from patchtst_har.model_folder import FAMILIARITY_FILE
 from patchtst_har.support.files import atomic_path
 from patchtst_har.support.tensors import read_tensors
 
 Float32Array = NDArray[np.float32]
-
-LEAST_OF_RATE = 0.6
-"""A source below this part of the lowest rate trained on lacks movement that the model may rely on."""
 
 HELD_OUT_FAMILIAR = 0.99
 """The part of the validation people's windows that is called familiar."""
@@ -44,8 +41,8 @@ class Familiarity:
     The distance of a window is that of its embedding from the nearest class mean (Mahalanobis, one covariance
     for all classes), in the directions in which the embeddings of training windows vary least: a network
     gives them the same values whatever the activity, as long as it is one that it knows. `fit` leaves the
-    unit of Mahalanobis. In a model, the unit is the distance within which `HELD_OUT_FAMILIAR` of the windows
-    of people lie whom it was not trained on (`held_out_unit`), so a window beyond 1 is unfamiliar.
+    unit of Mahalanobis. In a model, the unit is the distance within which `HELD_OUT_FAMILIAR` of held-out
+    people's windows lie (`held_out_unit`), so a window beyond 1 is unfamiliar.
 
     Attributes
     ----------
@@ -86,7 +83,7 @@ class Familiarity:
         return cls(means32, counts32, np.asarray(projection, np.float32), spread32)
 
     def in_units_of(self, distance: float) -> Self:
-        """Return the same with another unit: what is so far now will be 1 far."""
+        """Divide all distances by `distance`, the new unit; return the result."""
         projection = self.projection / np.float32(max(distance, 1e-6))
         return type(self)(self.class_means, self.class_windows, projection, self.spread)
 
@@ -142,7 +139,7 @@ class Familiarity:
 
 
 def held_out_unit(distances: NDArray[np.float64]) -> float:
-    """Return from where on a window is unfamiliar, by the distances (n,) of windows of held-out people."""
+    """Return the distance beyond which a window is unfamiliar, from those (n,) of held-out people."""
     return float(np.quantile(distances, HELD_OUT_FAMILIAR))
 
 
@@ -160,19 +157,6 @@ def load_familiarity(folder: Path | str, n_classes: int, tensors: Any) -> Famili
     return Familiarity.load(path, n_classes, tensors["head.project.weight"].shape[1])
 
 
-def rate_doubt(rate_hz: float | None, model_hz: float, trained_on: TrainedOn | None) -> list[str]:
-    """Return a warning if a source of `rate_hz` is far below what a model of `model_hz` was trained on."""
-    known = trained_on.source_rates_hz if trained_on else None
-    usual_hz = model_hz if known is None else min(known[0], model_hz)
-    if rate_hz is None or rate_hz >= LEAST_OF_RATE * usual_hz:
-        return []
-    what = f"has windows of {model_hz:g} Hz" if known is None else f"was trained on {_rates(known)}"
-    return [
-        f"The recording has {rate_hz:.3g} samples per second, the model {what}: "
-        f"movement faster than {rate_hz / 2:.3g} Hz is missing, so the labels are doubtful."
-    ]
-
-
 def unfamiliar_doubt(n_unfamiliar: int | None, n_windows: int) -> list[str]:
     """Return a warning if many windows are unlike all that the model was trained on; None: not known."""
     if n_unfamiliar is None or n_unfamiliar <= MOST_UNFAMILIAR * n_windows:
@@ -181,11 +165,6 @@ def unfamiliar_doubt(n_unfamiliar: int | None, n_windows: int) -> list[str]:
         f"{n_unfamiliar:,} of {n_windows:,} windows ({n_unfamiliar / n_windows:.0%}) are far from all that "
         "the model was trained on: another movement, device or wear position; their labels are doubtful."
     ]
-
-
-def _rates(rates_hz: tuple[float, float]) -> str:
-    low, high = (f"{rate:.3g}" for rate in rates_hz)
-    return f"recordings of {low} Hz" if low == high else f"recordings of {low} to {high} Hz"
 
 
 class UnfamiliarWarning(SignalWarning):

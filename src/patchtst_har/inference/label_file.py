@@ -9,7 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from patchtst_har.data.calibration import Policy as Calibrating
 from patchtst_har.data.formats import recording_suffix
+from patchtst_har.data.non_wear import Policy as Wearing
 from patchtst_har.data.recording import read_recording
 from patchtst_har.data.units import UNUSABLE
 from patchtst_har.errors import DataError, FeatureError
@@ -43,6 +45,8 @@ class LabelledFile:
         What a reader must know about this recording.
     notices : list of str
         What holds for every recording that this model labels.
+    signal : dict
+        What was done to the samples (`patchtst_har.data.signal_steps`).
     """
 
     name: str
@@ -55,6 +59,7 @@ class LabelledFile:
     counts: dict[str, float]
     warnings: list[str]
     notices: list[str]
+    signal: dict[str, Any]
 
 
 def label_file(
@@ -65,6 +70,8 @@ def label_file(
     timezone: str | None = None,
     smoothing: str | None = None,
     adaptation: Path | None = None,
+    calibration: Calibrating | None = None,
+    non_wear: Wearing | None = None,
     on_progress: OnProgress | None = None,
 ) -> LabelledFile:
     """Label a recording.
@@ -82,6 +89,8 @@ def label_file(
         the model uses the hour.
     smoothing, adaptation : optional
         As `Recognizer.from_pretrained`.
+    calibration, non_wear : optional
+        In place of the model's ``data.calibration`` and ``data.non_wear``.
     on_progress : callable, optional
         Called with (done, total, what).
 
@@ -92,15 +101,20 @@ def label_file(
     """
     model_dir = find_model(model_dir)
     recognizer = Recognizer.from_pretrained(model_dir, smoothing=smoothing, adaptation=adaptation)
-    recognizer = recognizer.in_zone(timezone)
+    recognizer = recognizer.in_zone(timezone).with_data(calibration=calibration, non_wear=non_wear)
     recording, info = reader(path)
+    reading = dict(info.get("reading", {}))
+    idle_ns = reading.pop("idle_sleep", None)
+    if idle_ns is not None:
+        # There may be thousands, and the timeline has those that last.
+        reading["n_idle_sleep"] = len(idle_ns)
     try:
-        labelled = recognizer.label_recording(recording, on_progress)
+        labelled = recognizer.label_recording(recording, on_progress, idle_ns=idle_ns)
     except (DataError, FeatureError) as error:
         raise type(error)(f"{path}: {error}") from error
     dropped = {name: labelled.counts[name] for name in (*UNUSABLE, "short_stretches")}
     name = printable(path.name[: -len(recording_suffix(path) or path.suffix) or None])
-    facts = {key: value for key, value in info.items() if key != "warnings"}
+    facts = {key: value for key, value in info.items() if key != "warnings"} | {"reading": reading}
     return LabelledFile(
         name=name,
         timeline=labelled.timeline,
@@ -112,6 +126,7 @@ def label_file(
         counts=labelled.counts,
         warnings=[*info.get("warnings", []), *labelled.warnings, *_losses(labelled)],
         notices=_notices(recognizer),
+        signal=labelled.signal,
     )
 
 
@@ -162,6 +177,6 @@ def _notices(recognizer: Recognizer) -> list[str]:
     """Return what holds for every prediction: what the model cannot say."""
     closed = "The model knows only its own classes: any other movement was given one of their names."
     offline = "Labels were smoothed over whole segments, past and future: they are not real-time results."
-    unknown = "This model does not tell windows that are unlike its training data: train it again for that."
+    unknown = "This model cannot recognise windows unlike its training data: train it again for that."
     holds = {closed: True, unknown: recognizer.familiarity is None, offline: recognizer.smoothing == "hmm"}
     return [text for text, true in holds.items() if true]

@@ -129,7 +129,7 @@ class _Builder:
             self.engine.add_standardise(means, factors, np.inf, source, target)
 
     @add.register
-    def _(self, layer: layers.QuantileNormal) -> None:
+    def _(self, layer: layers.QuantileNormalLayer) -> None:
         lower, inverse = map(_single, self._pair(layer.name, "lower", "inverse_width"))
         source, target = self.place(layer.source), self.place(layer.target)
         self.engine.add_quantiles(lower, inverse, layer.limit, source, target)

@@ -1,4 +1,4 @@
-"""The model card of a shipped model, written from its record beside its weights."""
+"""The model card of a shipped model, written from the record next to its weights."""
 
 from __future__ import annotations
 

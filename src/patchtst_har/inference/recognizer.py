@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from patchtst_har.config import ExperimentConfig
+from patchtst_har.data.calibration import calibration_doubt
 from patchtst_har.data.times import check_clock, iana_zone, time_features
-from patchtst_har.data.units import MOST_G, UNUSABLE, SignalWarning
+from patchtst_har.data.units import MOST_G, UNUSABLE, SignalWarning, unusable_text
 from patchtst_har.datasets.inputs import ModelInputs
 from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.features import compute_extended_statistics_batch, compute_topology
@@ -28,7 +29,6 @@ from patchtst_har.inference.familiarity import (
     Familiarity,
     UnfamiliarWarning,
     load_familiarity,
-    rate_doubt,
     unfamiliar_doubt,
 )
 from patchtst_har.inference.inputs import BATCH_SIZE
@@ -41,7 +41,14 @@ from patchtst_har.inference.probabilities import (
     predict_probabilities,
     probabilities_of,
 )
-from patchtst_har.inference.timeline import build_timeline, decision_spans, window_table
+from patchtst_har.inference.source_check import rate_doubt
+from patchtst_har.inference.timeline import (
+    build_timeline,
+    decision_spans,
+    non_wear_rows,
+    window_table,
+    with_rows,
+)
 from patchtst_har.inference.window_classifier import SingleWindowClassifier
 from patchtst_har.model_folder import (
     FAMILIARITY_FILE,
@@ -58,7 +65,7 @@ from patchtst_har.pretrained import SUMMARY_FILE, find_model, refuse_encoder, sh
 from patchtst_har.realtime.backlog import DropPolicy
 from patchtst_har.realtime.stream import Stream
 from patchtst_har.smoothing import HMMSmoother
-from patchtst_har.smoothing.decide import decide, hop_s, parse_method, sequences_of
+from patchtst_har.smoothing.decide import causal_name, decide, hop_s, parse_method, sequences_of
 from patchtst_har.support.files import atomic_path
 from patchtst_har.support.formatting import counted
 from patchtst_har.support.progress import OnProgress
@@ -103,13 +110,15 @@ class LabelledRecording:
     ----------
     timeline : DataFrame
         ``start``, ``end``, ``label``, ``probability``: rows tile the time that windows cover; gaps in the
-        recording are gaps between rows. Overlapping windows share time: each row is the hop around its
+        recording are gaps between rows. Time without wear has rows of its own, one per hop, with the label
+        ``non_wear`` and no probability (NaN). Overlapping windows share time: each row is the hop around its
         window's centre, the first and last of a segment reach to the ends of their windows.
     windows : DataFrame
         One row per window, as long as the timeline: ``start``, ``end`` of the window, ``label`` and
         ``probability`` as in the timeline, ``raw_label``; for each class ``raw: CLASS``, the classifier's
         probability, and ``smoothed: CLASS``, that after smoothing; ``distance`` from the windows that the
-        model was trained on and whether that is beyond 1 (``unfamiliar``), if the model knows.
+        model was trained on and whether that is beyond 1 (``unfamiliar``), if the model knows. Rows of time
+        without wear are those of the timeline, without any of these.
     clock : str
         ``UTC``, the name of a zone, or ``local wall clock``.
     counts : dict of str to number
@@ -117,6 +126,8 @@ class LabelledRecording:
         unfamiliar (``n_unfamiliar``, if the model knows).
     warnings : tuple of str
         What makes the labels doubtful.
+    signal : dict
+        What was done to the samples (`data.signal_steps`).
     """
 
     timeline: pd.DataFrame
@@ -124,8 +135,10 @@ class LabelledRecording:
     clock: str
     counts: dict[str, float]
     warnings: tuple[str, ...]
+    signal: dict[str, Any]
 
 
+@dataclass(eq=False, repr=False)
 class Recognizer:
     """A trained classifier with its smoother and the configuration of its data.
 
@@ -152,35 +165,27 @@ class Recognizer:
         Files that say what the model is, by name: provenance, summary, card. `save_pretrained` writes them.
     """
 
-    def __init__(
-        self,
-        model: NativeClassifier | PatchTSTClassifier,
-        classes: tuple[str, ...],
-        config: ExperimentConfig,
-        smoother: HMMSmoother | None = None,
-        *,
-        lag: int | None = None,
-        trained_on: TrainedOn | None = None,
-        familiarity: Familiarity | None = None,
-        adaptation: Adaptation | None = None,
-        documents: Mapping[str, bytes] | None = None,
-    ) -> None:
-        self.model = model if isinstance(model, NativeClassifier) else model.eval()
-        self.classes = classes
-        self.config = config
-        self.smoother = smoother
-        self.lag = lag
-        self.trained_on = trained_on
-        self.familiarity = familiarity
-        self.adaptation = adaptation
-        self.documents = documents or {}
+    model: NativeClassifier | PatchTSTClassifier
+    classes: tuple[str, ...]
+    config: ExperimentConfig
+    smoother: HMMSmoother | None = None
+    _: KW_ONLY
+    lag: int | None = None
+    trained_on: TrainedOn | None = None
+    familiarity: Familiarity | None = None
+    adaptation: Adaptation | None = None
+    documents: Mapping[str, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.model, NativeClassifier):
+            self.model.eval()
 
     @property
     def smoothing(self) -> str:
         """How recordings are smoothed: ``none``, ``hmm``, ``filter`` or ``lag:K``."""
         if self.smoother is None:
             return "none"
-        return "hmm" if self.lag is None else f"lag:{self.lag}" if self.lag else "filter"
+        return "hmm" if self.lag is None else causal_name(self.lag)
 
     @property
     def trained_on_text(self) -> str:
@@ -244,11 +249,8 @@ class Recognizer:
         if smoothing is None:
             smoothing = "none" if config.smoothing.method == "none" else "hmm"
         else:
-            if (
-                smoothing != "none"
-                and config.smoothing.method == "none"
-                and not (folder / SMOOTHING_FILE).exists()
-            ):
+            lacks_smoother = config.smoothing.method == "none" and not (folder / SMOOTHING_FILE).exists()
+            if smoothing != "none" and lacks_smoother:
                 raise ModelFolderError(f"{shown_name(folder)}: the model has no smoother; --smoothing none")
             method: Literal["none", "viterbi"] = "none" if smoothing == "none" else "viterbi"
             config = config.replace(smoothing=config.smoothing.replace(method=method))
@@ -272,10 +274,8 @@ class Recognizer:
 
         Another model, or other classes, are not what the documents describe: it has none then.
         """
-        names = ["model", "classes", "config", "smoother", "lag", "trained_on", "familiarity", "adaptation"]
-        if not {"model", "classes"} & changes.keys():
-            names.append("documents")
-        return Recognizer(**{name: getattr(self, name) for name in names} | changes)
+        lost: dict[str, Any] = {"documents": {}} if {"model", "classes"} & changes.keys() else {}
+        return replace(self, **{**lost, **changes})
 
     def save_pretrained(self, folder: Path | str) -> Path:
         """Write the model folder, with provenance, summary and card if the model was loaded with them.
@@ -324,8 +324,22 @@ class Recognizer:
         if timezone is None:
             return self
         iana_zone(timezone)
-        config = self.config.replace(data=self.config.data.replace(timezone=timezone))
-        return self.replace(config=config)
+        return self.with_data(timezone=timezone)
+
+    def with_data(self, **changes: Any) -> Recognizer:
+        """Return the same recogniser with other values of some fields of `data`, such as ``non_wear="off"``.
+
+        None leaves a field as it is.
+
+        Raises
+        ------
+        ConfigError
+            If a field does not exist or has no such value.
+        """
+        given = {name: value for name, value in changes.items() if value is not None}
+        if not given:
+            return self
+        return self.replace(config=self.config.replace(data=self.config.data.replace(**given)))
 
     def inputs(self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None = None) -> ModelInputs:
         """Compute the model's inputs for windows.
@@ -434,7 +448,7 @@ class Recognizer:
         Raises
         ------
         DataError
-            If windows are malformed or hold samples beyond `data.units.MOST_G`, a label is no class of the
+            If windows are malformed or hold samples beyond `data.units.MOST_G`, a label is not a class of the
             model, there are too few, the model has been adapted already, or is of a version that does not
             keep what its training windows look like.
         """
@@ -510,7 +524,11 @@ class Recognizer:
         return self.replace(model=model, adaptation=adaptation)
 
     def predict_recording(
-        self, recording: pd.DataFrame, on_progress: OnProgress | None = None
+        self,
+        recording: pd.DataFrame,
+        on_progress: OnProgress | None = None,
+        *,
+        idle_ns: ArrayLike | None = None,
     ) -> pd.DataFrame:
         """Label a whole recording: cut, classify, smooth (offline, within each segment without a gap).
 
@@ -521,6 +539,9 @@ class Recognizer:
             has no influence.
         on_progress : callable, optional
             Called with (windows done, windows in all, what).
+        idle_ns : array_like of int64, shape (k, 2), optional
+            Spans in which the device slept and wrote nothing, as its file lists them
+            (``info["reading"]["idle_sleep"]`` of `read_recording`).
 
         Returns
         -------
@@ -530,12 +551,17 @@ class Recognizer:
         Raises
         ------
         DataError
-            If the recording is malformed or has no segment as long as a window.
+            If the recording is malformed or has no segment as long as a window, or if it cannot be calibrated
+            and ``data.calibration`` is ``require``.
         """
-        return self.label_recording(recording, on_progress).timeline
+        return self.label_recording(recording, on_progress, idle_ns=idle_ns).timeline
 
     def label_recording(
-        self, recording: pd.DataFrame, on_progress: OnProgress | None = None
+        self,
+        recording: pd.DataFrame,
+        on_progress: OnProgress | None = None,
+        *,
+        idle_ns: ArrayLike | None = None,
     ) -> LabelledRecording:
         """Do what `predict_recording` does; keep all probabilities, what could not be used, and doubts.
 
@@ -543,30 +569,31 @@ class Recognizer:
         -----
         patchtst_har.inference.familiarity.UnfamiliarWarning
             If the recording is far from what the model was trained on: in its sampling rate, or in the
-            features of many windows.
+            embeddings of many windows.
+        patchtst_har.data.units.SignalWarning
+            If it could not be calibrated as ``data.calibration`` says.
         """
         from patchtst_har.data.windows import WindowBatches
 
         config = self.config
-        cut = WindowBatches(recording, config.data)
+        cut = WindowBatches(recording, config.data, idle_ns=idle_ns)
         if config.model.n_time_features:
             check_clock(cut.clock, config.data.timezone, "recording")
-        if not len(cut):
+        if not len(cut) and not len(cut.non_wear_ns):
             seconds = config.data.window_size / config.data.sample_rate_hz
+            lost = unusable_text(cut.info, len(recording))
             raise DataError(
                 f"the recording has no uninterrupted segment of {seconds:g} s: nothing to label"
-                + _why(cut.info)
+                + (f"; {lost}" if lost else "")
             )
         probabilities, distances = self._judge(cut, on_progress)
         sequences = sequences_of(np.full(len(cut.start_ns), "recording"), cut.start_ns, config)
         made = decide(probabilities, sequences, self.smoother, self.lag)
-        ns_per_sample = 1e9 / config.data.sample_rate_hz
-        begin, end = decision_spans(
-            cut.start_ns,
-            sequences,
-            round(config.data.window_size * ns_per_sample),
-            round(config.data.hop_size * ns_per_sample),
+        window_ns, hop_ns = (
+            round(size * (1e9 / config.data.sample_rate_hz))
+            for size in (config.data.window_size, config.data.hop_size)
         )
+        begin, end = decision_spans(cut.start_ns, sequences, window_ns, hop_ns)
         shown = config.data.timezone if cut.clock == "utc" else None
         zone: Any = iana_zone(shown) if shown else getattr(recording.index, "tz", None)
         counts = {name: cut.info.get(name) or 0 for name in UNUSABLE}
@@ -575,20 +602,31 @@ class Recognizer:
         if self.familiarity is not None:
             known, n_unfamiliar = distances, int(np.count_nonzero(~(distances <= 1)))
             counts["n_unfamiliar"] = n_unfamiliar
-        doubts = (
-            *rate_doubt(cut.info.get("sample_rate_hz"), config.data.sample_rate_hz, self.trained_on),
-            *unfamiliar_doubt(n_unfamiliar, len(cut)),
-        )
-        for doubt in doubts:
-            warnings.warn(doubt, UnfamiliarWarning, stacklevel=3)
         labels = np.array(self.classes)[made.smoothed]
+        timeline = build_timeline(begin, end, labels, made.probability, zone)
+        windows = window_table(cut.start_ns, config.data, self.classes, made, zone, known)
+        unworn = non_wear_rows(cut.non_wear_ns, end, hop_ns, zone)
         return LabelledRecording(
-            timeline=build_timeline(begin, end, labels, made.probability, zone),
-            windows=window_table(cut.start_ns, config.data, self.classes, made, zone, known),
+            timeline=with_rows(timeline, unworn),
+            windows=with_rows(windows, unworn),
             clock=str(zone or "local wall clock"),
             counts=counts,
-            warnings=doubts,
+            warnings=self._doubts(cut, n_unfamiliar),
+            signal=cut.info,
         )
+
+    def _doubts(self, cut: WindowBatches, n_unfamiliar: int | None) -> tuple[str, ...]:
+        """Return what makes the labels of a recording doubtful, and warn of it."""
+        doubts = calibration_doubt(cut.info["calibration"])
+        strange = [
+            *rate_doubt(cut.info.get("sample_rate_hz"), self.config.data.sample_rate_hz, self.trained_on),
+            *unfamiliar_doubt(n_unfamiliar, len(cut)),
+        ]
+        for doubt in doubts:
+            warnings.warn(doubt, SignalWarning, stacklevel=4)
+        for doubt in strange:
+            warnings.warn(doubt, UnfamiliarWarning, stacklevel=4)
+        return (*doubts, *strange)
 
     def window_classifier(self) -> SingleWindowClassifier:
         """Return what classifies single windows with the bits of `probabilities`, as streams use it."""
@@ -630,14 +668,26 @@ class Recognizer:
         ------
         DataError
             If a setting is out of its range, or smoothing is asked for and the model has no smoother.
+
+        Warns
+        -----
+        patchtst_har.data.units.SignalWarning
+            If the model was trained on calibrated recordings: streams are not calibrated.
         """
+        if self.config.data.calibration != "off":
+            warnings.warn(
+                "the model was trained on recordings that were calibrated, and a stream is not: its labels "
+                "are doubtful where the sensor is off",
+                SignalWarning,
+                stacklevel=2,
+            )
         return Stream(self, hop_s, smoothing, max_pending=max_pending, drop=drop)
 
     def _judge(
         self, cut: WindowBatches, on_progress: OnProgress | None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Cut and judge in batches, so that a long recording needs no memory for its windows."""
-        parts = []
+        parts = [(np.empty((0, len(self.classes))), np.empty(0))]
         for rows, windows in cut.batches(BATCH_SIZE):
             parts.append(self.judge(self._inputs(windows, cut.start_ns[rows])))
             if on_progress is not None:
@@ -667,12 +717,6 @@ class Recognizer:
         bad = np.flatnonzero(~np.isfinite(windows).all(axis=(1, 2)))
         if bad.size:
             raise DataError(f"windows: window {bad[0]} has values that are not finite")
-
-
-def _why(info: Mapping[str, float | int | None]) -> str:
-    """Return in words which samples of a recording are unusable."""
-    lost = [f"{info[name]:,} {what}" for name, what in UNUSABLE.items() if info.get(name)]
-    return f"; of {info['n_samples']:,} samples, unusable are {', '.join(lost)}" if lost else ""
 
 
 def _load_smoother(folder: Path, n_classes: int, config: ExperimentConfig) -> HMMSmoother:

@@ -1,4 +1,4 @@
-"""Whether the first seconds of a live source are in the unit and at the rate that the model needs."""
+"""Whether a source is at the rate that the model needs, and the first seconds of a live one in its unit."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import numpy as np
 
 from patchtst_har.data.rate import measure_rate_hz
 from patchtst_har.data.units import SignalWarning, Unit, check_unit, rest_magnitude
-from patchtst_har.inference.familiarity import rate_doubt
 
 if TYPE_CHECKING:
     from patchtst_har.inference.recognizer import Recognizer
+    from patchtst_har.model_folder import TrainedOn
+
+LEAST_OF_RATE = 0.6
+"""A source below this part of the lowest rate trained on lacks movement that the model may rely on."""
 
 _MOST_SAMPLES = 2**16
 
@@ -63,7 +66,24 @@ class SourceCheck:
             return []
         rate_hz = measure_rate_hz(times)
         rest = rest_magnitude(acceleration, rate_hz or self._rate_hz)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SignalWarning)
+        with warnings.catch_warnings(action="ignore", category=SignalWarning):
             doubts = check_unit(rest, self._unit, self._source)
         return doubts + rate_doubt(rate_hz, self._rate_hz, self._trained_on)
+
+
+def rate_doubt(rate_hz: float | None, model_hz: float, trained_on: TrainedOn | None) -> list[str]:
+    """Return a warning if a source of `rate_hz` is far below what a model of `model_hz` was trained on."""
+    known = trained_on.source_rates_hz if trained_on else None
+    usual_hz = model_hz if known is None else min(known[0], model_hz)
+    if rate_hz is None or rate_hz >= LEAST_OF_RATE * usual_hz:
+        return []
+    what = f"has windows of {model_hz:g} Hz" if known is None else f"was trained on {_rates(known)}"
+    return [
+        f"The recording has {rate_hz:.3g} samples per second, the model {what}: "
+        f"movement faster than {rate_hz / 2:.3g} Hz is missing, so the labels are doubtful."
+    ]
+
+
+def _rates(rates_hz: tuple[float, float]) -> str:
+    low, high = (f"{rate:.3g}" for rate in rates_hz)
+    return f"recordings of {low} Hz" if low == high else f"recordings of {low} to {high} Hz"

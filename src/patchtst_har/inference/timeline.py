@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.config import DataConfig
+from patchtst_har.data.non_wear import NON_WEAR
 from patchtst_har.smoothing.decide import Decisions
 
 if TYPE_CHECKING:
@@ -98,6 +99,54 @@ def window_table(
     if distances is not None:
         columns |= {"distance": distances, "unfamiliar": ~(distances <= 1)}
     return pd.DataFrame(columns)
+
+
+def non_wear_rows(
+    spans_ns: NDArray[np.int64],
+    end_ns: NDArray[np.int64],
+    hop_ns: int,
+    timezone: tzinfo | None = None,
+) -> pd.DataFrame:
+    """Return time without wear as rows of a timeline: one per hop, the last of each span may be shorter.
+
+    Parameters
+    ----------
+    spans_ns : ndarray of int64, shape (k, 2)
+        Begin and end of each span, sorted.
+    end_ns : ndarray of int64, shape (n,)
+        Ends of the rows of decisions, sorted: the last window before a span may reach into it by half a
+        sample, and keeps that.
+    hop_ns : int
+        Distance between windows.
+    timezone : tzinfo, optional
+        As `build_timeline`.
+    """
+    starts, ends = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for begin, end in spans_ns.tolist():
+        before = int(np.searchsorted(end_ns, end))
+        begin = max(begin, int(end_ns[before - 1])) if before else begin
+        start = np.arange(begin, end, hop_ns)
+        starts.append(start)
+        ends.append(np.append(start[1:], end)[: len(start)])
+    start_ns = np.concatenate(starts)
+    labels, probabilities = np.full(len(start_ns), NON_WEAR), np.full(len(start_ns), np.nan)
+    return build_timeline(start_ns, np.concatenate(ends), labels, probabilities, timezone)
+
+
+def with_rows(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of windows or decisions with other rows between its own, in order of time.
+
+    Columns that the rows lack are empty there, and false if they are truth values.
+    """
+    import pandas as pd
+
+    if rows.empty:
+        return frame
+    filled = {name: False for name in frame.columns if frame[name].dtype == bool}
+    rows = rows.assign(**{name: value for name, value in filled.items() if name not in rows})
+    rows = rows.reindex(columns=frame.columns).astype(frame.dtypes.to_dict())
+    joined = pd.concat([frame, rows]) if len(frame) else rows
+    return joined.sort_values("start", kind="stable", ignore_index=True)
 
 
 def _times(stamps_ns: NDArray[np.int64], timezone: tzinfo | None) -> pd.Series[Any]:

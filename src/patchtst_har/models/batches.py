@@ -13,7 +13,8 @@ from patchtst_har.config import ModelConfig
 from patchtst_har.datasets.featureset import FeatureSet
 
 Inputs = tuple[Tensor, ...]
-"""patches (B, C, P, L), times (B, 5), stats (B, 56 + plug-ins), topo (B, 24): the arguments of the model."""
+"""patches (B, C, P, L), times (B, time features), stats (B, statistical, movement and plug-in features), topo
+(B, topological features): the arguments of the model."""
 
 
 def to_tensors(arrays: Iterable[NDArray[np.float32]]) -> Inputs:
@@ -21,10 +22,8 @@ def to_tensors(arrays: Iterable[NDArray[np.float32]]) -> Inputs:
     return tuple(torch.from_numpy(array if array.flags.writeable else array.copy()) for array in arrays)
 
 
-def labelled_batches(
-    features: FeatureSet, config: ModelConfig, size: int, generator: torch.Generator | None = None
-) -> Iterator[tuple[Inputs, Tensor]]:
-    """Yield inputs and labels (B,) int64 of every window once; the last batch may be smaller.
+def labelled_batches(features: FeatureSet, config: ModelConfig, size: int) -> Iterator[tuple[Inputs, Tensor]]:
+    """Yield inputs and labels (B,) int64 of every window, in order; the last batch may be smaller.
 
     Parameters
     ----------
@@ -34,10 +33,7 @@ def labelled_batches(
         How patches are cut.
     size : int
         Windows per batch.
-    generator : torch.Generator, optional
-        Shuffles the windows; without it, they come in order.
     """
-    order = None if generator is None else torch.randperm(len(features), generator=generator).numpy()
     for start in range(0, len(features), size):
-        rows = slice(start, start + size) if order is None else order[start : start + size]
+        rows = slice(start, start + size)
         yield to_tensors(features.select(rows, config)), torch.from_numpy(features.labels[rows])

@@ -25,9 +25,9 @@ class PatchTSTClassifier(nn.Module):
 
     The window's patches become tokens (Nie et al. 2023, arXiv:2211.14730, but with the three axes joined in
     each patch, or with the outputs of convolutions over the window in place of patches); the statistical and
-    the topological feature vectors are one token or more each, or go through a branch beside the encoder; the
-    time vector is added to the pooled tokens. All inputs are in physical units; their scaling is learned from
-    the training set and kept in buffers (`fit_scaling`).
+    the topological feature vectors are one token or more each, or go through a branch parallel to the
+    encoder; the time vector is added to the pooled tokens. All inputs are in physical units; their scaling is
+    learned from the training set and kept in buffers (`fit_scaling`).
 
     Parameters
     ----------

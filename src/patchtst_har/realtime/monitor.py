@@ -51,8 +51,8 @@ class Monitor:
         decision : Decision
             Just made.
         due_s : float, optional
-            When its last sample was to arrive by the schedule (`Batch.due_s`): then the latency counts from
-            there, so that a decision is late also because the one before it was.
+            When its last sample was to arrive by the schedule (`SampleBatch.due_s`): then the latency counts
+            from there, so that a decision is late also because the one before it was.
         """
         latency_s = decision.latency_s if due_s is None else time.perf_counter() - due_s
         self.last = decision

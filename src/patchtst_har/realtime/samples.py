@@ -62,5 +62,5 @@ def _stamps(t: Any, n: int) -> NDArray[np.int64]:
     if stamps.ndim == 0:
         stamps = stamps[np.newaxis]
     if stamps.shape != (n,):
-        raise DataError(f"t: needs one stamp a sample, shape ({n},), has {stamps.shape}")
+        raise DataError(f"t: needs one stamp per sample, shape ({n},), has {stamps.shape}")
     return np.ascontiguousarray(stamps, dtype=np.int64)

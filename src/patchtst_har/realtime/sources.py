@@ -31,7 +31,7 @@ _CHUNK_SAMPLES = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Batch:
+class SampleBatch:
     """Samples that are due: (n, 3) in g with stamps (n,) in ns; none where a source only waited.
 
     `due_s` is when they were to arrive by the schedule of a replay, on the clock of `time.perf_counter`; None
@@ -43,12 +43,12 @@ class Batch:
     due_s: float | None = None
 
 
-NOTHING = Batch(None, None)
+NOTHING = SampleBatch(None, None)
 
 
 def replay(
     samples: NDArray[np.float32], stamps_ns: NDArray[np.int64], speed: float | None
-) -> Iterator[Batch]:
+) -> Iterator[SampleBatch]:
     """Yield a recording's samples when they are due, `speed` times as fast as they were taken.
 
     Parameters
@@ -62,13 +62,13 @@ def replay(
 
     Yields
     ------
-    Batch
+    SampleBatch
         Of one sample; without waiting, of up to 1000.
     """
     if speed is None:
         for first in range(0, len(samples), _CHUNK_SAMPLES):
             rows = slice(first, first + _CHUNK_SAMPLES)
-            yield Batch(samples[rows], stamps_ns[rows])
+            yield SampleBatch(samples[rows], stamps_ns[rows])
         return
     began = time.perf_counter()
     for sample, stamp, offset_s in _scheduled(samples, stamps_ns, speed):
@@ -77,7 +77,7 @@ def replay(
             time.sleep(min(wait_s, _POLL_S))
             if wait_s > _POLL_S:
                 yield NOTHING
-        yield Batch(sample, stamp, due_s)
+        yield SampleBatch(sample, stamp, due_s)
 
 
 def _scheduled(
@@ -92,7 +92,7 @@ def _scheduled(
         )
 
 
-def sample_batches(parser: LineParser, receive: Callable[[], bytes | None]) -> Iterator[Batch]:
+def sample_batches(parser: LineParser, receive: Callable[[], bytes | None]) -> Iterator[SampleBatch]:
     """Yield the samples of a source of bytes.
 
     Parameters
@@ -132,7 +132,7 @@ def sample_batches(parser: LineParser, receive: Callable[[], bytes | None]) -> I
         yield from _last(parser, rest)
 
 
-def _last(parser: LineParser, line: str) -> Iterator[Batch]:
+def _last(parser: LineParser, line: str) -> Iterator[SampleBatch]:
     """Yield the sample of a line without an end; what cannot be read after lines that could was cut off."""
     begun = parser.n_samples > 0
     try:
@@ -145,10 +145,10 @@ def _last(parser: LineParser, line: str) -> Iterator[Batch]:
         )
         return
     if sample is not None:
-        yield Batch(*sample)
+        yield SampleBatch(*sample)
 
 
-def _batches(parser: LineParser, lines: list[str]) -> Iterator[Batch]:
+def _batches(parser: LineParser, lines: list[str]) -> Iterator[SampleBatch]:
     """Yield the samples of lines; those before a bad line come before its error."""
     parsed: list[tuple[Sample, int]] = []
     for line in lines:
@@ -162,13 +162,13 @@ def _batches(parser: LineParser, lines: list[str]) -> Iterator[Batch]:
     yield _batch(parsed)
 
 
-def _batch(parsed: list[tuple[Sample, int]]) -> Batch:
+def _batch(parsed: list[tuple[Sample, int]]) -> SampleBatch:
     if not parsed:
         return NOTHING
     if len(parsed) == 1:
-        return Batch(*parsed[0])
+        return SampleBatch(*parsed[0])
     samples, stamps = zip(*parsed, strict=True)
-    return Batch(np.array(samples), np.array(stamps))
+    return SampleBatch(np.array(samples), np.array(stamps))
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from patchtst_har import _core
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.errors import DataError
 from patchtst_har.smoothing import HMMSmoother
+from patchtst_har.smoothing.decide import causal_lag, causal_name
 from patchtst_har.smoothing.decide import hop_s as hop_of
 
 FloatArray = NDArray[np.float64]
@@ -59,20 +59,20 @@ def parse_smoothing(smoothing: str | None, smoother: HMMSmoother | None) -> int 
         return None if smoother is None else 0
     if smoothing == "none":
         return None
-    lag = re.fullmatch(r"lag:(\d{1,3})", smoothing)
-    if smoothing != "filter" and not lag:
+    lag = causal_lag(smoothing)
+    if lag is None:
         raise DataError(
             f"smoothing: must be filter, lag:K (K later windows, below 1000) or none, not {smoothing!r}"
         )
     if smoother is None:
         raise DataError(f"smoothing: {smoothing!r} needs a smoother, and this model has none")
-    return int(lag[1]) if lag else 0
+    return lag
 
 
 def smoothing_name(smoothing: str | None, smoother: HMMSmoother | None) -> str:
     """Return what a stream with this setting does, as `parse_smoothing` takes it; refuses the same."""
     lag = parse_smoothing(smoothing, smoother)
-    return "none" if lag is None else f"lag:{lag}" if lag else "filter"
+    return "none" if lag is None else causal_name(lag)
 
 
 def scaled_transitions(transitions: FloatArray, ratio: float) -> FloatArray:

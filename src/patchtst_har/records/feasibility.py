@@ -83,7 +83,7 @@ class Target(Section):
     streams: Annotated[int, Field(ge=1, le=10_000_000)] = 1
     """Wearers at the same time."""
     cores: Count = 1
-    """Processor cores for all streams together, one process a core."""
+    """Processor cores for all streams together, one process per core."""
     memory_mb: PositiveFloat | None = None
     """Most resident memory of all processes together (MiB); unset: not limited."""
     smoothing_lag_s: NonNegativeFloat = 0.0

@@ -1,8 +1,10 @@
-"""What `patchtst-har predict` writes beside the labels: `NAME_summary.json`."""
+"""What `patchtst-har predict` writes next to the labels: `NAME_summary.json`."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from pydantic import Field
 
 from patchtst_har.records.run import Record
 
@@ -16,8 +18,12 @@ class PredictionSummary(Record):
     """Facts of the model: among them its smoothing, its classes and whom it was trained on."""
     minutes: dict[str, float]
     """Labelled minutes of each class of the model."""
+    non_wear_minutes: float = 0.0
+    """Minutes in which nobody wore the sensor or it slept; 0 also if that was not looked for (`signal`)."""
     n_windows: int
     n_unfamiliar: int | None = None
     """Windows that are far from all that the model was trained on; None if the model does not know."""
     warnings: tuple[str, ...]
     notices: tuple[str, ...]
+    signal: dict[str, Any] = Field(default_factory=dict)
+    """What was done to the samples before they were cut: counts, and each step with parameters and effect."""

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from patchtst_har.data.non_wear import NON_WEAR
 from patchtst_har.errors import DataError
 from patchtst_har.records.reading import ZONE, read_table, wall_clock
 from patchtst_har.reports import plots
 from patchtst_har.reports.plots.prediction import daily_minutes, unit_of_days
 from patchtst_har.reports.plots.timeline import Extent
 from patchtst_har.reports.rendering import facts, pictures, render, words
+from patchtst_har.reports.signal import steps_in_words
 from patchtst_har.support.files import atomic_write_text
 from patchtst_har.support.formatting import readable
 
@@ -28,8 +30,6 @@ _DROPPED = {
     "n_nonfinite": "samples that are not numbers",
     "n_zero": "samples of exactly zero",
     "n_out_of_range": "samples beyond what a sensor measures",
-    "repeated_s": "seconds of repeated values",
-    "n_gaps": "gaps",
     "short_stretches": "segments shorter than a window",
 }
 
@@ -43,6 +43,7 @@ def render_prediction_report(
     classes: Sequence[str] | None = None,
     warnings: Sequence[str] = (),
     notices: Sequence[str] = (),
+    signal: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the report of one person's predicted activities: one HTML file that needs nothing else.
 
@@ -51,7 +52,8 @@ def render_prediction_report(
     timeline : DataFrame or path-like
         Columns ``start, end`` (times), ``label``, ``probability``, and ``unfamiliar`` (bool) if it is known
         which rows are unlike what the model was trained on; rows do not overlap, time between rows is time
-        without data. Times with a zone are shown as wall-clock time. A path names such a CSV file.
+        without data. Rows of the label ``non_wear`` need no probability. Times with a zone are shown as
+        wall-clock time. A path names such a CSV file.
     out : path-like
         The HTML file to write; its folder must exist.
     recording_info, model_info : mapping
@@ -66,6 +68,8 @@ def render_prediction_report(
         What the reader must know about this recording: shown in boxes.
     notices : sequence of str
         What holds for every recording: shown plainly.
+    signal : mapping, optional
+        What was done to the samples (`patchtst_har.data.signal_steps`).
 
     Returns
     -------
@@ -82,13 +86,18 @@ def render_prediction_report(
         _from_frame(timeline) if isinstance(timeline, pd.DataFrame) else _from_file(Path(timeline))
     )
     _check(frame, instants)
-    names = tuple(sorted(frame["label"].unique()) if classes is None else classes)
+    if classes is None:
+        classes = sorted(set(frame["label"]) - {NON_WEAR})
+    names = states_of(frame, classes)
+    worn = frame[_is_worn(frame)]
     unknown = sorted(set(frame["label"]) - set(names))
     if unknown:
         raise DataError(f"timeline: label {unknown[0]!r} is not one of the classes {', '.join(names)}")
     extent, span = _extent(frame, instants, recording_info)
     minutes = daily_minutes(frame, names)
-    figures = {"days": _plot_timeline(frame, names, extent), "probabilities": plots.plot_probabilities(frame)}
+    figures = {"days": _plot_timeline(frame, names, extent)}
+    if len(worn):
+        figures["probabilities"] = plots.plot_probabilities(worn)
     if span >= _TOO_SHORT_FOR_DAYS:
         figures["minutes"] = plots.plot_daily_minutes(minutes)
     html = render(
@@ -103,9 +112,24 @@ def render_prediction_report(
         score=model_info.get("score"),
         warnings=list(warnings),
         notices=list(notices),
+        signal=[
+            (name, f"{effect}{how and f' ({how})'}") for name, effect, how in steps_in_words(signal or {})
+        ],
+        non_wear=NON_WEAR,
     )
     atomic_write_text(out, html)
     return Path(out)
+
+
+def states_of(timeline: pd.DataFrame, classes: Sequence[str]) -> tuple[str, ...]:
+    """Return what the labels of a timeline can be: the model's classes, and `NON_WEAR` if it occurs."""
+    occurs = NON_WEAR not in classes and bool((timeline["label"] == NON_WEAR).any())
+    return (*classes, *((NON_WEAR,) if occurs else ()))
+
+
+def _is_worn(frame: pd.DataFrame) -> pd.Series[bool]:
+    """Return which rows are activities: not those of time without wear, which have no probability."""
+    return (frame["label"] != NON_WEAR) | frame["probability"].notna()
 
 
 def _table_of_days(minutes: pd.DataFrame) -> dict[str, Any]:
@@ -189,7 +213,7 @@ def _from_file(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     if texts is None:
         raise DataError(f"{path}: no such file")
     try:
-        frame = texts[list(COLUMNS)].astype({"probability": float})
+        frame = texts[list(COLUMNS)].replace({"probability": {"": "nan"}}).astype({"probability": float})
     except ValueError as error:
         raise DataError(f"{path}: column probability: not a number ({error})") from error
     for name in _TIMES:
@@ -202,13 +226,15 @@ def _from_file(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 def _check(frame: pd.DataFrame, instants: pd.DataFrame) -> None:
     if frame.empty:
         raise DataError("timeline: has no row")
-    if frame.isna().any(axis=None):
-        row, column = np.argwhere(frame.isna().to_numpy())[0]
+    absent = frame.isna()
+    absent["probability"] &= _is_worn(frame)
+    if absent.any(axis=None):
+        row, column = np.argwhere(absent.to_numpy())[0]
         raise DataError(f"timeline: row {row} has no {COLUMNS[column]}")
     probability = frame["probability"].to_numpy(dtype=float)
     for problem, wrong in (
         ("ends before it starts", (instants["end"] <= instants["start"]).to_numpy()),
-        ("has a probability outside 0 to 1", ~((probability >= 0) & (probability <= 1))),
+        ("has a probability outside 0 to 1", (probability < 0) | (probability > 1)),
         ("begins before the row above it ends", (instants["start"] < instants["end"].shift()).to_numpy()),
     ):
         if wrong.any():
@@ -216,19 +242,24 @@ def _check(frame: pd.DataFrame, instants: pd.DataFrame) -> None:
 
 
 def _facts(frame: pd.DataFrame, instants: pd.DataFrame, extent: Extent, span: pd.Timedelta) -> dict[str, Any]:
-    seconds = (instants["end"] - instants["start"]).dt.total_seconds().to_numpy()
+    lasted = (instants["end"] - instants["start"]).dt.total_seconds().to_numpy()
+    worn = _is_worn(frame).to_numpy()
+    frame, seconds, unworn = frame[worn], lasted[worn], lasted[~worn].sum()
     covered, whole = seconds.sum(), span.total_seconds()
     probability = frame["probability"].to_numpy(dtype=float)
+    known = covered > 0
+    strange = frame[UNFAMILIAR].to_numpy(dtype=bool) if UNFAMILIAR in frame and known else None
     return {
         "first": f"{extent[0]:%Y-%m-%d %H:%M}",
         "last": f"{extent[1]:%Y-%m-%d %H:%M}",
         "covered": _span(covered),
-        "missing": _span(whole - covered),
+        "non_wear": _span(unworn) if unworn else None,
+        "missing": _span(whole - covered - unworn),
         "coverage": covered / whole,
-        "mean_probability": float(np.average(probability, weights=seconds)),
-        "doubtful": float(seconds[probability < _DOUBTFUL].sum() / covered),
+        "mean_probability": float(np.average(probability, weights=seconds)) if known else None,
+        "doubtful": float(seconds[probability < _DOUBTFUL].sum() / covered) if known else None,
         "doubtful_below": _DOUBTFUL,
-        "unfamiliar": float(seconds[frame[UNFAMILIAR]].sum() / covered) if UNFAMILIAR in frame else None,
+        "unfamiliar": None if strange is None else float(seconds[strange].sum() / covered),
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from patchtst_har.data.non_wear import NON_WEAR
 from patchtst_har.records.prediction import PredictionSummary
 from patchtst_har.support.files import atomic_path, atomic_write_json, ensure_folder
 
@@ -63,21 +64,26 @@ def write_prediction(out_dir: Path, labelled: LabelledFile, *, report: bool = Tr
 def _summary(labelled: LabelledFile) -> PredictionSummary:
     timeline = labelled.timeline
     unfamiliar = labelled.counts.get("n_unfamiliar")
-    minutes = (timeline["end"] - timeline["start"]).dt.total_seconds().groupby(timeline["label"]).sum() / 60
+    lasted_min = (timeline["end"] - timeline["start"]).dt.total_seconds() / 60
+    # A class of a model may have the name of the state, but its rows have a probability.
+    unworn = (timeline["label"] == NON_WEAR) & timeline["probability"].isna()
+    minutes = lasted_min[~unworn].groupby(timeline["label"]).sum()
     return PredictionSummary(
         recording=labelled.recording_info,
         model=labelled.model_info,
         minutes={name: float(minutes.get(name, 0.0)) for name in labelled.classes},
+        non_wear_minutes=float(lasted_min[unworn].sum()),
         n_windows=int(labelled.counts["n_windows"]),
         n_unfamiliar=None if unfamiliar is None else int(unfamiliar),
         warnings=tuple(labelled.warnings),
         notices=tuple(labelled.notices),
+        signal=labelled.signal,
     )
 
 
 def _write_page(labelled: LabelledFile, picture: Path, page: Path) -> None:
     from patchtst_har.reports.plots.timeline import plot_timelines
-    from patchtst_har.reports.prediction import render_prediction_report
+    from patchtst_har.reports.prediction import render_prediction_report, states_of
 
     timeline = labelled.timeline
     if "unfamiliar" in labelled.windows:
@@ -86,7 +92,8 @@ def _write_page(labelled: LabelledFile, picture: Path, page: Path) -> None:
     # The picture has the hours of the zone, and no zone.
     naive = {column: timeline[column].dt.tz_localize(None) for column in ("start", "end")}
     rows = {labelled.name: timeline.assign(**naive)}
-    svg = plot_timelines(rows, labelled.classes, title=labelled.name, extent=labelled.extent)
+    states = states_of(timeline, labelled.classes)
+    svg = plot_timelines(rows, states, title=labelled.name, extent=labelled.extent)
     picture.write_text(svg, encoding="utf-8")
     render_prediction_report(
         timeline,
@@ -96,4 +103,5 @@ def _write_page(labelled: LabelledFile, picture: Path, page: Path) -> None:
         classes=labelled.classes,
         warnings=labelled.warnings,
         notices=labelled.notices,
+        signal=labelled.signal,
     )

@@ -81,12 +81,23 @@ def parse_method(smoothing: str) -> int | None:
     """
     if smoothing == "hmm":
         return None
-    lag = re.fullmatch(r"lag:(\d{1,3})", smoothing)
-    if smoothing != "filter" and not lag:
+    lag = causal_lag(smoothing)
+    if lag is None:
         raise DataError(
             f"smoothing: must be none, hmm, filter or lag:K (K later windows, below 1000), not {smoothing!r}"
         )
-    return int(lag[1]) if lag else 0
+    return lag
+
+
+def causal_lag(smoothing: str) -> int | None:
+    """Return the lag in windows of ``filter`` (0) or ``lag:K``; None for any other text."""
+    lag = re.fullmatch(r"lag:(\d{1,3})", "lag:0" if smoothing == "filter" else smoothing)
+    return int(lag[1]) if lag else None
+
+
+def causal_name(lag: int) -> str:
+    """Return what `causal_lag` reads as `lag`: ``filter`` or ``lag:K``."""
+    return f"lag:{lag}" if lag else "filter"
 
 
 def decide(

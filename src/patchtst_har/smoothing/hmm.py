@@ -160,7 +160,7 @@ class HMMSmoother:
         Returns
         -------
         ndarray of int64, shape (n,)
-            One class a window.
+            One class per window.
 
         Raises
         ------

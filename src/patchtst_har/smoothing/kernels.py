@@ -6,7 +6,6 @@ many windows one call decodes, and a stream that computes them window by window 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,8 @@ import numpy as np
 from patchtst_har.support.compiling import compiled
 
 
-def _observation_likelihoods(probabilities: Any, emissions: Any) -> Any:
+@compiled
+def observation_likelihoods(probabilities: Any, emissions: Any) -> Any:
     """Return sum_j p_t(j) E[k, j] for every window t and state k."""
     n, n_classes = probabilities.shape
     likelihoods = np.empty((n, n_classes))
@@ -27,7 +27,8 @@ def _observation_likelihoods(probabilities: Any, emissions: Any) -> Any:
     return likelihoods
 
 
-def _viterbi_path(log_likelihoods: Any, log_start: Any, log_transitions: Any, bounds: Any, path: Any) -> Any:
+@compiled
+def viterbi_path(log_likelihoods: Any, log_start: Any, log_transitions: Any, bounds: Any, path: Any) -> Any:
     """Write the most probable states to `path`; return the first impossible window, or -1."""
     n, n_classes = log_likelihoods.shape
     came_from = np.zeros((n, n_classes), dtype=np.int32)
@@ -61,7 +62,8 @@ def _viterbi_path(log_likelihoods: Any, log_start: Any, log_transitions: Any, bo
     return -1
 
 
-def _filter_posteriors(likelihoods: Any, start: Any, transitions: Any, bounds: Any, posterior: Any) -> Any:
+@compiled
+def filter_posteriors(likelihoods: Any, start: Any, transitions: Any, bounds: Any, posterior: Any) -> Any:
     """Write p(state of t | windows up to t); return the first impossible window, or -1."""
     n_classes = likelihoods.shape[1]
     for s in range(bounds.size - 1):
@@ -83,7 +85,8 @@ def _filter_posteriors(likelihoods: Any, start: Any, transitions: Any, bounds: A
     return -1
 
 
-def _step_back(filtered: Any, transitions: Any, later: Any, posterior: Any) -> None:
+@compiled
+def step_back(filtered: Any, transitions: Any, later: Any, posterior: Any) -> None:
     """Write the posterior of a window from its filter's and the posterior of the next one, `later`.
 
     p(k) is the sum over j of later(j) p(k | j), where p(k | j) is known from the windows so far (Kitagawa, J.
@@ -107,7 +110,8 @@ def _step_back(filtered: Any, transitions: Any, later: Any, posterior: Any) -> N
         posterior[k] /= total
 
 
-def _look_ahead(filtered: Any, transitions: Any, bounds: Any, lag: Any, posterior: Any) -> None:
+@compiled
+def look_ahead(filtered: Any, transitions: Any, bounds: Any, lag: Any, posterior: Any) -> None:
     """Write p(state of t | windows up to t + lag, within its sequence), from the filter's posteriors."""
     later = np.empty(filtered.shape[1])
     for s in range(bounds.size - 1):
@@ -119,7 +123,8 @@ def _look_ahead(filtered: Any, transitions: Any, bounds: Any, lag: Any, posterio
                 step_back(filtered[u], transitions, later, posterior[t])
 
 
-def _smooth(filtered: Any, transitions: Any, bounds: Any, posterior: Any) -> None:
+@compiled
+def smooth(filtered: Any, transitions: Any, bounds: Any, posterior: Any) -> None:
     """Write p(state of t | all windows of its sequence), from the filter's posteriors."""
     for s in range(bounds.size - 1):
         for t in range(bounds[s + 1] - 1, bounds[s] - 1, -1):
@@ -127,11 +132,3 @@ def _smooth(filtered: Any, transitions: Any, bounds: Any, posterior: Any) -> Non
                 posterior[t] = filtered[t]
             else:
                 step_back(filtered[t], transitions, posterior[t + 1], posterior[t])
-
-
-step_back: Callable[..., Any] = compiled(_step_back)
-filter_posteriors: Callable[..., Any] = compiled(_filter_posteriors)
-look_ahead: Callable[..., Any] = compiled(_look_ahead)
-smooth: Callable[..., Any] = compiled(_smooth)
-observation_likelihoods: Callable[..., Any] = compiled(_observation_likelihoods)
-viterbi_path: Callable[..., Any] = compiled(_viterbi_path)

@@ -102,13 +102,13 @@ def _flock(descriptor: int, folder: Path) -> None:
         logger.warning("%s: its file system has no locks; nothing else may write there", folder)
 
 
-def beside(folder: Path, kind: str) -> Path:
+def stage_of(folder: Path, kind: str) -> Path:
     """Return a name next to a folder, for a stage of its replacement by this process."""
     folder = folder.resolve()
     return folder.with_name(f".{folder.name}.{owner()}.{kind}")
 
 
-def left_beside(folder: Path, kind: str) -> list[Path]:
+def left_stages(folder: Path, kind: str) -> list[Path]:
     """Return what processes that are gone left under such names."""
     folder = folder.resolve()
     start, end = f".{folder.name}.", f".{kind}"
@@ -147,7 +147,7 @@ def exchange(one: Path, other: Path) -> None:
         number = ctypes.get_errno()
         if number not in _NO_EXCHANGE:
             raise OSError(number, os.strerror(number), str(one))
-    moved = beside(one, "moved")
+    moved = stage_of(one, "moved")
     one.rename(moved)
     other.rename(one)
     moved.rename(other)

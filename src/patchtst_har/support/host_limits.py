@@ -53,7 +53,7 @@ def container_limits(
 
 @dataclass(frozen=True)
 class ProcessorUse:
-    """What the main thread of this process had of the processor, and what the hypervisor took, so far.
+    """Processor time used so far by the main thread, and taken by the hypervisor.
 
     Attributes
     ----------

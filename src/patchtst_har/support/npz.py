@@ -109,7 +109,7 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) 
 def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with path.open("rb") as file:
-            _check_directory(file, path)
+            check_directory(file, path)
             with zipfile.ZipFile(file) as archive:
                 yield archive
     except FileNotFoundError as error:
@@ -122,7 +122,7 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def _check_directory(file: BinaryIO, path: Path) -> None:
+def check_directory(file: BinaryIO, path: Path) -> None:
     """Refuse a list of members that is too long, before it is read; what is no archive passes."""
     n_bytes = file.seek(0, os.SEEK_END)
     start = max(n_bytes - _END.size - 2**16, 0)

@@ -42,7 +42,7 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
         _check_entry(path, name, entry)
     try:
         tensors: dict[str, NDArray[Any]] = safetensors.numpy.load_file(path)
-    # Beside its own error: what numpy says of a shape, the system of a mapping.
+    # Besides its own error: those of numpy on a shape, and of the system on a mapping.
     except (SafetensorError, ValueError, RuntimeError) as error:
         if "allocate memory" in str(error):
             raise MemoryError from error
@@ -92,7 +92,7 @@ def _header(path: Path) -> dict[str, Any]:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Return the texts that a file carries beside its tensors; raises as `read_header`."""
+    """Return the texts that a file holds in addition to its tensors; raises as `read_header`."""
     metadata = _header(path).get("__metadata__") or {}
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
         raise DataError(f"{path}: not a safetensors file (its metadata are no texts)")

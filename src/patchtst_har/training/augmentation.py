@@ -128,8 +128,8 @@ class Augmentation:
             signs = torch.where(self._chosen(config.reversed, n), -1.0, 1.0)
             turns.append(torch.diag_embed(torch.stack([signs, signs, torch.ones(n)], 1)))
         if config.forearm_rotation_deg:
-            x_axis = torch.tensor([1.0, 0.0, 0.0]).expand(n, 3)
-            turns.append(rotations(x_axis, self._angles(config.forearm_rotation_deg, n)))
+            along = torch.eye(3)["xyz".index(config.forearm_axis)].expand(n, 3)
+            turns.append(rotations(along, self._angles(config.forearm_rotation_deg, n)))
         if config.rotation_deg:
             axes = torch.nn.functional.normalize(self._normal(n, 3), dim=1)
             turns.append(rotations(axes, self._angles(config.rotation_deg, n)))

@@ -17,6 +17,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from patchtst_har.errors import DataError
@@ -61,6 +62,14 @@ class Trainee(Generic[Network]):
     schedule: Schedule
     generators: Mapping[str, torch.Generator]
     average: WeightAverage | None = None
+
+    def step(self, max_grad_norm: float) -> None:
+        """Move the weights along the gradients, which are clipped to a norm, and the averages after them."""
+        clip_grad_norm_(self.model.parameters(), max_grad_norm)
+        self.optimizer.step()
+        self.schedule.step()
+        if self.average is not None:
+            self.average.update(self.schedule.n_done)
 
 
 def save_checkpoint(path: Path, trainee: Trainee[Any], progress: Progress, fingerprint: str) -> None:

@@ -8,16 +8,8 @@ from typing import Any
 import numpy as np
 
 from patchtst_har.config import ExperimentConfig
-from patchtst_har.datasets.prepared import PreparedDataset
+from patchtst_har.datasets.prepared import WINDOW_FIELDS, PreparedDataset
 
-_PREPARED = (
-    "sample_rate_hz",
-    "window_size",
-    "hop_size",
-    "label_policy",
-    "min_labelled_fraction",
-    "max_gap_s",
-)
 _DAY_S = 86_400.0
 _MOST_FOLDS = 5
 
@@ -55,14 +47,10 @@ def fit_to_data(
     dataset = PreparedDataset.open(config.data.proc_dir)
     prepared = dataset.preparation or {}
     given = {"data": config.data.model_fields_set, "model": config.model.model_fields_set, "training": set()}
-    wanted: dict[str, dict[str, Any]] = {
-        "data": {name: prepared[name] for name in _PREPARED if name in prepared}
-    }
-    wanted["model"] = {"window_size": wanted["data"].get("window_size", config.model.window_size)}
-    window_s = wanted["model"]["window_size"] / wanted["data"].get(
-        "sample_rate_hz", config.data.sample_rate_hz
-    )
-    wanted["training"] = {}
+    data = {name: prepared[name] for name in WINDOW_FIELDS if name in prepared}
+    window_size = data.get("window_size", config.model.window_size)
+    window_s = window_size / data.get("sample_rate_hz", config.data.sample_rate_hz)
+    wanted: dict[str, dict[str, Any]] = {"data": data, "model": {"window_size": window_size}, "training": {}}
     if config.training.hop_s is not None and config.training.hop_s > window_s:
         # A preset's, for windows of another length.
         wanted["training"]["hop_s"] = window_s / 4

@@ -139,7 +139,7 @@ def check_same(name: str, theirs: ExperimentConfig, ours: ExperimentConfig) -> N
     Regularisation and auxiliary heads may differ. The message names each field that does not fit.
     """
     its, wanted = _decisive(theirs), _decisive(ours)
-    # A field that one of them has no use for follows from another one, which differs too.
+    # A setting unused by one model depends on another that differs, which is reported.
     problems = [
         f"{field}: {name} has {value}, the experiment {wanted[field]}"
         for field, value in its.items()
@@ -174,16 +174,17 @@ def following(values: Mapping[str, Any], model: str, source: str = "configuratio
     """
     folder = find_model(model)
     config = read_model_folder(folder).config
-    taken = {
+    taken: dict[str, dict[str, Any]] = {
         "data": {**config.data.model_dump(include={"window_size", "hop_size"}), **_prepared(values)},
         "features": config.features.model_dump(mode="json", include={"groups", "topology", "plugins"}),
         "model": config.model.model_dump(mode="json", exclude={"gradient_checkpointing"}),
+        "training": {} if config.model.auxiliary_heads else {"heads": "joint"},
     }
     window_s = config.data.window_size / config.data.sample_rate_hz
     recipe = PRESETS.get(values.get("preset", "seed"), {}).get("training", {})
     if recipe.get("hop_s", 0.0) > window_s:
         # As `fit_to_data` has it for windows of another length than the preset's.
-        taken["training"] = {"hop_s": window_s / 4}
+        taken["training"]["hop_s"] = window_s / 4
     filled = dict(values)
     for section, theirs in taken.items():
         given = filled.get(section) or {}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW, Optimizer
 
 from patchtst_har.config import TrainingConfig
@@ -23,7 +22,7 @@ from patchtst_har.models.patchtst import PatchTSTClassifier
 from patchtst_har.support.progress import OnProgress
 from patchtst_har.training.averaging import WeightAverage
 from patchtst_har.training.batches import TrainingBatches
-from patchtst_har.training.checkpoint import Progress, Trainee, load_checkpoint, save_checkpoint
+from patchtst_har.training.checkpoint import Network, Progress, Trainee, load_checkpoint, save_checkpoint
 from patchtst_har.training.initial import keeping, train_others
 from patchtst_har.training.loss import Criterion, SetsCriterion
 from patchtst_har.training.scheduler import Schedule
@@ -92,7 +91,8 @@ class TrainingLoop:
             raise ValueError('without validation windows, training.keep must be "last"')
         model.to(self.device)
         batches = TrainingBatches(train, model.config, self.config, self.device, self.seed)
-        trainee = self._trainee(model, batches)
+        with keeping(model, self.kept):
+            trainee = new_trainee(model, self.config, len(batches), batches.generators)
         progress = Progress()
         if resume and self.checkpoint is not None:
             progress = load_checkpoint(self.checkpoint, trainee, self.fingerprint)
@@ -120,13 +120,6 @@ class TrainingLoop:
             return SetsCriterion(self.config, labels, self.heads)
         return Criterion(self.config, labels, num_classes)
 
-    def _trainee(self, model: PatchTSTClassifier, batches: TrainingBatches) -> Trainee[PatchTSTClassifier]:
-        with keeping(model, self.kept):
-            optimizer = adamw(model, self.config)
-        schedule = Schedule(optimizer, self.config, self.config.epochs * len(batches))
-        average = WeightAverage(model, self.config.ema_decay) if self.config.ema_decay else None
-        return Trainee(model, optimizer, schedule, batches.generators, average)
-
     def _finished(self, progress: Progress) -> bool:
         if progress.epoch >= self.config.epochs:
             return True
@@ -153,7 +146,7 @@ class TrainingLoop:
         batches: TrainingBatches,
         epoch: int,
     ) -> dict[str, float]:
-        model, optimizer, schedule = trainee.model, trainee.optimizer, trainee.schedule
+        model, optimizer = trainee.model, trainee.optimizer
         train_others(model, self.kept)
         total = torch.zeros((), device=self.device)
         confusion = StreamingConfusion(model.num_classes)
@@ -162,11 +155,7 @@ class TrainingLoop:
             optimizer.zero_grad(set_to_none=True)
             logits, loss = self._forward(model, criterion, batch.inputs, batch.labels, batch.teachers)
             loss.backward()
-            clip_grad_norm_(model.parameters(), self.config.max_grad_norm)
-            optimizer.step()
-            schedule.step()
-            if trainee.average is not None:
-                trainee.average.update(schedule.n_done)
+            trainee.step(self.config.max_grad_norm)
             total += loss.detach() * len(batch.labels)
             confusion.update(batch.labels.numpy(), logits.detach().argmax(dim=1).cpu().numpy())
         mean_loss = total.item() / batches.n_windows
@@ -205,6 +194,16 @@ class TrainingLoop:
         soft = None if teachers is None else teachers.to(self.device)
         loss = criterion(logits, labels.to(self.device), soft)
         return criterion.comparable(logits[0], labels), loss
+
+
+def new_trainee(
+    model: Network, config: TrainingConfig, n_batches: int, generators: Mapping[str, torch.Generator]
+) -> Trainee[Network]:
+    """Return a model about to be trained in epochs of `n_batches`, with all that its training needs."""
+    optimizer = adamw(model, config)
+    schedule = Schedule(optimizer, config, config.epochs * n_batches)
+    average = WeightAverage(model, config.ema_decay) if config.ema_decay else None
+    return Trainee(model, optimizer, schedule, generators, average)
 
 
 def adamw(model: nn.Module, config: TrainingConfig) -> Optimizer:

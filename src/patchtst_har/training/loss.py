@@ -63,7 +63,7 @@ class Criterion(nn.Module):
         labels : Tensor, shape (B,), int64
             True classes.
         teachers : Tensor, shape (B, K), optional
-            Class probabilities to learn beside the labels.
+            Class probabilities to learn in addition to the labels.
         """
         joint, *auxiliary = heads
         loss = self._of_head(joint, labels, teachers)

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
 
 from patchtst_har.architecture import cut_patches
 from patchtst_har.config import ExperimentConfig
@@ -20,14 +19,12 @@ from patchtst_har.models.batches import to_tensors
 from patchtst_har.models.masked import PRETRAINED, MaskedPatches, hide_stretches, masked_loss
 from patchtst_har.models.patchtst import PatchTSTClassifier
 from patchtst_har.records.run import Pretraining
-from patchtst_har.training.averaging import WeightAverage
 from patchtst_har.training.batches import TrainingBatches
 from patchtst_har.training.checkpoint import Progress, Trainee, load_checkpoint, save_checkpoint
 from patchtst_har.training.initial import in_parts
-from patchtst_har.training.loop import adamw
-from patchtst_har.training.pretraining import NO_CLASSES, EncoderPretraining, Record
-from patchtst_har.training.scheduler import Schedule
-from patchtst_har.training.tracker import ExperimentTracker
+from patchtst_har.training.loop import new_trainee
+from patchtst_har.training.pretraining import NO_CLASSES, EncoderPretraining
+from patchtst_har.training.tracker import EpochRecord
 
 _MASK_STREAM = 2**33
 _BATCH = 256
@@ -81,22 +78,17 @@ class MaskedPretraining(EncoderPretraining):
         return in_parts(tensor, PRETRAINED)
 
     def _fit(
-        self,
-        data: SeveralSets,
-        device: torch.device,
-        tracker: ExperimentTracker,
-        fingerprint: str,
-        *,
-        resume: bool,
+        self, data: SeveralSets, device: torch.device, record: EpochRecord, fingerprint: str, *, resume: bool
     ) -> tuple[PatchTSTClassifier, Pretraining]:
         config = self.config
         model = PatchTSTClassifier(config.model, len(NO_CLASSES))
         model.patch_embedding.scale.fit(*to_tensors([data.train.windows]))
         network = MaskedPatches(model).to(device)
         batches = TrainingBatches(data.training, config.model, config.training, device, config.seed)
-        trainee = self._trainee(network, batches)
+        masks = torch.Generator().manual_seed(config.seed + _MASK_STREAM)
+        generators = {**batches.generators, "masks": masks}
+        trainee = new_trainee(network, config.training, len(batches), generators)
         progress = load_checkpoint(self.checkpoint, trainee, fingerprint) if resume else Progress()
-        record = Record(tracker)
         while progress.epoch < config.training.epochs:
             trained = self._train_epoch(trainee, batches, progress.epoch + 1)
             with trainee.average.in_model() if trainee.average else nullcontext():
@@ -112,14 +104,6 @@ class MaskedPretraining(EncoderPretraining):
         set_batch_statistics(model, data.train, config)
         return model, Pretraining(kind="masked", data=data.sets, mask_fraction=self.mask_fraction, **judged)
 
-    def _trainee(self, network: MaskedPatches, batches: TrainingBatches) -> Trainee[MaskedPatches]:
-        training = self.config.training
-        masks = torch.Generator().manual_seed(self.config.seed + _MASK_STREAM)
-        optimizer = adamw(network, training)
-        schedule = Schedule(optimizer, training, training.epochs * len(batches))
-        average = WeightAverage(network, training.ema_decay) if training.ema_decay else None
-        return Trainee(network, optimizer, schedule, {**batches.generators, "masks": masks}, average)
-
     def _train_epoch(
         self, trainee: Trainee[MaskedPatches], batches: TrainingBatches, epoch: int
     ) -> dict[str, float]:
@@ -132,11 +116,7 @@ class MaskedPretraining(EncoderPretraining):
             optimizer.zero_grad(set_to_none=True)
             loss = masked_loss(*network(patches, hidden.to(patches.device)))
             loss.backward()
-            clip_grad_norm_(network.parameters(), self.config.training.max_grad_norm)
-            optimizer.step()
-            trainee.schedule.step()
-            if trainee.average is not None:
-                trainee.average.update(trainee.schedule.n_done)
+            trainee.step(self.config.training.max_grad_norm)
             total += loss.item() * len(patches)
         mean = total / batches.n_windows
         if not np.isfinite(mean):

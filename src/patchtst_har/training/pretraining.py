@@ -15,20 +15,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from patchtst_har import model_folder
 from patchtst_har.architecture import expected_tensors
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.datasets.several_sets import SeveralSets
 from patchtst_har.errors import ConfigError, DataError
 from patchtst_har.inference.class_order import HEADS
 from patchtst_har.inference.model_card import MODEL_CARD_FILE, write_encoder_card
-from patchtst_har.model_folder import (
-    CLASSES_FILE,
-    CONFIG_FILE,
-    FAMILIARITY_FILE,
-    PROVENANCE_FILE,
-    SMOOTHING_FILE,
-    WEIGHTS_FILE,
-)
 from patchtst_har.models.batches import to_tensors
 from patchtst_har.models.folder import save_model
 from patchtst_har.models.patchtst import PatchTSTClassifier
@@ -36,12 +29,12 @@ from patchtst_har.records.run import ParticipantSplit, Pretraining, Provenance
 from patchtst_har.reproducibility import environment, resolve_device, seed_everything, threads
 from patchtst_har.support.files import atomic_write_json
 from patchtst_har.support.folders import folder_lock
-from patchtst_har.support.log import TrainingLogger, log_to_file
+from patchtst_har.support.log import log_to_file
 from patchtst_har.support.progress import OnProgress, under
 from patchtst_har.training.checkpoint import check_resumable
 from patchtst_har.training.initial import in_parts
 from patchtst_har.training.loop import TrainingLoop
-from patchtst_har.training.tracker import ExperimentTracker
+from patchtst_har.training.tracker import EpochRecord, ExperimentTracker
 
 logger = logging.getLogger(__name__)
 
@@ -50,12 +43,12 @@ NO_CLASSES = ("untrained 1", "untrained 2")
 
 _CHECKPOINTS = "checkpoints"
 _REPLACED = (
-    CONFIG_FILE,
-    WEIGHTS_FILE,
-    CLASSES_FILE,
-    SMOOTHING_FILE,
-    FAMILIARITY_FILE,
-    PROVENANCE_FILE,
+    model_folder.CONFIG_FILE,
+    model_folder.WEIGHTS_FILE,
+    model_folder.CLASSES_FILE,
+    model_folder.SMOOTHING_FILE,
+    model_folder.FAMILIARITY_FILE,
+    model_folder.PROVENANCE_FILE,
     MODEL_CARD_FILE,
     "metrics.jsonl",
     "training.log",
@@ -76,7 +69,7 @@ class EncoderPretraining(ABC):
     folders : sequence of pathlib.Path
         Prepared data sets.
     output : pathlib.Path
-        The model folder; ``metrics.jsonl`` (the losses) and the log are written beside the model.
+        The model folder; ``metrics.jsonl`` (the losses) and the log are written next to the model.
     resume, overwrite, on_progress
         As those of `PatchTSTTrainer`.
     """
@@ -119,10 +112,10 @@ class EncoderPretraining(ABC):
                 n_done = check_resumable(self.checkpoint, fingerprint)
             elif self.resume:
                 logger.warning("%s: no checkpoint yet, pre-training begins at the start", self.output)
-            tracker = self._open(n_done)
+            record = EpochRecord(self._open(n_done), logger)
             with log_to_file(self.output):
                 seed_everything(self.config.seed)
-                model, made = self._fit(data, device, tracker, fingerprint, resume=bool(n_done))
+                model, made = self._fit(data, device, record, fingerprint, resume=bool(n_done))
                 self._save(model.cpu(), made, data)
                 return made
 
@@ -133,13 +126,7 @@ class EncoderPretraining(ABC):
 
     @abstractmethod
     def _fit(
-        self,
-        data: SeveralSets,
-        device: torch.device,
-        tracker: ExperimentTracker,
-        fingerprint: str,
-        *,
-        resume: bool,
+        self, data: SeveralSets, device: torch.device, record: EpochRecord, fingerprint: str, *, resume: bool
     ) -> tuple[PatchTSTClassifier, Pretraining]:
         """Train; return a model with heads for `NO_CLASSES`, and the record."""
 
@@ -155,7 +142,7 @@ class EncoderPretraining(ABC):
         ]
 
     def _settings(self) -> dict[str, Any]:
-        """Return what must be equal to resume, beside the data."""
+        """Return what must be equal to resume, in addition to the data."""
         settings = self.config.model_dump(mode="json", exclude={"output_dir", "experiment_name", "features"})
         return {**settings, "labelled": self.labelled}
 
@@ -171,7 +158,7 @@ class EncoderPretraining(ABC):
     def _check_folder(self) -> None:
         if self.overwrite:
             return
-        if (self.output / CONFIG_FILE).exists():
+        if (self.output / model_folder.CONFIG_FILE).exists():
             raise DataError(f"{self.output}: already holds a model; --overwrite replaces it")
         if not self.resume and self.checkpoint.exists():
             raise DataError(
@@ -204,32 +191,10 @@ class EncoderPretraining(ABC):
             pretraining=made,
         )
         # The provenance first: without it, the heads would pass for trained ones.
-        atomic_write_json(self.output / PROVENANCE_FILE, provenance.to_json())
+        atomic_write_json(self.output / model_folder.PROVENANCE_FILE, provenance.to_json())
         save_model(self.output, model, NO_CLASSES, self.config)
         write_encoder_card(self.output, self.config, provenance, made)
         shutil.rmtree(self.output / _CHECKPOINTS)
-
-
-class Record:
-    """Log and store the metrics of an epoch.
-
-    Parameters
-    ----------
-    tracker : ExperimentTracker
-        Where they are stored.
-    """
-
-    def __init__(self, tracker: ExperimentTracker) -> None:
-        self._tracker, self._lines = tracker, TrainingLogger(logger)
-        self.last: dict[str, dict[str, float]] = {}
-
-    def __call__(self, epoch: int, trained: dict[str, float], validated: dict[str, float]) -> None:
-        """Take the metrics of training and, unless nobody validates, of validation."""
-        self.last = {"train": trained, "val": validated}
-        for phase, metrics in self.last.items():
-            if metrics:
-                self._lines.log_metrics(metrics, epoch, phase)
-                self._tracker.log_metrics(metrics, epoch, phase)
 
 
 @dataclass(kw_only=True)
@@ -251,18 +216,11 @@ class SupervisedPretraining(EncoderPretraining):
         return not in_parts(tensor, HEADS)
 
     def _fit(
-        self,
-        data: SeveralSets,
-        device: torch.device,
-        tracker: ExperimentTracker,
-        fingerprint: str,
-        *,
-        resume: bool,
+        self, data: SeveralSets, device: torch.device, record: EpochRecord, fingerprint: str, *, resume: bool
     ) -> tuple[PatchTSTClassifier, Pretraining]:
         config, training = self.config, data.training
         model = PatchTSTClassifier(config.model, len(training.classes))
         model.fit_scaling(*to_tensors((data.train.windows, training.stats, training.topo)))
-        record = Record(tracker)
         loop = TrainingLoop(
             config.training, device, config.seed, self.checkpoint, fingerprint, heads=data.heads
         )

@@ -24,6 +24,7 @@ from patchtst_har.support.files import (
     errors_named,
     read_json,
 )
+from patchtst_har.support.log import TrainingLogger
 
 logger = logging.getLogger(__name__)
 
@@ -139,3 +140,27 @@ class ExperimentTracker:
     def _remember(self, line: MetricLine) -> None:
         for name, value in line.metrics.items():
             self.metrics[f"{line.phase}_{name}"].append((line.step, value))
+
+
+class EpochRecord:
+    """Log and store the metrics of an epoch.
+
+    Parameters
+    ----------
+    tracker : ExperimentTracker
+        Where they are stored.
+    logger : logging.Logger
+        To which they are logged.
+    """
+
+    def __init__(self, tracker: ExperimentTracker, logger: logging.Logger) -> None:
+        self._tracker, self._lines = tracker, TrainingLogger(logger)
+        self.last: dict[str, dict[str, float]] = {}
+
+    def __call__(self, epoch: int, trained: dict[str, float], validated: dict[str, float]) -> None:
+        """Take the metrics of training and, unless nobody validates, of validation."""
+        self.last = {"train": trained, "val": validated}
+        for phase, metrics in self.last.items():
+            if metrics:
+                self._lines.log_metrics(metrics, epoch, phase)
+                self._tracker.log_metrics(metrics, epoch, phase)

@@ -25,7 +25,7 @@ from patchtst_har.smoothing import HMMSmoother
 from patchtst_har.smoothing.decide import hop_s, sequences_of
 from patchtst_har.support.files import atomic_write_json
 from patchtst_har.support.folders import folder_lock
-from patchtst_har.support.log import TrainingLogger, log_to_file
+from patchtst_har.support.log import log_to_file
 from patchtst_har.support.progress import OnProgress, under
 from patchtst_har.training.calibrate import calibrate
 from patchtst_har.training.checkpoint import Progress, check_resumable
@@ -33,7 +33,7 @@ from patchtst_har.training.experiment import ExperimentData
 from patchtst_har.training.loop import TrainingLoop
 from patchtst_har.training.run_folder import remove_run
 from patchtst_har.training.smoothing_choice import choose_smoothing
-from patchtst_har.training.tracker import ExperimentTracker
+from patchtst_har.training.tracker import EpochRecord, ExperimentTracker
 
 logger = logging.getLogger(__name__)
 
@@ -181,27 +181,23 @@ class PatchTSTTrainer:
         model.fit_scaling(*to_tensors((data.train.windows, data.training.stats, data.training.topo)))
         if data.initial is not None:
             data.initial.put_into(model)
-        lines = TrainingLogger(logger)
-
-        def record(epoch: int, trained: dict[str, float], validated: dict[str, float]) -> None:
-            for phase, metrics in (("train", trained), ("val", validated)):
-                if not metrics:
-                    continue
-                lines.log_metrics(metrics, epoch, phase)
-                tracker.log_metrics(metrics, epoch, phase)
-
+        record = EpochRecord(tracker, logger)
         fingerprint = data.fingerprint(config)
         kept = () if data.initial is None else data.initial.kept
         loop = TrainingLoop(config.training, device, config.seed, self._checkpoint, fingerprint, kept)
         report = under("training", self.on_progress)
         progress = loop.fit(model, data.training, data.val, record, on_progress=report, resume=self.resume)
+        if config.training.heads == "all":
+            model.head.average_heads()
         return model, progress
 
     def _compare_with_validation(self, model: PatchTSTClassifier, data: ExperimentData) -> None:
         """Fit what says how sure and how familiar a window is, on people who did not train the model."""
         val, train = data.val, data.train
         if val is None:
-            logger.warning("nobody validates: the model cannot be calibrated, nor tell unfamiliar windows")
+            logger.warning(
+                "nobody validates: the model is not calibrated and cannot recognise unfamiliar windows"
+            )
             return
         if self.config.training.calibrate:
             self.calibration = calibrate(model, val, data.test)
@@ -256,7 +252,7 @@ class PatchTSTTrainer:
         tracker: ExperimentTracker,
     ) -> None:
         folder = tracker.output_dir / "model"
-        # What `predict` will do, with what it can do otherwise beside it (--smoothing).
+        # What `predict` does by default; the smoother is written next to it for --smoothing.
         method = "none" if self.smoother is None else "viterbi"
         config = self.config.replace(smoothing=self.config.smoothing.replace(method=method))
         save_model(folder, model, data.train.classes, config)

@@ -11,8 +11,8 @@ import torch
 
 from fake_streams import MS, FakeClock, FakePool
 from patchtst_har.benchmark.loops import HarnessSettings
-from patchtst_har.benchmark.loops.calibration import Calibration
 from patchtst_har.benchmark.loops.hop_loop import run_single_pushes
+from patchtst_har.benchmark.loops.machine_speed import MachineSpeed
 from patchtst_har.benchmark.loops.resources import EnergyMeter, GarbageWatch
 from patchtst_har.benchmark.loops.schedule import ChunkFeed, Feed, WallClock
 from patchtst_har.errors import ConfigError
@@ -107,15 +107,15 @@ def test_a_machine_without_nvml_says_so(monkeypatch):
 
 def test_the_calibration_never_changes():
     """Two runs can be compared only if it did the same in both."""
-    assert Calibration().run() == pytest.approx(Calibration().run())
-    assert Calibration().run() == pytest.approx(EXPECTED_CALIBRATION)
+    assert MachineSpeed().run() == pytest.approx(MachineSpeed().run())
+    assert MachineSpeed().run() == pytest.approx(EXPECTED_CALIBRATION)
 
 
 EXPECTED_CALIBRATION = 159003.0613306793
 
 
 def test_the_calibration_is_timed_with_warm_caches(monkeypatch):
-    clock, calibration = FakeClock(), Calibration()
+    clock, calibration = FakeClock(), MachineSpeed()
 
     def run():
         clock.ns += costs.pop(0)

@@ -63,9 +63,9 @@ def test_every_built_in_reader_can_be_loaded_and_is_documented(suffix: str) -> N
 
 
 def test_a_package_adds_a_format(install: Install, tmp_path: Path) -> None:
-    install("reads_cwa", TEN_LINES, {"cwa": "reads_cwa:read"})
-    assert known_suffixes() == (*FORMATS, ".cwa")
-    path = file(tmp_path, "P01.CWA")
+    install("reads_omx", TEN_LINES, {"omx": "reads_omx:read"})
+    assert known_suffixes() == (*FORMATS, ".omx")
+    path = file(tmp_path, "P01.OMX")
     assert find_recordings(tmp_path) == {"P01": path}
     recording, info = read_recording(path, units="m/s2")
     assert list(recording.columns) == ["x", "y", "z", "annotation", "light"]
@@ -88,7 +88,7 @@ def test_a_package_adds_a_format(install: Install, tmp_path: Path) -> None:
         ("raise SystemExit('a script')", "broken:read", r"failed \(SystemExit: a script\)"),
         ("def read(path, *rest): return [1]", "broken:read", "returned list, a DataFrame is needed"),
         ("import pandas\ndef read(*_): return pandas.DataFrame()", "broken:read", "needs a DatetimeIndex"),
-        (TEN_LINES.replace('"zxy"', '"zx"'), "broken:read", r"P01\.cwa: no column 'y'"),
+        (TEN_LINES.replace('"zxy"', '"zx"'), "broken:read", r"P01\.omx: no column 'y'"),
         (TEN_LINES.replace("9.80665", "'a'"), "broken:read", "column 'x' holds .*, numbers are needed"),
         (
             TEN_LINES.replace('"light": 7', '"light": "a"'),
@@ -100,10 +100,10 @@ def test_a_package_adds_a_format(install: Install, tmp_path: Path) -> None:
 def test_a_broken_reader_is_named(
     install: Install, tmp_path: Path, source: str, value: str, message: str
 ) -> None:
-    install("broken", source, {"cwa": value})
+    install("broken", source, {"omx": value})
     with pytest.raises(DataError, match=message) as raised:
-        read_recording(file(tmp_path, "P01.cwa"))
-    assert str(tmp_path / "P01.cwa") in str(raised.value)
+        read_recording(file(tmp_path, "P01.omx"))
+    assert str(tmp_path / "P01.omx") in str(raised.value)
 
 
 def test_a_built_in_format_cannot_be_taken_and_the_attempt_is_reported(
@@ -118,17 +118,17 @@ def test_a_built_in_format_cannot_be_taken_and_the_attempt_is_reported(
 
 
 def test_two_packages_for_one_format_are_refused(install: Install, tmp_path: Path) -> None:
-    install("left", TEN_LINES, {"cwa": "left:read"})
-    install("right", TEN_LINES, {"cwa": "right:read"})
-    with pytest.raises(DataError, match=r"\.cwa is read by .*left and by .*right: uninstall one"):
-        read_recording(file(tmp_path, "P01.cwa"))
+    install("left", TEN_LINES, {"omx": "left:read"})
+    install("right", TEN_LINES, {"omx": "right:read"})
+    with pytest.raises(DataError, match=r"\.omx is read by .*left and by .*right: uninstall one"):
+        read_recording(file(tmp_path, "P01.omx"))
 
 
 def test_the_longest_suffix_decides(install: Install) -> None:
     install("packed", TEN_LINES, {"gz": "packed:read"})
     assert recording_suffix("P01.csv.gz") == ".csv.gz"
-    assert recording_suffix("P01.bin.GZ") == ".gz"
-    assert recording_suffix("P01.bin") is None
+    assert recording_suffix("P01.omx.GZ") == ".gz"
+    assert recording_suffix("P01.omx") is None
 
 
 def test_earlier_import_paths_are_the_very_modules():

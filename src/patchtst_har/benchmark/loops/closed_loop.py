@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from patchtst_har.benchmark.loops.calibration import Calibration
 from patchtst_har.benchmark.loops.hop_loop import Durations, HopLoop, Push
+from patchtst_har.benchmark.loops.machine_speed import MachineSpeed
 from patchtst_har.benchmark.loops.schedule import Feed, StreamGeometry
 from patchtst_har.realtime.decision import STAGES
 from patchtst_har.records import measurement as records
@@ -139,7 +139,7 @@ def run_closed_loop(
     n_parts = min(_N_CALIBRATIONS, *sizes)
     n_hops = n_early + n_blocks * n_parts + n_decisions + geometry.lag
     loop = HopLoop(push, feed, geometry, n_hops, now_ns)
-    calibration = Calibration()
+    calibration = MachineSpeed()
     for _ in range(n_early):
         loop.decide()
     times, memory = np.empty((n_blocks, n_parts), np.int64), [mark()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -100,14 +101,8 @@ class FreshProcess:
         if n_streams:
             sizes += [max(round(_MEMORY_S * geometry.rate_hz), sizes[0])] * len(feeds)
         blocks = [feed.block(0, size) for feed, size in zip([feeds[0], *feeds], sizes, strict=False)]
-        adaptation = None if self.adaptation is None else str(self.adaptation)
-        streams = {
-            **asdict(self),
-            "model_dir": str(self.model_dir),
-            "adaptation": adaptation,
-            "hop_s": geometry.hop_s,
-        }
-        head = json.dumps({**streams, "block_sizes": sizes, "n_streams": list(n_streams)})
+        work = {"hop_s": geometry.hop_s, "block_sizes": sizes, "n_streams": list(n_streams)}
+        head = json.dumps({**asdict(self), **work}, default=os.fspath)
         arrays = [part.tobytes() for block in blocks for part in block]
         return _start(b"".join([head.encode(), b"\n", *arrays]), what)
 

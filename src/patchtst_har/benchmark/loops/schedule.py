@@ -51,7 +51,7 @@ class StreamGeometry:
     Attributes
     ----------
     rate_hz : float
-        Samples a second.
+        Samples per second.
     window_size, hop_size : int
         Samples of a window, and between decisions.
     lag : int
@@ -97,7 +97,7 @@ class Feed:
     samples : ndarray of float32, shape (n, 3)
         In g.
     rate_hz : float
-        Samples a second.
+        Samples per second.
 
     Attributes
     ----------
@@ -134,7 +134,7 @@ class ChunkFeed:
     feed : Feed
         The signal.
     size : int
-        Samples a chunk.
+        Samples per chunk.
     n_chunks : int
         After so many chunks the samples come again.
     """

@@ -1,1 +1,1 @@
-"""What `patchtst_har.evaluation.ComprehensiveProfiler` is made of. Imports no torch."""
+"""What `patchtst_har.evaluation.ComprehensiveProfiler` is made of. Imports only `support` and `errors`."""

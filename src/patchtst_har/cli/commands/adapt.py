@@ -8,20 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from patchtst_har.cli.console import (
-    LabelColumnOption,
-    LabelsOption,
-    StrictOption,
-    TimeUnitOption,
-    TimezoneOption,
-    UnitsOption,
-    VerboseOption,
-    label_map,
-    out,
-    start_logging,
-    warn,
-)
-from patchtst_har.cli.models import ModelArgument, model_folder
+from patchtst_har.cli import options
+from patchtst_har.cli.console import label_map, out, start_logging, warn
+from patchtst_har.cli.models import model_folder
 from patchtst_har.cli.reading import reads_recordings
 from patchtst_har.data.options import ReadOptions
 from patchtst_har.errors import DataError
@@ -36,7 +25,7 @@ HELP = "Adapt a model to a person by annotated minutes: writes a file for --adap
 
 @reads_recordings
 def run(
-    model: ModelArgument,
+    model: options.ModelArgument,
     recording: Annotated[
         Path,
         typer.Option(
@@ -49,14 +38,14 @@ def run(
             "--output", "--out", help="File to write; NAME_adaptation.safetensors in this folder if left out."
         ),
     ] = None,
-    labels: LabelsOption = None,
-    label_column: LabelColumnOption = None,
+    labels: options.Labels = None,
+    label_column: options.LabelColumn = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
-    units: UnitsOption = None,
-    time_unit: TimeUnitOption = None,
-    timezone: TimezoneOption = None,
-    strict: StrictOption = False,
-    verbose: VerboseOption = False,
+    units: options.Units = None,
+    time_unit: options.TimeUnit = None,
+    timezone: options.Timezone = None,
+    strict: options.Strict = False,
+    verbose: options.Verbose = False,
     *,
     reading: ReadOptions,
 ) -> None:
@@ -80,9 +69,8 @@ def run(
     check_writable(target.parent)
     mapping = label_map(labels, label_column)
     recognizer = Recognizer.from_pretrained(model_folder(model)).in_zone(timezone)
-    with warnings.catch_warnings():
-        # Those of the file are in its facts.
-        warnings.simplefilter("ignore", SignalWarning)
+    # Those of the file are in its facts.
+    with warnings.catch_warnings(action="ignore", category=SignalWarning):
         samples, info = read_recording(
             recording, units=units, time_unit=time_unit, strict=strict, options=reading
         )

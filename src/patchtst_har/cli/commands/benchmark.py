@@ -10,18 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from patchtst_har.cli.console import (
-    AdaptationOption,
-    SmoothingOption,
-    TimeUnitOption,
-    TimezoneOption,
-    UnitsOption,
-    VerboseOption,
-    err,
-    progress,
-    start_logging,
-)
-from patchtst_har.cli.models import ModelArgument, model_folder
+from patchtst_har.cli import options
+from patchtst_har.cli.console import err, progress, start_logging
+from patchtst_har.cli.models import model_folder
 from patchtst_har.errors import DataError
 
 if TYPE_CHECKING:
@@ -47,7 +38,7 @@ HELP = (
 
 
 def run(
-    model: ModelArgument,
+    model: options.ModelArgument,
     recording: Annotated[
         Path | None, typer.Option(help="Recording to measure on, in addition to the simulated movements.")
     ] = None,
@@ -65,8 +56,8 @@ def run(
         float | None,
         typer.Option("--hop", help="Seconds between decisions; that of most targets."),
     ] = None,
-    smoothing: SmoothingOption = None,
-    adaptation: AdaptationOption = None,
+    smoothing: options.Smoothing = None,
+    adaptation: options.Adaptation = None,
     fail_on: Annotated[
         list[FailOn] | None,
         typer.Option(
@@ -74,10 +65,10 @@ def run(
             "on a busy machine is undecided."
         ),
     ] = None,
-    units: UnitsOption = "g",
-    time_unit: TimeUnitOption = None,
-    timezone: TimezoneOption = None,
-    verbose: VerboseOption = False,
+    units: options.Units = "g",
+    time_unit: options.TimeUnit = None,
+    timezone: options.Timezone = None,
+    verbose: options.Verbose = False,
 ) -> None:
     """Run the command."""
     from patchtst_har.benchmark.feasibility import run_benchmark, settings_for, too_short

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from patchtst_har.cli.console import VerboseOption, out, progress, score_table, start_logging
+from patchtst_har.cli import options
+from patchtst_har.cli.console import out, progress, score_table, start_logging
 
 HELP = (
     "Real smart-watch recordings to a trained model and a report, in a few minutes.\n\n"
@@ -19,7 +20,7 @@ HELP = (
 def run(
     out_dir: Annotated[Path, typer.Option("--out", help="Run folder.")] = Path("runs/demo"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier demonstration.")] = False,
-    verbose: VerboseOption = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Run the command."""
     from patchtst_har.demo import run_demo

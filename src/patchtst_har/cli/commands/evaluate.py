@@ -7,23 +7,15 @@ from typing import Annotated
 
 import typer
 
-from patchtst_har.cli.console import (
-    OfflineSmoothingOption,
-    VerboseOption,
-    out,
-    progress,
-    score_table,
-    start_logging,
-    warn,
-)
-from patchtst_har.cli.models import ModelOption
+from patchtst_har.cli import options
+from patchtst_har.cli.console import out, progress, score_table, start_logging, warn
 
 HELP = "Score a trained model on a prepared data set, raw and smoothed."
 
 
 def run(
     data: Annotated[Path, typer.Argument(help="Folder of a prepared data set.")],
-    model: ModelOption,
+    model: options.ModelOption,
     participants: Annotated[
         str | None, typer.Option(help="Participants to judge, separated by commas; default: all.")
     ] = None,
@@ -33,8 +25,8 @@ def run(
     cache: Annotated[
         Path | None, typer.Option(help="Folder of the feature cache; default: in the data set's folder.")
     ] = None,
-    smoothing: OfflineSmoothingOption = None,
-    verbose: VerboseOption = False,
+    smoothing: options.OfflineSmoothing = None,
+    verbose: options.Verbose = False,
 ) -> None:
     """Run the command."""
     from patchtst_har.evaluation.folder import evaluate_folder

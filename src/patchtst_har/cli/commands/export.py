@@ -7,14 +7,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from patchtst_har.cli.console import AdaptationOption, VerboseOption, out, start_logging
-from patchtst_har.cli.models import ModelArgument, model_folder
+from patchtst_har.cli import options
+from patchtst_har.cli.console import out, start_logging
+from patchtst_har.cli.models import model_folder
 
 HELP = "Write the model for another run time; the file must compute the same logits, or it is not kept."
 
 
 def run(
-    model: ModelArgument,
+    model: options.ModelArgument,
     target: Annotated[Path, typer.Option("--out", help="File to write, such as model.onnx.")],
     file_format: Annotated[
         Literal["onnx", "torch-export", "executorch"],
@@ -27,9 +28,9 @@ def run(
         Path | None,
         typer.Option(help="Recording (in g) whose windows the file is checked on; default: made-up windows."),
     ] = None,
-    adaptation: AdaptationOption = None,
+    adaptation: options.Adaptation = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
-    verbose: VerboseOption = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Run the command."""
     from patchtst_har.data import cut_windows, read_recording

@@ -5,24 +5,13 @@ from __future__ import annotations
 import warnings
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from patchtst_har.cli.console import (
-    AdaptationOption,
-    OfflineSmoothingOption,
-    StrictOption,
-    TimeUnitOption,
-    TimezoneOption,
-    UnitsOption,
-    VerboseOption,
-    out,
-    progress,
-    start_logging,
-    warn,
-)
-from patchtst_har.cli.models import DefaultModelOption, introduction, model_folder
+from patchtst_har.cli import options
+from patchtst_har.cli.console import out, progress, start_logging, warn
+from patchtst_har.cli.models import introduction, model_folder
 from patchtst_har.cli.reading import reads_recordings
 from patchtst_har.data.formats import FORMATS
 from patchtst_har.data.options import ReadOptions
@@ -33,16 +22,30 @@ HELP = "Label a recording: labels and windows as CSV, a summary as JSON, a timel
 @reads_recordings
 def run(
     recording: Annotated[Path, typer.Argument(help=f"Recording ({', '.join(FORMATS)}).")],
-    model: DefaultModelOption = None,
+    model: options.DefaultModelOption = None,
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path(),
-    smoothing: OfflineSmoothingOption = None,
-    adaptation: AdaptationOption = None,
+    smoothing: options.OfflineSmoothing = None,
+    adaptation: options.Adaptation = None,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Draw picture and report.")] = True,
-    units: UnitsOption = None,
-    time_unit: TimeUnitOption = None,
-    timezone: TimezoneOption = None,
-    strict: StrictOption = False,
-    verbose: VerboseOption = False,
+    units: options.Units = None,
+    time_unit: options.TimeUnit = None,
+    timezone: options.Timezone = None,
+    strict: options.Strict = False,
+    calibration: Annotated[
+        Literal["off", "auto", "require"] | None,
+        typer.Option(
+            help="Scale and offset of the axes from moments at rest: off; auto: where the recording allows "
+            "it; require: otherwise refuse. As the model was trained if left out.",
+        ),
+    ] = None,
+    non_wear: Annotated[
+        Literal["auto", "off"] | None,
+        typer.Option(
+            help="auto: in recordings of more than an hour, time without wear is labelled non_wear and not "
+            "classified; off. As the model says if left out (auto).",
+        ),
+    ] = None,
+    verbose: options.Verbose = False,
     *,
     reading: ReadOptions,
 ) -> None:
@@ -57,9 +60,8 @@ def run(
     folder = model_folder(model)
     reader = partial(read_recording, units=units, time_unit=time_unit, strict=strict, options=reading)
     check_writable(out_dir)
-    with progress() as on_progress, warnings.catch_warnings():
-        # They are among those of the labelled file, printed below.
-        warnings.simplefilter("ignore", SignalWarning)
+    # The warnings are among those of the labelled file, printed below.
+    with progress() as on_progress, warnings.catch_warnings(action="ignore", category=SignalWarning):
         labelled = label_file(
             recording,
             folder,
@@ -67,6 +69,8 @@ def run(
             timezone=timezone,
             smoothing=smoothing,
             adaptation=adaptation,
+            calibration=calibration,
+            non_wear=non_wear,
             on_progress=on_progress,
         )
     written = write_prediction(out_dir, labelled, report=report)

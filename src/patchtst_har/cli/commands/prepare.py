@@ -8,22 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from patchtst_har.cli.console import (
-    ConfigOption,
-    LabelColumnOption,
-    LabelsOption,
-    SetOption,
-    StrictOption,
-    TimeUnitOption,
-    UnitsOption,
-    VerboseOption,
-    configure,
-    label_map,
-    out,
-    progress,
-    start_logging,
-    warn,
-)
+from patchtst_har.cli import options
+from patchtst_har.cli.console import configure, label_map, out, progress, start_logging, warn
 from patchtst_har.cli.reading import reads_recordings
 from patchtst_har.data.formats import FORMATS
 from patchtst_har.data.options import ReadOptions
@@ -37,8 +23,8 @@ def run(
         Path, typer.Argument(help=f"Folder of recordings ({', '.join(FORMATS)}), one per participant.")
     ],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder of the prepared data set; must be new.")],
-    labels: LabelsOption = None,
-    label_column: LabelColumnOption = None,
+    labels: options.Labels = None,
+    label_column: options.LabelColumn = None,
     on_error: Annotated[
         Literal["raise", "record"],
         typer.Option(help="raise: stop at a bad recording; record: note it in the manifest and go on."),
@@ -46,19 +32,24 @@ def run(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a prepared data set that is already there.")
     ] = False,
-    units: UnitsOption = None,
-    time_unit: TimeUnitOption = None,
-    strict: StrictOption = False,
-    config: ConfigOption = None,
-    overrides: SetOption = None,
-    verbose: VerboseOption = False,
+    units: options.Units = None,
+    time_unit: options.TimeUnit = None,
+    strict: options.Strict = False,
+    config: options.Config = None,
+    overrides: options.Set = None,
+    verbose: options.Verbose = False,
     *,
     reading: ReadOptions,
 ) -> None:
     """Run the command."""
     from patchtst_har.data.recording import read_recording
     from patchtst_har.data.units import UNUSABLE
-    from patchtst_har.datasets.prepare import count_unusable, count_windows, prepare_recordings
+    from patchtst_har.datasets.prepare import (
+        count_unusable,
+        count_windows,
+        not_calibrated,
+        prepare_recordings,
+    )
     from patchtst_har.support.progress import under
 
     start_logging(verbose)
@@ -81,6 +72,7 @@ def run(
     unusable = [f"{n:,} {UNUSABLE[name]}" for name, n in count_unusable(dataset).items() if n]
     if unusable:
         warn([f"samples left out: {'; '.join(unusable)}"])
+    warn(f"{participant}: {doubt}" for participant, doubt in not_calibrated(dataset).items())
     if lost:
         warn([f"no window carries {', '.join(lost)}: their bouts are too short for a window"])
     warn(f"{participant} could not be used: {reason}" for participant, reason in dataset.failures.items())

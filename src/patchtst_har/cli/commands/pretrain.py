@@ -7,17 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from patchtst_har.cli.console import (
-    ConfigOption,
-    PresetOption,
-    SetOption,
-    VerboseOption,
-    configure,
-    out,
-    progress,
-    resumable,
-    start_logging,
-)
+from patchtst_har.cli import options
+from patchtst_har.cli.console import configure, out, progress, resumable, start_logging
 
 HELP = "Train an encoder for `train --init` on several data sets, by default without labels."
 
@@ -28,9 +19,9 @@ def run(
         typer.Argument(metavar="DATA", help="Prepared data sets; used without labels unless --supervised."),
     ],
     out_dir: Annotated[Path, typer.Option("--out", "--output", help="Model folder to write.")],
-    config: ConfigOption = None,
-    overrides: SetOption = None,
-    preset: PresetOption = None,
+    config: options.Config = None,
+    overrides: options.Set = None,
+    preset: options.Preset = None,
     supervised: Annotated[
         bool, typer.Option("--supervised", help="Learn the labels, with heads for each data set.")
     ] = False,
@@ -41,7 +32,7 @@ def run(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a model that is already there.")
     ] = False,
-    verbose: VerboseOption = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Run the command."""
     from patchtst_har.training.fitting import fit_to_data

@@ -8,27 +8,20 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from patchtst_har.cli.console import (
-    AdaptationOption,
-    SmoothingOption,
-    TimeUnitOption,
-    TimezoneOption,
-    UnitsOption,
-    err,
-    out,
-    warn,
-)
-from patchtst_har.cli.models import DefaultModelArgument, introduction, model_folder
+from patchtst_har.cli import options
+from patchtst_har.cli.console import err, out, warn
+from patchtst_har.cli.models import introduction, model_folder
 from patchtst_har.cli.reading import reads_recordings
 from patchtst_har.data.options import ReadOptions
-from patchtst_har.data.units import UNUSABLE
+from patchtst_har.data.units import unusable_text
 from patchtst_har.errors import DataError
-from patchtst_har.support.signals import ending_signals_noted
+from patchtst_har.support.termination import ending_signals_noted
 
 if TYPE_CHECKING:
     from patchtst_har.data.stamps import TimeUnit
@@ -38,7 +31,7 @@ if TYPE_CHECKING:
     from patchtst_har.realtime.decision import Decision
     from patchtst_har.realtime.live_page import LivePage
     from patchtst_har.realtime.monitor import Monitor
-    from patchtst_har.realtime.sources import Batch
+    from patchtst_har.realtime.sources import SampleBatch
     from patchtst_har.realtime.stream import Stream
 
 
@@ -50,7 +43,7 @@ HELP = (
 
 @reads_recordings
 def run(
-    model: DefaultModelArgument = None,
+    model: options.DefaultModelArgument = None,
     source: Annotated[
         str,
         typer.Option(
@@ -66,8 +59,8 @@ def run(
     hop: Annotated[
         float | None, typer.Option("--hop", help="Seconds between decisions; the model's own if left out.")
     ] = None,
-    smoothing: SmoothingOption = None,
-    adaptation: AdaptationOption = None,
+    smoothing: options.Smoothing = None,
+    adaptation: options.Adaptation = None,
     serve: Annotated[
         str | None,
         typer.Option(
@@ -91,16 +84,15 @@ def run(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out and count lines that cannot be read.")
     ] = False,
-    units: UnitsOption = None,
-    time_unit: TimeUnitOption = None,
-    timezone: TimezoneOption = None,
+    units: options.Units = None,
+    time_unit: options.TimeUnit = None,
+    timezone: options.Timezone = None,
     *,
     reading: ReadOptions,
 ) -> None:
     """Run the command."""
-    from patchtst_har.inference.familiarity import rate_doubt
     from patchtst_har.inference.recognizer import Recognizer
-    from patchtst_har.inference.source_check import SourceCheck
+    from patchtst_har.inference.source_check import SourceCheck, rate_doubt
     from patchtst_har.realtime.monitor import Monitor
 
     pace = _speed(speed)
@@ -180,10 +172,7 @@ def _summed_up(
         err.print(f"{name}: {monitor.summary(stats)}{bad}", soft_wrap=True)
         warn(unfamiliar_doubt(stats.n_unfamiliar, stats.n_decisions))
         if stats.n_unusable and not stats.n_decisions:
-            lost = [
-                f"{getattr(stats, key):,} {what}" for key, what in UNUSABLE.items() if getattr(stats, key)
-            ]
-            warn([f"{name}: no decision; of {stats.n_samples:,} samples, unusable are {', '.join(lost)}"])
+            warn([f"{name}: no decision; {unusable_text(asdict(stats), stats.n_samples)}"])
 
 
 @contextlib.contextmanager
@@ -201,7 +190,11 @@ def _settled() -> Iterator[None]:
 
 
 def _take(
-    stream: Stream, batch: Batch, monitor: Monitor, page: LivePage | None, show: Callable[[Any, float], None]
+    stream: Stream,
+    batch: SampleBatch,
+    monitor: Monitor,
+    page: LivePage | None,
+    show: Callable[[Any, float], None],
 ) -> None:
     if batch.samples is None:
         return
@@ -292,7 +285,7 @@ def _batches(
     check_rate: Callable[[float | None], None],
     *,
     skip_bad: bool,
-) -> Iterator[tuple[Iterator[Batch], Callable[[], int]]]:
+) -> Iterator[tuple[Iterator[SampleBatch], Callable[[], int]]]:
     """Yield the batches of a source, and what counts the lines that it left out."""
     from patchtst_har.realtime import sources
     from patchtst_har.realtime.sample_lines import LineParser
@@ -311,7 +304,7 @@ def _batches(
     name = "standard input" if source == "-" else source
     parser = LineParser(name, time_unit, units or "g", skip_bad=skip_bad)
 
-    def checked(batches: Iterator[Batch]) -> Iterator[Batch]:
+    def checked(batches: Iterator[SampleBatch]) -> Iterator[SampleBatch]:
         known = False
         for batch in batches:
             if batch.samples is not None and not known:
@@ -331,7 +324,7 @@ def _replayed(
     reading: ReadOptions,
     check_clock: Callable[[Clock | None], None],
     check_rate: Callable[[float | None], None],
-) -> Iterator[Batch]:
+) -> Iterator[SampleBatch]:
     import pandas as pd
 
     from patchtst_har.data import read_recording

@@ -7,18 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from patchtst_har.cli.console import (
-    ConfigOption,
-    PresetOption,
-    SetOption,
-    VerboseOption,
-    configure,
-    out,
-    progress,
-    resumable,
-    score_table,
-    start_logging,
-)
+from patchtst_har.cli import options
+from patchtst_har.cli.console import configure, out, progress, resumable, score_table, start_logging
 from patchtst_har.errors import DataError
 from patchtst_har.recipe import FineTune
 from patchtst_har.support.formatting import metric_text
@@ -31,9 +21,9 @@ HELP = "Train on a prepared data set and leave a run folder with model, scores a
 
 
 def run(
-    config: ConfigOption = None,
-    overrides: SetOption = None,
-    preset: PresetOption = None,
+    config: options.Config = None,
+    overrides: options.Set = None,
+    preset: options.Preset = None,
     init: Annotated[
         str | None,
         typer.Option(
@@ -58,7 +48,7 @@ def run(
     cross_validation: Annotated[
         bool, typer.Option("--cross-validation", help="Also train the other folds (data.split=kfold).")
     ] = False,
-    verbose: VerboseOption = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Run the command."""
     from patchtst_har.benchmark.run_measurements import measure_run

@@ -5,7 +5,7 @@ DatetimeIndex (of a zone, or naive for a local wall clock) and columns `x`, `y`,
 optionally `annotation`, `temperature`, `light` (`patchtst_har.data.frames.make_frame` makes one), and what it
 `Found`. The reader of another package takes the path, the name of the time column and the unit, and returns
 the DataFrame. Both raise `DataError` for a file that they cannot read. Units and order of time are checked by
-`read_recording`.
+`read_recording`. May import what `data` may, and of `data` only what knows no format.
 """
 
 from __future__ import annotations
@@ -40,10 +40,16 @@ FORMATS = {
     ".csv.gz": "patchtst_har.data.formats.csv:read_csv",
     ".parquet": "patchtst_har.data.formats.parquet:read_parquet",
     ".npz": "patchtst_har.data.formats.npz:read_npz_recording",
+    ".cwa": "patchtst_har.data.formats.axivity:read_cwa",
+    ".cwa.gz": "patchtst_har.data.formats.axivity:read_cwa",
+    ".bin": "patchtst_har.data.formats.geneactiv:read_geneactiv",
+    ".bin.gz": "patchtst_har.data.formats.geneactiv:read_geneactiv",
+    ".gt3x": "patchtst_har.data.formats.actigraph:read_gt3x",
+    ".gt3x.gz": "patchtst_har.data.formats.actigraph:read_gt3x",
 }
 """The reader of each suffix that comes with this package, as ``module:function``."""
 
-DEVICE_SUFFIXES = (".cwa", ".gt3x", ".bin", ".omx", ".agd")
+DEVICE_SUFFIXES = (".omx", ".agd", ".awd", ".mtn")
 """Files as devices write them: not read, but named where they are found."""
 
 ENTRY_POINT_GROUP = "patchtst_har.formats"
@@ -88,7 +94,7 @@ def read_file(path: Path, time_unit: TimeUnit | None, options: ReadOptions) -> t
 
 
 def not_read(paths: Iterable[Path]) -> str:
-    """Return in words what kinds of files, of those that are no recordings, there are; "" for none.
+    """Return in words what kinds of files, of those that are not recordings, there are; "" for none.
 
     Parameters
     ----------

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import csv
 import gzip
+import logging
 import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from patchtst_har.data.columns import to_float32
+from patchtst_har.data.formats.csv_forms import epoch_unit, recognise
 from patchtst_har.data.formats.csv_layout import Layout, facts_of, find_layout
 from patchtst_har.data.formats.csv_text import CsvText
 from patchtst_har.data.formats.text_stamps import one_zone, refuse_unparsed, text_ns
@@ -27,7 +30,10 @@ from patchtst_har.data.options import Found, ReadOptions
 from patchtst_har.data.stamps import TimeUnit
 from patchtst_har.errors import DataError
 
+logger = logging.getLogger(__name__)
+
 _CHUNK_ROWS = 2**16
+_LOOKED_AT = 300
 # What stands for a missing number or stamp: pandas' own list, which must not be applied to annotations.
 _MISSING = [
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
@@ -42,7 +48,8 @@ def read_csv(path: Path, time_unit: TimeUnit | None, options: ReadOptions) -> tu
 
 class _CsvFile:
     def __init__(self, path: Path, time_unit: TimeUnit | None, options: ReadOptions) -> None:
-        self.path, self.time_unit, self.options = path, time_unit, options
+        self.path, self.time_unit, self.options, self.given = path, time_unit, options, options
+        self.per_g = 1.0
         self.cut_line: int | None = None
         self.layout: Layout
         # The fastest that keeps texts, unless all of a chunk look like numbers.
@@ -50,7 +57,14 @@ class _CsvFile:
 
     def read(self) -> tuple[pd.DataFrame, Found]:
         with self._errors_named():
-            self.layout = find_layout(self.path, self.options)
+            form = recognise(self.path, self.options)
+            self.options, self.per_g = form.options, form.per_g
+            self.layout = find_layout(self.path, form)
+            is_log = self._find_epoch()
+            facts = facts_of(self.layout, form)
+            if is_log:
+                facts["time_unit"] = self.time_unit
+            self._say(form.name, facts)
             try:
                 try:
                     recording = self._joined()
@@ -66,9 +80,32 @@ class _CsvFile:
         if recording is None:
             after = f" ({cut[0]})" if cut else ""
             raise DataError(f"{self.path}: has a header but no samples{after}")
-        return recording, Found(
-            facts_of(self.layout, self.options) | {"cut_line": self.cut_line}, cut, self.place
-        )
+        unit = "g" if self.per_g != 1 else self.layout.columns.unit(str(self.path))
+        return recording, Found(facts | {"cut_line": self.cut_line}, cut, self.place, unit, is_log)
+
+    def _find_epoch(self) -> bool:
+        """Whether the stamps turn out to be numbers since 1970; their unit is then known."""
+        layout, options = self.layout, self.options
+        if layout.columns.time is None or self.time_unit is not None or options.time_format is not None:
+            return False
+        at = layout.names.index(layout.columns.time)
+        with self._text() as text:
+            rows = list(islice(csv.reader(cast(Any, text), delimiter=layout.delimiter), _LOOKED_AT))
+        stamps = [row[at].strip() for row in rows if len(row) == len(layout.names)]
+        self.time_unit = epoch_unit([text.replace(options.decimal or ".", ".") for text in stamps])
+        return self.time_unit is not None
+
+    def _say(self, form: str | None, facts: dict[str, Any]) -> None:
+        """Say in one line what is taken for what, where it is not the usual form."""
+        names = ("start", "rate_hz", "time_format", "time_unit")
+        taken = [
+            f"{name} {facts[name]}" for name in names if name in facts and not getattr(self.given, name, None)
+        ]
+        taken += ["decimal comma"] * (facts["decimal"] == "," and self.given.decimal is None)
+        if form is not None or taken:
+            columns = ", ".join(f"{name}={column}" for name, column in facts["columns"].items())
+            text = f"taken for {form or 'a table'}: {'; '.join([*taken, f'columns {columns}'])}"
+            logger.info("%s: %s", self.path, text)
 
     def _joined(self) -> pd.DataFrame | None:
         return join_frames(one_zone(self._parts(), self.layout.columns.time, str(self.path)))
@@ -102,7 +139,9 @@ class _CsvFile:
             yield make_frame(
                 time_ns,
                 is_utc=is_utc,
-                acceleration=np.stack([to_float32(chunk[axis]) for axis in columns.axes], axis=1),
+                acceleration=np.stack(
+                    [to_float32(chunk[axis] / self.per_g) for axis in columns.axes], axis=1
+                ),
                 annotation=_categorical(chunk[columns.annotation]) if columns.annotation else None,
                 extras={name: to_float32(chunk[column]) for name, column in columns.extras.items()},
             )
@@ -110,7 +149,7 @@ class _CsvFile:
 
     def _chunks(self, *, numbers: bool) -> Iterator[pd.DataFrame]:
         layout, columns = self.layout, self.layout.columns
-        # As text, an annotation stays as it was written: 007, 1.0 and NA are no numbers and not missing.
+        # As text, an annotation stays as it was written: 007, 1.0 and NA are neither numbers nor missing.
         names = _unique(layout.names)
         dtypes: dict[str, Any] = dict.fromkeys(names, str)
         missing: dict[str, list[str]] = dict.fromkeys(columns.all, _MISSING)
@@ -131,7 +170,7 @@ class _CsvFile:
                 index_col=False,
                 engine="c",
                 sep=layout.delimiter,
-                decimal=self.options.decimal,
+                decimal=self.options.decimal or ".",
             )
             with reader:
                 yield from (chunk for chunk in reader if len(chunk))

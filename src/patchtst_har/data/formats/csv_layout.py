@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from patchtst_har.data.columns import ALIASES, AXES, ColumnNames, match_columns
-from patchtst_har.data.formats.csv_text import CsvText
+from patchtst_har.data.columns import ALIASES, AXES, ColumnNames, match_columns, plain_name
+from patchtst_har.data.formats.csv_forms import Form, beginning
 from patchtst_har.data.formats.text_stamps import is_number
 from patchtst_har.data.options import ReadOptions
 from patchtst_har.errors import DataError
@@ -18,7 +17,6 @@ from patchtst_har.errors import DataError
 _DELIMITERS = ",;\t"
 _MAX_GUESSED = 10_000
 _MAX_COLUMNS = 2000
-_MAX_BEGINNING = 1000
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class Layout:
         )
 
 
-def find_layout(path: Path, options: ReadOptions) -> Layout:
+def find_layout(path: Path, form: Form) -> Layout:
     """Find the header of a CSV file, or that it has none.
 
     Blank lines and lines that begin with ``#`` are passed over. A file whose first line is four numbers, or a
@@ -69,18 +67,19 @@ def find_layout(path: Path, options: ReadOptions) -> Layout:
     DataError
         If the file is empty, has too many columns, or lacks one that is needed.
     """
-    beginning = _beginning(path, options, 2)
-    at = next((number for number, line in enumerate(beginning) if line.strip()), None)
+    options = form.options
+    lines = beginning(path, options, 2)
+    at = next((number for number, line in enumerate(lines) if line.strip()), None)
     if at is None:
-        if beginning:
+        if lines:
             raise DataError(f"{path}: holds only blank lines and comments where its header should be")
         behind = f" after the {options.skip_rows} lines that are skipped" if options.skip_rows else ""
         raise DataError(f"{path}: the file is empty{behind}")
-    delimiter = options.delimiter or _delimiter(beginning[at], options)
-    names = _split(beginning[at], delimiter, path)
-    first = next((line for line in beginning[at + 1 :] if line.strip()), "")
+    delimiter = options.delimiter or _delimiter(lines[at], options)
+    names = _split(lines[at], delimiter, path)
+    first = next((line for line in lines[at + 1 :] if line.strip()), "")
     line_number = options.skip_rows + at + 1
-    made = _made_names(names, options)
+    made = form.columns or _made_names(names, options)
     if made:
         columns = match_columns(made, {}, str(path), has_stamps=options.start is None)
         return Layout(made, columns, delimiter, None, line_number - 1)
@@ -90,25 +89,13 @@ def find_layout(path: Path, options: ReadOptions) -> Layout:
         options.columns,
         f"{path}: line {line_number}",
         has_stamps=options.start is None,
-        hint=lambda: _hint(_beginning(path, options), at, delimiter, options),
+        hint=lambda: _hint(beginning(path, options), at, delimiter, options),
     )
     n_fields = len(_split(first, delimiter, path)) if first else 0
     # pandas refuses a row longer than those before, but would cut them all if the first is too long already.
     if n_fields > len(names):
         raise DataError(f"{path}: the header names {len(names)} columns, the first row has {n_fields}")
     return Layout(names, columns, delimiter, line_number, line_number)
-
-
-def _beginning(path: Path, options: ReadOptions, n_filled: int = _MAX_BEGINNING) -> list[str]:
-    """Return the first lines of a file, until so many are not blank."""
-    lines: list[str] = []
-    with CsvText(path, options.skip_rows) as text:
-        for line in islice(text, _MAX_BEGINNING):
-            lines.append(line)
-            n_filled -= not line.isspace()
-            if not n_filled:
-                break
-    return lines
 
 
 def _split(line: str, delimiter: str, path: Path | None = None) -> list[str]:
@@ -121,21 +108,22 @@ def _split(line: str, delimiter: str, path: Path | None = None) -> list[str]:
 
 def _delimiter(line: str, options: ReadOptions) -> str:
     """Return the delimiter by which a line holds the most columns with a meaning; a comma if none has any."""
-    known = {name.strip().lower() for name in options.columns.values()}
+    known = {plain_name(name) for name in options.columns.values()}
     known |= {alias for aliases in ALIASES.values() for alias in aliases}
 
     def meaning(delimiter: str) -> int:
-        fields = [field.strip().lower() for field in _split(line[:_MAX_GUESSED], delimiter)]
-        return sum(field in known for field in fields) or 4 * bool(_made_names(fields, options))
+        fields = _split(line[:_MAX_GUESSED], delimiter)
+        return sum(plain_name(field) in known for field in fields) or 4 * bool(_made_names(fields, options))
 
-    return max((mark for mark in _DELIMITERS if mark != options.decimal), key=meaning)
+    # Of two that are as good, not the one that is the decimal separator.
+    return max(sorted(_DELIMITERS, key=lambda mark: mark == options.decimal), key=meaning)
 
 
 def _made_names(fields: Sequence[str], options: ReadOptions) -> list[str]:
     """Return the names of the columns of a file without a header, if this is its first line."""
     if options.columns:
         return []
-    texts = [field.strip().replace(options.decimal, ".") for field in fields]
+    texts = [field.strip().replace(options.decimal or ".", ".") for field in fields]
     if len(texts) == len(AXES) + 1 and all(map(is_number, texts[1:])) and texts[0][:1].lstrip("-").isdigit():
         return ["time", *AXES]
     if len(texts) == len(AXES) and options.start is not None and all(map(is_number, texts)):
@@ -160,11 +148,13 @@ def _hint(beginning: list[str], at: int, delimiter: str, options: ReadOptions) -
     return "; lines above the header: --skip-rows"
 
 
-def facts_of(layout: Layout, options: ReadOptions) -> dict[str, Any]:
+def facts_of(layout: Layout, form: Form) -> dict[str, Any]:
     """Return what is worth knowing about a file's form."""
+    known = {"form": form.name, "device": {name: value for name, value in form.device.items() if value}}
+    told = {name: getattr(form.options, name) for name in ("start", "rate_hz", "time_format")}
     return {
         "columns": layout.columns.found,
         "delimiter": layout.delimiter,
-        "decimal": options.decimal,
+        "decimal": form.options.decimal,
         "header_line": layout.header_line,
-    }
+    } | {name: value for name, value in (known | told).items() if value}

@@ -117,7 +117,7 @@ def _annotation(arrays: dict[str, NDArray[Any]], path: Path) -> pd.Categorical |
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise DataError(f"{path}: array 'classes' holds {annotation_text(repeated[0])!r} twice")
-    # In their own type, which has a byte a sample where -1 need not be told from the largest.
+    # Unsigned codes keep their type, often a byte per sample; only signed ones can be negative.
     codes = index if index.dtype.kind == "u" else np.maximum(index, -1)
     return categorical_of(codes, names, f"{path}: array 'classes'")
 

@@ -51,7 +51,7 @@ def read_parquet(path: Path, time_unit: TimeUnit | None, options: ReadOptions) -
         raise DataError(f"{path}: not a Parquet file, or a damaged one ({_one_line(error)})") from error
     if recording is None:
         raise DataError(f"{path}: has no samples")
-    return recording, Found({"columns": columns.found})
+    return recording, Found({"columns": columns.found}, unit=columns.unit(str(path)))
 
 
 def _check_rows(n_rows: int, path: Path) -> None:

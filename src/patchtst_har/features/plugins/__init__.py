@@ -1,6 +1,7 @@
 """Features that users add: a plain function of one window becomes a compiled, threaded batch feature.
 
-Importing this package does not import numba; registering or using a plug-in does.
+May import the rest of `features`, `support` and `errors`. Importing this package does not import numba;
+registering or using a plug-in does.
 """
 
 from patchtst_har.features.plugins.registry import (

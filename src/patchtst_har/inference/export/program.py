@@ -80,7 +80,7 @@ def trace(
     probabilities : bool
         Whether the graph returns them in addition to the logits.
     batch : int, optional
-        Windows a call; None: any number from 1.
+        Windows per call; None: any number from 1.
     attention : {"torch", "cpu"}
         Attention in plain operators of torch, which any run time knows, or as the fused operator of this
         package, for graphs that stay where it is installed.
@@ -119,8 +119,7 @@ def without_exporter_noise() -> Iterator[None]:
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             yield
     finally:
         logging.disable(before)

@@ -1,4 +1,4 @@
-"""ExecuTorch: one window a call, for phones and microcontrollers; computed by XNNPACK where it can be."""
+"""ExecuTorch: one window per call, for phones and microcontrollers; computed by XNNPACK where it can be."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NEEDS: tuple[str, ...] = ("ExecuTorch", "executorch", "executorch")
 def write(
     model: PatchTSTClassifier, path: Path, description: Mapping[str, Any], *, probabilities: bool = False
 ) -> None:
-    """Write a model as an ExecuTorch program for one window a call (as `Writer.write`)."""
+    """Write a model as an ExecuTorch program for one window per call (as `Writer.write`)."""
     require(*NEEDS)
     with without_exporter_noise():
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner

@@ -34,7 +34,7 @@ class AttentionPooling(nn.Module):
 class ClassifierHead(nn.Module):
     """Normalise the tokens (unless the layers did), pool them, project to logits.
 
-    The embedding, from which the logits are projected, is the pooled tokens and, beside them, the output of
+    The embedding, from which the logits are projected, is the pooled tokens and, after them, the output of
     the feature branch, if there is one.
 
     Parameters
@@ -70,6 +70,23 @@ class ClassifierHead(nn.Module):
             return logits
         encoded, features = embedding.split(self.widths, dim=1)
         return (*logits, self.encoder(encoded), self.branch(features))
+
+    @torch.no_grad()
+    def average_heads(self) -> None:
+        """Put the mean of all heads' logits, in evaluation mode, in the joint head's place.
+
+        Its probabilities are then the geometric mean of theirs.
+
+        Raises
+        ------
+        ValueError
+            If there are no auxiliary heads.
+        """
+        if self.encoder is None or self.branch is None:
+            raise ValueError("the model has no auxiliary heads")
+        parts = torch.cat([self.encoder.weight, self.branch.weight], dim=1)
+        self.project.weight.add_(parts).div_(3)
+        self.project.bias.add_(self.encoder.bias + self.branch.bias).div_(3)
 
     def pooled(self, tokens: Tensor) -> Tensor:
         """Map tokens (B, N, d_model) to (B, pooled_width)."""

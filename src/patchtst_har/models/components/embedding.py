@@ -11,9 +11,9 @@ from scipy.special import ndtr, ndtri
 from torch import Tensor, nn
 
 from patchtst_har.architecture.walk import FEATURE_LIMIT, QUANTILE_LIMIT, QUANTILE_STEPS
-from patchtst_har.config import ModelConfig, StemLayer
 from patchtst_har.models.components.activation import ACTIVATIONS
 from patchtst_har.models.dropout import Dropout
+from patchtst_har.network_config import ModelConfig, StemLayer
 
 
 class Standardizer(nn.Module):
@@ -218,7 +218,7 @@ def _quantile_steps(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], N
 
 
 class FeatureBranch(nn.Module):
-    """Map the feature vectors, side by side, to a vector that the head reads beside the pooled tokens.
+    """Map the feature vectors, side by side, to a vector that the head reads together with the pooled tokens.
 
     Parameters
     ----------

@@ -1,4 +1,7 @@
-"""Plots as SVG text: deterministic, without scripts, and safe to put several into one page."""
+"""Plots as SVG text: deterministic, without scripts, and safe to put several into one page.
+
+May import what `reports` may, but no page of it.
+"""
 
 from patchtst_har.reports.plots.feasibility import plot_capacity, plot_changes, plot_mean_stages
 from patchtst_har.reports.plots.latency import plot_latency

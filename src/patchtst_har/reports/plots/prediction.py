@@ -69,7 +69,7 @@ def plot_days(
         style.add_grid(axes, "x")
         bare(axes)
         add_class_legend(axes, classes, unfamiliar=shown)
-        return style.to_svg(figure, name, f"Activities over {len(days)} days, one row a day")
+        return style.to_svg(figure, name, f"Activities over {len(days)} days, one row per day")
 
 
 def unit_of_days(minutes: pd.DataFrame) -> tuple[float, str, int]:

@@ -13,30 +13,21 @@ from matplotlib.ticker import MaxNLocator
 
 from patchtst_har.evaluation.confusion import row_normalised
 from patchtst_har.records.run import Bin, ParticipantScores
-from patchtst_har.reports.plots.style import (
-    RAW,
-    SMALL,
-    SMOOTHED,
-    TRUTH,
-    add_grid,
-    new_figure,
-    settings,
-    to_svg,
-)
+from patchtst_har.reports.plots import style
 
 History = Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]
 
-_PHASES = (("train", "training", RAW, "o"), ("val", "validation", SMOOTHED, "s"))
+_PHASES = (("train", "training", style.RAW, "o"), ("val", "validation", style.SMOOTHED, "s"))
 _MAX_CLASSES_WITH_COUNTS = 12
 # A page shows a wider picture smaller, and its text with it.
 _PAGE_WIDTH_IN = 9.7
 # Nothing is transparent: a dark page stays dark there.
-_SHADES = LinearSegmentedColormap.from_list("shades", [to_rgba(SMOOTHED, 0.0), to_rgba(SMOOTHED, 1.0)])
+_SHADES = LinearSegmentedColormap.from_list("shades", [to_rgba(style.SMOOTHED, a) for a in (0.0, 1.0)])
 # Not the white of pages, which a dark page replaces.
 _ON_DARK = "#FEFEFE"
 _MAX_NAMES = 45
 MIN_WINDOWS = 10
-_COLOURS = (RAW, SMOOTHED)
+_COLOURS = (style.RAW, style.SMOOTHED)
 # The first is a ring: it shows around a point of the second that is the same.
 _STYLES: Any = (
     {"marker": "o", "markersize": 7, "markerfacecolor": "none"},
@@ -59,20 +50,20 @@ def plot_learning_curves(history: History, *, name: str = "learning") -> str:
     str
         An SVG element. The epoch of the best validation macro F1 is marked, and named in the title.
     """
-    with settings(name):
-        figure, (left, right) = new_figure(9, 3.1, ncols=2)
+    with style.settings(name):
+        figure, (left, right) = style.new_figure(9, 3.1, ncols=2)
         for axes, metric, title in ((left, "loss", "Loss"), (right, "macro_f1", "Macro F1")):
             _curves(axes, history, metric)
             axes.set_title(title)
         validated = history.get("val", {}).get("macro_f1", [])
         if validated:
             best = max(validated, key=lambda pair: pair[1])
-            right.axvline(best[0], color=TRUTH, linewidth=0.9, linestyle=":")
+            right.axvline(best[0], color=style.TRUTH, linewidth=0.9, linestyle=":")
             right.set_title(f"Macro F1 (best {best[1]:.3f}, epoch {best[0]})")
         handles, labels = left.get_legend_handles_labels()
         if handles:
             figure.legend(handles, labels, loc="outside lower center", ncols=2)
-        return to_svg(figure, name, "Loss and macro F1 of training and validation, epoch by epoch")
+        return style.to_svg(figure, name, "Loss and macro F1 of training and validation, epoch by epoch")
 
 
 def _curves(axes: Axes, history: History, metric: str) -> None:
@@ -83,7 +74,7 @@ def _curves(axes: Axes, history: History, metric: str) -> None:
             axes.plot(epochs, values, marker=marker, markersize=3, linewidth=1.5, color=colour, label=label)
     axes.set_xlabel("Epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    add_grid(axes)
+    style.add_grid(axes)
 
 
 def plot_confusions(
@@ -108,15 +99,15 @@ def plot_confusions(
     side = min(max(3.4, 0.62 * len(classes) + 1.2), _PAGE_WIDTH_IN - 0.5)
     in_one_row = side * len(matrices) + 0.5 <= _PAGE_WIDTH_IN
     rows, columns = (1, len(matrices)) if in_one_row else (len(matrices), 1)
-    with settings(name):
-        figure, grid = new_figure(
+    with style.settings(name):
+        figure, grid = style.new_figure(
             side * columns + 0.5, side * rows, layout="compressed", nrows=rows, ncols=columns, squeeze=False
         )
         for k, (title, counts) in enumerate(matrices.items()):
             axes = grid.flat[k]
             _matrix(axes, np.asarray(counts), classes, first=k == 0 or not in_one_row)
             axes.set_title(title)
-        return to_svg(figure, name, "Confusion matrices: " + ", ".join(matrices))
+        return style.to_svg(figure, name, "Confusion matrices: " + ", ".join(matrices))
 
 
 def _matrix(axes: Axes, counts: npt.NDArray[np.int64], classes: Sequence[str], *, first: bool) -> None:
@@ -141,7 +132,7 @@ def _write_cells(axes: Axes, counts: npt.NDArray[np.int64], fractions: npt.NDArr
     for i, j in np.argwhere(counts > 0):
         share = fractions[i, j]
         text, colour = f"{100 * share:.0f} %\n{counts[i, j]:,}", _ON_DARK if share > 0.6 else None
-        axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=SMALL, color=colour)
+        axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=style.SMALL, color=colour)
 
 
 def plot_participants(
@@ -169,26 +160,26 @@ def plot_participants(
     )
     x = np.arange(len(known))
     after, names, first = zip(*known, strict=True) if known else ((), (), ())
-    with settings(name):
-        figure, axes = new_figure(9, 3.1)
+    with style.settings(name):
+        figure, axes = style.new_figure(9, 3.1)
         axes.vlines(x, first, after, color="#B5B5B5", linewidth=1.2)
-        axes.plot(x, after, "s", color=SMOOTHED, markersize=4, label="smoothed")
+        axes.plot(x, after, "s", color=style.SMOOTHED, markersize=4, label="smoothed")
         # A ring: it shows around a smoothed score that is the same.
-        axes.plot(x, first, "o", color=RAW, markerfacecolor="none", markersize=7.5, label="raw")
+        axes.plot(x, first, "o", color=style.RAW, markerfacecolor="none", markersize=7.5, label="raw")
         if known:
-            axes.axhline(float(np.median(after)), color=SMOOTHED, linewidth=0.9, linestyle=":")
+            axes.axhline(float(np.median(after)), color=style.SMOOTHED, linewidth=0.9, linestyle=":")
         axes.set_ylabel("Macro F1 of the participant")
         axes.set_ylim(-0.02, 1.02)
         axes.set_xlim(-0.8, max(len(known) - 0.2, 0.8))
         named = len(known) <= _MAX_NAMES
-        turned: dict[str, Any] = {"rotation": 60, "ha": "right", "rotation_mode": "anchor", "fontsize": SMALL}
-        axes.set_xticks(x if named else [], names if named else [], **turned)
+        turned: dict[str, Any] = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
+        axes.set_xticks(x if named else [], names if named else [], fontsize=style.SMALL, **turned)
         who = "Held-out participants" if named else f"{len(known)} participants"
         axes.set_xlabel(f"{who}, sorted; dotted: median after smoothing")
-        add_grid(axes, "y")
+        style.add_grid(axes, "y")
         figure.legend(loc="outside upper right", ncols=2)
         what = "Macro F1 of each participant, raw and smoothed"
-        return to_svg(figure, name, f"{what}; participants: {len(known)}")
+        return style.to_svg(figure, name, f"{what}; participants: {len(known)}")
 
 
 def plot_reliability(bins: Mapping[str, Sequence[Bin]], *, name: str = "reliability") -> str:
@@ -207,9 +198,9 @@ def plot_reliability(bins: Mapping[str, Sequence[Bin]], *, name: str = "reliabil
         An SVG element. Below the diagonal the model is too sure of itself; bins with fewer than 10 windows
         have no point.
     """
-    with settings(name):
-        figure, (left, right) = new_figure(9, 3.4, ncols=2)
-        left.plot([0, 1], [0, 1], color=TRUTH, linewidth=0.9, linestyle=":")
+    with style.settings(name):
+        figure, (left, right) = style.new_figure(9, 3.4, ncols=2)
+        left.plot([0, 1], [0, 1], color=style.TRUTH, linewidth=0.9, linestyle=":")
         for k, ((label, rows), colour) in enumerate(zip(bins.items(), _COLOURS, strict=False)):
             filled = [row for row in rows if row.n >= MIN_WINDOWS]
             x, y = [row.confidence for row in filled], [row.accuracy for row in filled]
@@ -225,7 +216,7 @@ def plot_reliability(bins: Mapping[str, Sequence[Bin]], *, name: str = "reliabil
         right.set(xlabel="Confidence", ylabel="% of windows", xlim=(-0.02, 1.02))
         right.set_title("Distribution of confidence")
         for axes in (left, right):
-            add_grid(axes)
+            style.add_grid(axes)
         handles, labels = left.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2)
-        return to_svg(figure, name, "Fraction correct against confidence; distribution of confidence")
+        return style.to_svg(figure, name, "Fraction correct against confidence; distribution of confidence")

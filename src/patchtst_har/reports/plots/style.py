@@ -15,6 +15,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from patchtst_har.data.non_wear import NON_WEAR
 from patchtst_har.support.formatting import duration
 
 RAW, SMOOTHED, TRUTH = "#E69F00", "#0072B2", "#4D4D4D"
@@ -73,7 +74,12 @@ _SETTINGS: Any = {
 
 
 def class_colours(classes: Sequence[str]) -> dict[str, Any]:
-    """Return one colour a class, by its position: the same in every plot of one label set."""
+    """Return one colour a class, by its position: the same in every plot of one label set.
+
+    `NON_WEAR` behind them is no class, and has a colour of its own.
+    """
+    if len(classes) > 1 and classes[-1] == NON_WEAR:
+        return {**class_colours(classes[:-1]), NON_WEAR: BESIDE}
     if len(classes) <= len(_CLASS_COLOURS):
         return dict(zip(classes, _CLASS_COLOURS, strict=False))
     # The ends of the map are too dark for a dark page.
@@ -101,7 +107,7 @@ def add_grid(axes: Axes, axis: Any = "both") -> None:
 
 
 def add_note(axes: Axes, text: str, at: tuple[float, float], offset: tuple[int, int], **look: Any) -> None:
-    """Write text at a place, so many points beside it."""
+    """Write text at a place, shifted by `offset` points."""
     axes.annotate(text, at, xytext=offset, textcoords="offset points", **look)
 
 

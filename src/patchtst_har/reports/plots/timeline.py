@@ -13,15 +13,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 
-from patchtst_har.reports.plots.style import (
-    MISSING,
-    STRANGE,
-    class_colours,
-    label_rows,
-    new_figure,
-    settings,
-    to_svg,
-)
+from patchtst_har.reports.plots import style
 
 _NS_PER_DAY = 86_400e9
 _NO_DATA = "no data"
@@ -67,14 +59,14 @@ def plot_timelines(
     span = (days_of(begin), days_of(end)) if extent else None
     strange = [unfamiliar_runs(frame) for frame in timelines.values()]
     shown = any(map(len, strange))
-    with settings(name):
-        figure, axes = new_figure(
+    with style.settings(name):
+        figure, axes = style.new_figure(
             9, 0.52 * len(timelines) + 0.8 + legend_height_in(classes, unfamiliar=shown)
         )
         for y, (frame, runs) in enumerate(zip(timelines.values(), strange, strict=True)):
             draw_runs(axes, merge_runs(frame), classes, y, span=span)
             draw_unfamiliar(axes, runs, y)
-        label_rows(axes, list(timelines), 0.45)
+        style.label_rows(axes, list(timelines), 0.45)
         axes.set_xlim(days_of(begin), days_of(end))
         locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
@@ -82,7 +74,7 @@ def plot_timelines(
         bare(axes)
         axes.set_title(title)
         add_class_legend(axes, classes, unfamiliar=shown)
-        return to_svg(figure, name, f"Activities over time: {', '.join(timelines)}")
+        return style.to_svg(figure, name, f"Activities over time: {', '.join(timelines)}")
 
 
 def merge_runs(frame: pd.DataFrame) -> pd.DataFrame:
@@ -120,8 +112,8 @@ def draw_runs(
     """Draw runs as bars around `y`, x = (days - x0) * scale, on grey over `span` (in x): one path a class."""
     left, right = ((days_of(runs[name]) - x0) * scale for name in ("start", "end"))
     first, last = span or (left.min(), right.max())
-    axes.add_patch(_bars(np.array([first]), np.array([last]), y, 0.36, MISSING))
-    for label, colour in class_colours(classes).items():
+    axes.add_patch(_bars(np.array([first]), np.array([last]), y, 0.36, style.MISSING))
+    for label, colour in style.class_colours(classes).items():
         chosen = (runs["label"] == label).to_numpy()
         if chosen.any():
             axes.add_patch(_bars(left[chosen], right[chosen], y, 0.36, colour))
@@ -131,7 +123,7 @@ def draw_unfamiliar(axes: Axes, runs: pd.DataFrame, y: float, *, x0: float = 0.0
     """Draw a line below the bars of `draw_runs` (for the same `y`, `x0`, `scale`) where these runs are."""
     if len(runs):
         left, right = ((days_of(runs[name]) - x0) * scale for name in ("start", "end"))
-        axes.add_patch(_bars(left, right, y + 0.42, 0.03, STRANGE))
+        axes.add_patch(_bars(left, right, y + 0.42, 0.03, style.STRANGE))
 
 
 def bare(axes: Axes) -> None:
@@ -163,8 +155,8 @@ def add_class_legend(axes: Axes, classes: Sequence[str], *, unfamiliar: bool = F
 
 def _legend(classes: Sequence[str], *, unfamiliar: bool) -> list[tuple[str, Any]]:
     """Return label and colour of each entry."""
-    colours = class_colours(classes)
-    others = [(_NO_DATA, MISSING), *([(UNFAMILIAR, STRANGE)] if unfamiliar else [])]
+    colours = style.class_colours(classes)
+    others = [(_NO_DATA, style.MISSING), *([(UNFAMILIAR, style.STRANGE)] if unfamiliar else [])]
     return [*((name, colours[name]) for name in classes), *others]
 
 

@@ -10,16 +10,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 
 from patchtst_har.records.run import TopologyExample
-from patchtst_har.reports.plots.style import (
-    RAW,
-    SMALL,
-    SMOOTHED,
-    TRUTH,
-    add_grid,
-    new_figure,
-    settings,
-    to_svg,
-)
+from patchtst_har.reports.plots import style
 
 _LAYOUT = [["series"] * 3, ["cloud", "diagram", "features"]]
 
@@ -30,7 +21,7 @@ def plot_topology(example: TopologyExample, *, name: str = "topology") -> str:
     Parameters
     ----------
     example : TopologyExample
-        See `patchtst_har.evaluation.topology_example`.
+        See `patchtst_har.benchmark.topology_example`.
     name : str
         Put before every id in the SVG.
 
@@ -39,26 +30,26 @@ def plot_topology(example: TopologyExample, *, name: str = "topology") -> str:
     str
         An SVG element.
     """
-    with settings(name):
+    with style.settings(name):
         sizes = {"height_ratios": (1, 2.6), "width_ratios": (3.2, 3, 2.3)}
         solid = {"cloud": {"projection": "3d"}}
-        figure, axes = new_figure(9, 6.6, mosaic=_LAYOUT, **sizes, per_subplot_kw=solid)
+        figure, axes = style.new_figure(9, 6.6, mosaic=_LAYOUT, **sizes, per_subplot_kw=solid)
         _series(axes["series"], example)
         _cloud(axes["cloud"], example.points)
         _diagram(axes["diagram"], example)
         _features(axes["features"], example.features)
-        return to_svg(figure, name, _description(example))
+        return style.to_svg(figure, name, _description(example))
 
 
 def _series(axes: Axes, example: TopologyExample) -> None:
     magnitude, rate_hz = example.magnitude, example.sample_rate_hz
-    axes.plot(np.arange(len(magnitude)) / rate_hz, magnitude, color=TRUTH, linewidth=0.8)
+    axes.plot(np.arange(len(magnitude)) / rate_hz, magnitude, color=style.TRUTH, linewidth=0.8)
     kept = np.arange(len(example.series)) * example.factor / rate_hz
     mean = float(np.mean(magnitude))
-    axes.plot(kept, np.add(example.series, mean), ".", color=SMOOTHED, markersize=4)
+    axes.plot(kept, np.add(example.series, mean), ".", color=style.SMOOTHED, markersize=4)
     axes.set(xlabel="s", ylabel="g", xlim=(0, len(magnitude) / rate_hz))
     axes.set_title(f"Magnitude of one window of {example.label} (dots: filtered and decimated)")
-    add_grid(axes, "y")
+    style.add_grid(axes, "y")
 
 
 def _cloud(axes: Any, points: Sequence[Sequence[float]]) -> None:
@@ -69,16 +60,17 @@ def _cloud(axes: Any, points: Sequence[Sequence[float]]) -> None:
     shades = colormaps["viridis"](np.linspace(0.25, 0.85, len(x)))
     axes.scatter(x, y, z, c=shades, s=9, depthshade=False)
     axes.set_title("Delay embedding (g)")
-    axes.tick_params(labelsize=SMALL, pad=-2)
+    axes.tick_params(labelsize=style.SMALL, pad=-2)
     axes.set_anchor("N")
 
 
 def _diagram(axes: Axes, example: TopologyExample) -> None:
     limit = 1.05 * (example.radius or 1.0)
     axes.plot([0, limit], [0, limit], color="#8A8A8A", linewidth=0.8)
-    axes.axhline(example.radius, color=TRUTH, linewidth=0.8, linestyle=":")
-    axes.annotate("enclosing radius", (limit, example.radius), ha="right", va="bottom", fontsize=SMALL)
-    for key, label, marker, colour in (("h0", "H0: pieces", "o", SMOOTHED), ("h1", "H1: loops", "^", RAW)):
+    axes.axhline(example.radius, color=style.TRUTH, linewidth=0.8, linestyle=":")
+    axes.annotate("enclosing radius", (limit, example.radius), ha="right", va="bottom", fontsize=style.SMALL)
+    looks = {"h0": ("H0: pieces", "o", style.SMOOTHED), "h1": ("H1: loops", "^", style.RAW)}
+    for key, (label, marker, colour) in looks.items():
         births, deaths = np.array(getattr(example, key), np.float64).reshape(-1, 2).T
         axes.plot(births, deaths, marker, color=colour, markersize=4.5, alpha=0.7, label=label)
     axes.set(xlabel="birth (g)", ylabel="death (g)", xlim=(-0.03 * limit, limit), ylim=(0, 1.06 * limit))

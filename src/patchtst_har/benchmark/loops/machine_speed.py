@@ -9,7 +9,7 @@ import numpy as np
 _N_STEPS = 1500
 
 
-class Calibration:
+class MachineSpeed:
     """A computation that never changes, timed many times within each block of a closed loop.
 
     When two runs are compared, a block that was slower while this was slower by as much says something about

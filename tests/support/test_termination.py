@@ -6,7 +6,7 @@ import pytest
 
 from patchtst_har.cli import main
 from patchtst_har.support.files import atomic_path
-from patchtst_har.support.signals import Terminated, ending_signals_noted, ending_signals_raise
+from patchtst_har.support.termination import Terminated, ending_signals_noted, ending_signals_raise
 
 NUMBERS = (signal.SIGTERM, signal.SIGHUP)
 

@@ -6,8 +6,8 @@ import pytest
 
 import reference
 from patchtst_har.benchmark.run_measurements import measure_run
+from patchtst_har.benchmark.topology_example import topology_example, typical_window
 from patchtst_har.config import TopologyConfig
-from patchtst_har.evaluation.topology_example import topology_example, typical_window
 from patchtst_har.features import TOPOLOGICAL_FEATURE_NAMES, compute_topological_features
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.records import run as records
