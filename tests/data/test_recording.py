@@ -311,15 +311,16 @@ def test_acceleration_without_gravity_is_named_as_such(tmp_path: Path) -> None:
         read_recording(tmp_path / "a.csv")
 
 
-@pytest.mark.parametrize("marker", [-9999.0, 32767.0])
+@pytest.mark.parametrize(("marker", "n_axes"), [(-9999.0, 3), (32767.0, 3), (-32768.0, 1)])
 @pytest.mark.parametrize("units", ["g", "m/s2", "mg"])
 def test_markers_of_missing_values_are_unusable_in_every_unit(
-    tmp_path: Path, units: Literal["g", "m/s2", "mg"], marker: float
+    tmp_path: Path, units: Literal["g", "m/s2", "mg"], marker: float, n_axes: int
 ) -> None:
     """Also where most samples are markers, which lie still, and the wearer never does."""
     recording = make_recording(bouts=(("walking", 40.0),))
     recording[["x", "y", "z"]] *= {"g": 1.0, "m/s2": 9.80665, "mg": 1000.0}[units]
-    recording.iloc[500:3000, :3] = np.float32(marker)
+    recording.iloc[500:3000, 3 - n_axes : 3] = np.float32(marker)
+    recording.iloc[10, 0] = np.nan
     write_recording(tmp_path / "a.csv", recording)
     found, info = read_recording(tmp_path / "a.csv", units=units)
     assert info["warnings"] == []

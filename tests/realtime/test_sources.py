@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from patchtst_har.data.units import MOST_G
 from patchtst_har.errors import DataError
 from patchtst_har.realtime.sample_lines import LineParser
 from patchtst_har.realtime.sources import sample_batches, standard_input
@@ -43,6 +44,12 @@ def test_a_line_without_end_is_refused_or_skipped(end):
 def test_a_byte_order_mark_is_passed_over():
     assert LineParser("source", "ms").parse("\ufeff10,0,0,1") == ((0.0, 0.0, 1.0), 10_000_000)
     assert LineParser("source", "ms").parse("\ufefftime,x,y,z") is None
+
+
+@pytest.mark.parametrize("line", ["10,-9999,-9999,-9999", "10,100,-32768,900", "10,32767,100,900"])
+def test_a_marker_of_a_missing_value_stays_beyond_what_is_usable(line):
+    sample, _ = LineParser("source", "ms", "mg").parse(line)
+    assert max(map(abs, sample)) > MOST_G
 
 
 def test_a_closed_standard_input_is_named(monkeypatch):

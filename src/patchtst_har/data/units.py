@@ -29,6 +29,9 @@ UNUSABLE = {
 MARKERS = (-9999.0, 9999.0, 32767.0, -32768.0)
 """What devices and loggers write where they have no value; in mg, some of them would lie within `MOST_G`."""
 
+LIMITS = (32767.0, -32768.0)
+"""Those that are a marker on a single axis, too: the ends of 16 bits, beyond any range in mg."""
+
 _MAX_STILL_STD = 0.013
 _MAX_BLOCKS = 20_000
 _BLOCKS_AT_A_TIME = 500
@@ -71,8 +74,8 @@ class RestMagnitude:
 def to_g(values: NDArray[np.float32], unit: Unit) -> NDArray[np.float32]:
     """Return acceleration (n, 3) of a unit in g.
 
-    A sample that is a marker of a missing one (-9999, 32767 and the like on all three axes) stays what it is,
-    beyond `MOST_G`.
+    A sample that is a marker of a missing one (-9999 and the like on all three axes, 32767 or -32768 on any)
+    stays what it is, beyond `MOST_G`.
     """
     if unit == "g":
         return values
@@ -80,6 +83,8 @@ def to_g(values: NDArray[np.float32], unit: Unit) -> NDArray[np.float32]:
     same = (values[:, 0] == values[:, 1]) & (values[:, 0] == values[:, 2])
     rows = np.flatnonzero(same)
     rows = rows[np.isin(values[rows, 0], MARKERS)]
+    at_limit = (values == LIMITS[0]) | (values == LIMITS[1])
+    rows = np.union1d(rows, np.flatnonzero(at_limit.any(axis=1)))
     converted[rows] = values[rows]
     return converted
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from patchtst_har import _core
 from patchtst_har.data.stamps import NS_PER_UNIT, TimeUnit
 from patchtst_har.data.times import Clock
-from patchtst_har.data.units import MARKERS, PER_G, Unit
+from patchtst_har.data.units import LIMITS, MARKERS, PER_G, Unit
 from patchtst_har.errors import DataError
 
 Sample = tuple[float, float, float]
@@ -93,7 +93,8 @@ class LineParser:
         if abs(stamp_ns) > _core.MOST_STAMP_NS:
             raise ValueError(f"t is {fields[0][:40]!r}, not within 145 years of 1970")
         # A marker of a missing sample stays what it is, beyond what is usable, as in a file.
-        per_g = 1.0 if x == y == z and x in MARKERS else self._per_g
+        is_marker = (x == y == z and x in MARKERS) or any(value in LIMITS for value in (x, y, z))
+        per_g = 1.0 if is_marker else self._per_g
         return (x / per_g, y / per_g, z / per_g), stamp_ns
 
     def _acceleration(self, name: str, field: str) -> float:
