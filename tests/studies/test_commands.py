@@ -1,17 +1,18 @@
 """The commands on a few simulated people, from recordings to scores and models."""
 
 import json
+import shutil
 from argparse import Namespace
 
 import numpy as np
 import pytest
 
-from patchtst_har import Recognizer
+from patchtst_har import Recognizer, cpu_info
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation.confusion import confusion_counts
 from patchtst_har.evaluation.metrics import score_pooled
 from patchtst_har.model_folder import read_model_folder, read_provenance
-from patchtst_har.pretrained import read_summary
+from patchtst_har.pretrained import find_model, read_summary
 from studies import (
     adaptation,
     baselines,
@@ -219,6 +220,22 @@ def test_the_time_of_a_decision_is_measured(capsys):
     with pytest.raises(SystemExit):
         decision_time.main(["wrist", "--windows", "129"])
     assert "a p95 needs 130" in capsys.readouterr().err
+
+
+def test_a_decision_s_time_goes_onto_the_card(tmp_path, monkeypatch):
+    folder = tmp_path / "wrist"
+    shutil.copytree(find_model("wrist"), folder)
+    monkeypatch.setattr(decision_time, "decision_times_us", lambda *arguments: np.full(130, 123.0))
+    for machine in ("a machine", "another machine"):
+        decision_time.main([str(folder), "--windows", "130", "--card", machine])
+    isa = cpu_info()["active"]
+    (one,) = [one for one in read_summary(folder).latency if one.instruction_set == isa]
+    assert (one.p50_ms, one.p95_ms) == (0.123, 0.123)
+    assert one.machine == "another machine; processor time, 130 windows"
+    assert "| another machine; processor time, 130 windows |" in (folder / "MODEL_CARD.md").read_text()
+    (folder / "summary.json").unlink()
+    with pytest.raises(DataError, match="has no summary, so there is no card to write"):
+        decision_time.main([str(folder), "--windows", "130", "--card", "a machine"])
 
 
 def test_bouts_are_numbered_within_a_class(root):
