@@ -203,7 +203,7 @@ def test_iso_stamps_zones_and_units(cli, model, piped):
             (),
             "line 2: only some of the stamps carry a zone",
         ),
-        ("x" * 5000, (), "a line is longer than 4096 characters"),
+        ("x" * 5000, (), "line 1: longer than 4096 characters"),
         ("9" * 30 + ",0,0,1\n", ("--time-unit", "s"), "not within 145 years of 1970"),
     ],
 )
