@@ -238,6 +238,21 @@ def test_the_page_on_models_has_their_scores():
             assert row.endswith(f"| {score_text(read_summary(folder))}, {judged.n_people} people |")
 
 
+def test_the_page_on_models_has_what_worn_otherwise_costs():
+    page = (Path(__file__).parents[1] / "docs" / "models.md").read_text(encoding="utf-8")
+    costs = {
+        name: {
+            one.change: f"{one.difference:+.3f}".replace("0.", ".") for one in read_summary(folder).robustness
+        }
+        for name, folder in pretrained_folders().items()
+    }
+    wrist, nine = costs["wrist"], costs["wrist-9"]
+    turned, mirrored = "sensor reversed (x and y change sign)", "the other wrist (mirrored)"
+    assert f"`wrist` by {wrist[turned]} and that of `wrist-9` by {nine[turned]}" in page
+    assert f"by {wrist[mirrored]} and {nine[mirrored]}." in page
+    assert f"loses {nine['25 Hz'].lstrip('-')} of macro F1 at 25 Hz" in page
+
+
 def test_the_readme_has_the_score_of_the_default():
     page = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     summary = read_summary(default_model())

@@ -142,7 +142,8 @@ def match_columns(
     ]
     if absent:
         quoted = listed(map(repr, names)) or "none"
-        ways = f"name the columns (--columns {absent[0]}=...)" if not chosen else "see --columns"
+        all_of_them = ",".join(f"{name}=..." for name in absent)
+        ways = f"name the columns (--columns {all_of_them})" if not chosen else "see --columns"
         raise DataError(
             f"{source}: no column {', '.join(map(repr, absent))} (found: {quoted}); {ways}{hint()}"
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from patchtst_har.data.units import UNUSABLE
+from patchtst_har.support.formatting import counted
 
 Row = tuple[str, str, str]
 
@@ -55,7 +56,11 @@ def _non_wear(signal: Mapping[str, Any]) -> Row:
     step = signal["non_wear"]
     if "non_wear_s" not in step:
         return "Non-wear", f"not looked for: {step.get('reason', 'switched off')}", ""
-    found = f"{_minutes(step['non_wear_s'])} in {step['n_spans']:,} spans" if step["n_spans"] else "none"
+    found = (
+        f"{_minutes(step['non_wear_s'])} in {counted(step['n_spans'], 'span', 'spans')}"
+        if step["n_spans"]
+        else "none"
+    )
     if step["idle_s"]:
         found += f", of it {_minutes(step['idle_s'])} of idle sleep"
     if "reason" in step:

@@ -33,7 +33,7 @@ def run(
     out.print(f"model:  {model}\nreport: {result.report}", soft_wrap=True)
     labelled, files = result.day.labelled, result.day.files
     out.print(
-        f"simulated day, labelled by the shipped model {labelled.model_info['model']}: "
+        f"simulated activities, labelled by the shipped model {labelled.model_info['model']}: "
         f"{result.day.n_as_simulated} of {len(labelled.windows)} windows as simulated; {files.report}",
         soft_wrap=True,
     )
