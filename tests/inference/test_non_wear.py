@@ -151,7 +151,7 @@ def test_files_say_it(small_run, taken_off, tmp_path, minutes):
     assert "<b>1 h 15 min</b><span>not worn, or the sensor slept</span>" in page
     assert ">non_wear<" in page
     assert ("Nothing was classified" in page) == (not minutes)
-    assert "75.0 min in 1 spans" in page
+    assert "75.0 min in 1 span" in page
 
 
 @pytest.mark.draws
