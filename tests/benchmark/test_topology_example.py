@@ -51,6 +51,7 @@ def test_every_dimension_can_be_drawn(dimension):
     assert plot_topology(one_sample).startswith("<svg")
 
 
+@pytest.mark.slow
 def test_the_typical_window_is_the_median_one_of_walking(small_run):
     features = small_run.trainer.judged
     row = typical_window(features)
@@ -64,6 +65,7 @@ def test_the_typical_window_is_the_median_one_of_walking(small_run):
     assert features.labels[row] == np.argmax(medians)
 
 
+@pytest.mark.slow
 def test_a_run_is_measured_and_remembers_a_window(small_run, tmp_path):
     recognizer = Recognizer.from_pretrained(small_run.folder / "model")
     measure_run(tmp_path, recognizer, small_run.trainer.judged, n_windows=5)

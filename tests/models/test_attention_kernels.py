@@ -193,6 +193,7 @@ def test_dropout_forward_and_backward(isa, n_tokens, threshold):
     assert_close(run(*inputs, threshold=threshold), expected(*inputs, factors))
 
 
+@pytest.mark.slow
 def test_dropout_drops_its_share_everywhere():
     factors = dropout_factors(64, 64, SEED, round(0.3 * 65536))
     dropped = factors == 0
