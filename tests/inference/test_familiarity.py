@@ -151,6 +151,8 @@ def test_a_model_of_another_version_calls_nothing_unfamiliar(small_run, tmp_path
 
 def test_many_unfamiliar_windows_are_said():
     assert unfamiliar_doubt(None, 10) == unfamiliar_doubt(0, 10) == unfamiliar_doubt(5, 20) == []
+    assert unfamiliar_doubt(1, 1) == unfamiliar_doubt(1, 3) == []
+    assert "2 of 2 windows (100%) are far" in unfamiliar_doubt(2, 2)[0]
     assert "6 of 20 windows (30%) are far from all" in unfamiliar_doubt(6, 20)[0]
 
 

@@ -159,7 +159,8 @@ def load_familiarity(folder: Path | str, n_classes: int, tensors: Any) -> Famili
 
 def unfamiliar_doubt(n_unfamiliar: int | None, n_windows: int) -> list[str]:
     """Return a warning if many windows are unlike all that the model was trained on; None: not known."""
-    if n_unfamiliar is None or n_unfamiliar <= MOST_UNFAMILIAR * n_windows:
+    # One window in a hundred of known people is unfamiliar by definition, so a single one proves nothing.
+    if n_unfamiliar is None or n_unfamiliar <= max(1, MOST_UNFAMILIAR * n_windows):
         return []
     return [
         f"{n_unfamiliar:,} of {n_windows:,} windows ({n_unfamiliar / n_windows:.0%}) are far from all that "
