@@ -139,7 +139,7 @@ def test_annotations_in_the_file_do_not_decide_what_is_predicted(recognizer):
 def test_a_long_recording_is_classified_in_parts(recognizer, monkeypatch):
     recording = make_recording(bouts=(("walking", 100.0),), seed=4, start="2023-11-14 22:20:00")
     whole = recognizer.predict_recording(recording)
-    monkeypatch.setattr("patchtst_har.inference.recognizer.BATCH_SIZE", 3)
+    monkeypatch.setattr("patchtst_har.inference.labelling.BATCH_SIZE", 3)
     steps = []
     parts = recognizer.predict_recording(recording, lambda *step: steps.append(step))
     pd.testing.assert_frame_equal(parts, whole, rtol=1e-5)

@@ -15,7 +15,8 @@ from patchtst_har.data.non_wear import Policy as Wearing
 from patchtst_har.data.recording import read_recording
 from patchtst_har.data.units import UNUSABLE
 from patchtst_har.errors import DataError, FeatureError
-from patchtst_har.inference.recognizer import LabelledRecording, Recognizer
+from patchtst_har.inference.labelling import LabelledRecording
+from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.pretrained import find_model, headline, read_summary
 from patchtst_har.support.formatting import counted
 from patchtst_har.support.names import printable

@@ -12,12 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from patchtst_har.config import ExperimentConfig
-from patchtst_har.data.calibration import calibration_doubt
-from patchtst_har.data.times import check_clock, iana_zone, time_features
-from patchtst_har.data.units import MOST_G, UNUSABLE, SignalWarning, unusable_text
+from patchtst_har.data.times import iana_zone
+from patchtst_har.data.units import MOST_G, SignalWarning
 from patchtst_har.datasets.inputs import ModelInputs
 from patchtst_har.errors import DataError, ModelFolderError
-from patchtst_har.features import compute_extended_statistics_batch, compute_topology
 from patchtst_har.inference.adaptation import (
     Adaptation,
     class_indices,
@@ -27,11 +25,9 @@ from patchtst_har.inference.adaptation import (
 )
 from patchtst_har.inference.familiarity import (
     Familiarity,
-    UnfamiliarWarning,
     load_familiarity,
-    unfamiliar_doubt,
 )
-from patchtst_har.inference.inputs import BATCH_SIZE
+from patchtst_har.inference.inputs import check_windows, model_inputs
 from patchtst_har.inference.model_card import MODEL_CARD_FILE
 from patchtst_har.inference.native import NativeClassifier
 from patchtst_har.inference.native_program import Precision
@@ -40,14 +36,6 @@ from patchtst_har.inference.probabilities import (
     predict_native,
     predict_probabilities,
     probabilities_of,
-)
-from patchtst_har.inference.source_check import rate_doubt
-from patchtst_har.inference.timeline import (
-    build_timeline,
-    decision_spans,
-    non_wear_rows,
-    window_table,
-    with_rows,
 )
 from patchtst_har.inference.window_classifier import SingleWindowClassifier
 from patchtst_har.model_folder import (
@@ -65,7 +53,7 @@ from patchtst_har.pretrained import SUMMARY_FILE, find_model, refuse_encoder, sh
 from patchtst_har.realtime.backlog import DropPolicy
 from patchtst_har.realtime.stream import Stream
 from patchtst_har.smoothing import HMMSmoother
-from patchtst_har.smoothing.decide import causal_name, decide, hop_s, parse_method, sequences_of
+from patchtst_har.smoothing.decide import causal_name, hop_s, parse_method
 from patchtst_har.support.files import atomic_path
 from patchtst_har.support.formatting import counted
 from patchtst_har.support.progress import OnProgress
@@ -73,7 +61,7 @@ from patchtst_har.support.progress import OnProgress
 if TYPE_CHECKING:
     import pandas as pd
 
-    from patchtst_har.data.windows import WindowBatches
+    from patchtst_har.inference.labelling import LabelledRecording
     from patchtst_har.models import PatchTSTClassifier
 
 Engine = Literal["native", "torch"]
@@ -100,42 +88,6 @@ class Prediction:
     labels: NDArray[np.str_]
     probabilities: NDArray[np.float64]
     distances: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class LabelledRecording:
-    """A recording's timeline, and what became of its samples.
-
-    Attributes
-    ----------
-    timeline : DataFrame
-        ``start``, ``end``, ``label``, ``probability``: rows tile the time that windows cover; gaps in the
-        recording are gaps between rows. Time without wear has rows of its own, one per hop, with the label
-        ``non_wear`` and no probability (NaN). Overlapping windows share time: each row is the hop around its
-        window's centre, the first and last of a segment reach to the ends of their windows.
-    windows : DataFrame
-        One row per window, as long as the timeline: ``start``, ``end`` of the window, ``label`` and
-        ``probability`` as in the timeline, ``raw_label``; for each class ``raw: CLASS``, the classifier's
-        probability, and ``smoothed: CLASS``, that after smoothing; ``distance`` from the windows that the
-        model was trained on and whether that is beyond 1 (``unfamiliar``), if the model knows. Rows of time
-        without wear are those of the timeline, without any of these.
-    clock : str
-        ``UTC``, the name of a zone, or ``local wall clock``.
-    counts : dict of str to number
-        Samples that were not usable, segments too short for a window, windows, and how many of them are
-        unfamiliar (``n_unfamiliar``, if the model knows).
-    warnings : tuple of str
-        What makes the labels doubtful.
-    signal : dict
-        What was done to the samples (`data.signal_steps`).
-    """
-
-    timeline: pd.DataFrame
-    windows: pd.DataFrame
-    clock: str
-    counts: dict[str, float]
-    warnings: tuple[str, ...]
-    signal: dict[str, Any]
 
 
 @dataclass(eq=False, repr=False)
@@ -358,23 +310,8 @@ class Recognizer:
         FeatureError
             If a feature plug-in fails on a window.
         """
-        self._check_windows(windows)
-        return self._inputs(windows, start_ns)
-
-    def _inputs(self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None) -> ModelInputs:
-        config, n = self.config, len(windows)
-        stats = topo = np.empty((n, 0), np.float32)
-        threads = config.features.n_threads
-        sample_rate_hz = config.data.sample_rate_hz
-        if config.model.n_stat_features:
-            added = config.features
-            stats = compute_extended_statistics_batch(
-                windows, sample_rate_hz, added.plugins, movement=added.movement, n_threads=threads
-            )
-        if config.model.n_topo_features:
-            topology = config.features.topology
-            topo = compute_topology(windows, sample_rate_hz, topology, n_threads=threads).features
-        return ModelInputs(windows, self._times(n, start_ns), stats, topo)
+        check_windows(windows, self.config.data.window_size)
+        return model_inputs(self.config, windows, start_ns)
 
     def probabilities(self, inputs: ModelInputs) -> NDArray[np.float64]:
         """Return the class probabilities (n, K) of windows whose features are known."""
@@ -401,10 +338,10 @@ class Recognizer:
         patchtst_har.data.units.SignalWarning
             If windows hold samples beyond `data.units.MOST_G` and so get no label.
         """
-        self._check_windows(windows)
+        check_windows(windows, self.config.data.window_size)
         measured = (np.abs(windows) <= MOST_G).all(axis=(1, 2))
         if measured.all():
-            probabilities, distances = self.judge(self._inputs(windows, start_ns))
+            probabilities, distances = self.judge(model_inputs(self.config, windows, start_ns))
             labels = np.array(self.classes)[probabilities.argmax(axis=1)]
             return Prediction(labels, probabilities, distances)
         first = int(np.flatnonzero(~measured)[0])
@@ -452,7 +389,7 @@ class Recognizer:
             model, there are too few, the model has been adapted already, or is of a version that does not
             keep what its training windows look like.
         """
-        self._check_windows(windows)
+        check_windows(windows, self.config.data.window_size)
         indices = class_indices(labels, self.classes, len(windows))
         beyond = np.flatnonzero((np.abs(windows) > MOST_G).any(axis=(1, 2)))
         if beyond.size:
@@ -460,7 +397,7 @@ class Recognizer:
                 f"windows: window {beyond[0]} holds samples beyond {MOST_G:g} g: no wrist sensor has them"
             )
         familiarity, tensors = self.check_adaptable(), self._tensors()
-        logits, embeddings = self.embed(self._inputs(windows, start_ns))
+        logits, embeddings = self.embed(model_inputs(self.config, windows, start_ns))
         window_s = self.config.data.window_size / self.config.data.sample_rate_hz
         shares = window_shares(start_ns, indices, window_s)
         weight, bias = fit_residual(embeddings, logits, indices, familiarity, self.head(), shares)
@@ -573,60 +510,9 @@ class Recognizer:
         patchtst_har.data.units.SignalWarning
             If it could not be calibrated as ``data.calibration`` says.
         """
-        from patchtst_har.data.windows import WindowBatches
+        from patchtst_har.inference.labelling import label_recording
 
-        config = self.config
-        cut = WindowBatches(recording, config.data, idle_ns=idle_ns)
-        if config.model.n_time_features:
-            check_clock(cut.clock, config.data.timezone, "recording")
-        if not len(cut) and not len(cut.non_wear_ns):
-            seconds = config.data.window_size / config.data.sample_rate_hz
-            lost = unusable_text(cut.info, len(recording))
-            raise DataError(
-                f"the recording has no uninterrupted segment of {seconds:g} s: nothing to label"
-                + (f"; {lost}" if lost else "")
-            )
-        probabilities, distances = self._judge(cut, on_progress)
-        sequences = sequences_of(np.full(len(cut.start_ns), "recording"), cut.start_ns, config)
-        made = decide(probabilities, sequences, self.smoother, self.lag)
-        window_ns, hop_ns = (
-            round(size * (1e9 / config.data.sample_rate_hz))
-            for size in (config.data.window_size, config.data.hop_size)
-        )
-        begin, end = decision_spans(cut.start_ns, sequences, window_ns, hop_ns)
-        shown = config.data.timezone if cut.clock == "utc" else None
-        zone: Any = iana_zone(shown) if shown else getattr(recording.index, "tz", None)
-        counts = {name: cut.info.get(name) or 0 for name in UNUSABLE}
-        counts |= {"short_stretches": cut.n_short, "n_windows": len(cut)}
-        known = n_unfamiliar = None
-        if self.familiarity is not None:
-            known, n_unfamiliar = distances, int(np.count_nonzero(~(distances <= 1)))
-            counts["n_unfamiliar"] = n_unfamiliar
-        labels = np.array(self.classes)[made.smoothed]
-        timeline = build_timeline(begin, end, labels, made.probability, zone)
-        windows = window_table(cut.start_ns, config.data, self.classes, made, zone, known)
-        unworn = non_wear_rows(cut.non_wear_ns, end, hop_ns, zone)
-        return LabelledRecording(
-            timeline=with_rows(timeline, unworn),
-            windows=with_rows(windows, unworn),
-            clock=str(zone or "local wall clock"),
-            counts=counts,
-            warnings=self._doubts(cut, n_unfamiliar),
-            signal=cut.info,
-        )
-
-    def _doubts(self, cut: WindowBatches, n_unfamiliar: int | None) -> tuple[str, ...]:
-        """Return what makes the labels of a recording doubtful, and warn of it."""
-        doubts = calibration_doubt(cut.info["calibration"])
-        strange = [
-            *rate_doubt(cut.info.get("sample_rate_hz"), self.config.data.sample_rate_hz, self.trained_on),
-            *unfamiliar_doubt(n_unfamiliar, len(cut)),
-        ]
-        for doubt in doubts:
-            warnings.warn(doubt, SignalWarning, stacklevel=4)
-        for doubt in strange:
-            warnings.warn(doubt, UnfamiliarWarning, stacklevel=4)
-        return (*doubts, *strange)
+        return label_recording(self, recording, on_progress, idle_ns=idle_ns)
 
     def window_classifier(self) -> SingleWindowClassifier:
         """Return what classifies single windows with the bits of `probabilities`, as streams use it."""
@@ -682,41 +568,6 @@ class Recognizer:
                 stacklevel=2,
             )
         return Stream(self, hop_s, smoothing, max_pending=max_pending, drop=drop)
-
-    def _judge(
-        self, cut: WindowBatches, on_progress: OnProgress | None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Cut and judge in batches, so that a long recording needs no memory for its windows."""
-        parts = [(np.empty((0, len(self.classes))), np.empty(0))]
-        for rows, windows in cut.batches(BATCH_SIZE):
-            parts.append(self.judge(self._inputs(windows, cut.start_ns[rows])))
-            if on_progress is not None:
-                on_progress(rows.stop, len(cut), "windows")
-        probabilities, distances = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return probabilities, distances
-
-    def _times(self, n: int, start_ns: NDArray[np.int64] | None) -> NDArray[np.float32]:
-        if start_ns is not None and np.shape(start_ns) != (n,):
-            raise DataError(f"start_ns: needs shape ({n},), one for each window, has {np.shape(start_ns)}")
-        if not self.config.model.n_time_features:
-            return np.empty((n, 0), np.float32)
-        if start_ns is None:
-            raise DataError(
-                "start_ns: this model uses the time of day, so it needs the start of every window"
-            )
-        return time_features(start_ns, self.config.data.timezone)
-
-    def _check_windows(self, windows: NDArray[np.float32]) -> None:
-        expected = (self.config.data.window_size, 3)
-        if not isinstance(windows, np.ndarray) or windows.dtype != np.float32:
-            raise DataError(
-                f"windows: needs a float32 array, is {getattr(windows, 'dtype', type(windows).__name__)}"
-            )
-        if windows.ndim != 3 or windows.shape[1:] != expected:
-            raise DataError(f"windows: needs shape (n, {expected[0]}, 3), has {windows.shape}")
-        bad = np.flatnonzero(~np.isfinite(windows).all(axis=(1, 2)))
-        if bad.size:
-            raise DataError(f"windows: window {bad[0]} has values that are not finite")
 
 
 def _load_smoother(folder: Path, n_classes: int, config: ExperimentConfig) -> HMMSmoother:
