@@ -74,7 +74,10 @@ def test_breaks_that_are_tolerated():
     assert bouts_in(walk + "b" * 7 + walk) == [("a", 0, 24), ("b", 24, 31), ("a", 31, 55)]
     assert bouts_in(walk + "b" * 5 + walk, max_break_s=0) == [("a", 0, 24), ("a", 29, 53)]
     # The longest break ends a bout if too much of it is not of the class.
-    assert bouts_in("aaaaaaaa" + "b" + "aaa" + "bb" + "aaaaaa", min_share=0.9) == [("a", 0, 12), ("a", 14, 20)]
+    assert bouts_in("aaaaaaaa" + "b" + "aaa" + "bb" + "aaaaaa", min_share=0.9) == [
+        ("a", 0, 12),
+        ("a", 14, 20),
+    ]
     assert bouts_in("ab" * 20) == []
     assert bouts_in("b" * 5 + "a" * 6 + "b" * 5) == [("a", 5, 11)]
 

@@ -168,7 +168,9 @@ def test_an_unknown_enmo_and_time_units_of_pandas():
     rows = timeline("2026-03-05 00:00", [3600] * 2, ["lying", "walking"], "Europe/Berlin")
     expected = summarise(rows.drop(columns="enmo_mg"), CLASSES).daily
     assert expected["enmo_mg"].isna().all()
-    coarse = rows.drop(columns="enmo_mg").assign(**{name: rows[name].dt.as_unit("s") for name in ("start", "end")})
+    coarse = rows.drop(columns="enmo_mg").assign(
+        **{name: rows[name].dt.as_unit("s") for name in ("start", "end")}
+    )
     pd.testing.assert_frame_equal(summarise(coarse, CLASSES).daily, expected)
 
 

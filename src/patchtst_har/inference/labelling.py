@@ -47,10 +47,11 @@ class LabelledRecording:
         window's centre, the first and last of a segment reach to the ends of their windows.
     windows : DataFrame
         One row per window, as long as the timeline: ``start``, ``end`` of the window, ``label`` and
-        ``probability`` as in the timeline, ``enmo_mg``, ``raw_label``; for each class ``raw: CLASS``, the classifier's
-        probability, and ``smoothed: CLASS``, that after smoothing; ``distance`` from the windows that the
-        model was trained on and whether that is beyond 1 (``unfamiliar``), if the model knows. Rows of time
-        without wear are those of the timeline, without any of these.
+        ``probability`` as in the timeline, ``enmo_mg`` (`patchtst_har.summaries.intensity`), ``raw_label``;
+        for each class ``raw: CLASS``, the classifier's probability, and ``smoothed: CLASS``, that after
+        smoothing; ``distance`` from the windows that the model was trained on and whether that is beyond 1
+        (``unfamiliar``), if the model knows. Rows of time without wear are those of the timeline, without
+        any of these.
     clock : str
         ``UTC``, the name of a zone, or ``local wall clock``.
     counts : dict of str to number

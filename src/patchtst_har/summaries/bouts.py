@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,7 +55,7 @@ def bouts_of(rows: Rows, states: NDArray[np.bool_], rules: BoutRules) -> NDArray
     apart = (breaks > rules.max_break_s * 1e9) | (stretch[first[1:]] != stretch[first[:-1]])
     found = []
     edges = [0, *(np.flatnonzero(apart) + 1).tolist(), len(first)]
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         for i, j in _dense(begin, end, low, high, rules.min_share):
             lasts = int(end[j - 1] - begin[i])
             if lasts >= rules.min_minutes * _NS_PER_MIN:
@@ -76,7 +77,7 @@ def _dense(
             continue
         breaks = begin[i + 1 : j] - end[i : j - 1]
         cuts = [i, *(i + 1 + np.flatnonzero(breaks == breaks.max())).tolist(), j]
-        waiting += reversed(list(zip(cuts, cuts[1:], strict=False)))
+        waiting += reversed(list(pairwise(cuts)))
 
 
 def bout_table(rows: Rows, rules: BoutRules) -> pd.DataFrame:

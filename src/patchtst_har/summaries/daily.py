@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,7 +55,7 @@ def daily_table(rows: Rows, extent_ns: tuple[int, int], rules: SummaryRules) -> 
         "weekday": days.day_name(),
         "partial": recorded_ns < np.diff(edges_ns),
         **{name: values / _NS_PER_HOUR for name, values in zip(_HOURS, hours, strict=True)},
-        "valid": wear_ns >= rules.min_wear_hours * _NS_PER_HOUR,
+        "valid": wear_ns >= max(1, rules.min_wear_hours * _NS_PER_HOUR),
         "enmo_mg": enmo_mg,
         "longest_inactive_min": _longest_inactive(rows, edges_ns, rules),
         **{f"{MINUTES}{name}": time_ns[:, k] / _NS_PER_MIN for k, name in enumerate(rows.classes)},
@@ -63,9 +63,7 @@ def daily_table(rows: Rows, extent_ns: tuple[int, int], rules: SummaryRules) -> 
     return pd.DataFrame(table)
 
 
-def _longest_inactive(
-    rows: Rows, edges_ns: NDArray[np.int64], rules: SummaryRules
-) -> NDArray[np.float64]:
+def _longest_inactive(rows: Rows, edges_ns: NDArray[np.int64], rules: SummaryRules) -> NDArray[np.float64]:
     """Return the minutes of the longest inactive bout within each day; NaN if no class is known to be."""
     longest_ns = np.zeros(len(edges_ns) - 1, np.int64)
     inactive = rules.inactive_of(rows.classes)
@@ -105,17 +103,18 @@ def _no_inactive(classes: Sequence[str]) -> str:
 def _means(days: pd.DataFrame, classes: Sequence[str]) -> DayMeans | None:
     if not len(days):
         return None
-    mean: Mapping[str, float] = days.drop(columns=["date", "weekday"]).mean().to_dict()
+    mean = days.drop(columns=["date", "weekday"]).mean()
 
     def known(name: str, digits: int) -> float | None:
-        return None if np.isnan(mean[name]) else round(mean[name], digits)
+        value = float(mean[name])
+        return None if np.isnan(value) else round(value, digits)
 
     return DayMeans(
         n_days=len(days),
-        wear_hours=round(mean["wear_hours"], 4),
-        non_wear_hours=round(mean["non_wear_hours"], 4),
-        no_data_hours=round(mean["no_data_hours"], 4),
+        wear_hours=round(float(mean["wear_hours"]), 4),
+        non_wear_hours=round(float(mean["non_wear_hours"]), 4),
+        no_data_hours=round(float(mean["no_data_hours"]), 4),
         enmo_mg=known("enmo_mg", 3),
         longest_inactive_min=known("longest_inactive_min", 3),
-        minutes={name: round(mean[f"{MINUTES}{name}"], 3) for name in classes},
+        minutes={name: round(float(mean[f"{MINUTES}{name}"]), 3) for name in classes},
     )

@@ -42,12 +42,26 @@ class RecordingSummary:
     days: Days
     rules: SummaryRules
 
+    def rounded_daily(self) -> pd.DataFrame:
+        """Return the table of days as it is written: hours to 0.36 s, minutes to 0.06 s, dates as text."""
+        numbers = self.daily.select_dtypes(float).columns
+        table = self.daily.round({name: 4 if name.endswith("_hours") else 3 for name in numbers})
+        return table.assign(date=self.daily["date"].dt.strftime("%Y-%m-%d"))
+
+    def rounded_bouts(self) -> pd.DataFrame:
+        """Return the table of bouts as it is written."""
+        return self.bouts.round({"minutes": 3, "share": 4, "enmo_mg": 3})
+
     def bout_counts(self) -> dict[str, dict[str, BoutCount]]:
-        """Return, for each class, how many bouts of at least 1, 5, 10, 30 minutes there are, and their time."""
+        """Return, for each class, number and time of bouts of at least 1, 5, 10 and 30 minutes.
+
+        Without lengths below that of a bout.
+        """
+        lengths = [least for least in LENGTHS_MIN if least >= self.rules.bouts.min_minutes]
         counts = {}
         for name in self.rows.classes:
             minutes = self.bouts.loc[self.bouts["label"] == name, "minutes"].to_numpy(float)
-            lasting = {f"{least}_min": minutes[minutes >= least] for least in LENGTHS_MIN}
+            lasting = {f"{least}_min": minutes[minutes >= least] for least in lengths}
             counts[name] = {
                 key: BoutCount(n=len(values), minutes=round(float(np.sum(values)), 3))
                 for key, values in lasting.items()

@@ -72,7 +72,7 @@ def rows_of(timeline: pd.DataFrame, classes: Sequence[str]) -> Rows:
     if timeline.empty:
         raise DataError("timeline: has no row")
     unworn = is_unworn(timeline).to_numpy()
-    state = pd.Index(list(classes), dtype=object).get_indexer(timeline["label"].astype(object))
+    state = pd.Index(list(classes), dtype=object).get_indexer(pd.Index(timeline["label"], dtype=object))
     state = np.where(unworn, len(classes), state).astype(np.int64)
     if (state < 0).any():
         label = timeline["label"].iloc[int((state < 0).argmax())]
@@ -152,9 +152,7 @@ def pieces(
     return span, cell, end - begin
 
 
-def time_in_cells(
-    rows: Rows, edges_ns: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def time_in_cells(rows: Rows, edges_ns: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return how much time of each state lies between edges, and the mean ENMO there.
 
     Returns
