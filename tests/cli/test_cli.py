@@ -751,6 +751,7 @@ def test_evaluate_smooths_as_asked(cli, small_run, prepared, tmp_path):
         )
         assert status == 0, err
         assert f"smoothing: {smoothing}" in out
+        assert ("smoothed" in out) == (smoothing != "none")
         scores = json.loads((tmp_path / "evaluation.json").read_text())
         assert scores["smoothing"] == smoothing
         assert (scores["raw"] == scores["smoothed"]) == (smoothing == "none")

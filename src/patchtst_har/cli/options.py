@@ -31,7 +31,10 @@ Labels = Annotated[
 ]
 LabelColumn = Annotated[
     str | None,
-    typer.Option("--label-column", help="Column of --labels to use, for example 'label:Walmsley2020'."),
+    typer.Option(
+        "--label-column",
+        help="Column of --labels to use, such as 'label:Walmsley2020'; needed if there are several.",
+    ),
 ]
 Units = Annotated[
     Literal["g", "m/s2", "mg"] | None,
