@@ -16,7 +16,7 @@ from patchtst_har.cli.reading import reads_recordings
 from patchtst_har.data.formats import FORMATS
 from patchtst_har.data.options import ReadOptions
 
-HELP = "Label a recording: labels and windows as CSV, a summary as JSON, a timeline picture and a report."
+HELP = "Label a recording: labels, windows, days and bouts as CSV, a summary as JSON, a picture and a report."
 
 
 @reads_recordings
@@ -45,6 +45,9 @@ def run(
             "classified; off. As the model says if left out (auto).",
         ),
     ] = None,
+    min_wear_hours: options.MinWearHours = 16.0,
+    inactive: options.Inactive = None,
+    bout_minutes: options.BoutMinutes = 1.0,
     verbose: options.Verbose = False,
     *,
     reading: ReadOptions,
@@ -53,11 +56,17 @@ def run(
     from patchtst_har.data import read_recording
     from patchtst_har.data.units import SignalWarning
     from patchtst_har.inference.label_file import label_file
+    from patchtst_har.model_folder import read_model_folder
     from patchtst_har.reports.prediction_files import write_prediction
+    from patchtst_har.summaries import BoutRules, SummaryRules
     from patchtst_har.support.files import check_writable
 
     start_logging(verbose)
     folder = model_folder(model)
+    named = None if inactive is None else tuple(name.strip() for name in inactive.split(","))
+    rules = SummaryRules(min_wear_hours, named, BoutRules(min_minutes=bout_minutes))
+    if named is not None:
+        rules.inactive_of(read_model_folder(folder).classes)
     reader = partial(read_recording, units=units, time_unit=time_unit, strict=strict, options=reading)
     check_writable(out_dir)
     # The warnings are among those of the labelled file, printed below.
@@ -73,7 +82,7 @@ def run(
             non_wear=non_wear,
             on_progress=on_progress,
         )
-    written = write_prediction(out_dir, labelled, report=report)
+    written = write_prediction(out_dir, labelled, report=report, rules=rules)
     warn(labelled.warnings)
     facts = labelled.model_info
     line = introduction(folder, labelled.classes, facts["trained_on"], named=model is not None)
