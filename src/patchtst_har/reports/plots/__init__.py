@@ -3,6 +3,7 @@
 May import what `reports` may, but no page of it.
 """
 
+from patchtst_har.reports.plots.comparison import plot_differences, plot_runs
 from patchtst_har.reports.plots.feasibility import plot_capacity, plot_changes, plot_mean_stages
 from patchtst_har.reports.plots.latency import plot_latency
 from patchtst_har.reports.plots.prediction import plot_daily_minutes, plot_days, plot_probabilities
@@ -22,6 +23,7 @@ __all__ = [
     "plot_confusions",
     "plot_daily_minutes",
     "plot_days",
+    "plot_differences",
     "plot_distributions",
     "plot_latency",
     "plot_learning_curves",
@@ -30,6 +32,7 @@ __all__ = [
     "plot_participants",
     "plot_probabilities",
     "plot_reliability",
+    "plot_runs",
     "plot_timelines",
     "plot_topology",
 ]
