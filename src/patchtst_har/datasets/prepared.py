@@ -290,7 +290,7 @@ def _check_distinct(folder: Path, outfiles: Mapping[str, str]) -> None:
     for names in by_size.values():
         by_content: dict[Any, str] = {}
         for name in names if len(names) > 1 else ():
-            content = _checksums(folder / outfiles[name])
+            content = content_of(folder / outfiles[name])
             if content is not None and by_content.setdefault(content, name) != name:
                 raise DataError(
                     f"{folder / outfiles[name]}: participant {name!r} has the same windows as "
@@ -298,8 +298,8 @@ def _check_distinct(folder: Path, outfiles: Mapping[str, str]) -> None:
                 )
 
 
-def _checksums(path: Path) -> tuple[tuple[int, int], ...] | None:
-    """Return sizes and checksums of windows and stamps; None if `load` will have to say what is wrong."""
+def content_of(path: Path) -> tuple[tuple[int, int], ...] | None:
+    """Return sizes and checksums of a participant's arrays; None if `load` will have to say what is wrong."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = [archive.getinfo(name) for name in _CONTENT]
