@@ -9,6 +9,25 @@ from pydantic import Field
 from patchtst_har.records.run import Record
 
 
+class SourceState(Record):
+    """By what a source file is recognised without reading all of it; its place does not count."""
+
+    size: int
+    """Bytes."""
+    mtime_ns: int
+    """When it was last changed (ns since 1970)."""
+    ends: str
+    """SHA-256 of its first and last 64 KiB."""
+
+
+class Origin(Record):
+    """What a recording's files were made from, in a folder of many recordings."""
+
+    source: SourceState
+    settings: str
+    """SHA-256 of model, options and version: that of `CohortSettings`."""
+
+
 class PredictionSummary(Record):
     """One recording in figures: where it came from, how long each activity lasted, what makes it doubtful."""
 
@@ -27,3 +46,5 @@ class PredictionSummary(Record):
     notices: tuple[str, ...]
     signal: dict[str, Any] = Field(default_factory=dict)
     """What was done to the samples before they were cut: counts, and each step with parameters and effect."""
+    origin: Origin | None = None
+    """Only in a folder of many recordings: by this, a later run sees that the recording is finished."""

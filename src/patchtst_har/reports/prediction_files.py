@@ -4,33 +4,63 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from patchtst_har.data.non_wear import NON_WEAR
-from patchtst_har.records.prediction import PredictionSummary
+from patchtst_har.errors import MissingDependencyError
+from patchtst_har.records.prediction import Origin, PredictionSummary
 from patchtst_har.support.files import atomic_path, atomic_write_json, ensure_folder
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from patchtst_har.inference.label_file import LabelledFile
+
+
+TableFormat = Literal["csv", "parquet"]
+
+_SUMMARY = "summary.json"
 
 
 @dataclass(frozen=True)
 class PredictionFiles:
-    """What `write_prediction` wrote; without a report there are no timeline (SVG) and no report (HTML)."""
+    """What `write_prediction` wrote; None for what was not asked for."""
 
     labels: Path
-    windows: Path
+    windows: Path | None
     summary: Path
     timeline: Path | None = None
     report: Path | None = None
 
 
-def write_prediction(out_dir: Path, labelled: LabelledFile, *, report: bool = True) -> PredictionFiles:
-    """Write a recording as labels and windows (CSV), summary (JSON), picture (SVG) and report (HTML).
+def prediction_files(
+    folder: Path, name: str, *, report: bool = True, windows: bool = True, table: TableFormat = "csv"
+) -> PredictionFiles:
+    """Return which files `write_prediction` writes for a recording of this name."""
+    return PredictionFiles(
+        labels=folder / f"{name}_labels.{table}",
+        windows=folder / f"{name}_windows.{table}" if windows else None,
+        summary=folder / f"{name}_{_SUMMARY}",
+        timeline=folder / f"{name}_timeline.svg" if report else None,
+        report=folder / f"{name}_report.html" if report else None,
+    )
+
+
+def write_prediction(
+    out_dir: Path,
+    labelled: LabelledFile,
+    *,
+    report: bool = True,
+    windows: bool = True,
+    table: TableFormat = "csv",
+    origin: Origin | None = None,
+) -> PredictionFiles:
+    """Write a recording as labels and windows (tables), summary (JSON), picture (SVG) and report (HTML).
 
     All are named after the recording and written whole before the first takes its place: a failure leaves
-    none.
+    none. The summary takes its place last: where it is, the others are those that it describes.
 
     Parameters
     ----------
@@ -40,28 +70,59 @@ def write_prediction(out_dir: Path, labelled: LabelledFile, *, report: bool = Tr
         The recording's timeline and the facts around it.
     report : bool
         Whether to draw the picture and write the report.
+    windows : bool
+        Whether to write the table of windows.
+    table : {"csv", "parquet"}
+        The format of labels and windows.
+    origin : Origin, optional
+        What the summary says of where it came from.
 
     Raises
     ------
     DataError, OSError
         If the timeline is malformed or a file cannot be written.
+    MissingDependencyError
+        For Parquet without pyarrow.
     """
-    folder, name = ensure_folder(out_dir), labelled.name
-    ends = ("labels.csv", "windows.csv", "summary.json", *(("timeline.svg", "report.html") if report else ()))
-    written = PredictionFiles(*(folder / f"{name}_{end}" for end in ends))
+    if table == "parquet":
+        check_pyarrow()
+    files = prediction_files(
+        ensure_folder(out_dir), labelled.name, report=report, windows=windows, table=table
+    )
     with ExitStack() as opened:
-        labels, windows, summary, *page = [
-            opened.enter_context(atomic_path(folder / f"{name}_{end}")) for end in ends
-        ]
-        labelled.timeline.to_csv(labels, index=False, float_format="%.6f")
-        labelled.windows.to_csv(windows, index=False, float_format="%.6f")
-        atomic_write_json(summary, _summary(labelled).to_json())
+        # Files take their places in the reverse order.
+        summary = opened.enter_context(atomic_path(files.summary))
+        temporary = {
+            kind: opened.enter_context(atomic_path(path))
+            for kind, path in vars(files).items()
+            if path is not None and kind != "summary"
+        }
+        _write_table(labelled.timeline, temporary["labels"], table)
+        if windows:
+            _write_table(labelled.windows, temporary["windows"], table)
+        atomic_write_json(summary, summary_of(labelled, origin).to_json())
         if report:
-            _write_page(labelled, *page)
-    return written
+            _write_page(labelled, temporary["timeline"], temporary["report"])
+        # One of an earlier call describes other files than those that now take their places.
+        files.summary.unlink(missing_ok=True)
+    return files
 
 
-def _summary(labelled: LabelledFile) -> PredictionSummary:
+def check_pyarrow() -> None:
+    """Raise a `MissingDependencyError` if Parquet tables cannot be written."""
+    if find_spec("pyarrow") is None:
+        raise MissingDependencyError("writing Parquet needs pyarrow: pip install 'patchtst-har[parquet]'")
+
+
+def _write_table(rows: pd.DataFrame, path: Path, table: TableFormat) -> None:
+    if table == "csv":
+        rows.to_csv(path, index=False, float_format="%.6f")
+    else:
+        rows.to_parquet(path, index=False)
+
+
+def summary_of(labelled: LabelledFile, origin: Origin | None = None) -> PredictionSummary:
+    """Return a labelled recording in figures."""
     timeline = labelled.timeline
     unfamiliar = labelled.counts.get("n_unfamiliar")
     lasted_min = (timeline["end"] - timeline["start"]).dt.total_seconds() / 60
@@ -78,6 +139,7 @@ def _summary(labelled: LabelledFile) -> PredictionSummary:
         warnings=tuple(labelled.warnings),
         notices=tuple(labelled.notices),
         signal=labelled.signal,
+        origin=origin,
     )
 
 

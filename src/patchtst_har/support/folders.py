@@ -64,6 +64,25 @@ def folder_lock(folder: Path) -> Iterator[None]:
                 created.rmdir()
 
 
+def is_locked(folder: Path) -> bool:
+    """Whether another process holds a folder (`folder_lock`); where there are no locks, nobody does."""
+    try:
+        descriptor = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_NOFOLLOW)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        # Shared: several may look at the same time.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _missing(folder: Path) -> list[Path]:
     """Return which of a path's folders are missing, the innermost first."""
     return [path for path in (folder, *folder.absolute().parents) if not path.exists()]
