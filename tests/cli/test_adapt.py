@@ -109,13 +109,35 @@ def test_other_annotations_are_left_out_or_mapped(cli, person, tmp_path):
     assert "left out" not in printed.replace("windows left out in blocks", "")
     found = Recognizer.from_pretrained(model, adaptation=paths[1]).adaptation.n_windows
     assert found == {"sitting": 26, "walking": 21}
-    status, _, err = cli("adapt", model, "--recording", recording, "--out", tmp_path / "b", *label_map[:2])
-    assert status == 2
-    assert "--labels and --label-column go together" in err
+    (tmp_path / "two.csv").write_text("annotation,mine,other\nwalking,walking,sitting\n")
+    for given, reason in (
+        (label_map[2:], "--label-column is a column of --labels, which is missing"),
+        (("--labels", tmp_path / "two.csv"), "Name it (--label-column); found: 'mine', 'other'"),
+    ):
+        status, _, err = cli("adapt", model, "--recording", recording, "--out", tmp_path / "b", *given)
+        assert status == 2
+        assert reason in err
+    # The one column there is needs no name.
+    status, _, err = cli(
+        "adapt", model, "--recording", tmp_path / "a.csv", "--out", paths[1], "--overwrite", *label_map[:2]
+    )
+    assert status == 0, err
+    assert Recognizer.from_pretrained(model, adaptation=paths[1]).adaptation.n_windows == found
     status, _, err = cli("adapt", model, "--recording", recording, "--out", tmp_path / "b", *label_map)
     assert status == 2
     assert err.startswith(f"patchtst-har: error: {recording}: annotation 'running' is not in")
     assert not (tmp_path / "b").exists()
+
+
+def test_a_person_of_the_training_is_met(cli, person, tmp_path):
+    model, recording, _ = person
+    known = json.loads((model / "provenance.json").read_text())["split"]["train"][0]
+    for name, warned in ((known, True), (f"{known}b", False)):
+        path = tmp_path / f"{name}.csv"
+        path.write_bytes(recording.read_bytes())
+        status, _, err = cli("adapt", model, "--recording", path, "--out", tmp_path / f"{name}.safetensors")
+        assert status == 0, err
+        assert (f"warning: {name} is the name of a person the model was trained on" in err) == warned
 
 
 @pytest.mark.compiles

@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from feasibility_documents import MEDIAN_US, measured
@@ -38,7 +39,10 @@ def quicker(monkeypatch):
 @pytest.mark.usefixtures("quicker")
 def test_standard_output_is_one_json_document(cli, files):
     common = ("benchmark", files / "model", "--quick", "--budget", files / "easy.yaml")
-    status, out, err = cli(*common, "--out", files / "first", "--recording", files / "walk.csv")
+    own = pd.read_csv(files / "walk.csv").rename(columns={"x": "ax"})
+    own.to_csv(files / "own.csv", index=False)
+    recorded = ("--recording", files / "own.csv", "--columns", "x=ax")
+    status, out, err = cli(*common, "--out", files / "first", *recorded)
     assert status == 0, err
     (line,) = out.splitlines()
     document = json.loads(line)

@@ -24,6 +24,7 @@ from patchtst_har.cohort import LabelOptions, Outputs, job, label_recordings
 from patchtst_har.cohort.workers import LocalWorkers, WorkerDied
 from patchtst_har.errors import DataError, MissingDependencyError, WorkersError
 from patchtst_har.inference.label_file import label_file
+from patchtst_har.summaries import SummaryRules
 from patchtst_har.support.files import owner
 from patchtst_har.support.folders import folder_lock
 
@@ -46,9 +47,10 @@ def test_what_a_run_leaves(cohort, model, tmp_path):
     assert (result.n_labelled, result.n_finished_before, result.failures) == (4, 0, ())
     assert seen[-1] == (4, 4, "recordings")
     assert sorted(path.name for path in out.iterdir()) == [
-        *("cohort.html", "cohort.json", "failures.csv", "recordings", "recordings.csv", "timings.csv")
+        *("cohort.html", "cohort.json", "daily.csv", "failures.csv"),
+        *("recordings", "recordings.csv", "timings.csv"),
     ]
-    assert len(list((out / "recordings" / "site1").iterdir())) == 4
+    assert len(list((out / "recordings" / "site1").iterdir())) == 2 * 4
     table = pd.read_csv(result.files.table)
     assert list(table["recording"]) == ["site0/P00", "site0/P02", "site1/P01", "site1/P03"]
     assert table["source"][2] == str(cohort / "site1" / "P01.npz")
@@ -115,6 +117,10 @@ def test_other_settings_are_refused_by_name_or_label_all_again(cohort, model, tm
     before = contents(out)
     for changes, text in (
         ({"options": LabelOptions(smoothing="none")}, 'options.smoothing was null, is "none"'),
+        (
+            {"options": LabelOptions(summaries=SummaryRules(inactive=("sitting",)))},
+            'options.summaries.inactive was null, is ["sitting"]',
+        ),
         ({"outputs": Outputs(windows=True)}, "outputs.windows was false, is true"),
         (
             {"options": LabelOptions(non_wear="off", strict=True)},

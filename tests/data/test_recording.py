@@ -1,5 +1,6 @@
 import gzip
 import os
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from patchtst_har.data.options import ReadOptions
 from patchtst_har.data.recording import read_recording, write_recording
 from patchtst_har.data.resample import clean_samples
 from patchtst_har.data.stamps import index_ns
@@ -464,3 +466,24 @@ def test_a_pipe_is_no_recording(tmp_path: Path, suffix: str) -> None:
         DataError, match=rf"P01{suffix}: is a pipe or a device, a recording is a regular file"
     ):
         read_recording(path)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "formats"),
+    [
+        (("04.05.2026 13:00:00", "04.05.2026 13:00:01"), ("%d.%m.%Y %H:%M:%S",)),
+        (("4-5-2026 9:00:00.25", "4-5-2026 9:00:00.50"), ("%d-%m-%Y %H:%M:%S.%f", "%m-%d-%Y %H:%M:%S.%f")),
+        (("12/31/2026 09:00:00 PM", "12/31/2026 09:00:01 PM"), ("%m/%d/%Y %I:%M:%S %p",)),
+        (("31/12/2026 09:00", "31/12/2026 09:01"), ("%d/%m/%Y %H:%M",)),
+        (("May 4, 2026 09:00", "May 4, 2026 09:01"), ()),
+    ],
+)
+def test_the_format_of_usual_dates_is_proposed_and_reads_them(
+    tmp_path: Path, stamps: tuple[str, str], formats: tuple[str, ...]
+) -> None:
+    path = write(tmp_path, "time,x,y,z\n" + "".join(f'"{stamp}",0,0,1\n' for stamp in stamps))
+    proposed = " " + " or ".join(map(repr, formats)) if formats else ""
+    with pytest.raises(DataError, match=re.escape(f"name their format (--time-format{proposed})")):
+        read_recording(path)
+    for time_format in formats:
+        assert len(read_recording(path, options=ReadOptions(time_format=time_format))[0]) == 2

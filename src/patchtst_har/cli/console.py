@@ -72,9 +72,9 @@ def label_map(labels: Path | None, column: str | None) -> LabelMap | None:
     """Return the mapping of ``--labels`` and ``--label-column``; None if there is none."""
     from patchtst_har.data.annotations import LabelMap
 
-    if (labels is None) != (column is None):
-        raise typer.BadParameter("--labels and --label-column go together")
-    return None if labels is None or column is None else LabelMap.from_csv(labels, column)
+    if labels is None and column is not None:
+        raise typer.BadParameter("--label-column is a column of --labels, which is missing")
+    return None if labels is None else LabelMap.from_csv(labels, column)
 
 
 def warn(texts: Iterable[str]) -> None:
@@ -160,11 +160,18 @@ def resumable() -> Iterator[None]:
         raise
 
 
-def score_table(title: str, scores: HeldOutScores, baselines: Mapping[str, Scores] | None = None) -> Table:
-    """Return a table of the headline scores: raw, smoothed, and of baselines."""
+def score_table(
+    title: str,
+    scores: HeldOutScores,
+    baselines: Mapping[str, Scores] | None = None,
+    *,
+    smoothed: bool = True,
+) -> Table:
+    """Return a table of the headline scores: raw, smoothed (if asked for), and of baselines."""
     from patchtst_har.evaluation.metrics import SUMMARY
 
-    columns = {"raw": scores.raw, "smoothed": scores.smoothed, **(baselines or {})}
+    decided = {"raw": scores.raw, "smoothed": scores.smoothed} if smoothed else {"raw": scores.raw}
+    columns = {**decided, **(baselines or {})}
     table = Table(title=title)
     table.add_column("score")
     for name in columns:

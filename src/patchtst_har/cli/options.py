@@ -31,7 +31,10 @@ Labels = Annotated[
 ]
 LabelColumn = Annotated[
     str | None,
-    typer.Option("--label-column", help="Column of --labels to use, for example 'label:Walmsley2020'."),
+    typer.Option(
+        "--label-column",
+        help="Column of --labels to use, such as 'label:Walmsley2020'; needed if there are several.",
+    ),
 ]
 Units = Annotated[
     Literal["g", "m/s2", "mg"] | None,
@@ -68,6 +71,18 @@ Adaptation = Annotated[
     Path | None,
     typer.Option("--adaptation", help="File that `adapt` wrote: recognise as adapted to that person."),
 ]
+MinWearHours = Annotated[
+    float,
+    typer.Option(help="Hours of wear that make a day valid; means are over valid days."),
+]
+Inactive = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CLASS,...",
+        help="Classes that count as inactive, such as lying,sitting. Those of known names if left out.",
+    ),
+]
+BoutMinutes = Annotated[float, typer.Option(help="Bouts shorter than this are left out.")]
 Strict = Annotated[
     bool,
     typer.Option(

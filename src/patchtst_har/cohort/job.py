@@ -147,6 +147,7 @@ def _label(job: Job, source: Source, recognizer: Recognizer) -> Outcome:
             report=job.outputs.report,
             windows=job.outputs.windows,
             table=job.outputs.table,
+            rules=job.options.summaries,
             origin=origin,
         )
     except OSError as error:

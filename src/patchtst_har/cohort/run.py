@@ -23,7 +23,7 @@ from patchtst_har.pretrained import DEFAULT, find_model
 from patchtst_har.records.cohort import Failure
 from patchtst_har.reports.prediction_files import check_pyarrow
 from patchtst_har.support.files import clean_orphans, ensure_folder
-from patchtst_har.support.folders import folder_lock, is_locked
+from patchtst_har.support.folders import folder_lock, is_held
 from patchtst_har.support.formatting import counted, listed
 from patchtst_har.support.names import printable, unusable_name
 from patchtst_har.support.progress import OnProgress
@@ -293,7 +293,7 @@ def _held(out_dir: Path, shard: tuple[int, int] | None) -> Iterator[Path]:
     shards = out_dir / SHARDS
     if shard is None:
         with folder_lock(out_dir):
-            running = next((path for path in sorted(shards.glob("*")) if is_locked(path)), None)
+            running = next((path for path in sorted(shards.glob("*")) if is_held(path)), None)
             if running is not None:
                 raise DataError(f"{out_dir}: shard {running.name} is being labelled; wait for it")
             yield out_dir
@@ -301,7 +301,7 @@ def _held(out_dir: Path, shard: tuple[int, int] | None) -> Iterator[Path]:
     number, total = shard
     place = shards / f"{number}-of-{total}"
     with folder_lock(place):
-        if is_locked(out_dir):
+        if is_held(out_dir):
             raise DataError(f"{out_dir}: is being written by a run of all recordings; wait for it")
         yield place
 

@@ -26,6 +26,7 @@ from patchtst_har.pretrained import SUMMARY_FILE, read_summary, shown_name
 from patchtst_har.records.cohort import CohortSettings
 from patchtst_har.records.reading import read_record
 from patchtst_har.reports.prediction_files import PredictionFiles, TableFormat, prediction_files
+from patchtst_har.summaries import SummaryRules
 from patchtst_har.support.files import atomic_write_json
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class LabelOptions:
         As `patchtst_har.data.read_recording`; `reading` is its `options`.
     timezone, smoothing, adaptation, calibration, non_wear
         As `patchtst_har.inference.label_file.label_file`.
+    summaries : SummaryRules
+        How days and bouts are counted.
     """
 
     units: Literal["g", "m/s2", "mg"] | None = None
@@ -68,6 +71,7 @@ class LabelOptions:
     adaptation: Path | None = None
     calibration: Literal["off", "auto", "require"] | None = None
     non_wear: Literal["auto", "off"] | None = None
+    summaries: SummaryRules = field(default_factory=SummaryRules)
 
     def reader(self) -> Callable[[Path], tuple[pd.DataFrame, dict[str, Any]]]:
         """Return what reads a recording."""
@@ -80,10 +84,16 @@ class LabelOptions:
         )
 
     def recognizer(self, model_dir: Path) -> Recognizer:
-        """Return the model that labels recordings."""
+        """Return the model that labels recordings.
+
+        Raises
+        ------
+        DataError, ModelFolderError, ConfigError
+            If the model or an option cannot be used.
+        """
         from patchtst_har.inference.label_file import load_recognizer
 
-        return load_recognizer(
+        recognizer = load_recognizer(
             model_dir,
             timezone=self.timezone,
             smoothing=self.smoothing,
@@ -91,6 +101,8 @@ class LabelOptions:
             calibration=self.calibration,
             non_wear=self.non_wear,
         )
+        self.summaries.inactive_of(recognizer.classes)
+        return recognizer
 
 
 @dataclass(frozen=True)
@@ -158,13 +170,13 @@ def claim_folder(out_dir: Path, settings: CohortSettings, *, overwrite: bool) ->
     """
     path = out_dir / COHORT_FILE
     before = read_record(path, CohortSettings)
-    if before == settings:
+    changes = [] if before is None else before.differences(settings)
+    if before is not None and not changes:
         return
     if before is not None and not overwrite:
-        changes = "; ".join(before.differences(settings))
         raise DataError(
-            f"{out_dir}: holds recordings that were labelled with other settings ({changes}); choose another "
-            "folder, or --overwrite to label them again"
+            f"{out_dir}: holds recordings that were labelled with other settings ({'; '.join(changes)}); "
+            "choose another folder, or --overwrite to label them again"
         )
     if before is None:
         names = sorted(entry.name for entry in out_dir.iterdir())

@@ -98,7 +98,7 @@ def summary_row(name: str, summary: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recording's summary as a row of the collated table.
 
     What is not named here, because a later version or another package added it to the summary, follows under
-    its own name, nested ones joined by ``_``; lists are left out.
+    its own name, nested ones joined by ``_``; lists and what is None are left out.
     """
     recording, signal = summary["recording"], summary.get("signal", {})
     calibration = signal.get("calibration", {})
@@ -139,7 +139,7 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _leaves(f"{name}_{key}", inner)
-    elif not isinstance(value, list | tuple):
+    elif value is not None and not isinstance(value, list | tuple):
         yield name, value
 
 

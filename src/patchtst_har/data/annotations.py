@@ -15,6 +15,7 @@ import numpy as np
 from patchtst_har.data.columns import require_columns
 from patchtst_har.errors import DataError
 from patchtst_har.support.documents import read_text
+from patchtst_har.support.formatting import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,15 +33,16 @@ class LabelMap:
     """Where it comes from, for messages."""
 
     @classmethod
-    def from_csv(cls, path: str | os.PathLike[str], column: str) -> LabelMap:
+    def from_csv(cls, path: str | os.PathLike[str], column: str | None = None) -> LabelMap:
         """Read a dictionary such as CAPTURE-24's `annotation-label-dictionary.csv`.
 
         Parameters
         ----------
         path : path-like
             CSV with a column `annotation`.
-        column : str
-            The column of classes, for example ``"label:Walmsley2020"``.
+        column : str, optional
+            The column of classes, for example ``"label:Walmsley2020"``; may be left out if `annotation` and
+            one other column are all there are.
 
         Raises
         ------
@@ -52,7 +54,10 @@ class LabelMap:
         try:
             text = read_text(path, _MOST_BYTES, may_be_pipe=True)
             reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-            require_columns(reader.fieldnames or (), ("annotation", column), str(path))
+            names = [*(reader.fieldnames or ())]
+            if column is None:
+                column = _only_column(names, path)
+            require_columns(names, ("annotation", column), str(path))
             rows = [(row["annotation"] or "", (row[column] or "").strip()) for row in reader]
         except (FileNotFoundError, IsADirectoryError) as error:
             raise DataError(f"{path}: no such file") from error
@@ -94,3 +99,12 @@ class LabelMap:
         codes = lookup[column.cat.codes.to_numpy()]
         categories = pd.Index(list(self.classes), dtype=object)
         return recording.assign(annotation=pd.Categorical.from_codes(codes, categories=categories))
+
+
+def _only_column(names: list[str], path: Path) -> str:
+    """Return the one column of classes."""
+    others = [name for name in names if name != "annotation"]
+    if len(others) != 1:
+        found = listed([repr(name) for name in others]) if others else "none"
+        raise DataError(f"{path}: which column has the classes? Name it (--label-column); found: {found}")
+    return others[0]

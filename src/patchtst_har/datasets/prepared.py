@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import csv
 import difflib
+import hashlib
 import io
+import json
 import logging
 import os
 import zipfile
@@ -134,6 +136,23 @@ class PreparedDataset:
             )
         near = difflib.get_close_matches(participant, self.participants, 3) or self.participants[:3]
         raise DataError(f"{self.folder}: no participant {participant!r} (known: {', '.join(near)}, ...)")
+
+    def fingerprint(self, people: Iterable[str]) -> str:
+        """Identify the classes, and the windows, times and labels of some people, as SHA-256.
+
+        The checksums that an archive keeps of its members are used: nothing else of the files is read.
+
+        Raises
+        ------
+        DataError
+            If somebody is unknown, or a file is no NPZ archive with these arrays.
+        """
+        contents = {name: _checksums(self.path(name)) for name in sorted(people)}
+        damaged = next((name for name, content in contents.items() if content is None), None)
+        if damaged is not None:
+            raise DataError(f"{self.path(damaged)}: not an NPZ archive with {', '.join(_CONTENT)}")
+        document = json.dumps([list(self.classes), contents], sort_keys=True)
+        return hashlib.sha256(document.encode()).hexdigest()
 
     def load(self, participant: str, *, max_bytes: int = MAX_EXPANDED_BYTES) -> Windows:
         """Read one participant's windows.

@@ -114,15 +114,22 @@ def _judge(recognizer: Recognizer, features: FeatureSet, config: ExperimentConfi
 
 
 def _doubts(model_dir: Path, people: Sequence[str]) -> tuple[str, ...]:
-    provenance = read_provenance(model_dir)
-    if provenance is None:
+    met = met_in_training(model_dir, people)
+    if met is None:
         missing = model_dir / PROVENANCE_FILE
         return (f"{missing} is missing: whether the model was trained on these participants is unknown",)
-    split = provenance["split"]
-    known = set(names_of(model_dir, [*split["train"], *split["val"]]))
-    met = [name for name in people if name in known]
     if not met:
         return ()
     shown = ", ".join(met[:5]) + (", ..." if len(met) > 5 else "")
     trained_on = f"participants have names of people the model was trained on ({shown})"
     return (f"{len(met)} of {len(people)} {trained_on}",)
+
+
+def met_in_training(model_dir: Path, people: Sequence[str]) -> list[str] | None:
+    """Return those who have names of people that a model was trained on; None if its folder does not say."""
+    provenance = read_provenance(model_dir)
+    if provenance is None:
+        return None
+    split = provenance["split"]
+    known = set(names_of(model_dir, [*split["train"], *split["val"]]))
+    return [name for name in people if name in known]

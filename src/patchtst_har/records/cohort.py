@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from patchtst_har.records.run import Record
@@ -28,15 +29,12 @@ class CohortSettings(Record):
 
     def differences(self, other: CohortSettings) -> list[str]:
         """Return in words what differs from these settings in others."""
-        mine, theirs = self.to_json(), other.to_json()
-        found = [] if self.version == other.version else [_change("version", self.version, other.version)]
-        for section in ("model", "options", "outputs"):
-            names = dict.fromkeys([*mine[section], *theirs[section]])
-            for name in names:
-                before, now = mine[section].get(name), theirs[section].get(name)
-                if before != now:
-                    found.append(_change(f"{section}.{name}", before, now))
-        return found
+        mine, theirs = dict(_leaves("", self.to_json())), dict(_leaves("", other.to_json()))
+        return [
+            f"{name} was {_short(mine.get(name))}, is {_short(theirs.get(name))}"
+            for name in dict.fromkeys([*mine, *theirs])
+            if mine.get(name) != theirs.get(name)
+        ]
 
 
 class Failure(Record):
@@ -50,8 +48,12 @@ class Failure(Record):
     reason: str
 
 
-def _change(name: str, before: Any, now: Any) -> str:
-    return f"{name} was {_short(before)}, is {_short(now)}"
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(f"{name}.{key}" if name else key, inner)
+    else:
+        yield name, value
 
 
 def _short(value: Any) -> str:

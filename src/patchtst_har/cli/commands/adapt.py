@@ -54,6 +54,7 @@ def run(
     from patchtst_har.data.formats import recording_suffix
     from patchtst_har.data.units import SignalWarning
     from patchtst_har.evaluation.adaptation import gain_by_blocks
+    from patchtst_har.evaluation.folder import met_in_training
     from patchtst_har.inference.label_file import adapted_to
     from patchtst_har.inference.labelled_windows import keep_classes, labelled_windows
     from patchtst_har.inference.recognizer import Recognizer
@@ -68,13 +69,17 @@ def run(
         raise DataError(f"{target}: exists already; choose another file or pass --overwrite")
     check_writable(target.parent)
     mapping = label_map(labels, label_column)
-    recognizer = Recognizer.from_pretrained(model_folder(model)).in_zone(timezone)
+    folder = model_folder(model)
+    recognizer = Recognizer.from_pretrained(folder).in_zone(timezone)
     # Those of the file are in its facts.
     with warnings.catch_warnings(action="ignore", category=SignalWarning):
         samples, info = read_recording(
             recording, units=units, time_unit=time_unit, strict=strict, options=reading
         )
     warn(info["warnings"])
+    if met_in_training(folder, [name]):
+        known = f"{name} is the name of a person the model was trained on"
+        warn([f"{known}: the gain says nothing of new people"])
     if mapping is not None:
         samples = mapping.apply(samples, str(recording))
     try:

@@ -13,6 +13,8 @@ from rich.table import Table
 from patchtst_har.cli import options
 from patchtst_har.cli.console import err, progress, start_logging
 from patchtst_har.cli.models import model_folder
+from patchtst_har.cli.reading import reads_recordings
+from patchtst_har.data.options import ReadOptions
 from patchtst_har.errors import DataError
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ HELP = (
 )
 
 
+@reads_recordings
 def run(
     model: options.ModelArgument,
     recording: Annotated[
@@ -69,6 +72,8 @@ def run(
     time_unit: options.TimeUnit = None,
     timezone: options.Timezone = None,
     verbose: options.Verbose = False,
+    *,
+    reading: ReadOptions,
 ) -> None:
     """Run the command."""
     from patchtst_har.benchmark.feasibility import run_benchmark, settings_for, too_short
@@ -81,7 +86,9 @@ def run(
     if FailOn.REGRESSION in wanted and compare is None:
         raise DataError("--fail-on regression: needs --compare")
     targets = _targets(budget, hop)
-    samples = None if recording is None else read_recording(recording, units=units, time_unit=time_unit)[0]
+    samples = None
+    if recording is not None:
+        samples, _ = read_recording(recording, units=units, time_unit=time_unit, options=reading)
     settings, whole = (
         settings_for(targets, hop_s=hop, smoothing=smoothing, quick=shortened) for shortened in (quick, False)
     )

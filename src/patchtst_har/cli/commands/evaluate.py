@@ -44,6 +44,6 @@ def run(
         )
     warn(result.scores.warnings)
     title = f"{len(result.scores.participants)} participants, smoothing: {result.scores.smoothing}"
-    out.print(score_table(title, result.scores))
+    out.print(score_table(title, result.scores, smoothed=result.scores.smoothing != "none"))
     if out_dir is not None:
         out.print(f"written: {result.write(out_dir)}", soft_wrap=True)

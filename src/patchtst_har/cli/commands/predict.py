@@ -19,14 +19,16 @@ from patchtst_har.pretrained import shown_name
 from patchtst_har.support.termination import Terminated
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from patchtst_har.cohort import CohortResult, LabelOptions, Outputs
-    from patchtst_har.records.prediction import PredictionSummary
 
 HELP = """Label recordings: one file, or many at once.
 
-One file: labels and windows as CSV, a summary as JSON, a timeline picture and a report.
+One file: labels, windows, days and bouts as CSV, a summary as JSON, a picture and a report.
 
-Several files, a folder, a glob in quotes or --list: labels and a summary of each, one table of all, a page.
+Several files, a folder, a glob in quotes or --list: labels, days, bouts and a summary of each,
+one table of all, a page.
 The same command goes on after an interruption. Exit status 3: some recordings failed (failures.csv)."""
 
 _PANEL = "Many recordings"
@@ -121,6 +123,9 @@ def run(
             rich_help_panel=_PANEL,
         ),
     ] = False,
+    min_wear_hours: options.MinWearHours = 16.0,
+    inactive: options.Inactive = None,
+    bout_minutes: options.BoutMinutes = 1.0,
     verbose: options.Verbose = False,
     *,
     reading: ReadOptions,
@@ -128,11 +133,22 @@ def run(
     """Run the command."""
     from patchtst_har.cohort import LabelOptions, Outputs
     from patchtst_har.cohort.sources import is_single_file, parse_shard
+    from patchtst_har.summaries import BoutRules, SummaryRules
 
     start_logging(verbose)
     given = recordings or []
+    named = None if inactive is None else tuple(name.strip() for name in inactive.split(","))
     chosen = LabelOptions(
-        units, time_unit, strict, reading, timezone, smoothing, adaptation, calibration, non_wear
+        units=units,
+        time_unit=time_unit,
+        strict=strict,
+        reading=reading,
+        timezone=timezone,
+        smoothing=smoothing,
+        adaptation=adaptation,
+        calibration=calibration,
+        non_wear=non_wear,
+        summaries=SummaryRules(min_wear_hours, named, BoutRules(min_minutes=bout_minutes)),
     )
     many = list_file is not None or workers or dask is not None or shard is not None or overwrite
     if is_single_file(given) and not many:
@@ -166,20 +182,24 @@ def _label_file(
 ) -> None:
     from patchtst_har.data.units import SignalWarning
     from patchtst_har.inference.label_file import label_with
-    from patchtst_har.reports.prediction_files import check_pyarrow, summary_of, write_prediction
+    from patchtst_har.reports.prediction_files import check_pyarrow, write_prediction
     from patchtst_har.support.files import check_writable
 
     folder = model_folder(model)
+    recognizer = chosen.recognizer(folder)
     check_writable(out_dir)
     if outputs.table == "parquet":
         check_pyarrow()
     # The warnings are among those of the labelled file, printed below.
     with progress() as on_progress, warnings.catch_warnings(action="ignore", category=SignalWarning):
-        labelled = label_with(
-            chosen.recognizer(folder), folder, recording, reader=chosen.reader(), on_progress=on_progress
-        )
+        labelled = label_with(recognizer, folder, recording, reader=chosen.reader(), on_progress=on_progress)
     written = write_prediction(
-        out_dir, labelled, report=outputs.report, windows=outputs.windows, table=outputs.table
+        out_dir,
+        labelled,
+        report=outputs.report,
+        windows=outputs.windows,
+        table=outputs.table,
+        rules=chosen.summaries,
     )
     warn(labelled.warnings)
     facts = labelled.model_info
@@ -190,21 +210,22 @@ def _label_file(
     for kind, path in vars(written).items():
         if path is not None:
             out.print(f"{kind + ':':10s} {path}", soft_wrap=True)
-    _print_totals(summary_of(labelled))
+    _print_totals(labelled.timeline, labelled.classes)
 
 
-def _print_totals(summary: PredictionSummary) -> None:
+def _print_totals(timeline: pd.DataFrame, classes: tuple[str, ...]) -> None:
     """Print the minutes of each class that occurs, its share of the labelled time, and non-wear."""
-    labelled = sum(summary.minutes.values())
-    rows = [
-        (name, minutes, f"{minutes / labelled:6.1%}") for name, minutes in summary.minutes.items() if minutes
-    ]
-    if summary.non_wear_minutes:
-        rows.append(("not worn", summary.non_wear_minutes, ""))
+    from patchtst_har.summaries.rows import is_unworn
+
+    minutes, unworn = (timeline["end"] - timeline["start"]).dt.total_seconds() / 60, is_unworn(timeline)
+    totals = minutes[~unworn].groupby(timeline["label"]).sum()
+    rows = [(name, totals[name], f"{totals[name] / totals.sum():6.1%}") for name in classes if name in totals]
+    if unworn.any():
+        rows.append(("not worn", minutes[unworn].sum(), ""))
     width = max(len(name) for name, _, _ in rows)
-    for number, (name, minutes, share) in enumerate(rows):
+    for number, (name, total, share) in enumerate(rows):
         head = "" if number else "total:"
-        out.print(f"{head:10s} {name:{width}s} {minutes:9,.1f} min {share}".rstrip(), soft_wrap=True)
+        out.print(f"{head:10s} {name:{width}s} {total:9,.1f} min {share}".rstrip(), soft_wrap=True)
 
 
 def _label_many(

@@ -81,12 +81,33 @@ def _iso(column: pd.Series[Any], source: str, place: Place) -> tuple[NDArray[np.
     mixed = parsed is None
     if parsed is None:
         parsed = pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce")
-    wanted = "an ISO 8601 time stamp; if all are written like this, name their format (--time-format)"
+    wanted = "an ISO 8601 time stamp; if all are written like this, name their format "
+    wanted += f"(--time-format{_likely_formats(column)})"
     refuse_unparsed(column, parsed, wanted, source, place)
     if mixed and _any_naive(texts):
         raise DataError(f"{source}: only some of the stamps in column {column.name!r} carry a zone")
     index = pd.DatetimeIndex(parsed)
     return index_ns(index, source, place), index.tz is not None
+
+
+_DAY_FIRST = re.compile(r"(\d\d?)([./-])(\d\d?)\2(\d{4})([ T])\d\d?:\d\d(:\d\d)?([.,]\d+)?( ?[AP]M)?")
+
+
+def _likely_formats(column: pd.Series[Any]) -> str:
+    """Return the formats that dates such as 04.05.2026 may have, with a blank before; of other texts none."""
+    parts = column.str.extract(f"^{_DAY_FIRST.pattern}$", flags=re.IGNORECASE)
+    known = parts[parts[0].notna()]
+    if known.empty:
+        return ""
+    first, second = (pd.to_numeric(known[group]).max() for group in (0, 2))
+    _, between, _, _, blank, seconds, fraction, half = known.iloc[0]
+    hours = "%I:%M" if isinstance(half, str) else "%H:%M"
+    ends = [(seconds, ":%S"), (fraction, f"{str(fraction)[0]}%f"), (half, f"{' ' * str(half).count(' ')}%p")]
+    time = blank + hours + "".join(text for given, text in ends if isinstance(given, str))
+    days = [order for order, fits in ((("%d", "%m"), second <= 12), (("%m", "%d"), first <= 12)) if fits]
+    if between == ".":
+        days = days[:1]
+    return " " + " or ".join(repr(f"{between.join((*order, '%Y'))}{time}") for order in days)
 
 
 def _parse_iso(column: pd.Series[Any]) -> pd.Series[Any] | None:
