@@ -349,7 +349,7 @@ def test_help_reads_as_words(cli, command):
     assert not re.search(r"<\w+[>|]|\{\w+\}|bool", text), text
     assert re.search(r"--help +Show this message", text)
     if command == "predict":
-        assert "predict [OPTIONS] RECORDING" in text
+        assert "predict [OPTIONS] [RECORDING]..." in text
         assert re.search(r"--out +PATH +Folder", text)
         assert "g|m/s2|mg" in text
 

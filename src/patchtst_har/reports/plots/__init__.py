@@ -3,6 +3,7 @@
 May import what `reports` may, but no page of it.
 """
 
+from patchtst_har.reports.plots.cohort import plot_histogram, plot_shares
 from patchtst_har.reports.plots.comparison import plot_differences, plot_runs
 from patchtst_har.reports.plots.feasibility import plot_capacity, plot_changes, plot_mean_stages
 from patchtst_har.reports.plots.latency import plot_latency
@@ -25,6 +26,7 @@ __all__ = [
     "plot_days",
     "plot_differences",
     "plot_distributions",
+    "plot_histogram",
     "plot_latency",
     "plot_learning_curves",
     "plot_mean_stages",
@@ -33,6 +35,7 @@ __all__ = [
     "plot_probabilities",
     "plot_reliability",
     "plot_runs",
+    "plot_shares",
     "plot_timelines",
     "plot_topology",
 ]
