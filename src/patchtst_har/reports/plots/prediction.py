@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from patchtst_har.data.non_wear import NON_WEAR
 from patchtst_har.reports.plots import style
 from patchtst_har.reports.plots.timeline import (
     Extent,
@@ -24,6 +25,7 @@ _DAY = pd.Timedelta(days=1)
 _UNITS_MIN = ((60, "Hours", 2), (1, "Minutes", 1), (1 / 60, "Seconds", 0))
 _WHOLE_DAY_MIN = 1440
 _MAX_DAYS_WITHOUT_GAPS = 62
+_LEFT_OUT = "Days without any activity are left out"
 
 
 def plot_days(
@@ -45,13 +47,17 @@ def plot_days(
     Returns
     -------
     str
-        An SVG element. Beyond 62 days, days without any label are left out, and the plot says so.
+        An SVG element. Beyond 62 days, days without any activity are left out, and the plot says so.
     """
     pieces, strange = map(split_at_midnight, (merge_runs(timeline), unfamiliar_runs(timeline)))
     shown = len(strange) > 0
     begin, end = extent or (timeline["start"].min(), timeline["end"].max())
     whole = pd.date_range(begin.normalize(), (end - pd.Timedelta(1, "ns")).normalize(), freq="D")
-    days = whole if len(whole) <= _MAX_DAYS_WITHOUT_GAPS else pd.DatetimeIndex(sorted(pieces["day"].unique()))
+    days = whole
+    if len(whole) > _MAX_DAYS_WITHOUT_GAPS:
+        # A device that nobody wears may record for years.
+        active = pieces.loc[pieces["label"] != NON_WEAR, "day"].unique()
+        days = pd.DatetimeIndex(sorted(active)) if len(active) else whole[:1]
     with style.settings(name):
         figure, axes = style.new_figure(
             9, 0.42 * len(days) + 0.6 + legend_height_in(classes, unfamiliar=shown)
@@ -62,7 +68,7 @@ def plot_days(
             draw_runs(axes, runs, classes, y, x0=x0, scale=24, span=span)
             draw_unfamiliar(axes, strange[strange["day"] == day], y, x0=x0, scale=24)
         if len(days) < len(whole):
-            axes.set_xlabel("Days without any label are left out")
+            axes.set_xlabel(_LEFT_OUT)
         style.label_rows(axes, [f"{day:%a %d %b}" for day in days], 0.45)
         axes.set_xticks(range(0, 25, 3), labels=[f"{hour:02d}:00" for hour in range(0, 25, 3)])
         axes.set_xlim(0, 24)
@@ -91,16 +97,20 @@ def plot_daily_minutes(minutes: pd.DataFrame, *, name: str = "minutes") -> str:
     Returns
     -------
     str
-        An SVG element.
+        An SVG element. Beyond 62 days, days without any activity are left out, and the plot says so.
     """
     classes = [str(column) for column in minutes.columns]
-    longest = minutes.sum(axis=1).max()
+    n_days, longest = len(minutes), minutes.sum(axis=1).max()
+    if n_days > _MAX_DAYS_WITHOUT_GAPS:
+        active = minutes.drop(columns=NON_WEAR, errors="ignore").sum(axis=1) > 0
+        minutes = minutes[active] if active.any() else minutes.iloc[:1]
     with style.settings(name):
         figure, axes = style.new_figure(9, 0.42 * len(minutes) + 1.3)
         scale, unit, _ = unit_of_days(minutes)
         style.stack_bars(axes, minutes / scale, style.class_colours(classes), 0.7)
         style.label_rows(axes, [f"{pd.Timestamp(day):%a %d %b}" for day in minutes.index])
-        axes.set_xlabel(f"{unit} with data")
+        left_out = f". {_LEFT_OUT}" * (len(minutes) < n_days)
+        axes.set_xlabel(f"{unit} with data{left_out}")
         if longest > _WHOLE_DAY_MIN / 4:
             axes.set_xlim(0, 24)
             axes.set_xticks(range(0, 25, 3))
