@@ -147,7 +147,7 @@ class PreparedDataset:
         DataError
             If somebody is unknown, or a file is no NPZ archive with these arrays.
         """
-        contents = {name: _checksums(self.path(name)) for name in sorted(people)}
+        contents = {name: content_of(self.path(name)) for name in sorted(people)}
         damaged = next((name for name, content in contents.items() if content is None), None)
         if damaged is not None:
             raise DataError(f"{self.path(damaged)}: not an NPZ archive with {', '.join(_CONTENT)}")
