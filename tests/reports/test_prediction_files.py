@@ -141,3 +141,27 @@ def test_entries_are_found_by_whole_names():
     assert entry_of("bouts.very slow walk.10_min.n", "NAME_summary.json").unit == ""
     assert entry_of("xminutes: a", "NAME_daily.csv") is None
     assert entry_of("wear_hours_", "NAME_daily.csv") is None
+
+
+def test_few_lost_samples_are_no_warning(small_run, tmp_path):
+    """They are said with the steps of the signal."""
+    warned = {}
+    for n_lost in (3, 60):
+        rows = recording(bouts=(("walking", 60.0),))
+        rows.iloc[100 : 100 + n_lost, :3] = np.nan
+        path = tmp_path / "a.npz"
+        np.savez(path, time_ns=rows.index.as_unit("ns").asi8, acc=rows[["x", "y", "z"]].to_numpy(np.float32))
+        found = label_file(path, small_run.folder / "model")
+        assert found.signal["n_nonfinite"] == n_lost
+        warned[n_lost] = [text for text in found.warnings if "left out" in text]
+    assert warned == {3: [], 60: ["Samples left out, NaN or infinite: 60."]}
+
+
+def test_where_a_shipped_model_lies_is_not_said(small_run, tmp_path):
+    rows = recording(bouts=(("walking", 20.0),))
+    path = tmp_path / "a.npz"
+    np.savez(path, time_ns=rows.index.as_unit("ns").asi8, acc=rows[["x", "y", "z"]].to_numpy(np.float32))
+    own = small_run.folder / "model"
+    assert label_file(path, own).model_info["folder"] == str(own)
+    shipped = label_file(path, "wrist").model_info
+    assert (shipped["model"], "folder" in shipped) == ("wrist", False)

@@ -74,7 +74,7 @@ def write_prediction(
         summary.rounded_bouts().to_csv(bouts, index=False)
         atomic_write_json(document, _summary(labelled, summary).to_json())
         if report:
-            _write_page(labelled, *page)
+            _write_page(labelled, summary.rules, *page)
     return written
 
 
@@ -99,14 +99,13 @@ def _summary(labelled: LabelledFile, summary: RecordingSummary) -> PredictionSum
     )
 
 
-def _write_page(labelled: LabelledFile, picture: Path, page: Path) -> None:
+def _write_page(labelled: LabelledFile, rules: SummaryRules, picture: Path, page: Path) -> None:
     from patchtst_har.reports.plots.timeline import plot_timelines
     from patchtst_har.reports.prediction import render_prediction_report, states_of
 
-    timeline = labelled.timeline
-    if "unfamiliar" in labelled.windows:
-        # The rows of both are the windows.
-        timeline = timeline.assign(unfamiliar=labelled.windows["unfamiliar"])
+    # The rows of both are the windows.
+    known = labelled.windows.columns.intersection(["unfamiliar", "enmo_mg"])
+    timeline = labelled.timeline.assign(**labelled.windows[known])
     # The picture has the hours of the zone, and no zone.
     naive = {column: timeline[column].dt.tz_localize(None) for column in ("start", "end")}
     rows = {labelled.name: timeline.assign(**naive)}
@@ -123,4 +122,5 @@ def _write_page(labelled: LabelledFile, picture: Path, page: Path) -> None:
         warnings=labelled.warnings,
         notices=labelled.notices,
         signal=labelled.signal,
+        rules=rules,
     )

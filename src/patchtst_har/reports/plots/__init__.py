@@ -5,7 +5,12 @@ May import what `reports` may, but no page of it.
 
 from patchtst_har.reports.plots.feasibility import plot_capacity, plot_changes, plot_mean_stages
 from patchtst_har.reports.plots.latency import plot_latency
-from patchtst_har.reports.plots.prediction import plot_daily_minutes, plot_days, plot_probabilities
+from patchtst_har.reports.plots.prediction import (
+    plot_daily_minutes,
+    plot_days,
+    plot_hours,
+    plot_probabilities,
+)
 from patchtst_har.reports.plots.scores import (
     plot_confusions,
     plot_learning_curves,
@@ -23,6 +28,7 @@ __all__ = [
     "plot_daily_minutes",
     "plot_days",
     "plot_distributions",
+    "plot_hours",
     "plot_latency",
     "plot_learning_curves",
     "plot_mean_stages",
