@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from patchtst_har.data.non_wear import NON_WEAR
 from patchtst_har.reports.plots import style
 from patchtst_har.reports.plots.timeline import (
     Extent,
@@ -107,7 +108,9 @@ def plot_daily_minutes(
     states = [str(column) for column in minutes.columns[:-1]]
     # Numbered: a class may be called as time without data is.
     numbers = [str(number) for number in range(len(minutes.columns))]
-    colours = dict(zip(numbers, [*style.class_colours(states).values(), style.MISSING], strict=True))
+    unworn = [style.UNWORN] if states[-1] == NON_WEAR else []
+    shades = style.class_colours(states[: len(states) - len(unworn)]).values()
+    colours = dict(zip(numbers, [*shades, *unworn, style.MISSING], strict=True))
     longest = minutes.sum(axis=1).max()
     with style.settings(name):
         figure, axes = style.new_figure(width_in, 0.42 * len(minutes) + 0.9)
