@@ -120,7 +120,7 @@ def test_from_recordings_to_labels(cli, recordings, tmp_path):
 def test_help_tells_a_stranger_what_there_is(cli):
     status, out, _ = cli("--help")
     assert status == 0
-    for name in ("demo", "prepare", "train", "evaluate", "predict", "report", "info"):
+    for name in ("demo", "prepare", "train", "evaluate", "predict", "report", "info", "runs"):
         assert name in out
         status, text, _ = cli(name, "--help")
         assert status == 0
@@ -349,7 +349,7 @@ def test_help_reads_as_words(cli, command):
     assert not re.search(r"<\w+[>|]|\{\w+\}|bool", text), text
     assert re.search(r"--help +Show this message", text)
     if command == "predict":
-        assert "predict [OPTIONS] RECORDING" in text
+        assert "predict [OPTIONS] [RECORDING]..." in text
         assert re.search(r"--out +PATH +Folder", text)
         assert "g|m/s2|mg" in text
 

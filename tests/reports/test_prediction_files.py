@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 
 import summary_reference as reference
+from patchtst_har.cohort.tables import summary_row
 from patchtst_har.data import cut_windows, read_recording
 from patchtst_har.data.calibration import SensorCalibration, parameters
 from patchtst_har.errors import DataError
 from patchtst_har.inference.label_file import label_file
-from patchtst_har.records.prediction import PredictionSummary
+from patchtst_har.records.cohort import Failure
+from patchtst_har.records.prediction import Origin, PredictionSummary, SourceState
 from patchtst_har.reports.prediction_files import write_prediction
 from patchtst_har.summaries import BoutRules, SummaryRules
 from patchtst_har.summaries.dictionary import TABLES, entry_of
@@ -114,6 +116,7 @@ def test_the_dictionary_has_every_key_of_the_summary(labelled, tmp_path):
     calibration = {"policy": "auto", "applied": True, **fitted.facts(), **parameters()}
     refused = {"policy": "auto", "applied": False, "reason": "too few"}
     shipped = {**labelled.model_info, "score": "none", "licence": "none", "adapted_to": "a"}
+    source = SourceState(size=1, mtime_ns=2, ends="a")
     variants = [
         labelled,
         replace(labelled, signal={**labelled.signal, "calibration": calibration}, model_info=shipped),
@@ -122,13 +125,34 @@ def test_the_dictionary_has_every_key_of_the_summary(labelled, tmp_path):
     seen = set()
     for number, variant in enumerate(variants):
         rules = SummaryRules(min_wear_hours=0.05 if number else 16)
-        _, summary = written(variant, tmp_path / str(number), rules=rules)
+        origin = Origin(source=source, settings="b") if number else None
+        _, summary = written(variant, tmp_path / str(number), rules=rules, origin=origin)
         for key, _ in flattened(summary):
             entry = entry_of(key, "NAME_summary.json")
             assert entry is not None, key
             seen.add(entry.name)
     unseen = {entry.name for entry in TABLES["NAME_summary.json"]} - seen
     assert unseen == set()
+
+
+def test_the_dictionary_has_every_column_of_many_recordings(labelled, tmp_path):
+    fitted = SensorCalibration((1.0, 1.0, 1.0), (0.0, 0.0, 0.0), 9.0, 1.0, 99)
+    signal = {**labelled.signal, "calibration": {"policy": "auto", "applied": True, **fitted.facts()}}
+    device = {**labelled.recording_info, "reading": {"device": {"maker": "a"}}}
+    seen = set()
+    for number, info in enumerate((labelled.recording_info, device)):
+        rules = SummaryRules(min_wear_hours=0.05 if number else 16)
+        variant = replace(labelled, recording_info=info, signal=signal)
+        _, summary = written(variant, tmp_path / str(number), rules=rules)
+        for name in summary_row("a", summary):
+            entry = entry_of(name, "recordings.csv")
+            assert entry is not None, name
+            seen.add(entry.name)
+    # Both days are of one kind, and the model has an inactive class.
+    absent = {"days_weekend_", "days_inactive_reason"}
+    unseen = {entry.name for entry in TABLES["recordings.csv"]} - seen
+    assert all(name.startswith(tuple(absent)) for name in unseen), unseen
+    assert [entry.name for entry in TABLES["failures.csv"]] == list(Failure.model_fields)
 
 
 def test_the_page_is_the_dictionary():

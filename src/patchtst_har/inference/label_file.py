@@ -104,8 +104,40 @@ def label_file(
         If the recording or the model cannot be used; the message names the file.
     """
     model_dir = find_model(model_dir)
+    recognizer = load_recognizer(
+        model_dir,
+        timezone=timezone,
+        smoothing=smoothing,
+        adaptation=adaptation,
+        calibration=calibration,
+        non_wear=non_wear,
+    )
+    return label_with(recognizer, model_dir, path, reader=reader, on_progress=on_progress)
+
+
+def load_recognizer(
+    model_dir: Path,
+    *,
+    timezone: str | None = None,
+    smoothing: str | None = None,
+    adaptation: Path | None = None,
+    calibration: Calibrating | None = None,
+    non_wear: Wearing | None = None,
+) -> Recognizer:
+    """Load the model that labels recordings with these options (parameters and errors as `label_file`)."""
     recognizer = Recognizer.from_pretrained(model_dir, smoothing=smoothing, adaptation=adaptation)
-    recognizer = recognizer.in_zone(timezone).with_data(calibration=calibration, non_wear=non_wear)
+    return recognizer.in_zone(timezone).with_data(calibration=calibration, non_wear=non_wear)
+
+
+def label_with(
+    recognizer: Recognizer,
+    model_dir: Path,
+    path: Path,
+    *,
+    reader: Callable[[Path], tuple[pd.DataFrame, dict[str, Any]]] = read_recording,
+    on_progress: OnProgress | None = None,
+) -> LabelledFile:
+    """Label a recording with a model that is loaded already (parameters and errors as `label_file`)."""
     recording, info = reader(path)
     reading = dict(info.get("reading", {}))
     idle_ns = reading.pop("idle_sleep", None)

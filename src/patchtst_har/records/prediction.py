@@ -9,6 +9,25 @@ from pydantic import Field
 from patchtst_har.records.run import Record
 
 
+class SourceState(Record):
+    """By what a source file is recognised without reading all of it; its place does not count."""
+
+    size: int
+    """Bytes."""
+    mtime_ns: int
+    """When it was last changed (ns since 1970)."""
+    ends: str
+    """SHA-256 of its first and last 64 KiB."""
+
+
+class Origin(Record):
+    """What a recording's files were made from, in a folder of many recordings."""
+
+    source: SourceState
+    settings: str
+    """SHA-256 of model, options and version: that of `CohortSettings`."""
+
+
 class BoutCount(Record):
     """Bouts of one class that last at least so long."""
 
@@ -71,3 +90,5 @@ class PredictionSummary(Record):
     """For each class, bouts of at least 1, 5, 10 and 30 minutes in the whole recording (``1_min``, ...)."""
     signal: dict[str, Any] = Field(default_factory=dict)
     """What was done to the samples before they were cut: counts, and each step with parameters and effect."""
+    origin: Origin | None = None
+    """Only in a folder of many recordings: by this, a later run sees that the recording is finished."""
