@@ -122,6 +122,22 @@ def test_the_example_of_the_page_on_streams_runs(small_run, tmp_path):
     assert all(re.fullmatch(r"\S+ (running|sitting|walking) \d\.\d\d \d+\.\d\d ms", line) for line in lines)
 
 
+@pytest.mark.spawns
+def test_the_example_of_the_page_on_cohorts_runs(tmp_path):
+    """The first one needs a cluster."""
+    for name in ("P01", "P02"):
+        (tmp_path / "recordings").mkdir(exist_ok=True)
+        write_recording(tmp_path / "recordings" / f"{name}.csv", make_recording())
+    _, local = re.findall(
+        r"```python\n(.*?)```", (DOCS / "cohorts.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    (tmp_path / "example.py").write_text(local, encoding="utf-8")
+    command = [sys.executable, "-W", "error", "example.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "2 labelled, 0 failed\n['recording', 'source']\n"
+
+
 def windows_of(recording):
     cut = cut_windows(recording[["x", "y", "z"]])
     return cut.windows, cut.start_ns

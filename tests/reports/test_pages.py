@@ -3,8 +3,11 @@
 import pytest
 
 from browser import Browser, needs_chromium, wait_for
+from cohorts import COHORT_CLASSES, COHORT_SETTINGS, cohort_table
 from feasibility_documents import feasibility_record
+from patchtst_har.records.cohort import Failure
 from patchtst_har.records.stored_run import StoredRun
+from patchtst_har.reports.cohort import render_cohort
 from patchtst_har.reports.comparison import Comparison, write_comparison
 from patchtst_har.reports.feasibility import render_feasibility
 from patchtst_har.reports.prediction import render_prediction_report
@@ -55,6 +58,13 @@ def page(request, tmp_path, run_dir, timeline):
         return write_comparison(comparison, tmp_path / "c.html").as_uri()
     if request.param == "feasibility":
         return render_feasibility(feasibility_record(n=1400), tmp_path / "f.html").as_uri()
+    if request.param == "cohort":
+        links = ("recordings.csv", "failures.csv")
+        failures = [Failure(recording="Q", source="/d/Q.csv", error="DataError", reason="no samples")]
+        table, out = cohort_table(40), tmp_path / "c.html"
+        return render_cohort(
+            table, failures, out, settings=COHORT_SETTINGS, classes=COHORT_CLASSES, links=links
+        ).as_uri()
     path = render_prediction_report(
         timeline, tmp_path / "p.html", recording_info={"name": "P1"}, model_info={"a": 1}
     )
@@ -62,7 +72,7 @@ def page(request, tmp_path, run_dir, timeline):
 
 
 @needs_chromium
-@pytest.mark.parametrize("page", ["run", "comparison", "feasibility", "prediction"], indirect=True)
+@pytest.mark.parametrize("page", ["run", "comparison", "feasibility", "prediction", "cohort"], indirect=True)
 def test_a_page_can_be_read_on_a_phone_and_on_a_dark_screen(page, tmp_path, request):
     is_prediction = request.node.callspec.params["page"] == "prediction"
     browser = Browser(tmp_path / "profile", page)
