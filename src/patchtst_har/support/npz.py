@@ -78,16 +78,10 @@ def read_npz(
         array is absent, an array holds objects, or a declared size (of the list of members, of a header, of
         an array) exceeds its cap or what the archive can hold.
     """
-    with _archive(Path(path)) as archive:
-        names = archive.namelist()
-        for name in sorted(name for name, count in Counter(names).items() if count > 1):
-            raise DataError(f"{path}: the archive has two members named {name!r}")
-        missing = [name for name in required if f"{name}.npy" not in names]
-        if missing:
-            found = listed(sorted(name.removesuffix(".npy") for name in names)) or "nothing"
-            raise DataError(f"{path}: no array {', '.join(map(repr, missing))} (found: {found})")
+    with open_archive(Path(path)) as archive:
+        names = member_names(archive, required, path)
         wanted = [*required, *(name for name in optional if f"{name}.npy" in names)]
-        total = sum(_declared_bytes(archive, name, path) for name in wanted)
+        total = sum(declared_bytes(archive, name, path) for name in wanted)
         if total > max_bytes:
             raise DataError(f"{path}: its arrays declare {total:,} bytes, more than the cap of {max_bytes:,}")
         read = _read_long if long else _read_member
@@ -112,7 +106,8 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) 
 
 
 @contextmanager
-def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open an archive; what is wrong with it, or while it is read, is a `DataError` that names it."""
     try:
         with path.open("rb") as file:
             check_directory(file, path)
@@ -152,11 +147,25 @@ def check_directory(file: BinaryIO, path: Path) -> None:
     file.seek(0)
 
 
-def _declared_bytes(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> int:
+def member_names(
+    archive: zipfile.ZipFile, required: Sequence[str], path: str | os.PathLike[str]
+) -> list[str]:
+    """Return the names of an archive's members; refuse one that occurs twice or lacks a required array."""
+    names = archive.namelist()
+    for name in sorted(name for name, count in Counter(names).items() if count > 1):
+        raise DataError(f"{path}: the archive has two members named {name!r}")
+    missing = [name for name in required if f"{name}.npy" not in names]
+    if missing:
+        found = listed(sorted(name.removesuffix(".npy") for name in names)) or "nothing"
+        raise DataError(f"{path}: no array {', '.join(map(repr, missing))} (found: {found})")
+    return names
+
+
+def declared_bytes(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> int:
     """Return the size that a member's header declares, checked against the archive."""
     member = archive.getinfo(f"{name}.npy")
-    with _member(archive, name, path) as file:
-        shape, dtype, _ = _header(file, name, path)
+    with open_member(archive, name, path) as file:
+        shape, _, dtype = npy_header(file, name, path)
         header_bytes = file.tell()
     if dtype.hasobject:
         raise DataError(f"{path}: array {name!r} holds objects (a pickle), which are never read")
@@ -177,9 +186,10 @@ def _declared_bytes(archive: zipfile.ZipFile, name: str, path: str | os.PathLike
     return declared
 
 
-def _header(
+def npy_header(
     file: BinaryIO, name: str, path: str | os.PathLike[str]
-) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
+) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read shape, whether the order is Fortran's, and type of an array from the head of its member."""
     unreadable = f"{path}: array {name!r} has no readable NPY header"
     try:
         version = np.lib.format.read_magic(file)
@@ -193,7 +203,7 @@ def _header(
         raise DataError(f"{unreadable} ({n_bytes:,} bytes, at most {_MAX_HEADER_BYTES:,} are read)")
     reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     try:
-        shape, by_columns, dtype = reader(io.BytesIO(length + file.read(n_bytes)))
+        shape, fortran_order, dtype = reader(io.BytesIO(length + file.read(n_bytes)))
     # NumPy evaluates the header as a Python literal, and lets through whatever that raises: SyntaxError,
     # TokenError, MemoryError and RecursionError (deep nesting), TypeError, OverflowError.
     except Exception as error:
@@ -201,11 +211,11 @@ def _header(
         raise DataError(f"{unreadable} ({reason})") from error
     if not all(type(size) is int and 0 <= size <= sys.maxsize for size in shape):
         raise DataError(f"{unreadable} (its shape is not made of whole numbers up to {sys.maxsize})")
-    return shape, dtype, by_columns
+    return shape, fortran_order, dtype
 
 
 def _read_member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> NDArray[Any]:
-    with _member(archive, name, path) as file:
+    with open_member(archive, name, path) as file:
         try:
             array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
         except (ValueError, OverflowError) as error:
@@ -215,8 +225,8 @@ def _read_member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[st
 
 def _read_long(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> NDArray[Any]:
     """Read what `_read_member` reads, whose header has been checked, without holding it in memory."""
-    with _member(archive, name, path) as file:
-        shape, dtype, by_columns = _header(file, name, path)
+    with open_member(archive, name, path) as file:
+        shape, by_columns, dtype = npy_header(file, name, path)
         if not is_long(math.prod(shape) * dtype.itemsize):
             return _read_member(archive, name, path)
         values = GrowingArray()
@@ -231,7 +241,8 @@ def _read_long(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]
 
 
 @contextmanager
-def _member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def open_member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open the member of an array."""
     try:
         file = archive.open(f"{name}.npy")
     except (NotImplementedError, RuntimeError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -151,6 +152,7 @@ class TrainingLoop:
         total = torch.zeros((), device=self.device)
         confusion = StreamingConfusion(model.num_classes)
         rate = optimizer.param_groups[0]["lr"]
+        began = time.perf_counter()
         for batch in batches.epoch():
             optimizer.zero_grad(set_to_none=True)
             logits, loss = self._forward(model, criterion, batch.inputs, batch.labels, batch.teachers)
@@ -161,7 +163,8 @@ class TrainingLoop:
         mean_loss = total.item() / batches.n_windows
         if not torch.isfinite(total):
             raise DataError(f"training diverged: the loss of epoch {epoch} is {mean_loss}; lower training.lr")
-        return {**_scores(mean_loss, confusion), "lr": rate}
+        waited = batches.waited_s / (time.perf_counter() - began)
+        return {**_scores(mean_loss, confusion), "lr": rate, "data_wait": waited}
 
     @torch.no_grad()
     def _validate(
