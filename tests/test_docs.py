@@ -63,6 +63,13 @@ def test_every_field_of_a_budget_is_described():
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) >= set(Target.model_fields)
 
 
+def test_the_example_of_the_page_on_summaries_prints_what_it_says(capsys):
+    page = (DOCS / "summaries.md").read_text(encoding="utf-8")
+    example, printed = re.search(r"```python\n(.*?)```\n\n```text\n(.*?)```", page, re.DOTALL).groups()
+    exec(compile(example, "summaries.md", "exec"), {})  # noqa: S102
+    assert capsys.readouterr().out == printed
+
+
 @pytest.mark.spawns
 def test_the_examples_of_the_page_on_features_run(tmp_path):
     """The one on real recordings holds out whole people."""

@@ -50,5 +50,5 @@ def test_the_table_of_commands_is_complete():
     from patchtst_har.cli import app
 
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    names = {command.name for command in app.registered_commands}
+    names = {command.name for command in (*app.registered_commands, *app.registered_groups)}
     assert names == set(re.findall(r"`patchtst-har ([a-z]+)", text))

@@ -1,6 +1,7 @@
 import json
 import logging
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,30 @@ def test_the_seed_layout_is_read(folder: Path) -> None:
         np.testing.assert_array_equal(person.start_ns, archive["first_ts_epoch_ns"])
         assert person.labels.tolist() == archive["labels_str"].tolist()
     assert person.windows.flags.c_contiguous
+
+
+def test_the_fingerprint_is_that_of_the_content(folder: Path, tmp_path: Path) -> None:
+    def fingerprint(*people: str, of: Path = folder) -> str:
+        return PreparedDataset.open(of).fingerprint(people)
+
+    before = fingerprint("P01", "P02")
+    assert len(before) == 64
+    assert fingerprint("P02", "P01") == before
+    assert fingerprint("P02") != before
+    twin = Path(shutil.copytree(folder, tmp_path / "twin"))
+    with np.load(twin / "P01.npz") as archive:
+        np.savez_compressed(twin / "P01.npz", **dict(archive))
+    assert fingerprint("P01", "P02", of=twin) == before, "packed in another way"
+    others = fingerprint("P02", "P03")
+    with np.load(folder / "P01.npz") as archive:
+        windows = archive["windows"]
+    windows[0, 0, 0] += 0.01
+    rewrite(folder, windows=windows)
+    assert fingerprint("P01", "P02") != before
+    assert fingerprint("P02", "P03") == others
+    (folder / "P01.npz").write_bytes(b"no archive")
+    with pytest.raises(DataError, match=r"P01\.npz: not an NPZ archive with windows"):
+        fingerprint("P01")
 
 
 def test_classes_may_be_in_any_order_that_the_encoder_shares(folder: Path) -> None:

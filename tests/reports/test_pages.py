@@ -4,9 +4,12 @@ import pytest
 
 from browser import Browser, needs_chromium, wait_for
 from feasibility_documents import feasibility_record
+from patchtst_har.records.stored_run import StoredRun
+from patchtst_har.reports.comparison import Comparison, write_comparison
 from patchtst_har.reports.feasibility import render_feasibility
 from patchtst_har.reports.prediction import render_prediction_report
 from patchtst_har.reports.run import render_report
+from run_folders import write_run
 
 pytestmark = [pytest.mark.draws]
 
@@ -45,6 +48,10 @@ def page(request, tmp_path, run_dir, timeline):
     """The address of a page."""
     if request.param == "run":
         return render_report(run_dir).as_uri()
+    if request.param == "comparison":
+        folders = [write_run(tmp_path / name, right=right) for name, right in (("a", 0.5), ("b", 0.8))]
+        comparison = Comparison.of([StoredRun.open(folder) for folder in folders])
+        return write_comparison(comparison, tmp_path / "c.html").as_uri()
     if request.param == "feasibility":
         return render_feasibility(feasibility_record(n=1400), tmp_path / "f.html").as_uri()
     path = render_prediction_report(
@@ -54,7 +61,7 @@ def page(request, tmp_path, run_dir, timeline):
 
 
 @needs_chromium
-@pytest.mark.parametrize("page", ["run", "feasibility", "prediction"], indirect=True)
+@pytest.mark.parametrize("page", ["run", "comparison", "feasibility", "prediction"], indirect=True)
 def test_a_page_can_be_read_on_a_phone_and_on_a_dark_screen(page, tmp_path):
     browser = Browser(tmp_path / "profile", page)
     try:

@@ -1,16 +1,18 @@
 """Folders with one writer at a time, and folders that are replaced whole."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from patchtst_har.errors import DataError
 from patchtst_har.support import folders
-from patchtst_har.support.folders import LOCK_FILE, exchange, folder_lock, left_stages
+from patchtst_har.support.folders import LOCK_FILE, exchange, folder_lock, is_held, left_stages
 
 HOLDER = """
 import sys, time
@@ -52,6 +54,28 @@ def test_a_held_folder_names_its_holder_and_is_free_when_that_is_killed(tmp_path
     with folder_lock(tmp_path):
         assert (tmp_path / LOCK_FILE).read_text().startswith(f"process {os.getpid()} on ")
     assert not list(tmp_path.iterdir())
+
+
+def test_whether_a_folder_is_held_can_be_asked_without_holding_it(tmp_path: Path) -> None:
+    assert not is_held(tmp_path)
+    assert not is_held(tmp_path / "absent")
+    with folder_lock(tmp_path):
+        assert is_held(tmp_path)
+    assert not is_held(tmp_path)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / LOCK_FILE).write_text("process 1 on elsewhere")
+    assert not is_held(tmp_path), "nobody has it locked"
+
+
+def test_who_asks_does_not_keep_others_from_a_folder(tmp_path: Path) -> None:
+    (tmp_path / LOCK_FILE).touch()
+    with (tmp_path / LOCK_FILE).open() as asked:
+        fcntl.flock(asked, fcntl.LOCK_SH)
+        release = threading.Timer(0.01, lambda: fcntl.flock(asked, fcntl.LOCK_UN))
+        release.start()
+        with folder_lock(tmp_path):
+            pass
+        release.join()
 
 
 def test_a_lock_file_is_never_written_through_a_link(tmp_path: Path) -> None:

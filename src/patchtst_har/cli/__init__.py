@@ -23,6 +23,7 @@ from patchtst_har.cli.commands import (
     prepare,
     pretrain,
     report,
+    runs,
     stream,
     train,
 )
@@ -72,6 +73,7 @@ _COMMANDS = (
 for command in _COMMANDS:
     # Not from docstrings: Python leaves those out with -OO.
     app.command(command.__name__.rpartition(".")[2], cls=Command, help=command.HELP)(command.run)
+app.add_typer(runs.app, name="runs")
 
 
 def main() -> None:
@@ -93,7 +95,9 @@ def main() -> None:
         print(f"patchtst-har: error: {_one_line(error)}", file=sys.stderr)
         sys.exit(2)
     except MemoryError as error:
-        print(f"patchtst-har: error: not enough memory ({error or 'allocation failed'})", file=sys.stderr)
+        print(
+            f"patchtst-har: error: not enough memory ({str(error) or 'allocation failed'})", file=sys.stderr
+        )
         sys.exit(2)
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import csv
 import difflib
+import hashlib
 import io
+import json
 import logging
 import os
 import zipfile
@@ -134,6 +136,23 @@ class PreparedDataset:
             )
         near = difflib.get_close_matches(participant, self.participants, 3) or self.participants[:3]
         raise DataError(f"{self.folder}: no participant {participant!r} (known: {', '.join(near)}, ...)")
+
+    def fingerprint(self, people: Iterable[str]) -> str:
+        """Identify the classes, and the windows, times and labels of some people, as SHA-256.
+
+        The checksums that an archive keeps of its members are used: nothing else of the files is read.
+
+        Raises
+        ------
+        DataError
+            If somebody is unknown, or a file is no NPZ archive with these arrays.
+        """
+        contents = {name: _checksums(self.path(name)) for name in sorted(people)}
+        damaged = next((name for name, content in contents.items() if content is None), None)
+        if damaged is not None:
+            raise DataError(f"{self.path(damaged)}: not an NPZ archive with {', '.join(_CONTENT)}")
+        document = json.dumps([list(self.classes), contents], sort_keys=True)
+        return hashlib.sha256(document.encode()).hexdigest()
 
     def load(self, participant: str, *, max_bytes: int = MAX_EXPANDED_BYTES) -> Windows:
         """Read one participant's windows.
@@ -271,7 +290,7 @@ def _check_distinct(folder: Path, outfiles: Mapping[str, str]) -> None:
     for names in by_size.values():
         by_content: dict[Any, str] = {}
         for name in names if len(names) > 1 else ():
-            content = _checksums(folder / outfiles[name])
+            content = content_of(folder / outfiles[name])
             if content is not None and by_content.setdefault(content, name) != name:
                 raise DataError(
                     f"{folder / outfiles[name]}: participant {name!r} has the same windows as "
@@ -279,8 +298,8 @@ def _check_distinct(folder: Path, outfiles: Mapping[str, str]) -> None:
                 )
 
 
-def _checksums(path: Path) -> tuple[tuple[int, int], ...] | None:
-    """Return sizes and checksums of windows and stamps; None if `load` will have to say what is wrong."""
+def content_of(path: Path) -> tuple[tuple[int, int], ...] | None:
+    """Return sizes and checksums of a participant's arrays; None if `load` will have to say what is wrong."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = [archive.getinfo(name) for name in _CONTENT]

@@ -16,6 +16,8 @@ from patchtst_har.evaluation.metrics import number, occurring, score_each
 from patchtst_har.records.run import Interval, Intervals
 
 MIN_RESAMPLES = 1000
+MIN_PARTICIPANTS_FOR_EFFECT = 6
+"""That n participants all get better (or all worse) has a chance of 2 / 2**n: below 5 % from six on."""
 
 
 def bootstrap_intervals(
@@ -84,6 +86,30 @@ def bootstrap_intervals(
             for name, value in values.items()
         },
     )
+
+
+def mean_interval(
+    values: npt.ArrayLike, *, n_resamples: int = 2000, confidence: float = 0.95, seed: int = 0
+) -> Interval:
+    """Return the mean of one value for each participant, with its interval over participants.
+
+    Parameters
+    ----------
+    values : array_like of float, shape (n_participants,)
+        Such as differences between two models.
+    n_resamples, confidence, seed
+        As in `bootstrap_intervals`.
+
+    Raises
+    ------
+    DataError
+        If there is no value, or one is not finite, or an argument is out of its range.
+    """
+    each = np.asarray(values, dtype=np.float64)
+    if each.ndim != 1 or not each.size or not np.isfinite(each).all():
+        raise DataError(f"values: needs finite numbers of shape (n_participants,), has shape {each.shape}")
+    means = _draw(each.size, n_resamples, confidence, seed) @ each / each.size
+    return _interval(float(each.mean()), means, confidence if each.size > 1 else None)
 
 
 def _draw(n_participants: int, n_resamples: int, confidence: float, seed: int) -> npt.NDArray[np.int64]:

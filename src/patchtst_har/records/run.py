@@ -282,6 +282,8 @@ class Provenance(Record):
     """None: the logits are as trained."""
     init: InitialModel | None = None
     """What training began with, if not with random weights."""
+    data_fingerprint: str | None = None
+    """`PreparedDataset.fingerprint` of everyone in the split; None in folders of earlier versions."""
     untrained: tuple[str, ...] = ()
     """Parts of the network that are as they were made: without trained heads, a model gives no labels."""
     pretraining: Pretraining | None = None

@@ -12,6 +12,7 @@ import pandas as pd
 
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.errors import DataError
+from patchtst_har.evaluation.bootstrap import MIN_PARTICIPANTS_FOR_EFFECT
 from patchtst_har.records import reading
 from patchtst_har.records import run as records
 from patchtst_har.records.measurement import Latency
@@ -25,8 +26,6 @@ REPORT_FILE = "report.html"
 _EARLIER_PLOTS = ("persons.svg", "person.svg")
 _PREDICTION_COLUMNS = ("participant", "start", "label", "raw", "smoothed", "probability")
 _TIMELINE_COLUMNS = ("start", "end", "label", "probability")
-# That n participants all get better (or all worse) has a chance of 2 / 2**n: below 5 % from six on.
-_MIN_PARTICIPANTS_FOR_EFFECT = 6
 
 
 @dataclass(frozen=True)
@@ -233,7 +232,7 @@ def _headline(scored: records.Evaluation) -> dict[str, Any]:
     clear = None
     if difference and difference.low is not None and difference.high is not None:
         clear = "better" if difference.low > 0 else "worse" if difference.high < 0 else "unclear"
-        if len(scored.split.test) < _MIN_PARTICIPANTS_FOR_EFFECT:
+        if len(scored.split.test) < MIN_PARTICIPANTS_FOR_EFFECT:
             clear = "few"
     if scored.smoothing and scored.smoothing.method == "none":
         clear = "none"

@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -64,6 +65,24 @@ def folder_lock(folder: Path) -> Iterator[None]:
                 created.rmdir()
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a living process holds a folder (`folder_lock`), this one included."""
+    try:
+        descriptor = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_NOFOLLOW)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _missing(folder: Path) -> list[Path]:
     """Return which of a path's folders are missing, the innermost first."""
     return [path for path in (folder, *folder.absolute().parents) if not path.exists()]
@@ -90,7 +109,12 @@ def _acquire(folder: Path) -> int:
 
 def _flock(descriptor: int, folder: Path) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # `is_held` has it for a moment.
+            time.sleep(0.05)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         holder = os.read(descriptor, 200).decode("utf-8", "replace") or "another process"
         raise DataError(

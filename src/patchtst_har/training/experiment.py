@@ -41,6 +41,8 @@ class ExperimentData:
         Lowest and highest rate of the training recordings, if the data set says.
     initial : Initial, optional
         The stored model with which training begins (``training.init``).
+    data_fingerprint : str, optional
+        `PreparedDataset.fingerprint` of everyone in the split.
     """
 
     split: Split
@@ -50,6 +52,7 @@ class ExperimentData:
     training: TrainingSet
     source_rates_hz: tuple[float, float] | None = None
     initial: Initial | None = None
+    data_fingerprint: str | None = None
 
     @classmethod
     def load(cls, config: ExperimentConfig, on_progress: OnProgress | None = None) -> ExperimentData:
@@ -95,7 +98,8 @@ class ExperimentData:
             soft = teachers_probabilities(config.training.teachers, training, config.data, report)
             training = replace(training, teachers=soft)
         rates_hz = _source_rates_hz(dataset, split.train)
-        return cls(split, train, val, test, training, rates_hz, initial)
+        content = dataset.fingerprint([*split.train, *split.val, *split.test])
+        return cls(split, train, val, test, training, rates_hz, initial, content)
 
     def provenance(self) -> Provenance:
         """Return the split, its number of windows, what computed their topology, what training began with."""
@@ -108,6 +112,7 @@ class ExperimentData:
             topology_engines=engine_counts(engines[engines != NOT_COMPUTED]),
             source_rates_hz=self.source_rates_hz,
             init=None if self.initial is None else self.initial.record,
+            data_fingerprint=self.data_fingerprint,
         )
 
     def fingerprint(self, config: ExperimentConfig) -> str:
