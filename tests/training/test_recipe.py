@@ -423,8 +423,7 @@ def test_a_student_learns_from_its_teachers_alone(prepared, small_run, tmp_path)
     data.training.labels[:] = 0
     torch.manual_seed(0)
     student = PatchTSTClassifier(config.model, 3)
-    scaled_by = (data.train.windows, data.train.stats, data.train.topo)
-    student.fit_scaling(*map(torch.from_numpy, scaled_by))
+    student.fit_scaling(data.train.windows, *map(torch.from_numpy, (data.train.stats, data.train.topo)))
     TrainingLoop(config.training, Machine(CPU)).fit(student, data.training, None)
     logits = student.eval()(*map(torch.from_numpy, data.test.select(slice(None), config.model)))
     assert (logits.argmax(1).numpy() == data.test.labels).mean() > 0.9

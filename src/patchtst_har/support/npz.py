@@ -73,16 +73,10 @@ def read_npz(
         array is absent, an array holds objects, or a declared size (of the list of members, of a header, of
         an array) exceeds its cap or what the archive can hold.
     """
-    with _archive(Path(path)) as archive:
-        names = archive.namelist()
-        for name in sorted(name for name, count in Counter(names).items() if count > 1):
-            raise DataError(f"{path}: the archive has two members named {name!r}")
-        missing = [name for name in required if f"{name}.npy" not in names]
-        if missing:
-            found = listed(sorted(name.removesuffix(".npy") for name in names)) or "nothing"
-            raise DataError(f"{path}: no array {', '.join(map(repr, missing))} (found: {found})")
+    with open_archive(Path(path)) as archive:
+        names = member_names(archive, required, path)
         wanted = [*required, *(name for name in optional if f"{name}.npy" in names)]
-        total = sum(_declared_bytes(archive, name, path) for name in wanted)
+        total = sum(declared_bytes(archive, name, path) for name in wanted)
         if total > max_bytes:
             raise DataError(f"{path}: its arrays declare {total:,} bytes, more than the cap of {max_bytes:,}")
         return {name: _read_member(archive, name, path) for name in wanted}
@@ -106,7 +100,8 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) 
 
 
 @contextmanager
-def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open an archive; what is wrong with it, or while it is read, is a `DataError` that names it."""
     try:
         with path.open("rb") as file:
             check_directory(file, path)
@@ -146,11 +141,25 @@ def check_directory(file: BinaryIO, path: Path) -> None:
     file.seek(0)
 
 
-def _declared_bytes(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> int:
+def member_names(
+    archive: zipfile.ZipFile, required: Sequence[str], path: str | os.PathLike[str]
+) -> list[str]:
+    """Return the names of an archive's members; refuse one that occurs twice or lacks a required array."""
+    names = archive.namelist()
+    for name in sorted(name for name, count in Counter(names).items() if count > 1):
+        raise DataError(f"{path}: the archive has two members named {name!r}")
+    missing = [name for name in required if f"{name}.npy" not in names]
+    if missing:
+        found = listed(sorted(name.removesuffix(".npy") for name in names)) or "nothing"
+        raise DataError(f"{path}: no array {', '.join(map(repr, missing))} (found: {found})")
+    return names
+
+
+def declared_bytes(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> int:
     """Return the size that a member's header declares, checked against the archive."""
     member = archive.getinfo(f"{name}.npy")
-    with _member(archive, name, path) as file:
-        shape, dtype = _header(file, name, path)
+    with open_member(archive, name, path) as file:
+        shape, _, dtype = npy_header(file, name, path)
         header_bytes = file.tell()
     if dtype.hasobject:
         raise DataError(f"{path}: array {name!r} holds objects (a pickle), which are never read")
@@ -171,7 +180,10 @@ def _declared_bytes(archive: zipfile.ZipFile, name: str, path: str | os.PathLike
     return declared
 
 
-def _header(file: BinaryIO, name: str, path: str | os.PathLike[str]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def npy_header(
+    file: BinaryIO, name: str, path: str | os.PathLike[str]
+) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read shape, whether the order is Fortran's, and type of an array from the head of its member."""
     unreadable = f"{path}: array {name!r} has no readable NPY header"
     try:
         version = np.lib.format.read_magic(file)
@@ -185,7 +197,7 @@ def _header(file: BinaryIO, name: str, path: str | os.PathLike[str]) -> tuple[tu
         raise DataError(f"{unreadable} ({n_bytes:,} bytes, at most {_MAX_HEADER_BYTES:,} are read)")
     reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     try:
-        shape, _, dtype = reader(io.BytesIO(length + file.read(n_bytes)))
+        shape, fortran_order, dtype = reader(io.BytesIO(length + file.read(n_bytes)))
     # NumPy evaluates the header as a Python literal, and lets through whatever that raises: SyntaxError,
     # TokenError, MemoryError and RecursionError (deep nesting), TypeError, OverflowError.
     except Exception as error:
@@ -193,11 +205,11 @@ def _header(file: BinaryIO, name: str, path: str | os.PathLike[str]) -> tuple[tu
         raise DataError(f"{unreadable} ({reason})") from error
     if not all(type(size) is int and 0 <= size <= sys.maxsize for size in shape):
         raise DataError(f"{unreadable} (its shape is not made of whole numbers up to {sys.maxsize})")
-    return shape, dtype
+    return shape, fortran_order, dtype
 
 
 def _read_member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> NDArray[Any]:
-    with _member(archive, name, path) as file:
+    with open_member(archive, name, path) as file:
         try:
             array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
         except (ValueError, OverflowError) as error:
@@ -206,7 +218,8 @@ def _read_member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[st
 
 
 @contextmanager
-def _member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def open_member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open the member of an array."""
     try:
         file = archive.open(f"{name}.npy")
     except (NotImplementedError, RuntimeError) as error:

@@ -83,7 +83,8 @@ class ExperimentData:
             initial.warn_of([*split.val, *split.test])
 
         def load(name: str, people: Sequence[str]) -> FeatureSet:
-            features = load_feature_set(dataset, people, config, under(f"features, {name}", on_progress))
+            report = under(f"features, {name}", on_progress)
+            features = load_feature_set(dataset, people, config, report, in_memory=False)
             if not len(features):
                 raise DataError(f"{config.data.proc_dir}: the {name} participants have no windows")
             return features

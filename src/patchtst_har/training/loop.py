@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -120,6 +121,7 @@ class _Steps:
         train_others(trainee.model, self._kept)
         rate = trainee.optimizer.param_groups[0]["lr"]
         sums = _Sums(trainee.model.num_classes, self._machine.device)
+        began = time.perf_counter()
         for batch in batches.epoch():
             trainee.optimizer.zero_grad(set_to_none=True)
             for part in parts_of(batch, self._config.accumulation):
@@ -130,7 +132,9 @@ class _Steps:
                 trainee.backward(loss)
                 sums.add(loss.detach() * len(batch.labels), logits.detach(), part.labels)
             trainee.step(self._config.max_grad_norm)
-        return {**_finite(sums.metrics(batches.n_windows), "loss", epoch), "lr": rate}
+        waited = batches.waited_s / (time.perf_counter() - began)
+        found = _finite(sums.metrics(batches.n_windows), "loss", epoch)
+        return {**found, "lr": rate, "data_wait": waited}
 
     @torch.no_grad()
     def validate(self, data: FeatureSet, epoch: int) -> dict[str, float]:

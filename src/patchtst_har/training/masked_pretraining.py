@@ -95,7 +95,7 @@ class MaskedPretraining(EncoderPretraining):
     ) -> tuple[PatchTSTClassifier, Pretraining]:
         config = self.config
         model = PatchTSTClassifier(config.model, len(NO_CLASSES))
-        model.patch_embedding.scale.fit(*to_tensors([data.train.windows]))
+        model.patch_embedding.scale.fit(data.train.windows)
         network = MaskedPatches(model).to(machine.device)
         batches = TrainingBatches(data.training, config.model, config.training, machine.device, config.seed)
         masks = torch.Generator().manual_seed(config.seed + _MASK_STREAM)

@@ -18,6 +18,7 @@ from patchtst_har import model_folder
 from patchtst_har.architecture import expected_tensors
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.datasets.several_sets import SeveralSets
+from patchtst_har.datasets.window_store import blocks_of_windows
 from patchtst_har.errors import ConfigError, DataError
 from patchtst_har.inference.class_order import HEADS
 from patchtst_har.inference.model_card import MODEL_CARD_FILE, write_encoder_card
@@ -152,7 +153,9 @@ class EncoderPretraining(ABC):
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
         for part in (data.train, data.val):
             if part is not None:
-                for array in (part.windows, part.stats, part.topo, part.labels):
+                for block in blocks_of_windows(part.windows):
+                    digest.update(np.ascontiguousarray(block).data)
+                for array in (part.stats, part.topo, part.labels):
                     digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
@@ -221,7 +224,7 @@ class SupervisedPretraining(EncoderPretraining):
     ) -> tuple[PatchTSTClassifier, Pretraining]:
         config, training = self.config, data.training
         model = PatchTSTClassifier(config.model, len(training.classes))
-        model.fit_scaling(*to_tensors((data.train.windows, training.stats, training.topo)))
+        model.fit_scaling(data.train.windows, *to_tensors((training.stats, training.topo)))
         callbacks: list[Callback] = [
             Record(record),
             Checkpointing(self.checkpoint, fingerprint, resume=resume),

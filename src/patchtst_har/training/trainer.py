@@ -183,7 +183,7 @@ class PatchTSTTrainer:
         config = self.config
         seed_everything(config.seed)
         model = PatchTSTClassifier(config.model, len(data.train.classes))
-        model.fit_scaling(*to_tensors((data.train.windows, data.training.stats, data.training.topo)))
+        model.fit_scaling(data.train.windows, *to_tensors((data.training.stats, data.training.topo)))
         if data.initial is not None:
             data.initial.put_into(model)
         kept = () if data.initial is None else data.initial.kept
