@@ -19,6 +19,7 @@ from patchtst_har.reports.plots.scores import (
     plot_participants,
     plot_reliability,
 )
+from patchtst_har.reports.plots.search import plot_history, plot_importance
 from patchtst_har.reports.plots.tail import plot_distributions, plot_outliers
 from patchtst_har.reports.plots.timeline import plot_timelines
 from patchtst_har.reports.plots.topology import plot_topology
@@ -32,7 +33,9 @@ __all__ = [
     "plot_differences",
     "plot_distributions",
     "plot_histogram",
+    "plot_history",
     "plot_hours",
+    "plot_importance",
     "plot_latency",
     "plot_learning_curves",
     "plot_mean_stages",
