@@ -14,6 +14,7 @@ from patchtst_har.benchmark.budget import Budget, Target
 from patchtst_har.config import N_STATISTICAL_FEATURES, AugmentationConfig, ExperimentConfig
 from patchtst_har.data import cut_windows, write_recording
 from patchtst_har.inference.export import export_model
+from patchtst_har.search.space import Space
 from patchtst_har.synthetic import recording as make_recording
 from shipped import a_model, ship
 from without_torch import REFUSE_TORCH
@@ -183,6 +184,15 @@ def test_the_recipe_of_the_page_on_training_is_that_of_the_presets():
     config = ExperimentConfig.from_mapping(yaml.safe_load(text))
     assert config.training == ExperimentConfig.preset("base").training
     assert (config.data.val_n, config.smoothing.method) == (0, "none")
+
+
+def test_the_search_of_the_page_on_experiments_is_one():
+    (text,) = re.findall(
+        r"```yaml\n(.*?)```", (DOCS / "experiments.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    values = yaml.safe_load(text)
+    space = Space.read(values.pop("search"), ExperimentConfig.from_mapping(values), "experiments.md")
+    assert len(space.parameters) == 4
 
 
 def printed_by(page, tmp_path, before=""):

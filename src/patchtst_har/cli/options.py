@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from patchtst_har import presets
+from patchtst_har.config import SplitName
 from patchtst_har.pretrained import DEFAULT
 
 Config = Annotated[
@@ -23,6 +24,12 @@ Preset = Annotated[
         "--preset",
         help="Features, architecture and training together; what --config and --set say comes before it. "
         "Left out: base, unless they describe a model.",
+    ),
+]
+Split = Annotated[
+    SplitName | None,
+    typer.Option(
+        "--split", help="Who trains, validates and tests, as --set data.split; two are of CAPTURE-24."
     ),
 ]
 Labels = Annotated[
@@ -83,6 +90,7 @@ Inactive = Annotated[
     ),
 ]
 BoutMinutes = Annotated[float, typer.Option(help="Bouts shorter than this are left out.")]
+OnError = Literal["raise", "record"]
 Strict = Annotated[
     bool,
     typer.Option(
