@@ -326,8 +326,8 @@ def _low_pass(measured_hz: float, target_hz: float, factor: int) -> NDArray[np.f
     places = 1 + (np.pi * hz / (_POINTS_PER_SAMPLE * measured_hz)) ** 2 / 12
     gain = 1 / (np.sinc(hz / measured_hz) ** 2 * places)
     bands = np.concatenate([hz, [hz[-1] * (1 + 1e-6), nyquist_hz]]) / nyquist_hz
-    taps: NDArray[np.float64] = firwin2(n_taps, bands, [*gain, 0, 0], window=("kaiser", 5.0))
-    return taps / taps.sum()
+    taps = firwin2(n_taps, bands, [*gain, 0, 0], window=("kaiser", 5.0))
+    return np.asarray(taps / taps.sum(), np.float64)
 
 
 def _reduce(
@@ -357,11 +357,9 @@ def _interpolate(
     high = min(int(np.searchsorted(stamps, grid[-1], side="left")) + 1, len(stamps))
     low = min(low, high - 1)
     # Those of a table that somebody made may be strided.
-    known, values = (
-        np.ascontiguousarray(array[bounds[0] + low : bounds[0] + high])
-        for array in (clean.time_ns, clean.acceleration)
-    )
-    samples: NDArray[np.float64] = _core.interpolate(known, values, grid)
+    known = np.ascontiguousarray(stamps[low:high])
+    values = np.ascontiguousarray(clean.acceleration[bounds[0] + low : bounds[0] + high])
+    samples = _core.interpolate(known, values, grid)
     return samples if clean.calibration is None else clean.calibration.applied(samples)
 
 
