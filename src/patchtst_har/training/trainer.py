@@ -31,6 +31,7 @@ from patchtst_har.training.calibrate import calibrate
 from patchtst_har.training.checkpoint import Progress, check_resumable
 from patchtst_har.training.experiment import ExperimentData
 from patchtst_har.training.loop import TrainingLoop
+from patchtst_har.training.mlflow_mirror import require_mlflow
 from patchtst_har.training.run_folder import remove_run
 from patchtst_har.training.smoothing_choice import choose_smoothing
 from patchtst_har.training.tracker import EpochRecord, ExperimentTracker
@@ -121,6 +122,7 @@ class PatchTSTTrainer:
             written then.
         """
         with folder_lock(self.config.run_dir):
+            require_mlflow(self.config.tracking)
             self._check_folder()
             device = resolve_device(self.config.training.device)
             data = self.data = ExperimentData.load(self.config, self.on_progress)
@@ -136,7 +138,7 @@ class PatchTSTTrainer:
     def _run(
         self, data: ExperimentData, device: torch.device, tracker: ExperimentTracker
     ) -> tuple[PatchTSTClassifier, dict[str, float]]:
-        with log_to_file(tracker.output_dir):
+        with log_to_file(tracker.output_dir), tracker.mirrored(self.config, data.tags()):
             model, progress = self._fit(data, device, tracker)
             self._compare_with_validation(model, data)
             self._fit_smoother(model, data)

@@ -70,7 +70,10 @@ def run(
     from patchtst_har.training.fitting import fit_to_data
 
     folder = folder or settings.output_dir / f"{settings.experiment_name}-tune"
-    database = folder / "search.db" if storage is None else sqlite_path(storage, "--storage")
+    try:
+        database = folder / "search.db" if storage is None else sqlite_path(storage)
+    except ValueError as error:
+        raise ConfigError([f"--storage: {error}"]) from None
     settings, _ = fit_to_data(settings)
     space = Space.read(space_values, settings, str(config))
     asked = SearchOptions(trials, pruner, seeds, sampler_seed)
