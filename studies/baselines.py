@@ -54,8 +54,8 @@ def minirocket_ridge(train: FeatureSet, test: FeatureSet, seed: int) -> NDArray[
     """Fit a ridge classifier on MiniRocket features; the probabilities are the softmax of its scores."""
     from sklearn.linear_model import RidgeClassifierCV
 
-    rocket = MiniRocket.fit(train.windows, seed=seed)
-    fitted, judged = (rocket.transform(part.windows) for part in (train, test))
+    rocket = MiniRocket.fit(np.asarray(train.windows), seed=seed)
+    fitted, judged = (rocket.transform(np.asarray(part.windows)) for part in (train, test))
     mean, deviation = fitted.mean(axis=0), fitted.std(axis=0) + 1e-8
     ridge = RidgeClassifierCV(np.logspace(-1, 5, 13), class_weight="balanced")
     ridge.fit((fitted - mean) / deviation, train.labels)

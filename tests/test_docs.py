@@ -64,6 +64,13 @@ def test_every_field_of_a_budget_is_described():
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) >= set(Target.model_fields)
 
 
+def test_the_example_of_the_page_on_summaries_prints_what_it_says(capsys):
+    page = (DOCS / "summaries.md").read_text(encoding="utf-8")
+    example, printed = re.search(r"```python\n(.*?)```\n\n```text\n(.*?)```", page, re.DOTALL).groups()
+    exec(compile(example, "summaries.md", "exec"), {})  # noqa: S102
+    assert capsys.readouterr().out == printed
+
+
 @pytest.mark.spawns
 def test_the_examples_of_the_page_on_features_run(tmp_path):
     """The one on real recordings holds out whole people."""
@@ -114,6 +121,22 @@ def test_the_example_of_the_page_on_streams_runs(small_run, tmp_path):
     lines = printed.splitlines()
     assert len(lines) > 10
     assert all(re.fullmatch(r"\S+ (running|sitting|walking) \d\.\d\d \d+\.\d\d ms", line) for line in lines)
+
+
+@pytest.mark.spawns
+def test_the_example_of_the_page_on_cohorts_runs(tmp_path):
+    """The first one needs a cluster."""
+    for name in ("P01", "P02"):
+        (tmp_path / "recordings").mkdir(exist_ok=True)
+        write_recording(tmp_path / "recordings" / f"{name}.csv", make_recording())
+    _, local = re.findall(
+        r"```python\n(.*?)```", (DOCS / "cohorts.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    (tmp_path / "example.py").write_text(local, encoding="utf-8")
+    command = [sys.executable, "-W", "error", "example.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "2 labelled, 0 failed\n['recording', 'source']\n"
 
 
 def windows_of(recording):

@@ -33,6 +33,9 @@ from patchtst_har.support.sqlite import sqlite_path
 
 _MOST_PEOPLE = 100_000
 
+Capture24Split = Literal["capture24-benchmark", "capture24-seed"]
+SplitName = Literal["counts", "lists", "kfold", Capture24Split]
+
 
 class DataConfig(Section):
     """Folder of the prepared windows, size and labels of windows, and the split into groups of people."""
@@ -62,12 +65,20 @@ class DataConfig(Section):
     `non_wear`, and not classified (annotated recordings that are prepared count as worn); `off`."""
     timezone: str | None = None
     """IANA zone in which the hour of the day is read; None: the stamps are local wall-clock time."""
-    split: Literal["counts", "lists", "kfold"] = "counts"
-    """`counts`: `train_n` and `val_n` people, the rest test; `lists`: named; `kfold`: folds of people."""
+    split: SplitName = "counts"
+    """`counts`: `train_n` and `val_n` people, the rest test; `lists`: named; `kfold`: folds of people;
+    `capture24-benchmark`: P101 to P151 of CAPTURE-24 test, as `counts` for the others; `capture24-seed`: 20
+    of P001 to P100, drawn by `split_seed`, validate besides.
+    """
+    split_missing: Literal["refuse", "leave_out"] = "refuse"
+    """With a split of CAPTURE-24, a data set that lacks some of its 151 people: `refuse` it; `leave_out`
+    divides those who are there."""
     train_n: Annotated[int, Field(ge=1, le=_MOST_PEOPLE)] | None = None
-    """People to train on (`split="counts"`); None: all who neither validate nor test."""
+    """People to train on (`split="counts"` and `"capture24-benchmark"`); None: all who neither validate nor
+    test."""
     val_n: Annotated[int, Field(ge=0, le=_MOST_PEOPLE)] | None = None
-    """People to validate on (`split="counts"` and `"kfold"`); None: 15 % of all, 1 to 20.
+    """People to validate on (`split="counts"`, `"kfold"` and `"capture24-benchmark"`); None: 15 % of all,
+    1 to 20.
 
     0 (or no `val_participants`) needs `training.keep="last"` and `smoothing.method="none"`.
     """
@@ -95,8 +106,12 @@ class DataConfig(Section):
             problems.append('split="lists" needs train_participants')
         groups = ("train_participants", "val_participants", "test_participants")
         named = {name: getattr(self, name) for name in groups}
-        used = {"counts": groups[2:], "kfold": (), "lists": groups}[self.split]
+        used = {"counts": groups[2:], "lists": groups}.get(self.split, ())
         unused = [name for name in groups if named[name] and name not in used]
+        if self.split == "capture24-seed":
+            unused += [name for name in ("train_n", "val_n") if getattr(self, name) is not None]
+        if self.split_missing != "refuse" and not self.split.startswith("capture24"):
+            unused.append("split_missing")
         problems += [f'{name} has no meaning with split="{self.split}"' for name in unused]
         twice = repeated(person for people in named.values() for person in people)
         problems += [f"participants: {name!r} stands in the lists more than once" for name in twice]

@@ -75,3 +75,7 @@ class ExportError(PatchTSTHARError, RuntimeError):
 
 class MissingDependencyError(PatchTSTHARError, ImportError):
     """An optional package is needed; the message names the extra that brings it."""
+
+
+class WorkersError(PatchTSTHARError, RuntimeError):
+    """Processes that label recordings, or the connection to them, are lost; what is finished is kept."""

@@ -349,7 +349,7 @@ def test_help_reads_as_words(cli, command):
     assert not re.search(r"<\w+[>|]|\{\w+\}|bool", text), text
     assert re.search(r"--help +Show this message", text)
     if command == "predict":
-        assert "predict [OPTIONS] RECORDING" in text
+        assert "predict [OPTIONS] [RECORDING]..." in text
         assert re.search(r"--out +PATH +Folder", text)
         assert "g|m/s2|mg" in text
 
@@ -374,7 +374,15 @@ def test_results_are_named_after_the_whole_recording(cli, small_run, tmp_path):
     for name in ("2024.01.A.csv", "2024.01.B.csv.gz"):
         write_recording(tmp_path / name, make_recording())
         assert cli("predict", tmp_path / name, "--model", model, "--out", tmp_path / "out")[0] == 0
-    kinds = ("labels.csv", "report.html", "summary.json", "timeline.svg", "windows.csv")
+    kinds = (
+        "bouts.csv",
+        "daily.csv",
+        "labels.csv",
+        "report.html",
+        "summary.json",
+        "timeline.svg",
+        "windows.csv",
+    )
     expected = sorted(f"2024.01.{name}_{kind}" for name in "AB" for kind in kinds)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == expected
 
@@ -390,7 +398,15 @@ def test_names_of_files_need_not_be_utf8(cli, small_run, tmp_path, monkeypatch):
     assert status == 0, err
     printed.flush()
     assert os.fsencode(out / "P\\udce9_report.html") in printed.buffer.getvalue()
-    kinds = ("labels.csv", "report.html", "summary.json", "timeline.svg", "windows.csv")
+    kinds = (
+        "bouts.csv",
+        "daily.csv",
+        "labels.csv",
+        "report.html",
+        "summary.json",
+        "timeline.svg",
+        "windows.csv",
+    )
     assert sorted(path.name for path in out.iterdir()) == [f"P\\udce9_{kind}" for kind in kinds]
     summary = json.loads((out / "P\\udce9_summary.json").read_text(encoding="utf-8"))
     assert summary["recording"]["source"] == f"{tmp_path}/P\\udce9.csv"
@@ -613,7 +629,8 @@ def test_what_a_prediction_leaves(cli, small_run, tmp_path):
     assert len(warned) == 1, err
     assert "Samples left out, beyond 50 g, as markers of missing values are: 50." in warned[0]
     assert {path.name for path in out.iterdir()} == {
-        f"a_{end}" for end in ("labels.csv", "windows.csv", "summary.json", "timeline.svg", "report.html")
+        *(f"a_{table}.csv" for table in ("labels", "windows", "daily", "bouts")),
+        *("a_summary.json", "a_timeline.svg", "a_report.html"),
     }
     labels, windows = (
         pd.read_csv(out / f"a_{name}.csv", parse_dates=["start"]) for name in ("labels", "windows")
@@ -621,7 +638,16 @@ def test_what_a_prediction_leaves(cli, small_run, tmp_path):
     classes = ("running", "sitting", "walking")
     kinds = [f"{kind}: {name}" for kind in ("raw", "smoothed") for name in classes]
     known = ["distance", "unfamiliar"]
-    assert list(windows.columns) == ["start", "end", "label", "probability", "raw_label", *kinds, *known]
+    assert list(windows.columns) == [
+        "start",
+        "end",
+        "label",
+        "probability",
+        "enmo_mg",
+        "raw_label",
+        *kinds,
+        *known,
+    ]
     assert windows["label"].tolist() == labels["label"].tolist()
     for kind in ("raw", "smoothed"):
         np.testing.assert_allclose(windows[[f"{kind}: {name}" for name in classes]].sum(axis=1), 1, atol=3e-6)
@@ -646,7 +672,10 @@ def test_a_prediction_without_a_report_and_with_other_smoothing(cli, small_run, 
         options = ("--model", model, "--out", out, "--smoothing", smoothing, "--no-report")
         status, printed, err = cli("predict", tmp_path / "a.csv", *options)
         assert status == 0, err
-        assert {path.name for path in out.iterdir()} == {"a_labels.csv", "a_windows.csv", "a_summary.json"}
+        assert {path.name for path in out.iterdir()} == {
+            *(f"a_{table}.csv" for table in ("labels", "windows", "daily", "bouts")),
+            "a_summary.json",
+        }
         assert "report" not in printed
         assert json.loads((out / "a_summary.json").read_text())["model"]["smoothing"] == smoothing
         labels[smoothing] = pd.read_csv(out / "a_windows.csv")
@@ -657,6 +686,26 @@ def test_a_prediction_without_a_report_and_with_other_smoothing(cli, small_run, 
     assert (labels["filter"]["probability"] != labels["hmm"]["probability"]).any()
     error = error_of(cli("predict", tmp_path / "a.csv", "--model", model, "--smoothing", "median"))
     assert "must be none, hmm, filter or lag:K" in error
+
+
+def test_what_counts_as_a_day_and_a_bout_is_an_option(cli, small_run, tmp_path):
+    path = tmp_path / "a.csv"
+    write_recording(path, make_recording(bouts=[("sitting", 150.0), ("walking", 150.0)]))
+    arguments = ("predict", path, "--model", small_run.folder / "model", "--out", tmp_path, "--no-report")
+    options = ("--min-wear-hours", 0.05, "--inactive", "sitting, running", "--bout-minutes", 2)
+    status, _, err = cli(*arguments, *options)
+    assert status == 0, err
+    days = json.loads((tmp_path / "a_summary.json").read_text())["days"]
+    assert (days["n_valid"], days["inactive_classes"]) == (1, ["running", "sitting"])
+    assert pd.read_csv(tmp_path / "a_bouts.csv")["minutes"].min() >= 2
+    # Refused before the recording is read.
+    path.unlink()
+    for option, value, message in (
+        ("--inactive", "lying", "inactive: 'lying' is no class of the model (running, sitting, walking)"),
+        ("--min-wear-hours", 25, "min_wear_hours: needs a number from 0 to 24, is 25"),
+        ("--bout-minutes", 0, "bouts: min_minutes must be a number above 0, not 0"),
+    ):
+        assert message in error_of(cli(*arguments, option, value))
 
 
 def test_calibration_and_non_wear_of_a_prediction(cli, small_run, tmp_path):

@@ -298,7 +298,8 @@ def test_an_annotation_that_is_not_in_the_map_is_named_with_both_files(tmp_path:
     write_recording(tmp_path / "P1.csv", make_recording(bouts=(("running", 10.0),)))
     label_map = LabelMap.from_csv(dictionary(tmp_path), "label:Walmsley2020")
     with pytest.raises(
-        DataError, match=r"P1\.csv: annotation 'running' is not in .*annotation-label-dictionary\.csv"
+        DataError,
+        match=r"P1\.csv: row 1 \(2024-03-01 08:00:00\): annotation 'running' is not in .*-dictionary\.csv",
     ):
         prepare_recordings({"P1": tmp_path / "P1.csv"}, tmp_path / "out", CONFIG, label_map=label_map)
     with pytest.raises(DataError, match="has no column 'annotation' to map"):
@@ -315,6 +316,8 @@ def test_an_annotation_that_is_not_in_the_map_is_named_with_both_files(tmp_path:
             "annotation,label:Doherty2018\na,b\na,c\n",
             "annotation 'a' has two classes in column 'label:Doherty2018'",
         ),
+        ("annotation,label:Doherty2018\nhome, sitting,b\n", "line 2 has 3 values, the header 2"),
+        ("annotation,label:Doherty2018\na,b\n\nc\n", "line 4 has 1 value, the header 2"),
         (
             "annotation,label:Doherty2018,label:Doherty2018\na,b,c\n",
             "2 columns are named 'label:Doherty2018'",
@@ -331,6 +334,15 @@ def test_blanks_around_a_class_do_not_count(tmp_path: Path) -> None:
     label_map = LabelMap.from_csv(dictionary(tmp_path, text), "class")
     assert label_map.classes == ("W",)
     assert label_map.classes_by_annotation["rest"] == ""
+
+
+def test_a_byte_order_mark_and_blanks_in_the_header_do_not_count(tmp_path: Path) -> None:
+    text = "\ufeffannotation , label:Doherty2018\r\n a b,c\r\n\r\n a b,c\r\n"
+    label_map = LabelMap.from_csv(dictionary(tmp_path, text), "label:Doherty2018")
+    assert label_map.classes_by_annotation == {" a b": "c"}
+    recording = make_recording(bouts=(("sitting", 0.1),)).assign(annotation="a  b")
+    with pytest.raises(DataError, match=r"row 1 .*'a  b' is not in .*, but ' a b' is, with other blanks"):
+        label_map.apply(recording)
 
 
 def test_missing_and_foreign_dictionaries_are_named(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patchtst_har.config import DataConfig
-from patchtst_har.datasets.splits import Split, split_participants
-from patchtst_har.errors import DataError
+from patchtst_har.config import DataConfig, SplitName
+from patchtst_har.datasets.splits import Split, capture24_test, split_participants
+from patchtst_har.errors import ConfigError, DataError
 
 PEOPLE = [f"P{number:02d}" for number in range(1, 21)]
 
@@ -142,3 +143,80 @@ def test_the_fingerprint_tells_splits_apart() -> None:
     assert split.fingerprint != Split(("P01",), ("P02", "P03"), ("P04",)).fingerprint
     assert len(split.fingerprint) == 64
     assert split.to_dict() == {"train": ["P01", "P02"], "val": ["P03"], "test": ["P04"]}
+
+
+CAPTURE24 = [f"P{number:03d}" for number in range(1, 152)]
+BENCHMARK = tuple(CAPTURE24[100:])
+
+
+def test_the_seed_split_of_capture24_has_80_20_and_51_people() -> None:
+    config = DataConfig(split="capture24-seed")
+    split = split_participants(CAPTURE24[::-1], config)
+    assert (len(split.train), len(split.val), split.test) == (80, 20, BENCHMARK)
+    assert sorted(split.train + split.val) == CAPTURE24[:100]
+    # Of the documentation: whoever compares with published scores must get these people.
+    assert split.val[:5] == ("P006", "P009", "P010", "P011", "P012")
+    assert split_participants(CAPTURE24, config.replace(split_seed=1)).val != split.val
+
+
+@pytest.mark.parametrize(("val_n", "n_val"), [(None, 20), (0, 0), (7, 7)])
+def test_the_benchmark_split_of_capture24_fixes_who_tests(val_n: int | None, n_val: int) -> None:
+    split = split_participants(CAPTURE24, DataConfig(split="capture24-benchmark", val_n=val_n))
+    assert (len(split.train), len(split.val), split.test) == (100 - n_val, n_val, BENCHMARK)
+    assert sorted(split.train + split.val) == CAPTURE24[:100]
+
+
+@pytest.mark.parametrize("name", ["capture24-benchmark", "capture24-seed"])
+def test_people_of_capture24_who_are_missing_are_named(name: SplitName) -> None:
+    people = [
+        person for person in CAPTURE24 if person not in ("P003", "P011", "P012", "P120", "P121", "P122")
+    ]
+    config = DataConfig(split=name)
+    with pytest.raises(
+        DataError, match=rf"{name} needs P001 to P151, .* lacks P003, P011, P012, P120 to P122;"
+    ):
+        split_participants(people, config)
+    some = config.replace(split_missing="leave_out")
+    whole, split = split_participants(CAPTURE24, config), split_participants(people, some)
+    assert set(split.train + split.val + split.test) == set(people)
+    assert split.test == tuple(person for person in whole.test if person in people)
+    if name == "capture24-seed":
+        assert split.val == tuple(person for person in whole.val if person in people)
+    with pytest.raises(DataError, match=rf"{name} knows P001 to P151, not P152"):
+        split_participants([*CAPTURE24, "P152"], config)
+    with pytest.raises(DataError, match="tests on P101 to P151, of whom the data set has nobody"):
+        split_participants(CAPTURE24[:30], some)
+
+
+def test_a_group_of_capture24_without_anybody_is_named() -> None:
+    config = DataConfig(split="capture24-seed", split_missing="leave_out")
+    with pytest.raises(DataError, match=r"nobody to validate, of P006, P009 to P012, P014, P017"):
+        split_participants(["P001", "P101"], config)
+    with pytest.raises(DataError, match=r"nobody to train, of P001 to P005, P007"):
+        split_participants(["P006", "P101"], config)
+
+
+def test_whom_the_benchmark_of_capture24_tests() -> None:
+    assert capture24_test(CAPTURE24) == BENCHMARK
+    assert capture24_test(BENCHMARK) == BENCHMARK
+    with pytest.raises(
+        DataError, match=r"tests on P101 to P151, the data set lacks P102 to P151; --participants"
+    ):
+        capture24_test(CAPTURE24[:101])
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"split": "capture24-seed", "val_n": 3}, 'val_n has no meaning with split="capture24-seed"'),
+        ({"split": "capture24-seed", "train_n": 3}, 'train_n has no meaning with split="capture24-seed"'),
+        (
+            {"split": "capture24-benchmark", "test_participants": ("P101",)},
+            "test_participants has no meaning",
+        ),
+        ({"split_missing": "leave_out"}, 'split_missing has no meaning with split="counts"'),
+    ],
+)
+def test_fields_that_a_split_of_capture24_does_not_take(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        DataConfig(**fields)

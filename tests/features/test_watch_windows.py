@@ -33,9 +33,9 @@ def windows(labelled) -> np.ndarray:
 
 def test_statistical_features(windows):
     assert len(windows) > 1000
-    # Each window shares three quarters with the next one.
+    # Each window shares three quarters with the next one; every fifth new one is computed slowly, too.
     rows = compute_statistical_features_batch(windows)
-    for row, window in zip(rows[::4], windows[::4], strict=True):
+    for row, window in zip(rows[::20], windows[::20], strict=True):
         assert_features_close(row, statistical_features(window, 100.0), STATISTICAL_FEATURE_NAMES)
 
 

@@ -9,9 +9,11 @@ import pytest
 from patchtst_har.records.measurement import ClosedLoop
 from patchtst_har.records.run import Bin, HeldOutScores, ParticipantScores
 from patchtst_har.reports import plots
-from patchtst_har.reports.plots.prediction import daily_minutes, split_at_midnight
+from patchtst_har.reports.days import minutes_of_days
+from patchtst_har.reports.plots.prediction import split_at_midnight
 from patchtst_har.reports.plots.style import class_colours
 from patchtst_har.reports.plots.timeline import legend_columns, legend_height_in, merge_runs, unfamiliar_runs
+from patchtst_har.summaries import summarise
 
 pytestmark = pytest.mark.draws
 
@@ -47,7 +49,8 @@ def all_plots(scores, latency, timeline, topology):
         "latency": lambda: plots.plot_latency(ClosedLoop.model_validate(latency["closed_loop"])),
         "topology": lambda: plots.plot_topology(topology),
         "days": lambda: plots.plot_days(timeline, CLASSES),
-        "minutes": lambda: plots.plot_daily_minutes(daily_minutes(timeline, CLASSES)),
+        "minutes": lambda: plots.plot_daily_minutes(minutes_of_days(summarise(timeline, CLASSES))),
+        "hours": lambda: plots.plot_hours(np.full((24, 5), 1 / 5), np.arange(24.0), CLASSES),
         "probabilities": lambda: plots.plot_probabilities(timeline),
     }
 
@@ -183,8 +186,8 @@ def test_a_run_over_two_midnights_counts_on_three_days(unit):
     runs = runs.astype({"start": f"datetime64[{unit}]", "end": f"datetime64[{unit}]"})
     pieces = split_at_midnight(runs)
     assert [f"{day:%d}" for day in pieces["day"]] == ["01", "02", "03", "03"]
-    minutes = daily_minutes(runs, ["b", "a", "c"])
-    np.testing.assert_allclose(minutes.to_numpy(), [[0, 60, 0], [0, 1440, 0], [10, 30, 0]])
+    minutes = minutes_of_days(summarise(runs.assign(probability=1.0), ["b", "a", "c"]))
+    np.testing.assert_allclose(minutes, [[0, 60, 0, 0], [0, 1440, 0, 0], [10, 30, 0, 30]])
     # The picture is the same whatever the unit of the stamps.
     assert plots.plot_days(runs, ["a", "b"]) == plots.plot_days(
         runs.astype({"start": "datetime64[ns]"}), ["a", "b"]

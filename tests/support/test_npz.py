@@ -81,7 +81,7 @@ def test_what_slips_through_the_header_is_not_unpickled_either(
     bombs = np.empty(1, object)
     bombs[0] = Bomb()
     path = _archive(tmp_path / "a.npz", {"bombs.npy": _member(bombs)})
-    monkeypatch.setattr(npz, "_declared_bytes", lambda *_: 8)
+    monkeypatch.setattr(npz, "declared_bytes", lambda *_: 8)
     with pytest.raises(DataError, match=r"a\.npz: array 'bombs' cannot be read \(Object arrays"):
         read_npz(path, ["bombs"])
     assert not (tmp_path / "exploded").exists()

@@ -182,7 +182,7 @@ def test_statistics_of_the_stem_are_of_whole_windows(root):
     """In evaluation, the stem then gives values of about mean 0 and deviation 1 before its activation."""
     model, _, _ = load_model(root / "encoder")
     data = SeveralSets.load([root / "prepared"], pretraining(root).config)
-    windows = torch.from_numpy(data.train.windows)
+    windows = torch.from_numpy(data.train.windows[:])
     patches = cut_patches(windows, model.config.patch_len, model.config.patch_hop)
     convolution, norm, _ = model.patch_embedding.stem[0]
     values = convolution(model.patch_embedding.scaled(patches)[:, 0])

@@ -5,11 +5,11 @@ from __future__ import annotations
 from time import perf_counter_ns
 
 import numpy as np
-from numpy.typing import NDArray
 
 from patchtst_har.benchmark.loops.closed_loop import WARM_UP, run_closed_loop
 from patchtst_har.benchmark.loops.measure import one_thread, single_threaded
 from patchtst_har.benchmark.loops.schedule import Feed, StreamGeometry
+from patchtst_har.datasets.window_store import WindowArray
 from patchtst_har.errors import DataError
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.realtime.stream_smoothing import smoothing_name
@@ -22,7 +22,7 @@ from patchtst_har.support.progress import OnProgress
 
 def measure_latency(
     recognizer: Recognizer,
-    windows: NDArray[np.float32],
+    windows: WindowArray,
     n_windows: int = 700,
     on_progress: OnProgress | None = None,
 ) -> Latency:
@@ -36,7 +36,7 @@ def measure_latency(
     ----------
     recognizer : Recognizer
         On the CPU.
-    windows : ndarray of float32, shape (n, window_size, 3)
+    windows : ndarray or WindowStore of float32, shape (n, window_size, 3)
         Real windows in g, taken in a fixed shuffled order, over again if there are too few. Samples that a
         stream would leave out (not finite, all zero) are left out.
     n_windows : int

@@ -97,7 +97,9 @@ def main() -> None:
         print(f"patchtst-har: error: {_one_line(error)}", file=sys.stderr)
         sys.exit(2)
     except MemoryError as error:
-        print(f"patchtst-har: error: not enough memory ({error or 'allocation failed'})", file=sys.stderr)
+        print(
+            f"patchtst-har: error: not enough memory ({str(error) or 'allocation failed'})", file=sys.stderr
+        )
         sys.exit(2)
 
 

@@ -160,16 +160,14 @@ def progress() -> Iterator[Callable[[int, int, str], None]]:
 
 
 @contextmanager
-def resumable() -> Iterator[None]:
+def resumable(
+    how: str = "the same command with --resume goes on from the last epoch, or begins if there is none",
+) -> Iterator[None]:
     """If interrupted, say how to go on."""
     try:
         yield
     except (KeyboardInterrupt, Terminated):
-        err.print(
-            "patchtst-har: interrupted; the same command with --resume goes on from the last epoch, "
-            "or begins if there is none",
-            soft_wrap=True,
-        )
+        err.print(f"patchtst-har: interrupted; {how}", soft_wrap=True)
         raise
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from patchtst_har import presets
+from patchtst_har.config import SplitName
 from patchtst_har.pretrained import DEFAULT
 
 Config = Annotated[
@@ -23,6 +24,12 @@ Preset = Annotated[
         "--preset",
         help="Features, architecture and training together; what --config and --set say comes before it. "
         "Left out: base, unless they describe a model.",
+    ),
+]
+Split = Annotated[
+    SplitName | None,
+    typer.Option(
+        "--split", help="Who trains, validates and tests, as --set data.split; two are of CAPTURE-24."
     ),
 ]
 Labels = Annotated[
@@ -71,6 +78,19 @@ Adaptation = Annotated[
     Path | None,
     typer.Option("--adaptation", help="File that `adapt` wrote: recognise as adapted to that person."),
 ]
+MinWearHours = Annotated[
+    float,
+    typer.Option(help="Hours of wear that make a day valid; means are over valid days."),
+]
+Inactive = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CLASS,...",
+        help="Classes that count as inactive, such as lying,sitting. Those of known names if left out.",
+    ),
+]
+BoutMinutes = Annotated[float, typer.Option(help="Bouts shorter than this are left out.")]
+OnError = Literal["raise", "record"]
 Strict = Annotated[
     bool,
     typer.Option(

@@ -5,17 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from patchtst_har.data.columns import require_columns
 from patchtst_har.errors import DataError
 from patchtst_har.support.documents import read_text
-from patchtst_har.support.formatting import listed
+from patchtst_har.support.formatting import counted, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,25 +48,16 @@ class LabelMap:
         ------
         DataError
             If the file is missing or no UTF-8 CSV, lacks a column (the message lists those found), is empty,
-            has one twice, or gives one annotation two classes. Blanks around a class do not count.
+            has one twice, has a row of more or fewer values than columns, or gives one annotation two
+            classes. Blanks around a class do not count.
         """
-        path = Path(path)
-        try:
-            text = read_text(path, _MOST_BYTES, may_be_pipe=True)
-            reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-            names = [*(reader.fieldnames or ())]
-            if column is None:
-                column = _only_column(names, path)
-            require_columns(names, ("annotation", column), str(path))
-            rows = [(row["annotation"] or "", (row[column] or "").strip()) for row in reader]
-        except (FileNotFoundError, IsADirectoryError) as error:
-            raise DataError(f"{path}: no such file") from error
-        except csv.Error as error:
-            raise DataError(f"{path}: not CSV text ({error})") from error
+        rows = read_table(path, ("annotation",) if column is None else ("annotation", column))
         if not rows:
             raise DataError(f"{path}: has a header but no annotations")
+        if column is None:
+            column = _only_column([*rows[0]], path)
         classes: dict[str, str] = {}
-        for annotation, name in rows:
+        for annotation, name in ((row["annotation"], row[column].strip()) for row in rows):
             if classes.setdefault(annotation, name) != name:
                 raise DataError(f"{path}: annotation {annotation!r} has two classes in column {column!r}")
         return cls(classes, str(path))
@@ -82,7 +73,8 @@ class LabelMap:
         Raises
         ------
         DataError
-            If there is no column `annotation`, or it holds an annotation that is not in the map.
+            If there is no column `annotation`, or it holds an annotation that is not in the map; the message
+            names the first and its row.
         """
         import pandas as pd
 
@@ -92,7 +84,7 @@ class LabelMap:
         present = [str(name) for name in column.cat.remove_unused_categories().cat.categories]
         unknown = [name for name in present if name and name not in self.classes_by_annotation]
         if unknown:
-            raise DataError(f"{source}: annotation {unknown[0]!r} is not in {self.source}")
+            raise DataError(f"{source}: {self._unknown(column, unknown)}")
         index = {name: number for number, name in enumerate(self.classes)}
         mapped = [self.classes_by_annotation.get(str(name), "") for name in column.cat.categories]
         lookup = np.array([index.get(name, -1) for name in mapped] + [-1], dtype=np.int64)
@@ -100,8 +92,67 @@ class LabelMap:
         categories = pd.Index(list(self.classes), dtype=object)
         return recording.assign(annotation=pd.Categorical.from_codes(codes, categories=categories))
 
+    def without_class(self, recording: pd.DataFrame) -> dict[str, int]:
+        """Return how many samples have each annotation of the map whose class is empty, those that have any.
 
-def _only_column(names: list[str], path: Path) -> str:
+        Parameters
+        ----------
+        recording : pandas.DataFrame
+            With its column `annotation` as it was read.
+        """
+        counts = recording["annotation"].value_counts()
+        return {
+            str(name): int(n)
+            for name, n in sorted(counts.items())
+            if n and self.classes_by_annotation.get(str(name)) == ""
+        }
+
+    def _unknown(self, column: pd.Series[Any], unknown: Collection[str]) -> str:
+        """Return what is wrong with the first annotation of a column that is not in the map."""
+        wrong = np.array([*(str(name) in unknown for name in column.cat.categories), False])
+        row = int(np.flatnonzero(wrong[column.cat.codes.to_numpy()])[0])
+        name, at = str(column.iloc[row]), f"row {row + 1:,} ({column.index[row]})"
+        alike = [known for known in self.classes_by_annotation if known.split() == name.split()]
+        but = f", but {alike[0]!r} is, with other blanks" if alike else ""
+        return f"{at}: annotation {name!r} is not in {self.source}{but}"
+
+
+def read_table(path: str | os.PathLike[str], columns: Sequence[str]) -> list[dict[str, str]]:
+    """Read a small table of texts that comes with a data set: its rows, by column.
+
+    Parameters
+    ----------
+    path : path-like
+        CSV in UTF-8, with or without a byte-order mark; blanks around a column's name do not count.
+    columns : sequence of str
+        Columns that it must have.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, too large or no UTF-8 CSV, lacks one of the columns or has it twice, or a row
+        has more or fewer values than the header has columns; the message names file and line.
+    """
+    path = Path(path)
+    try:
+        text = read_text(path, _MOST_BYTES, may_be_pipe=True)
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        header = [name.strip() for name in next(reader, [])]
+        require_columns(header, columns, str(path))
+        rows = []
+        for values in filter(None, reader):
+            if len(values) != len(header):
+                n_values = counted(len(values), "value", "values")
+                raise DataError(f"{path}: line {reader.line_num} has {n_values}, the header {len(header)}")
+            rows.append(dict(zip(header, values, strict=True)))
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise DataError(f"{path}: no such file") from error
+    except csv.Error as error:
+        raise DataError(f"{path}: not CSV text ({error})") from error
+    return rows
+
+
+def _only_column(names: list[str], path: str | os.PathLike[str]) -> str:
     """Return the one column of classes."""
     others = [name for name in names if name != "annotation"]
     if len(others) != 1:

@@ -101,7 +101,7 @@ def cut_windows(
     config = config or DataConfig()
     clean = prepared_samples(recording, config, idle_ns=idle_ns, worn="annotation" in recording)
     blocks, n_short = _plan(clean, config)
-    classes, codes = _annotation(recording)
+    classes, codes = annotation_codes(recording)
     chosen = [_vote(clean, block, codes, len(classes), config) for block in blocks]
     # Without annotation, nothing can be dropped: every choice is 0.
     n_kept = sum(int(np.count_nonzero(labels >= 0)) for labels in chosen)
@@ -213,7 +213,7 @@ def _plan(clean: CleanSamples, config: DataConfig) -> tuple[list[_Block], int]:
     return blocks, n_short
 
 
-def _annotation(recording: pd.DataFrame) -> tuple[NDArray[np.str_], NDArray[np.integer] | None]:
+def annotation_codes(recording: pd.DataFrame) -> tuple[NDArray[np.str_], NDArray[np.integer] | None]:
     """Return the sorted annotations and each row's index into them, -1 where there is none."""
     from patchtst_har.data.frames import to_categorical
 

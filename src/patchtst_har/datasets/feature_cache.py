@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from patchtst_har import __version__
 from patchtst_har.config import FeatureConfig
+from patchtst_har.datasets.window_store import SlicedWindows, blocks_of_windows
 from patchtst_har.errors import DataError
 from patchtst_har.features.plugins.registry import selected
 from patchtst_har.support.files import ensure_folder
@@ -44,6 +46,20 @@ class Features:
     topo_engines: NDArray[np.str_]
     """(n,) what computed each row of `topo` (`patchtst_har.features.TopologyResult`), or `NOT_COMPUTED`."""
 
+    @classmethod
+    def join(cls, parts: Sequence[Features]) -> Features:
+        """Return the features of windows that follow each other as one."""
+        return (
+            parts[0]
+            if len(parts) == 1
+            else cls(
+                *(
+                    np.concatenate([getattr(part, name) for part in parts])
+                    for name in ("stats", "topo", "topo_engines")
+                )
+            )
+        )
+
 
 class FeatureCache:
     """Features by the content of their windows.
@@ -58,9 +74,7 @@ class FeatureCache:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = ensure_folder(folder)
 
-    def features(
-        self, windows: NDArray[np.float32], sample_rate_hz: float, config: FeatureConfig
-    ) -> Features:
+    def features(self, windows: SlicedWindows, sample_rate_hz: float, config: FeatureConfig) -> Features:
         """Return the features of `windows`, from disk if they are there.
 
         A damaged entry is logged, computed again and replaced. Features of which some fell back
@@ -69,7 +83,7 @@ class FeatureCache:
         Parameters
         ----------
         windows : (n, T, 3) float32
-            Acceleration in g, C order.
+            Acceleration in g, C order; of those on disk, some are in memory at a time.
         sample_rate_hz : float
             Their sampling rate.
         config : FeatureConfig
@@ -90,14 +104,16 @@ class FeatureCache:
                 return _read_entry(path, len(windows), config)
             except DataError as error:
                 logger.warning("feature cache: %s; computing it again", error)
-        features = compute_features(windows, sample_rate_hz, config)
+        features = Features.join(
+            [compute_features(block, sample_rate_hz, config) for block in blocks_of_windows(windows)]
+        )
         if (features.topo_engines != _engine(config)).any():
             return features
         write_npz(path, {"stats": features.stats, "topo": features.topo})
         return features
 
 
-def cache_key(windows: NDArray[np.float32], sample_rate_hz: float, config: FeatureConfig) -> str:
+def cache_key(windows: SlicedWindows, sample_rate_hz: float, config: FeatureConfig) -> str:
     """Return the SHA-256 of the windows and of everything else that their features depend on."""
     depends_on = {
         "shape": windows.shape,
@@ -108,7 +124,8 @@ def cache_key(windows: NDArray[np.float32], sample_rate_hz: float, config: Featu
         "plugins": [(plugin.name, plugin.fingerprint) for plugin in selected(config.plugins)],
     }
     digest = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode())
-    digest.update(np.ascontiguousarray(windows, dtype="<f4").data)
+    for block in blocks_of_windows(windows):
+        digest.update(np.ascontiguousarray(block, dtype="<f4").data)
     return digest.hexdigest()
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.config import DataConfig, ExperimentConfig
 from patchtst_har.data.times import check_clock, time_features
-from patchtst_har.data.windows import Windows
 from patchtst_har.datasets.feature_cache import FeatureCache
 from patchtst_har.datasets.inputs import ModelInputs
 from patchtst_har.datasets.prepared import PreparedDataset
+from patchtst_har.datasets.window_store import WindowArray, WindowStore
 from patchtst_har.errors import DataError
 from patchtst_har.support.names import repeated
 from patchtst_har.support.progress import OnProgress
@@ -49,6 +50,8 @@ def load_feature_set(
     participants: Sequence[str],
     config: ExperimentConfig,
     on_progress: OnProgress | None = None,
+    *,
+    in_memory: bool = True,
 ) -> FeatureSet:
     """Load the windows of participants and compute or fetch their features.
 
@@ -66,6 +69,9 @@ def load_feature_set(
         to fit `data.timezone`.
     on_progress : callable, optional
         Called with the number of participants done, their total, and the participant.
+    in_memory : bool
+        Load all windows into one array. If not, they stay on disk (`PreparedDataset.stored`), and
+        `FeatureSet.windows` reads those that it is indexed with.
 
     Raises
     ------
@@ -83,10 +89,14 @@ def load_feature_set(
     check_preparation(dataset, config.data)
     if config.model.n_time_features:
         check_clock(dataset.clock, config.data.timezone, str(dataset.folder))
-    cache = FeatureCache(config.features.cache_dir or dataset.folder / "features_cache")
+    cache = FeatureCache(cache_folder(dataset, config))
     parts: list[FeatureSet] = []
     for done, participant in enumerate(participants, start=1):
-        cut = dataset.load(participant)
+        cut = (
+            dataset.load(participant)
+            if in_memory
+            else dataset.stored(participant, windows_folder(dataset, config))
+        )
         if cut.windows.shape[1] != config.data.window_size:
             raise DataError(
                 f"{dataset.path(participant)}: windows have {cut.windows.shape[1]} samples, "
@@ -102,7 +112,7 @@ def load_feature_set(
                 stats=features.stats,
                 topo=features.topo,
                 topo_engines=features.topo_engines,
-                labels=_class_indices(cut, dataset.classes),
+                labels=_class_indices(np.asarray(cut.labels, np.str_), dataset.classes),
                 participants=np.full(len(cut), participant),
                 start_ns=cut.start_ns,
                 classes=dataset.classes,
@@ -113,22 +123,40 @@ def load_feature_set(
     return join_features(parts)
 
 
+def cache_folder(dataset: PreparedDataset, config: ExperimentConfig) -> Path:
+    """Return where the features of a data set are kept."""
+    return config.features.cache_dir or dataset.folder / "features_cache"
+
+
+def windows_folder(dataset: PreparedDataset, config: ExperimentConfig) -> Path:
+    """Return where the windows of compressed files are kept (`PreparedDataset.stored`)."""
+    return cache_folder(dataset, config) / "windows"
+
+
 def join_features(parts: list[FeatureSet]) -> FeatureSet:
-    """Return feature sets as one; `parts` is emptied, so that the windows are not held twice."""
+    """Return feature sets as one; `parts` is emptied, so that nothing large is held twice."""
     names = [field.name for field in fields(FeatureSet) if field.name not in ("windows", "classes")]
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    classes, end = parts[0].classes, sum(map(len, parts))
+    classes = parts[0].classes
+    return FeatureSet(windows=_join_windows(parts), classes=classes, **columns)
+
+
+def _join_windows(parts: list[FeatureSet]) -> WindowArray:
+    stores = [part.windows for part in parts if isinstance(part.windows, WindowStore)]
+    if len(stores) == len(parts):
+        return WindowStore.join(stores)
+    end = sum(map(len, parts))
     windows = np.empty((end, *parts[0].windows.shape[1:]), np.float32)
     while parts:
         part = parts.pop()
-        windows[end - len(part) : end] = part.windows
+        windows[end - len(part) : end] = part.windows[:]
         end -= len(part)
-    return FeatureSet(windows=windows, classes=classes, **columns)
+    return windows
 
 
-def _class_indices(cut: Windows, classes: tuple[str, ...]) -> NDArray[np.int64]:
-    """Return the place of each window's label in `classes`."""
-    present, position = np.unique(np.asarray(cut.labels, np.str_), return_inverse=True)
+def _class_indices(labels: NDArray[np.str_], classes: tuple[str, ...]) -> NDArray[np.int64]:
+    """Return the place of each label in `classes`."""
+    present, position = np.unique(labels, return_inverse=True)
     indices = np.array([classes.index(str(name)) for name in present], np.int64)
     return indices[position]
 

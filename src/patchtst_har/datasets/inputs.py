@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 
 from patchtst_har.architecture import cut_patches
 from patchtst_har.config import ModelConfig
+from patchtst_har.datasets.window_store import WindowArray
 
 
 @dataclass(frozen=True, eq=False)
 class ModelInputs:
     """A model's inputs for n windows; row i is the same window everywhere."""
 
-    windows: NDArray[np.float32]
-    """(n, T, 3) acceleration in g."""
+    windows: WindowArray
+    """(n, T, 3) acceleration in g, in memory or read as they are needed."""
     times: NDArray[np.float32]
     """(n, 5), see `patchtst_har.data.times`. Of this and the next two, those that a model does not use may be
     anything."""

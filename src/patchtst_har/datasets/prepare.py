@@ -5,33 +5,21 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
 
 from patchtst_har.config import DataConfig
 from patchtst_har.data.annotations import LabelMap
 from patchtst_har.data.calibration import calibration_doubt
 from patchtst_har.data.formats import not_read, recording_suffix
 from patchtst_har.data.recording import read_recording
-from patchtst_har.data.times import Clock
 from patchtst_har.data.units import UNUSABLE
-from patchtst_har.data.windows import cut_windows
-from patchtst_har.datasets.prepared import WINDOW_FIELDS, PreparedDataset
-from patchtst_har.datasets.prepared_writer import PreparedWriter, check_name
+from patchtst_har.datasets.preparation import OnError, Reader, Recipe, check_on_error, prepare_by
+from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.errors import DataError
-from patchtst_har.support.folders import folder_lock
 from patchtst_har.support.progress import OnProgress
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    from numpy.typing import NDArray
-
 logger = logging.getLogger(__name__)
-
-_CLOCK_NAMES: dict[Clock | None, str] = {"utc": "UTC", "wall": "local wall-clock time"}
 
 
 def prepare_recordings(
@@ -40,12 +28,16 @@ def prepare_recordings(
     config: DataConfig | None = None,
     *,
     label_map: LabelMap | None = None,
-    reader: Callable[[Path], tuple[pd.DataFrame, dict[str, Any]]] = read_recording,
-    on_error: Literal["raise", "record"] = "raise",
+    reader: Reader = read_recording,
+    on_error: OnError = "raise",
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
 ) -> PreparedDataset:
     """Read recordings, cut them into labelled windows, and write a prepared data set.
+
+    A preparation that was interrupted, by whatever signal, goes on when it is called again: participants that
+    it finished are not read again if their recordings and the settings are the same (and `reader` is
+    `read_recording`, with arguments or without).
 
     Parameters
     ----------
@@ -85,34 +77,10 @@ def prepare_recordings(
     OSError
         If the data set cannot be written.
     """
-    if on_error not in ("raise", "record"):
-        raise DataError(f"on_error={on_error!r} is not known (known: raise, record)")
-    config = config or DataConfig()
+    check_on_error(on_error)
+    recipe = Recipe(config or DataConfig(), label_map, reader)
     paths = find_recordings(recordings)
-    twice = _named_twice(paths)
-    if on_error == "raise":
-        for participant, path in paths.items():
-            _check_name(participant, path)
-        for problem in twice.values():
-            raise DataError(problem)
-    with folder_lock(Path(out_dir)):
-        preparation = _Preparation(PreparedWriter(out_dir, overwrite=overwrite), config, label_map, reader)
-        try:
-            for done, (participant, path) in enumerate(paths.items(), start=1):
-                try:
-                    if participant in twice:
-                        raise DataError(twice[participant])
-                    preparation.add(participant, path)
-                except DataError as error:
-                    if on_error == "raise":
-                        raise
-                    preparation.writer.record_failure(participant, str(error))
-                if on_progress is not None:
-                    on_progress(done, len(paths), participant)
-            return preparation.finish()
-        except BaseException:
-            preparation.writer.abandon()
-            raise
+    return prepare_by(recipe, paths, out_dir, on_error=on_error, overwrite=overwrite, on_progress=on_progress)
 
 
 def count_windows(dataset: PreparedDataset) -> tuple[dict[str, int], list[str]]:
@@ -133,6 +101,19 @@ def count_unusable(dataset: PreparedDataset) -> dict[str, int]:
     """Return, over all participants, the samples left out, by `patchtst_har.data.units.UNUSABLE`."""
     participants = (dataset.preparation or {}).get("participants", {}).values()
     return {name: sum(entry["signal"].get(name) or 0 for entry in participants) for name in UNUSABLE}
+
+
+def count_dropped(dataset: PreparedDataset) -> dict[str, int]:
+    """Return, over all participants, the windows that were left out, by reason."""
+    participants = (dataset.preparation or {}).get("participants", {}).values()
+    return dict(sum((Counter(entry["dropped"]) for entry in participants), Counter[str]()))
+
+
+def count_without_class(dataset: PreparedDataset) -> tuple[dict[str, int], int]:
+    """Return the samples of each annotation whose class is empty, and how many participants have some."""
+    participants = (dataset.preparation or {}).get("participants", {}).values()
+    counts = [Counter[str](entry.get("samples_without_class") or {}) for entry in participants]
+    return dict(sorted(sum(counts, Counter[str]()).items())), sum(map(bool, counts))
 
 
 def not_calibrated(dataset: PreparedDataset) -> dict[str, str]:
@@ -190,90 +171,3 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:
         return False
-
-
-def _named_twice(paths: Mapping[str, Path]) -> dict[str, str]:
-    """Return what is wrong with participants whose file is another participant's: one path, or one file."""
-    owners: dict[Any, str] = {}
-    problems = {}
-    for participant, path in paths.items():
-        try:
-            status = path.stat()
-        except (OSError, ValueError):
-            continue  # Reading it says what is wrong.
-        other = owners.setdefault((status.st_dev, status.st_ino), participant)
-        if other != participant:
-            problems[participant] = f"{path}: is the recording of participant {other!r}, too ({paths[other]})"
-    return problems
-
-
-def _check_name(participant: str, path: Path) -> None:
-    try:
-        check_name(participant)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
-
-
-@dataclass
-class _Preparation:
-    """A prepared data set that is being written."""
-
-    writer: PreparedWriter
-    config: DataConfig
-    label_map: LabelMap | None
-    reader: Callable[[Path], tuple[pd.DataFrame, dict[str, Any]]]
-    clock: Clock | None = None
-    reports: dict[str, Any] = field(default_factory=dict)
-
-    def add(self, participant: str, path: Path) -> None:
-        """Write one participant's windows and keep what is worth knowing about the recording."""
-        _check_name(participant, path)
-        try:
-            recording, info = self.reader(path)
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-        if self.label_map is not None:
-            recording = self.label_map.apply(recording, str(path))
-        try:
-            idle_ns = info.get("reading", {}).get("idle_sleep")
-            cut = cut_windows(recording, self.config, idle_ns=idle_ns)
-        except DataError as error:
-            raise DataError(f"{path}: {error}") from error
-        if cut.labels is None:
-            raise DataError(f"{path}: has no column 'annotation', so its windows have no labels")
-        if len(cut) == 0:
-            size = self.config.window_size
-            raise DataError(f"{path}: gives no labelled window of {size} samples (dropped: {cut.dropped})")
-        if self.clock not in (None, cut.clock):
-            raise DataError(
-                f"{path}: its stamps are {_CLOCK_NAMES[cut.clock]}, "
-                f"those of the recordings before it are {_CLOCK_NAMES[self.clock]}"
-            )
-        self.writer.add(participant, cut.windows, cut.labels, cut.start_ns)
-        self.clock = cut.clock
-        self.reports[participant] = {
-            "source": path.name,
-            "n_windows": len(cut),
-            "n_windows_by_class": dict(Counter(cut.labels.tolist())),
-            "annotations_without_window": _without_window(recording, cut.labels),
-            "dropped": cut.dropped,
-            "signal": cut.info,
-            "rest_magnitude_g": info.get("rest_magnitude_g"),
-            "warnings": [*info.get("warnings", []), *calibration_doubt(cut.info["calibration"])],
-        }
-
-    def finish(self) -> PreparedDataset:
-        """Write what is common to all participants."""
-        preparation = {
-            **self.config.model_dump(mode="json", include={*WINDOW_FIELDS}),
-            "clock": self.clock,
-            "label_map": None if self.label_map is None else Path(self.label_map.source).name,
-            "participants": self.reports,
-        }
-        return self.writer.finish(preparation, () if self.label_map is None else self.label_map.classes)
-
-
-def _without_window(recording: pd.DataFrame, labels: NDArray[np.str_]) -> list[str]:
-    """Return the annotations that label no window, because their bouts are too short."""
-    present = set(recording["annotation"].dropna().unique().tolist())
-    return sorted(present - set(labels.tolist()))

@@ -28,11 +28,13 @@ from patchtst_har.data.columns import require_columns
 from patchtst_har.data.times import Clock
 from patchtst_har.data.units import MOST_G
 from patchtst_har.data.windows import Windows
+from patchtst_har.datasets.window_store import WindowArray, WindowStore, blocks_of_windows
 from patchtst_har.errors import DataError
 from patchtst_har.support.documents import MOST_JSON_BYTES, read_text
-from patchtst_har.support.files import read_json
+from patchtst_har.support.files import ensure_folder, read_json
 from patchtst_har.support.names import unusable_name
 from patchtst_har.support.npz import MAX_EXPANDED_BYTES, read_npz
+from patchtst_har.support.stored_arrays import StoredArray, extract_array
 
 logger = logging.getLogger(__name__)
 
@@ -55,13 +57,27 @@ WINDOW_FIELDS = (
 # It describes every recording, so it grows with their number.
 _MOST_PREPARATION_BYTES = 256 * 2**20
 _MOST_MANIFEST_BYTES = 256 * 2**20
-_CONTENT = ("windows.npy", "first_ts_epoch_ns.npy", "labels_str.npy")
+_ARRAYS = ("windows", "labels_str", "first_ts_epoch_ns")
 
 
 ParticipantWindows = Windows
 """The same class under its earlier name: what `PreparedDataset.load` returns.
 
 Fields are keywords, since their order was another one; the labels are names of the data set's classes."""
+
+
+@dataclass(frozen=True, eq=False)
+class StoredParticipant:
+    """One participant's windows, left on disk: what `PreparedDataset.stored` returns."""
+
+    windows: WindowStore
+    start_ns: NDArray[np.int64]
+    """(n,) stamp of the first sample, ns since 1970."""
+    labels: NDArray[np.str_]
+    """(n,) names of classes."""
+
+    def __len__(self) -> int:
+        return len(self.windows)
 
 
 @dataclass(frozen=True)
@@ -147,10 +163,10 @@ class PreparedDataset:
         DataError
             If somebody is unknown, or a file is no NPZ archive with these arrays.
         """
-        contents = {name: _checksums(self.path(name)) for name in sorted(people)}
+        contents = {name: content_of(self.path(name)) for name in sorted(people)}
         damaged = next((name for name, content in contents.items() if content is None), None)
         if damaged is not None:
-            raise DataError(f"{self.path(damaged)}: not an NPZ archive with {', '.join(_CONTENT)}")
+            raise DataError(f"{self.path(damaged)}: not an NPZ archive with {', '.join(_ARRAYS)}")
         document = json.dumps([list(self.classes), contents], sort_keys=True)
         return hashlib.sha256(document.encode()).hexdigest()
 
@@ -171,7 +187,7 @@ class PreparedDataset:
             or values; the message names file and array.
         """
         path = self.path(participant)
-        arrays = read_npz(path, ("windows", "labels_str", "first_ts_epoch_ns"), max_bytes=max_bytes)
+        arrays = read_npz(path, _ARRAYS, max_bytes=max_bytes)
         windows, names, start_ns = arrays["windows"], arrays["labels_str"], arrays["first_ts_epoch_ns"]
         check_stored_windows(windows, path)
         check_stored_stamps(start_ns, len(windows), path)
@@ -180,19 +196,76 @@ class PreparedDataset:
             windows=np.ascontiguousarray(windows), start_ns=start_ns, labels=names, clock=self.clock
         )
 
+    def stored(self, participant: str, folder: Path) -> StoredParticipant:
+        """Check one participant's windows and leave them on disk.
 
-def check_stored_windows(windows: NDArray[Any], source: Path) -> None:
+        They are read from the data set itself. Those of a compressed file, which cannot be read in pieces,
+        are written once to `folder`.
+
+        Parameters
+        ----------
+        participant : str
+            One of `participants`.
+        folder : pathlib.Path
+            For windows of compressed files, created if need be.
+
+        Raises
+        ------
+        DataError
+            As `load`.
+        OSError
+            If `folder` cannot be written.
+        """
+        path = self.path(participant)
+        array = StoredArray.find(path, "windows")
+        check_windows_form(array.dtype, array.shape, path)
+        array = _checked(array) if array.in_place else _extracted(array, folder)
+        windows = WindowStore([array])
+        check_stored_windows(windows, path)
+        arrays = read_npz(path, _ARRAYS[1:])
+        names, start_ns = arrays["labels_str"], arrays["first_ts_epoch_ns"]
+        check_stored_stamps(start_ns, len(windows), path)
+        check_stored_labels(names, self.classes, len(windows), path)
+        return StoredParticipant(windows, start_ns, names)
+
+
+def _checked(array: StoredArray) -> StoredArray:
+    array.check_values()
+    return array
+
+
+def _extracted(source: StoredArray, folder: Path) -> StoredArray:
+    """Return the windows of a file as ones that can be read in place, written if they are not there."""
+    content = hashlib.sha256(repr(content_of(source.path)).encode()).hexdigest()
+    target = ensure_folder(folder) / f"{content}.npz"
+    if target.exists():
+        try:
+            return _checked(StoredArray.find(target, source.name))
+        except DataError as error:
+            logger.warning("%s; writing it again", error)
+    logger.info("%s is compressed: writing its windows to %s", source.path, target)
+    extract_array(source, target)
+    return _checked(StoredArray.find(target, source.name))
+
+
+def check_windows_form(dtype: np.dtype[Any], shape: tuple[int, ...], source: Path) -> None:
+    """Refuse windows that are not float32 of shape (n, T, 3) with n, T > 0."""
+    if dtype != np.float32:
+        raise DataError(f"{source}: windows holds {dtype}, float32 is needed")
+    if len(shape) != 3 or shape[2] != 3 or 0 in shape:
+        raise DataError(f"{source}: windows has shape {shape}, (n, T, 3) with n, T > 0 is needed")
+
+
+def check_stored_windows(windows: WindowArray, source: Path) -> None:
     """Refuse `windows` that are not float32 of shape (n, T, 3) with n, T > 0, finite and within `MOST_G`."""
-    if windows.dtype != np.float32:
-        raise DataError(f"{source}: windows holds {windows.dtype}, float32 is needed")
-    if windows.ndim != 3 or windows.shape[2] != 3 or 0 in windows.shape:
-        raise DataError(f"{source}: windows has shape {windows.shape}, (n, T, 3) with n, T > 0 is needed")
-    bad = np.flatnonzero(~np.isfinite(windows).all(axis=(1, 2)))
+    check_windows_form(windows.dtype, windows.shape, source)
+    largest = np.concatenate([np.abs(block).max(axis=(1, 2)) for block in blocks_of_windows(windows)])
+    bad = np.flatnonzero(~np.isfinite(largest))
     if bad.size:
         raise DataError(
             f"{source}: windows holds NaN or infinity in window {bad[0]} ({bad.size} such windows)"
         )
-    bad = np.flatnonzero((np.abs(windows) > MOST_G).any(axis=(1, 2)))
+    bad = np.flatnonzero(largest > MOST_G)
     if bad.size:
         raise DataError(
             f"{source}: windows holds values beyond {MOST_G:g} g in window {bad[0]} ({bad.size} such "
@@ -290,7 +363,7 @@ def _check_distinct(folder: Path, outfiles: Mapping[str, str]) -> None:
     for names in by_size.values():
         by_content: dict[Any, str] = {}
         for name in names if len(names) > 1 else ():
-            content = _checksums(folder / outfiles[name])
+            content = content_of(folder / outfiles[name])
             if content is not None and by_content.setdefault(content, name) != name:
                 raise DataError(
                     f"{folder / outfiles[name]}: participant {name!r} has the same windows as "
@@ -298,11 +371,11 @@ def _check_distinct(folder: Path, outfiles: Mapping[str, str]) -> None:
                 )
 
 
-def _checksums(path: Path) -> tuple[tuple[int, int], ...] | None:
-    """Return sizes and checksums of windows and stamps; None if `load` will have to say what is wrong."""
+def content_of(path: Path) -> tuple[tuple[int, int], ...] | None:
+    """Return sizes and checksums of a participant's arrays; None if `load` will have to say what is wrong."""
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [archive.getinfo(name) for name in _CONTENT]
+            members = [archive.getinfo(f"{name}.npy") for name in _ARRAYS]
     except (zipfile.BadZipFile, NotImplementedError, OSError, KeyError, ValueError):
         return None
     return tuple((member.file_size, member.CRC) for member in members)

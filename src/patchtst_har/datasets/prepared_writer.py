@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from patchtst_har import __version__
 from patchtst_har.datasets import prepared
 from patchtst_har.datasets.prepared import PreparedDataset
+from patchtst_har.datasets.unfinished import FOLDER, Unfinished
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import atomic_write_json, atomic_write_text, ensure_folder
 from patchtst_har.support.folders import LOCK_FILE, exchange, left_stages, stage_of
@@ -53,6 +54,11 @@ class PreparedWriter:
         its place when it is whole: at any moment the folder holds one of the two. Files that are not part of
         the old data set, such as cached features, stay.
 
+    Attributes
+    ----------
+    unfinished : Unfinished
+        What an interrupted preparation of the same data set finished, and what this one does.
+
     Raises
     ------
     DataError
@@ -63,17 +69,27 @@ class PreparedWriter:
 
     def __init__(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         self.folder = self._target = ensure_folder(folder)
+        replaces = (self.folder / prepared.MANIFEST).exists()
+        stage = stage_of(self.folder, _STAGE)
         for left in left_stages(self.folder, _STAGE):
-            _clear(left, self.folder)
-        if (self.folder / prepared.MANIFEST).exists():
+            if not replaces or not (left / FOLDER).exists():
+                _clear(left, self.folder)
+            elif overwrite and not stage.exists():
+                left.rename(stage)
+            elif overwrite:
+                _clear(left, self.folder)
+        if replaces:
+            Unfinished(self.folder).remove()
             if not overwrite:
                 raise DataError(
                     f"{self.folder}: holds a prepared data set already; pass --overwrite or choose another"
                 )
-            self._target = ensure_folder(stage_of(self.folder, _STAGE))
+            self._target = ensure_folder(stage)
+        self.unfinished = Unfinished(self._target)
         self._rows: dict[str, tuple[str, str]] = {}
         self._classes: set[str] = set()
         self._contents: dict[bytes, str] = {}
+        self._added: dict[str, tuple[bytes, list[str]]] = {}
 
     def add(
         self,
@@ -114,10 +130,49 @@ class PreparedWriter:
                 raise DataError(f"{path}: class {problem}; map it to another name (--labels)")
         prepared.check_stored_labels(names, present, len(windows), path)
         arrays = {"windows": windows, "labels_str": names, "first_ts_epoch_ns": start_ns}
-        self._check_content(path, arrays)
+        digest = _digest(arrays)
+        self._check_distinct(path, digest)
         write_npz(self._target / path.name, arrays)
-        self._classes |= present
-        self._rows[participant] = ("ok", path.name)
+        self._note(path, digest, sorted(present))
+
+    def keep(self, participant: str, key: str, facts: dict[str, Any]) -> None:
+        """Note that a participant was added, for ``unfinished.find`` after an interruption.
+
+        Parameters
+        ----------
+        participant : str
+            As given to `add`.
+        key : str
+            All that its windows depend on (`patchtst_har.datasets.unfinished.key_of`).
+        facts : dict
+            What the caller wants to know of the participant then, as JSON values.
+
+        Raises
+        ------
+        OSError
+            If nothing can be written.
+        """
+        digest, classes = self._added[participant]
+        self.unfinished.keep(participant, key, {"digest": digest.hex(), "classes": classes, "facts": facts})
+
+    def take_over(self, participant: str, note: dict[str, Any]) -> None:
+        """Add a participant whose file an interrupted preparation wrote, in place of `add`.
+
+        Parameters
+        ----------
+        participant : str
+            As given to `add`.
+        note : dict
+            As ``unfinished.find`` returns it.
+
+        Raises
+        ------
+        DataError
+            If the windows are those of another participant.
+        """
+        check_name(participant)
+        self._check_new(participant)
+        self._note(self.folder / f"{participant}.npz", bytes.fromhex(note["digest"]), note["classes"])
 
     def record_failure(self, participant: str, reason: str) -> None:
         """Note that a participant could not be prepared; the reason becomes part of the status.
@@ -168,30 +223,45 @@ class PreparedWriter:
             PreparedDataset.open(self._target)
             exchange(self.folder, self._target)
             _clear(self._target, self.folder)
+        Unfinished(self.folder).remove()
         return PreparedDataset.open(self.folder)
 
-    def abandon(self) -> None:
-        """Remove what was written next to a data set that was to be replaced."""
-        if self._target != self.folder:
+    def abandon(self, *, interrupted: bool = False) -> None:
+        """Remove what was written next to a data set that was to be replaced, unless it can go on."""
+        if self._target != self.folder and not interrupted:
             shutil.rmtree(self._target, ignore_errors=True)
 
-    def _check_content(self, path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    def _check_distinct(self, path: Path, digest: bytes) -> None:
         """Refuse one person under two names: they could be trained on and tested with."""
-        digest = hashlib.sha256()
-        for array in arrays.values():
-            digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
-        other = self._contents.setdefault(digest.digest(), path.stem)
+        other = self._contents.setdefault(digest, path.stem)
         if other != path.stem:
             raise DataError(f"{path}: participant {path.stem!r} has the same windows as {other!r}")
+
+    def _note(self, path: Path, digest: bytes, classes: Sequence[str]) -> None:
+        """Note that a participant's file is written."""
+        self._check_distinct(path, digest)
+        self._classes |= {*classes}
+        self._rows[path.stem] = ("ok", path.name)
+        self._added[path.stem] = (digest, list(classes))
 
     def _check_new(self, participant: str) -> None:
         if participant in self._rows:
             raise DataError(f"{self.folder}: participant {participant!r} was added twice")
 
 
+def _digest(arrays: dict[str, NDArray[Any]]) -> bytes:
+    """Identify what a participant's file holds."""
+    digest = hashlib.sha256()
+    for array in arrays.values():
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+    return digest.digest()
+
+
 def _clear(stage: Path, folder: Path) -> None:
     """Remove an earlier data set, or a part of a new one, next to its folder; files of others go back."""
-    owned = {prepared.CLASSES, prepared.LABEL_ENCODER, prepared.PREPARATION, prepared.MANIFEST, LOCK_FILE}
+    owned = {prepared.CLASSES, prepared.LABEL_ENCODER, prepared.PREPARATION, prepared.MANIFEST}
+    owned |= {LOCK_FILE, FOLDER}
     if (stage / prepared.MANIFEST).exists():
         owned |= set(PreparedDataset.files(stage))
         for path in stage.iterdir():

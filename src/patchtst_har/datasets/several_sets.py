@@ -10,7 +10,13 @@ import numpy as np
 
 from patchtst_har.config import DataConfig, ExperimentConfig
 from patchtst_har.datasets.feature_cache import NOT_COMPUTED
-from patchtst_har.datasets.featureset import FeatureSet, check_preparation, join_features, load_feature_set
+from patchtst_har.datasets.featureset import (
+    FeatureSet,
+    check_preparation,
+    join_features,
+    load_feature_set,
+    windows_folder,
+)
 from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.datasets.splits import Split, split_participants
 from patchtst_har.datasets.stretches import Stretches
@@ -105,7 +111,7 @@ class SeveralSets:
             for done, key in enumerate(group, start=n_done + 1):
                 name, person = people[key]
                 if labelled:
-                    part = load_feature_set(datasets[name], [person], config)
+                    part = load_feature_set(datasets[name], [person], config, in_memory=False)
                     labels = part.labels + heads[name].start
                     part = replace(part, labels=labels, classes=tuple(classes))
                 else:
@@ -156,7 +162,7 @@ def _split(sets: Sequence[Sequence[str]], config: DataConfig) -> Split:
 
 
 def _unlabelled(dataset: PreparedDataset, person: str, config: ExperimentConfig) -> FeatureSet:
-    cut = dataset.load(person)
+    cut = dataset.stored(person, windows_folder(dataset, config))
     size = config.data.window_size
     if cut.windows.shape[1] != size:
         raise DataError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -17,6 +17,9 @@ from patchtst_har.support.names import repeated
 logger = logging.getLogger(__name__)
 
 _TEST_SHARE, _VAL_SHARE, _MOST_VAL = 0.2, 0.15, 20
+
+_CAPTURE24 = tuple(f"P{number:03d}" for number in range(1, 152))
+_FIRST, _BENCHMARK = _CAPTURE24[:100], _CAPTURE24[100:]
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,10 @@ def split_participants(participants: Sequence[str], config: DataConfig) -> Split
       whoever is left over then is in no group. Where `val_n` is None, 15 % of all validate (1 to 20);
       where `train_n` is None, 20 % of all (at least 1) test and the others train.
     - ``lists``: as named; nobody need test.
+    - ``capture24-benchmark``: P101 to P151 of CAPTURE-24 test, as in its benchmark; of P001 to P100, `val_n`
+      and `train_n` are drawn as with ``counts``.
+    - ``capture24-seed``: P101 to P151 test, 20 of P001 to P100, drawn by `split_seed`, validate, the 80
+      others train. Who validates does not depend on who else is there.
     - ``kfold``: participants are shuffled and dealt to `n_folds` folds; fold `fold` tests, `val_n` of the
       others validate, the rest train. Over all folds, everyone tests once.
 
@@ -64,7 +71,8 @@ def split_participants(participants: Sequence[str], config: DataConfig) -> Split
     Raises
     ------
     DataError
-        If a participant is named twice or unknown, or there are too few; the message has the numbers.
+        If a participant is named twice or unknown, there are too few (the message has the numbers), or a
+        split of CAPTURE-24 lacks people (the message names them), unless `split_missing` leaves them out.
     """
     everyone = sorted(participants)
     if twice := repeated(everyone):
@@ -77,6 +85,8 @@ def split_participants(participants: Sequence[str], config: DataConfig) -> Split
         return _sorted_split(config.train_participants, config.val_participants, config.test_participants)
     if config.split == "kfold":
         return _kfold(everyone, config)
+    if config.split != "counts":
+        return _capture24(everyone, config)
     return _counts(everyone, config)
 
 
@@ -128,6 +138,56 @@ def _kfold(participants: list[str], config: DataConfig) -> Split:
             f"split: val_n={val_n} leaves nobody to train on: only {len(others)} are outside the fold"
         )
     return _sorted_split(others[val_n:], others[:val_n], folds[config.fold])
+
+
+def capture24_test(participants: Collection[str]) -> tuple[str, ...]:
+    """Return the people on whom CAPTURE-24's benchmark tests.
+
+    Raises
+    ------
+    DataError
+        If some of them are not among `participants`; the message names them.
+    """
+    if missing := [name for name in _BENCHMARK if name not in participants]:
+        raise DataError(
+            f"split: the benchmark of CAPTURE-24 tests on P101 to P151, the data set lacks {_runs(missing)}; "
+            "--participants judges those you name"
+        )
+    return _BENCHMARK
+
+
+def _capture24(participants: list[str], config: DataConfig) -> Split:
+    if strange := [name for name in participants if name not in _CAPTURE24]:
+        raise DataError(f"split: {config.split} knows P001 to P151, not {_some(strange)}")
+    missing = [name for name in _CAPTURE24 if name not in participants]
+    if missing and config.split_missing == "refuse":
+        raise DataError(
+            f"split: {config.split} needs P001 to P151, the data set lacks {_runs(missing)}; "
+            "data.split_missing=leave_out divides those it has"
+        )
+    first, test = ([name for name in people if name in participants] for people in (_FIRST, _BENCHMARK))
+    if not test:
+        raise DataError(f"split: {config.split} tests on P101 to P151, of whom the data set has nobody")
+    if config.split == "capture24-benchmark":
+        counts = {"split": "counts", "split_missing": "refuse", "test_participants": tuple(test)}
+        return _counts(participants, config.replace(**counts))
+    drawn = sorted(_shuffled(list(_FIRST), config.split_seed)[:_MOST_VAL])
+    val, train = ([name for name in first if (name in drawn) == is_drawn] for is_drawn in (True, False))
+    for people, group, what in ((val, drawn, "validate"), (train, sorted({*_FIRST} - {*drawn}), "train")):
+        if not people:
+            raise DataError(f"split: the data set has nobody to {what}, of {_runs(group)}")
+    return _sorted_split(train, val, test)
+
+
+def _runs(names: Sequence[str]) -> str:
+    """Return names of CAPTURE-24, three or more in a row as the first and last of them."""
+    runs: list[list[str]] = []
+    for name in names:
+        if runs and int(runs[-1][-1][1:]) + 1 == int(name[1:]):
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs)
 
 
 def _sorted_split(train: Sequence[str], val: Sequence[str], test: Sequence[str]) -> Split:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.data.times import time_features
 from patchtst_har.datasets.feature_cache import FeatureCache
-from patchtst_har.datasets.featureset import FeatureSet
+from patchtst_har.datasets.featureset import FeatureSet, cache_folder
 from patchtst_har.datasets.prepared import PreparedDataset
-from patchtst_har.datasets.stretches import Cuts, Stretches
+from patchtst_har.datasets.stretches import Cuts, CutWindows, Stretches
 from patchtst_har.errors import DataError
 from patchtst_har.support.progress import OnProgress
 
@@ -158,13 +158,16 @@ def _features(
     config: ExperimentConfig,
     on_progress: OnProgress | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.str_]]:
-    """Compute or fetch stats, topo and engines; the windows of one participant at a time are in memory."""
-    cache = FeatureCache(config.features.cache_dir or dataset.folder / "features_cache")
-    parts, blocks = [], list(blocks_of(participants[cuts.rows]))
+    """Compute or fetch stats, topo and engines, one participant after another."""
+    cache = FeatureCache(cache_folder(dataset, config))
+    n, widths = len(cuts), (config.features.n_stat_features, config.features.n_topo_features)
+    stats, topo = (np.empty((n, width), np.float32) for width in widths)
+    engines, blocks = [], list(blocks_of(participants[cuts.rows]))
     for done, (rows, participant) in enumerate(blocks, start=1):
-        windows = stretches.windows(cuts.starts[rows])
-        parts.append(cache.features(windows, config.data.sample_rate_hz, config.features))
+        windows = CutWindows(stretches.signal, cuts.starts[rows], stretches.window_size)
+        found = cache.features(windows, config.data.sample_rate_hz, config.features)
+        stats[rows], topo[rows] = found.stats, found.topo
+        engines.append(found.topo_engines)
         if on_progress is not None:
             on_progress(done, len(blocks), participant)
-    stats, topo, engines = zip(*((part.stats, part.topo, part.topo_engines) for part in parts), strict=True)
-    return np.concatenate(stats), np.concatenate(topo), np.concatenate(engines)
+    return stats, topo, np.concatenate(engines)

@@ -85,7 +85,7 @@ def evaluate_folder(
         features=recognizer.config.features.replace(cache_dir=cache_dir),
     )
     _refuse_unknown_classes(dataset.classes, recognizer.classes, data_dir)
-    features = load_feature_set(dataset, people, config, under("features", on_progress))
+    features = load_feature_set(dataset, people, config, under("features", on_progress), in_memory=False)
     held_out = _judge(recognizer, features, config)
     scores = FolderScores(
         **dict(held_out.scores()),

@@ -31,6 +31,8 @@ MOST_UNFAMILIAR = 0.25
 
 # Of the mean variance: directions in which training windows are all but equal count alike.
 _RIDGE = 1e-3
+# Windows whose embeddings are in memory in float64 at a time.
+_BLOCK = 65_536
 _TENSORS = ("class_means", "class_windows", "projection", "spread")
 
 
@@ -64,17 +66,32 @@ class Familiarity:
     @classmethod
     def fit(cls, embeddings: Float32Array, labels: NDArray[np.int64], n_classes: int) -> Self:
         """Describe the embeddings (n, E) of training windows by their classes (n,), of `n_classes` in all."""
-        values = embeddings.astype(np.float64)
+        blocks = [slice(first, first + _BLOCK) for first in range(0, len(embeddings), _BLOCK)]
         counts = np.bincount(labels, minlength=n_classes)
-        means = np.tile(values.mean(axis=0), (n_classes, 1))
-        for k in np.flatnonzero(counts):
-            means[k] = values[labels == k].mean(axis=0)
-        centred = values - values.mean(axis=0)
-        variance = (centred**2).mean()
-        directions = np.linalg.eigh(centred.T @ centred)[1][:, :MOST_COMPONENTS]
-        within = (values - means[labels]) @ directions
+        present = np.flatnonzero(counts)
+        n, width = embeddings.shape
+        total, sums = np.zeros(width), np.zeros((n_classes, width))
+        for rows in blocks:
+            values = embeddings[rows].astype(np.float64)
+            total += values.sum(axis=0)
+            for k in present:
+                sums[k] += values[labels[rows] == k].sum(axis=0)
+        mean = total / n
+        means = np.tile(mean, (n_classes, 1))
+        means[present] = sums[present] / counts[present, None]
+        squares, scatter = 0.0, np.zeros((width, width))
+        for rows in blocks:
+            centred = embeddings[rows].astype(np.float64) - mean
+            squares += (centred**2).sum()
+            scatter += centred.T @ centred
+        variance = squares / (n * width)
+        directions = np.linalg.eigh(scatter)[1][:, :MOST_COMPONENTS]
+        inner = np.zeros((directions.shape[1], directions.shape[1]))
+        for rows in blocks:
+            within = (embeddings[rows].astype(np.float64) - means[labels[rows]]) @ directions
+            inner += within.T @ within
         ridge = max(_RIDGE * variance, float(np.finfo(np.float32).tiny))
-        covariance = within.T @ within / len(within) + ridge * np.eye(directions.shape[1])
+        covariance = inner / n + ridge * np.eye(directions.shape[1])
         projection = np.linalg.solve(np.linalg.cholesky(covariance), directions.T)
         means32, counts32, spread32 = (
             np.asarray(part, np.float32) for part in (means, counts, max(np.sqrt(variance), 1e-6))

@@ -17,10 +17,13 @@ from patchtst_har.data.units import UNUSABLE
 from patchtst_har.errors import DataError, FeatureError
 from patchtst_har.inference.labelling import LabelledRecording
 from patchtst_har.inference.recognizer import Recognizer
-from patchtst_har.pretrained import find_model, headline, read_summary
+from patchtst_har.pretrained import find_model, headline, pretrained_folders, read_summary
 from patchtst_har.support.formatting import counted
 from patchtst_har.support.names import printable
 from patchtst_har.support.progress import OnProgress
+
+_WORTH_A_WARNING = 0.001
+"""Share of the samples, or of the windows, that is lost."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class LabelledFile:
         ``start``, ``end``, ``label``, ``probability``; the same of each window, with the probabilities of
         every class (see `LabelledRecording`).
     extent : tuple of Timestamp
-        First and last moment of the recording by the clock of the timeline, without a zone.
+        First and last moment of the recording by the clock of the timeline.
     classes : tuple of str
         The model's classes.
     recording_info, model_info : dict
@@ -101,8 +104,40 @@ def label_file(
         If the recording or the model cannot be used; the message names the file.
     """
     model_dir = find_model(model_dir)
+    recognizer = load_recognizer(
+        model_dir,
+        timezone=timezone,
+        smoothing=smoothing,
+        adaptation=adaptation,
+        calibration=calibration,
+        non_wear=non_wear,
+    )
+    return label_with(recognizer, model_dir, path, reader=reader, on_progress=on_progress)
+
+
+def load_recognizer(
+    model_dir: Path,
+    *,
+    timezone: str | None = None,
+    smoothing: str | None = None,
+    adaptation: Path | None = None,
+    calibration: Calibrating | None = None,
+    non_wear: Wearing | None = None,
+) -> Recognizer:
+    """Load the model that labels recordings with these options (parameters and errors as `label_file`)."""
     recognizer = Recognizer.from_pretrained(model_dir, smoothing=smoothing, adaptation=adaptation)
-    recognizer = recognizer.in_zone(timezone).with_data(calibration=calibration, non_wear=non_wear)
+    return recognizer.in_zone(timezone).with_data(calibration=calibration, non_wear=non_wear)
+
+
+def label_with(
+    recognizer: Recognizer,
+    model_dir: Path,
+    path: Path,
+    *,
+    reader: Callable[[Path], tuple[pd.DataFrame, dict[str, Any]]] = read_recording,
+    on_progress: OnProgress | None = None,
+) -> LabelledFile:
+    """Label a recording with a model that is loaded already (parameters and errors as `label_file`)."""
     recording, info = reader(path)
     reading = dict(info.get("reading", {}))
     idle_ns = reading.pop("idle_sleep", None)
@@ -134,17 +169,19 @@ def label_file(
 def _extent(stamps: pd.Index[Any], timeline: pd.DataFrame) -> tuple[pd.Timestamp, pd.Timestamp]:
     zone = timeline["start"].dt.tz
     first, last = (stamp if zone is None else stamp.tz_convert(zone) for stamp in (stamps[0], stamps[-1]))
-    return first.tz_localize(None), last.tz_localize(None)
+    return first, last
 
 
 def _model_facts(recognizer: Recognizer, model_dir: Path) -> dict[str, Any]:
     data = recognizer.config.data
     summary = read_summary(model_dir)
     shipped = {} if summary is None else {"score": headline(summary), "licence": summary.licence}
+    # Where a shipped model is installed says nothing of it.
+    place = {} if model_dir in pretrained_folders().values() else {"folder": str(model_dir)}
     adapted = {} if recognizer.adaptation is None else {"adapted_to": adapted_to(recognizer)}
     return {
         "model": recognizer.config.experiment_name if summary is None else summary.name,
-        "folder": str(model_dir),
+        **place,
         "window_s": data.window_size / data.sample_rate_hz,
         "hop_s": data.hop_size / data.sample_rate_hz,
         "smoothing": recognizer.smoothing,
@@ -167,11 +204,19 @@ def adapted_to(recognizer: Recognizer) -> str:
 
 
 def _losses(labelled: LabelledRecording) -> list[str]:
-    """Return, in words, what of the recording could not be used."""
+    """Return, in words, what of the recording could not be used, if that is worth a warning.
+
+    The steps of the signal say it in any case.
+    """
     counts = labelled.counts
-    texts = {name: f"Samples left out, {what}" for name, what in UNUSABLE.items()}
-    texts["short_stretches"] = "Segments between gaps that are shorter than a window, not labelled"
-    return [f"{text}: {counts[name]:,}." for name, text in texts.items() if counts.get(name)]
+    texts = {
+        name: f"Samples left out, {what}"
+        for name, what in UNUSABLE.items()
+        if counts.get(name, 0) > _WORTH_A_WARNING * labelled.signal["n_samples"]
+    }
+    if counts["short_stretches"] > _WORTH_A_WARNING * counts["n_windows"]:
+        texts["short_stretches"] = "Segments between gaps that are shorter than a window, not labelled"
+    return [f"{text}: {counts[name]:,}." for name, text in texts.items()]
 
 
 def _notices(recognizer: Recognizer) -> list[str]:

@@ -25,6 +25,7 @@ from patchtst_har.inference.timeline import (
     with_rows,
 )
 from patchtst_har.smoothing.decide import decide, sequences_of
+from patchtst_har.summaries.intensity import enmo_mg
 from patchtst_har.support.progress import OnProgress
 
 if TYPE_CHECKING:
@@ -46,10 +47,11 @@ class LabelledRecording:
         window's centre, the first and last of a segment reach to the ends of their windows.
     windows : DataFrame
         One row per window, as long as the timeline: ``start``, ``end`` of the window, ``label`` and
-        ``probability`` as in the timeline, ``raw_label``; for each class ``raw: CLASS``, the classifier's
-        probability, and ``smoothed: CLASS``, that after smoothing; ``distance`` from the windows that the
-        model was trained on and whether that is beyond 1 (``unfamiliar``), if the model knows. Rows of time
-        without wear are those of the timeline, without any of these.
+        ``probability`` as in the timeline, ``enmo_mg`` (`patchtst_har.summaries.intensity`), ``raw_label``;
+        for each class ``raw: CLASS``, the classifier's probability, and ``smoothed: CLASS``, that after
+        smoothing; ``distance`` from the windows that the model was trained on and whether that is beyond 1
+        (``unfamiliar``), if the model knows. Rows of time without wear are those of the timeline, without
+        any of these.
     clock : str
         ``UTC``, the name of a zone, or ``local wall clock``.
     counts : dict of str to number
@@ -88,7 +90,7 @@ def label_recording(
             f"the recording has no uninterrupted segment of {seconds:g} s: nothing to label"
             + (f"; {lost}" if lost else "")
         )
-    probabilities, distances = _judge(recognizer, cut, on_progress)
+    probabilities, distances, enmo = _judge(recognizer, cut, on_progress)
     sequences = sequences_of(np.full(len(cut.start_ns), "recording"), cut.start_ns, config)
     made = decide(probabilities, sequences, recognizer.smoother, recognizer.lag)
     window_ns, hop_ns = (
@@ -106,7 +108,7 @@ def label_recording(
         counts["n_unfamiliar"] = n_unfamiliar
     labels = np.array(recognizer.classes)[made.smoothed]
     timeline = build_timeline(begin, end, labels, made.probability, zone)
-    windows = window_table(cut.start_ns, config.data, recognizer.classes, made, zone, known)
+    windows = window_table(cut.start_ns, config.data, recognizer.classes, made, enmo, zone, known)
     unworn = non_wear_rows(cut.non_wear_ns, end, hop_ns, zone)
     return LabelledRecording(
         timeline=with_rows(timeline, unworn),
@@ -120,15 +122,16 @@ def label_recording(
 
 def _judge(
     recognizer: Recognizer, cut: WindowBatches, on_progress: OnProgress | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Cut and judge in batches, so that a long recording needs no memory for its windows."""
-    parts = [(np.empty((0, len(recognizer.classes))), np.empty(0))]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Cut and judge in batches, so that a long recording needs no memory for its windows; ENMO is added."""
+    parts = [(np.empty((0, len(recognizer.classes))), np.empty(0), np.empty(0))]
     for rows, windows in cut.batches(BATCH_SIZE):
-        parts.append(recognizer.judge(model_inputs(recognizer.config, windows, cut.start_ns[rows])))
+        judged = recognizer.judge(model_inputs(recognizer.config, windows, cut.start_ns[rows]))
+        parts.append((*judged, enmo_mg(windows)))
         if on_progress is not None:
             on_progress(rows.stop, len(cut), "windows")
-    probabilities, distances = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return probabilities, distances
+    probabilities, distances, enmo = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return probabilities, distances, enmo
 
 
 def _doubts(recognizer: Recognizer, cut: WindowBatches, n_unfamiliar: int | None) -> tuple[str, ...]:

@@ -68,15 +68,15 @@ def predict_torch(model: PatchTSTClassifier, data: ModelInputs) -> Embedded:
 
     model.eval()
     device = model.rope_cos.device
-    logits, embeddings = [np.empty((0, model.num_classes), np.float32)], []
+    logits = np.empty((len(data), model.num_classes), np.float32)
+    embeddings = np.empty((len(data), model.config.embedding_width), np.float32)
     with torch.inference_mode():
         for rows in _batches(len(data)):
             patches, times, stats, topo = (t.to(device) for t in to_tensors(data.select(rows, model.config)))
             embedding = model.embed(patches, times, stats, topo)
-            logits.append(model.head(embedding).float().cpu().numpy())
-            embeddings.append(embedding.float().cpu().numpy())
-    width = model.config.embedding_width
-    return np.concatenate(logits), np.concatenate([*embeddings, np.empty((0, width), np.float32)])
+            logits[rows] = model.head(embedding).float().cpu().numpy()
+            embeddings[rows] = embedding.float().cpu().numpy()
+    return logits, embeddings
 
 
 def predict_native(model: NativeClassifier, data: ModelInputs, *, n_threads: int = 1) -> NDArray[np.float64]:

@@ -79,6 +79,7 @@ def window_table(
     data: DataConfig,
     classes: Sequence[str],
     made: Decisions,
+    enmo_mg: NDArray[np.float64],
     timezone: tzinfo | None = None,
     distances: NDArray[np.float64] | None = None,
 ) -> pd.DataFrame:
@@ -92,6 +93,7 @@ def window_table(
         "end": _times(end_ns, timezone),
         "label": names[made.smoothed],
         "probability": made.probability,
+        "enmo_mg": enmo_mg,
         "raw_label": names[made.raw],
     }
     for kind, values in (("raw", made.probabilities), ("smoothed", made.smoothed_probabilities)):

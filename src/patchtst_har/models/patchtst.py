@@ -8,6 +8,7 @@ from torch.utils.checkpoint import checkpoint
 
 from patchtst_har.architecture import input_shapes
 from patchtst_har.config import ModelConfig
+from patchtst_har.datasets.window_store import SlicedWindows
 from patchtst_har.models.attention import precompute_freqs_cis
 from patchtst_har.models.components.classifier import ClassifierHead
 from patchtst_har.models.components.embedding import (
@@ -76,8 +77,11 @@ class PatchTSTClassifier(nn.Module):
         self.register_buffer("rope_cos", cos, persistent=False)
         self.register_buffer("rope_sin", sin, persistent=False)
 
-    def fit_scaling(self, windows: Tensor, stats: Tensor, topo: Tensor) -> None:
-        """Take the scaling from the training set: windows (n, T, C), stats and topo as in `forward`."""
+    def fit_scaling(self, windows: Tensor | SlicedWindows, stats: Tensor, topo: Tensor) -> None:
+        """Take the scaling from the training set: windows (n, T, C), stats and topo as in `forward`.
+
+        Windows on disk (`patchtst_har.datasets.window_store`) are read in parts.
+        """
         self.patch_embedding.scale.fit(windows)
         if self.stat_embedding is not None:
             self.stat_embedding.scale.fit(stats)

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import atomic_path
 from patchtst_har.support.formatting import listed
+from patchtst_har.support.long_arrays import GrowingArray, blocks, is_long
 
 MAX_EXPANDED_BYTES = 16 * 2**30
 """Default cap on the memory of all arrays read from one archive."""
@@ -39,6 +40,7 @@ _MAX_HEADER_BYTES = 10_000
 _MAX_DIRECTORY_BYTES = 2**20
 _END, _END_64 = struct.Struct("<4s4H2LH"), struct.Struct("<4sQ2H2L4Q")
 _LOCATOR_64_BYTES = 20
+_LONG_BYTES = 2**20
 
 
 def read_npz(
@@ -47,6 +49,7 @@ def read_npz(
     optional: Sequence[str] = (),
     *,
     max_bytes: int = MAX_EXPANDED_BYTES,
+    long: bool = False,
 ) -> dict[str, NDArray[Any]]:
     """Read named arrays from an NPZ archive that is not trusted.
 
@@ -60,6 +63,8 @@ def read_npz(
         Arrays that are read if they are there.
     max_bytes : int
         Cap on the sum of the sizes that the arrays' headers declare.
+    long : bool
+        Let large arrays lie in files in place of memory (`patchtst_har.support.long_arrays`).
 
     Returns
     -------
@@ -73,19 +78,14 @@ def read_npz(
         array is absent, an array holds objects, or a declared size (of the list of members, of a header, of
         an array) exceeds its cap or what the archive can hold.
     """
-    with _archive(Path(path)) as archive:
-        names = archive.namelist()
-        for name in sorted(name for name, count in Counter(names).items() if count > 1):
-            raise DataError(f"{path}: the archive has two members named {name!r}")
-        missing = [name for name in required if f"{name}.npy" not in names]
-        if missing:
-            found = listed(sorted(name.removesuffix(".npy") for name in names)) or "nothing"
-            raise DataError(f"{path}: no array {', '.join(map(repr, missing))} (found: {found})")
+    with open_archive(Path(path)) as archive:
+        names = member_names(archive, required, path)
         wanted = [*required, *(name for name in optional if f"{name}.npy" in names)]
-        total = sum(_declared_bytes(archive, name, path) for name in wanted)
+        total = sum(declared_bytes(archive, name, path) for name in wanted)
         if total > max_bytes:
             raise DataError(f"{path}: its arrays declare {total:,} bytes, more than the cap of {max_bytes:,}")
-        return {name: _read_member(archive, name, path) for name in wanted}
+        read = _read_long if long else _read_member
+        return {name: read(archive, name, path) for name in wanted}
 
 
 def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -106,7 +106,8 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) 
 
 
 @contextmanager
-def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open an archive; what is wrong with it, or while it is read, is a `DataError` that names it."""
     try:
         with path.open("rb") as file:
             check_directory(file, path)
@@ -146,11 +147,25 @@ def check_directory(file: BinaryIO, path: Path) -> None:
     file.seek(0)
 
 
-def _declared_bytes(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> int:
+def member_names(
+    archive: zipfile.ZipFile, required: Sequence[str], path: str | os.PathLike[str]
+) -> list[str]:
+    """Return the names of an archive's members; refuse one that occurs twice or lacks a required array."""
+    names = archive.namelist()
+    for name in sorted(name for name, count in Counter(names).items() if count > 1):
+        raise DataError(f"{path}: the archive has two members named {name!r}")
+    missing = [name for name in required if f"{name}.npy" not in names]
+    if missing:
+        found = listed(sorted(name.removesuffix(".npy") for name in names)) or "nothing"
+        raise DataError(f"{path}: no array {', '.join(map(repr, missing))} (found: {found})")
+    return names
+
+
+def declared_bytes(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> int:
     """Return the size that a member's header declares, checked against the archive."""
     member = archive.getinfo(f"{name}.npy")
-    with _member(archive, name, path) as file:
-        shape, dtype = _header(file, name, path)
+    with open_member(archive, name, path) as file:
+        shape, _, dtype = npy_header(file, name, path)
         header_bytes = file.tell()
     if dtype.hasobject:
         raise DataError(f"{path}: array {name!r} holds objects (a pickle), which are never read")
@@ -171,7 +186,10 @@ def _declared_bytes(archive: zipfile.ZipFile, name: str, path: str | os.PathLike
     return declared
 
 
-def _header(file: BinaryIO, name: str, path: str | os.PathLike[str]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def npy_header(
+    file: BinaryIO, name: str, path: str | os.PathLike[str]
+) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read shape, whether the order is Fortran's, and type of an array from the head of its member."""
     unreadable = f"{path}: array {name!r} has no readable NPY header"
     try:
         version = np.lib.format.read_magic(file)
@@ -185,7 +203,7 @@ def _header(file: BinaryIO, name: str, path: str | os.PathLike[str]) -> tuple[tu
         raise DataError(f"{unreadable} ({n_bytes:,} bytes, at most {_MAX_HEADER_BYTES:,} are read)")
     reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     try:
-        shape, _, dtype = reader(io.BytesIO(length + file.read(n_bytes)))
+        shape, fortran_order, dtype = reader(io.BytesIO(length + file.read(n_bytes)))
     # NumPy evaluates the header as a Python literal, and lets through whatever that raises: SyntaxError,
     # TokenError, MemoryError and RecursionError (deep nesting), TypeError, OverflowError.
     except Exception as error:
@@ -193,11 +211,11 @@ def _header(file: BinaryIO, name: str, path: str | os.PathLike[str]) -> tuple[tu
         raise DataError(f"{unreadable} ({reason})") from error
     if not all(type(size) is int and 0 <= size <= sys.maxsize for size in shape):
         raise DataError(f"{unreadable} (its shape is not made of whole numbers up to {sys.maxsize})")
-    return shape, dtype
+    return shape, fortran_order, dtype
 
 
 def _read_member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> NDArray[Any]:
-    with _member(archive, name, path) as file:
+    with open_member(archive, name, path) as file:
         try:
             array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
         except (ValueError, OverflowError) as error:
@@ -205,8 +223,26 @@ def _read_member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[st
     return array
 
 
+def _read_long(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> NDArray[Any]:
+    """Read what `_read_member` reads, whose header has been checked, without holding it in memory."""
+    with open_member(archive, name, path) as file:
+        shape, by_columns, dtype = npy_header(file, name, path)
+        if not is_long(math.prod(shape) * dtype.itemsize):
+            return _read_member(archive, name, path)
+        values = GrowingArray()
+        n_at_a_time = max(_LONG_BYTES // dtype.itemsize, 1)
+        for rows in blocks(math.prod(shape), n_block=n_at_a_time):
+            content = file.read((rows.stop - rows.start) * dtype.itemsize)
+            if len(content) < (rows.stop - rows.start) * dtype.itemsize:
+                raise DataError(f"{path}: array {name!r} cannot be read (the member ends early)")
+            values.append(np.frombuffer(content, dtype))
+        flat = values.whole()
+        return flat.reshape(shape[::-1]).T if by_columns else flat.reshape(shape)
+
+
 @contextmanager
-def _member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def open_member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open the member of an array."""
     try:
         file = archive.open(f"{name}.npy")
     except (NotImplementedError, RuntimeError) as error:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from patchtst_har.config import AugmentationConfig
+from patchtst_har.datasets.stretches import Signal
 
 _LOWEST_HZ, _HIGHEST_HZ = 20.0, 100.0
 _RANGE_G = 2.0
@@ -57,12 +58,12 @@ class Augmentation:
     sample_rate_hz: float
     generator: torch.Generator
 
-    def cut(self, signal: Tensor, starts: Tensor, room: Tensor, size: int) -> Tensor:
+    def cut(self, signal: Tensor | Signal, starts: Tensor, room: Tensor, size: int) -> Tensor:
         """Cut windows, moved and warped in time.
 
         Parameters
         ----------
-        signal : Tensor, shape (N, 3)
+        signal : Signal, or Tensor of shape (N, 3)
             The recordings.
         starts : Tensor of int64, shape (n,)
             First sample of each window; this and `room` on the CPU.
@@ -74,18 +75,21 @@ class Augmentation:
         Returns
         -------
         Tensor, shape (n, size, 3)
-            On the device of `signal`.
+            On the device of `signal`, if it is a tensor.
         """
+        device = signal.device if isinstance(signal, Tensor) else starts.device
         if self.config.shift_s:
             most = round(self.config.shift_s * self.sample_rate_hz)
             before, after = room.clamp(max=most).unbind(1)
             moved = (self._uniform(len(starts)) * (before + after + 1)).long() - before
             starts, room = starts + moved, room + torch.stack([moved, -moved], 1)
-        starts, room = starts.to(signal.device)[:, None], room.to(signal.device)
-        samples = torch.arange(size, device=signal.device)
+        if isinstance(signal, Signal) and not self.config.time_warp:
+            return torch.from_numpy(signal.read(starts.numpy(), size))
+        starts, room = starts.to(device)[:, None], room.to(device)
+        samples = torch.arange(size, device=device)
         if not self.config.time_warp:
             return _rows(signal, starts + samples)
-        factors = (1 + self.config.time_warp * self._normal(len(room))).clamp(0.5, 2.0).to(signal.device)
+        factors = (1 + self.config.time_warp * self._normal(len(room))).clamp(0.5, 2.0).to(device)
         centre = (size - 1) / 2
         first, last = -room[:, :1], size - 1 + room[:, 1:]
         places = (factors[:, None] * (samples - centre) + centre).clamp(first, last)
@@ -203,8 +207,10 @@ def at_lower_rate(windows: Tensor, periods: Tensor, phases: Tensor) -> Tensor:
     return torch.lerp(_of_each(slow, lower), _of_each(slow, lower + 1), part)
 
 
-def _rows(signal: Tensor, places: Tensor) -> Tensor:
+def _rows(signal: Tensor | Signal, places: Tensor) -> Tensor:
     """Return ``signal[places]`` (n, T, 3); one index per sample is several times as fast."""
+    if isinstance(signal, Signal):
+        return torch.from_numpy(signal.at(places.numpy()))
     return signal.index_select(0, places.flatten()).view(*places.shape, signal.shape[1])
 
 

@@ -14,6 +14,8 @@ from patchtst_har.errors import DataError
 from patchtst_har.inference.recognizer import Recognizer
 from patchtst_har.support.progress import OnProgress
 
+_BLOCK = 1024
+
 
 def teachers_probabilities(
     folders: Sequence[Path], windows: TrainingSet, data: DataConfig, on_progress: OnProgress | None = None
@@ -50,9 +52,11 @@ def teachers_probabilities(
         _check(folder, teacher, windows.classes, data)
         columns = [teacher.classes.index(name) for name in windows.classes]
         for done, (rows, participant) in enumerate(blocks, start=1):
-            block = windows.stretches.windows(windows.cuts.starts[rows])
-            found = teacher.probabilities(teacher.inputs(block, windows.start_ns[rows]))
-            mean[rows] += found[:, columns] / len(folders)
+            for first in range(rows.start, rows.stop, _BLOCK):
+                some = slice(first, min(first + _BLOCK, rows.stop))
+                block = windows.stretches.windows(windows.cuts.starts[some])
+                found = teacher.probabilities(teacher.inputs(block, windows.start_ns[some]))
+                mean[some] += found[:, columns] / len(folders)
             if on_progress is not None:
                 on_progress(number * len(blocks) + done, len(folders) * len(blocks), participant)
     return mean.astype(np.float32)

@@ -41,6 +41,7 @@ def run(
             "or only the heads (frozen). Left out: full.",
         ),
     ] = None,
+    split: options.Split = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after an interruption.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Train again, in place of a run that is already there.")
@@ -63,6 +64,7 @@ def run(
     start_logging(verbose)
     if resume and overwrite:
         raise typer.BadParameter("--resume goes on with a run, --overwrite begins it again")
+    overrides = [*(overrides or []), *([] if split is None else [f"data.split={split}"])]
     settings, preset_text = configure(
         config, overrides, preset, "base", {"init": init, "fine_tune": fine_tune}
     )

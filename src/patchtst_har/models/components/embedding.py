@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.special import ndtr, ndtri
 from torch import Tensor, nn
 
 from patchtst_har.architecture.walk import FEATURE_LIMIT, QUANTILE_LIMIT, QUANTILE_STEPS
+from patchtst_har.datasets.window_store import SlicedWindows
 from patchtst_har.models.components.activation import ACTIVATIONS
 from patchtst_har.models.dropout import Dropout
 from patchtst_har.network_config import ModelConfig, StemLayer
@@ -42,14 +44,15 @@ class Standardizer(nn.Module):
         self.register_buffer("std", torch.ones(n_features))
 
     @torch.no_grad()
-    def fit(self, x: Tensor) -> None:
+    def fit(self, x: Tensor | SlicedWindows) -> None:
         """Take the statistics from `x` (n, ..., n_features); a constant feature keeps a deviation of 1.
 
         Two float64 passes over chunks of rows: a float64 copy of a large training set never exists whole.
         """
-        if x.ndim < 2 or x.shape[-1] != self.mean.numel() or x.numel() == 0:
-            raise ValueError(f"needs (n > 0, ..., {self.mean.numel()}) values to fit, got {tuple(x.shape)}")
-        n_rows = x.numel() // x.shape[-1]
+        shape = tuple(x.shape)
+        if len(shape) < 2 or shape[-1] != self.mean.numel() or 0 in shape:
+            raise ValueError(f"needs (n > 0, ..., {self.mean.numel()}) values to fit, got {shape}")
+        n_rows = math.prod(shape[:-1])
         mean = sum((rows.sum(dim=0) for rows in _rows(x)), torch.zeros(())) / n_rows
         squares = sum((((rows - mean) ** 2).sum(dim=0) for rows in _rows(x)), torch.zeros(()))
         variance = squares / n_rows
@@ -63,9 +66,10 @@ class Standardizer(nn.Module):
         return scaled if self.limit is None else scaled.clamp(-self.limit, self.limit)
 
 
-def _rows(x: Tensor, chunk: int = 1024) -> Iterator[Tensor]:
+def _rows(x: Tensor | SlicedWindows, chunk: int = 1024) -> Iterator[Tensor]:
     """Yield float64 rows (m, n_features) of `x` (n, ..., n_features), `chunk` of its first axis at a time."""
-    for part in torch.split(x, chunk):
+    for first in range(0, len(x), chunk):
+        part = torch.as_tensor(x[first : first + chunk])
         yield part.reshape(-1, x.shape[-1]).double()
 
 
