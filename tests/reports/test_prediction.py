@@ -356,7 +356,7 @@ def test_days_without_any_label_have_a_grey_row(timeline, tmp_path, parse_page):
     years = parse_page(render(timeline, tmp_path, recording_info={"start": "2019-01-01"})).sections[
         "timeline"
     ]
-    assert "Days without any label are left out" in years
+    assert "Days without any activity are left out" in years
     assert "Tue 01 Jan" not in years
 
 
