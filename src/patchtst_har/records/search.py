@@ -6,7 +6,6 @@ from typing import Any
 
 from patchtst_har.records.run import Record
 
-
 SEARCH_FILE = "search.json"
 
 
