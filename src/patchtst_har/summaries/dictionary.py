@@ -6,7 +6,9 @@ for each class of the model, and `*` for keys that depend on the file.
 
 from __future__ import annotations
 
+import csv
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -234,6 +236,14 @@ TABLES: dict[str, tuple[Entry, ...]] = {
     "daily.csv": (RECORDINGS[0], *DAILY),
     "failures.csv": FAILURES,
 }
+
+
+def write_dictionary(path: Path) -> None:
+    """Write all entries as a CSV file: table, name, type, unit, meaning."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["table", *Entry._fields])
+        writer.writerows([table, *entry] for table, entries in TABLES.items() for entry in entries)
 
 
 def entry_of(name: str, table: str) -> Entry | None:

@@ -27,6 +27,7 @@ _DAY = pd.Timedelta(days=1)
 _UNITS_MIN = ((60, "Hours", 2), (1, "Minutes", 1), (1 / 60, "Seconds", 0))
 _WHOLE_DAY_MIN = 1440
 _MAX_DAYS_WITHOUT_GAPS = 62
+LEFT_OUT = "Days without any activity are left out"
 
 
 def plot_days(
@@ -55,13 +56,17 @@ def plot_days(
     Returns
     -------
     str
-        An SVG element. Beyond 62 days, days without any label are left out, and the plot says so.
+        An SVG element. Beyond 62 days, days without any activity are left out, and the plot says so.
     """
     pieces, strange = map(split_at_midnight, (merge_runs(timeline), unfamiliar_runs(timeline)))
     shown = len(strange) > 0
     begin, end = extent or (timeline["start"].min(), timeline["end"].max())
     whole = pd.date_range(begin.normalize(), (end - pd.Timedelta(1, "ns")).normalize(), freq="D")
-    days = whole if len(whole) <= _MAX_DAYS_WITHOUT_GAPS else pd.DatetimeIndex(sorted(pieces["day"].unique()))
+    days = whole
+    if len(whole) > _MAX_DAYS_WITHOUT_GAPS:
+        # A device that nobody wears may record for years.
+        active = pieces.loc[pieces["label"] != NON_WEAR, "day"].unique()
+        days = pd.DatetimeIndex(sorted(active)) if len(active) else whole[:1]
     with style.settings(name):
         height_in = 0.42 * len(days) + 0.6 + legend_height_in(classes, width_in, unfamiliar=shown)
         figure, axes = style.new_figure(width_in, height_in)
@@ -71,7 +76,7 @@ def plot_days(
             draw_runs(axes, runs, classes, y, x0=x0, scale=24, span=span)
             draw_unfamiliar(axes, strange[strange["day"] == day], y, x0=x0, scale=24)
         if len(days) < len(whole):
-            axes.set_xlabel("Days without any label are left out")
+            axes.set_xlabel(LEFT_OUT)
         style.label_rows(axes, [f"{day:%a %d %b}" for day in days], 0.45)
         _hours_axis(axes, width_in)
         style.add_grid(axes, "x")
@@ -84,6 +89,15 @@ def unit_of_days(minutes: pd.DataFrame) -> tuple[float, str, int]:
     """Return the unit that suits the longest day: its minutes, its name, and decimals to be shown with it."""
     longest = minutes.sum(axis=1).max()
     return next(row for row in _UNITS_MIN if longest > 3 * row[0] or row == _UNITS_MIN[-1])
+
+
+def shown_days(minutes: pd.DataFrame, n_classes: int) -> NDArray[np.bool_]:
+    """Return which days are shown: all of up to 62, else those with an activity, at least one day."""
+    shown = np.ones(len(minutes), bool)
+    if len(minutes) > _MAX_DAYS_WITHOUT_GAPS:
+        shown = minutes.iloc[:, :n_classes].to_numpy().sum(axis=1) > 0
+        shown[0] |= not shown.any()
+    return shown
 
 
 def plot_daily_minutes(
@@ -103,7 +117,7 @@ def plot_daily_minutes(
     Returns
     -------
     str
-        An SVG element.
+        An SVG element. Beyond 62 days, days without any activity are left out, and the plot says so.
     """
     states = [str(column) for column in minutes.columns[:-1]]
     # Numbered: a class may be called as time without data is.
@@ -111,14 +125,15 @@ def plot_daily_minutes(
     unworn = [style.UNWORN] if states[-1] == NON_WEAR else []
     shades = style.class_colours(states[: len(states) - len(unworn)]).values()
     colours = dict(zip(numbers, [*shades, *unworn, style.MISSING], strict=True))
-    longest = minutes.sum(axis=1).max()
+    n_days, longest = len(minutes), minutes.sum(axis=1).max()
+    minutes = minutes[shown_days(minutes, len(states) - len(unworn))]
     with style.settings(name):
         figure, axes = style.new_figure(width_in, 0.42 * len(minutes) + 0.9)
         scale, unit, _ = unit_of_days(minutes)
         parts = dict(zip(numbers, (minutes / scale).to_numpy().T, strict=True))
         style.stack_bars(axes, parts, colours, 0.7)
         style.label_rows(axes, [f"{pd.Timestamp(day):%a %d %b}" for day in minutes.index])
-        axes.set_xlabel(unit)
+        axes.set_xlabel(unit + f". {LEFT_OUT}" * (len(minutes) < n_days))
         if longest > _WHOLE_DAY_MIN / 4:
             step = 3 if width_in == style.WIDE_IN else 6
             axes.set_xlim(0, max(24, longest / 60))
