@@ -151,6 +151,7 @@ def read_table(path: str | os.PathLike[str], columns: Sequence[str]) -> list[dic
         raise DataError(f"{path}: not CSV text ({error})") from error
     return rows
 
+
 def _only_column(names: list[str], path: str | os.PathLike[str]) -> str:
     """Return the one column of classes."""
     others = [name for name in names if name != "annotation"]

@@ -163,10 +163,10 @@ class PreparedDataset:
         DataError
             If somebody is unknown, or a file is no NPZ archive with these arrays.
         """
-        contents = {name: _checksums(self.path(name)) for name in sorted(people)}
+        contents = {name: content_of(self.path(name)) for name in sorted(people)}
         damaged = next((name for name, content in contents.items() if content is None), None)
         if damaged is not None:
-            raise DataError(f"{self.path(damaged)}: not an NPZ archive with {', '.join(_CONTENT)}")
+            raise DataError(f"{self.path(damaged)}: not an NPZ archive with {', '.join(_ARRAYS)}")
         document = json.dumps([list(self.classes), contents], sort_keys=True)
         return hashlib.sha256(document.encode()).hexdigest()
 
@@ -236,7 +236,7 @@ def _checked(array: StoredArray) -> StoredArray:
 
 def _extracted(source: StoredArray, folder: Path) -> StoredArray:
     """Return the windows of a file as ones that can be read in place, written if they are not there."""
-    content = hashlib.sha256(repr(_checksums(source.path)).encode()).hexdigest()
+    content = hashlib.sha256(repr(content_of(source.path)).encode()).hexdigest()
     target = ensure_folder(folder) / f"{content}.npz"
     if target.exists():
         try:
