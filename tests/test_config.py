@@ -133,6 +133,40 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
             'early_stop_patience (3) has no meaning with keep="last"',
         ),
         (TrainingConfig, {"distillation": 0.7}, "distillation (0.7) has no meaning with no teachers"),
+        (TrainingConfig, {"focal_gamma": 3}, 'focal_gamma (3.0) has no meaning with loss="cross_entropy"'),
+        (
+            TrainingConfig,
+            {"effective_beta": 0.9},
+            "effective_beta (0.9) has no meaning with class_weights=",
+        ),
+        (
+            TrainingConfig,
+            {"plateau_patience": 2},
+            "plateau_patience (2) has no meaning with schedule=",
+        ),
+        (
+            TrainingConfig,
+            {"plateau_factor": 0.2},
+            "plateau_factor (0.2) has no meaning with schedule=",
+        ),
+        (
+            TrainingConfig,
+            {"schedule": "plateau", "schedule_epochs": 50},
+            'schedule_epochs (50) has no meaning with schedule="plateau"',
+        ),
+        (TrainingConfig, {"schedule_epochs": 20}, "schedule_epochs (20) must not be below epochs (30)"),
+        (TrainingConfig, {"accumulation": 33}, "accumulation (33) must not exceed batch_size (32)"),
+        (
+            TrainingConfig,
+            {"keep": "last", "monitor": "val_loss"},
+            'monitor (val_loss) has no meaning with keep="last" and no schedule="plateau"',
+        ),
+        (
+            TrainingConfig,
+            {"loss": "focal", "label_smoothing": 0.1},
+            "label_smoothing (0.1) has no meaning",
+        ),
+        (TrainingConfig, {"amp": "fp16", "device": "cpu"}, 'amp: "fp16" needs CUDA, and device is "cpu"'),
         (
             ExperimentConfig,
             {"training": {"hop_s": 10.5}},
@@ -571,3 +605,15 @@ def test_with_a_stem_over_the_window_the_patch_follows_the_window() -> None:
 
 def test_a_replaced_field_is_followed_by_those_that_were_never_set() -> None:
     assert ModelConfig().replace(n_layers=3).model_fields_set == {"n_layers"}
+
+
+def test_the_contradictions_of_a_recipe_come_together_with_their_paths():
+    training = {"schedule_epochs": 3, "accumulation": 40, "focal_gamma": 1.0, "plateau_factor": 0.1}
+    with pytest.raises(ConfigError) as caught:
+        ExperimentConfig(training=training)
+    fields = [problem.split(" ")[0] for problem in caught.value.problems]
+    assert sorted(fields) == sorted(f"training.{name}" for name in training)
+
+
+def test_mixed_precision_was_a_switch():
+    assert [TrainingConfig(amp=value).amp for value in (True, False, "bf16")] == ["auto", "off", "bf16"]

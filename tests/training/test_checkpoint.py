@@ -83,13 +83,14 @@ def test_everything_comes_back(tmp_path):
         step(one)
     best = {name: value.clone() for name, value in one.model.state_dict().items()}
     path = tmp_path / "last.safetensors"
-    save_checkpoint(path, one, Progress(3, 2, 0.5, 1.25, best), "run")
+    save_checkpoint(path, one, Progress(3, 2, {"val_loss": 1.25}, "why", [["Mine", {"n": 1}]], best), "run")
     step(one)
     after, group = one.model.state_dict(), one.optimizer.param_groups[0]
 
     other = trainee()
     progress = load_checkpoint(path, other, "run")
-    assert (progress.epoch, progress.best_epoch, progress.best_score, progress.best_loss) == (3, 2, 0.5, 1.25)
+    assert (progress.epoch, progress.best_epoch, progress.best) == (3, 2, {"val_loss": 1.25})
+    assert (progress.stopped, progress.callbacks) == ("why", [["Mine", {"n": 1}]])
     assert all(torch.equal(progress.best_state[name], best[name]) for name in best)
     step(other)
     for name, value in other.model.state_dict().items():

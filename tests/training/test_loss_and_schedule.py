@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from patchtst_har.config import TrainingConfig
-from patchtst_har.training.loss import Criterion, class_weights
+from patchtst_har.training.loss import Criterion, FocalLoss, SetsCriterion, class_weights
 from patchtst_har.training.scheduler import Schedule, warmup_cosine_factor
 
 
@@ -128,3 +128,83 @@ def test_a_sure_teacher_who_is_right_is_the_label():
     criterion = Criterion(config, labels, 2)
     sure = torch.nn.functional.one_hot(labels, 2).float()
     torch.testing.assert_close(criterion((logits,), labels, sure), criterion((logits,), labels))
+
+
+def test_effective_weights_are_inverse_effective_numbers_with_mean_one():
+    labels = torch.tensor([0] * 500 + [1] * 20 + [3])
+    weights = class_weights(labels, 4, "effective", 0.99)
+    inverse = torch.tensor([(1 - 0.99) / (1 - 0.99**n) for n in (500, 20, 1)])
+    torch.testing.assert_close(weights[[0, 1, 3]], inverse / inverse.mean())
+    assert weights[2] == 1, "a class without windows"
+
+
+def test_effective_weights_lie_between_none_and_balanced():
+    labels = torch.tensor([0] * 9 + [1] * 3)
+    torch.testing.assert_close(class_weights(labels, 2, "effective", 1e-9), torch.ones(2))
+    balanced = class_weights(labels, 2, "balanced")
+    nearly = class_weights(labels, 2, "effective", 1 - 1e-9)
+    torch.testing.assert_close(nearly, balanced / balanced.mean(), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("weight", [None, torch.tensor([0.5, 2.0])])
+def test_focal_loss_is_that_of_a_hand_computation(weight):
+    labels, logits = torch.tensor([0, 1, 1]), torch.tensor([[2.0, -1.0], [0.3, 0.1], [-3.0, 3.0]])
+    total = weights = 0.0
+    for row, label in zip(logits.double(), labels.tolist(), strict=True):
+        p = float(row.softmax(0)[label])
+        w = 1.0 if weight is None else float(weight[label])
+        total, weights = total - w * (1 - p) ** 1.5 * math.log(p), weights + w
+    assert FocalLoss(weight, 1.5)(logits, labels).item() == pytest.approx(total / weights, rel=1e-5)
+
+
+def test_focal_loss_without_focus_is_cross_entropy_and_keeps_its_gradient_where_sure():
+    labels, logits = torch.tensor([0, 1]), torch.randn(2, 2)
+    plain = torch.nn.functional.cross_entropy(logits, labels)
+    torch.testing.assert_close(FocalLoss(None, 1e-6)(logits, labels), plain, rtol=1e-4, atol=1e-6)
+    sure = torch.tensor([[200.0, 0.0], [0.0, 200.0]], requires_grad=True)
+    loss = FocalLoss(None, 0.5)(sure, labels)
+    loss.backward()
+    assert loss.item() == 0
+    assert torch.isfinite(sure.grad).all()
+
+
+@pytest.mark.parametrize("settings", [{}, {"loss": "focal"}, {"class_weights": "none"}])
+def test_what_parts_add_to_a_batch_is_its_loss(settings):
+    labels, heads = torch.tensor([0, 2, 1, 1, 0]), tuple(torch.randn(3, 5, 3))
+    teachers = torch.rand(5, 3).softmax(dim=1)
+    criterion = Criterion(TrainingConfig(teachers=("a",), **settings), labels[1:], 3)
+    whole = criterion(heads, labels, teachers)
+    cuts = (slice(0, 1), slice(1, 4), slice(4, 5))
+    parts = (
+        criterion(tuple(head[cut] for head in heads), labels[cut], teachers[cut], labels) for cut in cuts
+    )
+    torch.testing.assert_close(sum(parts), whole)
+
+
+def test_what_parts_add_to_a_batch_of_several_sets_is_its_loss():
+    labels, heads = torch.tensor([0, 2, 1, 3, 0, 4]), tuple(torch.randn(2, 6, 5))
+    criterion = SetsCriterion(TrainingConfig(), labels, (range(2), range(2, 5)))
+    cuts = (slice(0, 1), slice(1, 4), slice(4, 6))
+    parts = (criterion(tuple(head[cut] for head in heads), labels[cut], None, labels) for cut in cuts)
+    torch.testing.assert_close(sum(parts), criterion(heads, labels))
+
+
+def test_the_rate_before_a_plateau_rises_in_the_first_epoch():
+    config = TrainingConfig(lr=1.0, schedule="plateau", warmup_fraction=0.5, epochs=7)
+    assert config.n_schedule_epochs == 1
+    rates = [rate for rate, *_ in rates_of(config, 8, some_optimizer())]
+    assert rates[:5] == pytest.approx([1 / 5, 2 / 5, 3 / 5, 4 / 5, 1.0])
+    assert rates[5:] == [1.0] * 3
+
+
+def test_a_schedule_goes_on_from_its_state():
+    config = TrainingConfig(lr=1.0, schedule="plateau", plateau_patience=1, warmup_fraction=0.0)
+    one, other = (Schedule(some_optimizer(), config, 3) for _ in range(2))
+    for height in (0.5, 0.4, 0.4):
+        one.step()
+        one.end_epoch(height)
+    other.load_state_dict(one.state_dict())
+    for schedule in (one, other):
+        schedule.end_epoch(0.45)
+    assert one.state_dict() == other.state_dict()
+    assert other.optimizer.param_groups[0]["lr"] == 0.125

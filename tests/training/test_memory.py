@@ -11,7 +11,9 @@ from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig, TrainingCon
 from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.datasets.training_set import TrainingSet
 from patchtst_har.models import PatchTSTClassifier
+from patchtst_har.training.callbacks import Callback
 from patchtst_har.training.loop import TrainingLoop
+from patchtst_har.training.machine import Machine
 
 pytestmark = pytest.mark.trains
 
@@ -27,6 +29,14 @@ def learnable(n: int, seed: int) -> FeatureSet:
     return FeatureSet(*inputs, np.full(n, "native"), labels, people, np.arange(n), ("a", "b", "c"))
 
 
+class AtEpochEnd(Callback):
+    def __init__(self, act) -> None:
+        self.act = act
+
+    def on_epoch_end(self, fit) -> None:
+        self.act()
+
+
 def live_tensors() -> int:
     gc.collect()
     return sum(issubclass(type(item), torch.Tensor) for item in gc.get_objects())
@@ -35,12 +45,12 @@ def live_tensors() -> int:
 def test_the_number_of_live_tensors_does_not_grow_with_epochs():
     model = PatchTSTClassifier(ModelConfig(window_size=100, patch_len=10), 3)
     counts = []
-    loop = TrainingLoop(TrainingConfig(epochs=6, early_stop_patience=6), torch.device("cpu"))
+    loop = TrainingLoop(TrainingConfig(epochs=6, early_stop_patience=6), Machine(torch.device("cpu")))
     loop.fit(
         model,
         TrainingSet.of(learnable(64, 0), 100.0),
         learnable(32, 1),
-        lambda *_: counts.append(live_tensors()),
+        [AtEpochEnd(lambda: counts.append(live_tensors()))],
     )
     assert len(counts) == 6
     assert max(counts[1:]) == min(counts[1:]), counts
@@ -52,11 +62,11 @@ def test_no_batch_outlives_its_epoch():
     model.head.register_forward_hook(lambda _module, _inputs, logits: seen.append(weakref.ref(logits)))
     alive = []
 
-    def count(*_) -> None:
+    def count() -> None:
         gc.collect()
         alive.append(sum(reference() is not None for reference in seen))
 
-    loop = TrainingLoop(TrainingConfig(epochs=4, early_stop_patience=4), torch.device("cpu"))
-    loop.fit(model, TrainingSet.of(learnable(64, 0), 100.0), learnable(32, 1), count)
+    loop = TrainingLoop(TrainingConfig(epochs=4, early_stop_patience=4), Machine(torch.device("cpu")))
+    loop.fit(model, TrainingSet.of(learnable(64, 0), 100.0), learnable(32, 1), [AtEpochEnd(count)])
     assert len(seen) == 4 * 3
     assert alive == [0, 0, 0, 0]

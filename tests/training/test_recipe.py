@@ -21,8 +21,10 @@ from patchtst_har.reports.run import render_report
 from patchtst_har.training import PatchTSTTrainer
 from patchtst_har.training.averaging import WeightAverage
 from patchtst_har.training.batches import TrainingBatches
+from patchtst_har.training.callbacks import Callback
 from patchtst_har.training.experiment import ExperimentData
 from patchtst_har.training.loop import TrainingLoop, adamw, new_trainee
+from patchtst_har.training.machine import Machine
 
 TINY = ModelConfig(window_size=100, patch_len=10, d_model=8, n_layers=1, d_ff=8, n_topo_features=0)
 CPU = torch.device("cpu")
@@ -192,9 +194,9 @@ def test_the_rows_of_a_batch_belong_together():
 
 
 def test_keeping_the_best_epoch_needs_somebody_who_validates():
-    loop = TrainingLoop(TrainingConfig(), CPU)
+    loop = TrainingLoop(TrainingConfig(), Machine(CPU))
     with pytest.raises(ValueError, match=r'training\.keep must be "last"'):
-        loop.fit(PatchTSTClassifier(TINY, 2), TrainingSet.of(features_of(4), 100.0), None, lambda *_: None)
+        loop.fit(PatchTSTClassifier(TINY, 2), TrainingSet.of(features_of(4), 100.0), None)
 
 
 @pytest.mark.trains
@@ -206,7 +208,7 @@ def test_auxiliary_heads_learn_by_their_weight(weight):
     before = [head.detach().clone() for head in heads]
     training = TrainingConfig(epochs=1, keep="last", auxiliary_weight=weight, weight_decay=0.0)
     data = TrainingSet.of(features_of(20), 100.0)
-    TrainingLoop(training, CPU).fit(model, data, None, lambda *_: None)
+    TrainingLoop(training, Machine(CPU)).fit(model, data, None)
     learned = [not torch.equal(head, old) for head, old in zip(heads, before, strict=True)]
     assert learned == [weight > 0, weight > 0, True]
 
@@ -230,11 +232,16 @@ def test_the_last_weights_are_averages_and_are_what_was_validated():
     model = PatchTSTClassifier(TINY, 2)
     config = TrainingConfig(epochs=3, keep="last", ema_decay=0.8, lr=0.05)
     val = features_of(40, seed=1)
-    loop = TrainingLoop(config, CPU)
+    loop = TrainingLoop(config, Machine(CPU))
     data = TrainingSet.of(features_of(60), 100.0)
-    progress = loop.fit(model, data, val, lambda _epoch, _train, found: recorded.append(found))
+
+    class Recording(Callback):
+        def on_epoch_end(self, fit) -> None:
+            recorded.append(fit.metrics["val"])
+
+    progress = loop.fit(model, data, val, [Recording()])
     assert (progress.epoch, progress.best_epoch, progress.best_state) == (3, 3, {})
-    assert progress.best_score == recorded[-1]["macro_f1"]
+    assert progress.best["val_macro_f1"] == recorded[-1]["macro_f1"]
     logits = model.eval()(*map(torch.from_numpy, val.select(slice(None), TINY)))
     right = (logits.argmax(1).numpy() == val.labels).mean()
     assert right == pytest.approx(recorded[-1]["accuracy"])
@@ -417,7 +424,7 @@ def test_a_student_learns_from_its_teachers_alone(prepared, small_run, tmp_path)
     torch.manual_seed(0)
     student = PatchTSTClassifier(config.model, 3)
     student.fit_scaling(data.train.windows, *map(torch.from_numpy, (data.train.stats, data.train.topo)))
-    TrainingLoop(config.training, CPU).fit(student, data.training, None, lambda *_: None)
+    TrainingLoop(config.training, Machine(CPU)).fit(student, data.training, None)
     logits = student.eval()(*map(torch.from_numpy, data.test.select(slice(None), config.model)))
     assert (logits.argmax(1).numpy() == data.test.labels).mean() > 0.9
 

@@ -193,7 +193,7 @@ def test_a_kill_before_the_first_checkpoint_can_be_resumed(prepared, tmp_path, m
 
     config = small_config(prepared, output_dir=tmp_path, training=_epochs(2))
     with monkeypatch.context() as patched:
-        patched.setattr("patchtst_har.training.loop.save_checkpoint", kill)
+        patched.setattr("patchtst_har.training.callbacks.save_checkpoint", kill)
         with pytest.raises(KeyboardInterrupt):
             PatchTSTTrainer(config).train()
     assert steps_of(config) == [1]
@@ -206,9 +206,9 @@ def test_a_kill_before_the_first_checkpoint_can_be_resumed(prepared, tmp_path, m
 
 @pytest.mark.trains
 def test_a_kill_between_record_and_checkpoint_repeats_no_epoch(prepared, tmp_path, monkeypatch):
-    from patchtst_har.training import loop
+    from patchtst_har.training import callbacks
 
-    save, n_saved = loop.save_checkpoint, []
+    save, n_saved = callbacks.save_checkpoint, []
 
     def kill_third(*arguments):
         n_saved.append(1)
@@ -218,7 +218,7 @@ def test_a_kill_between_record_and_checkpoint_repeats_no_epoch(prepared, tmp_pat
 
     config = small_config(prepared, output_dir=tmp_path, training=_epochs(4))
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "save_checkpoint", kill_third)
+        patched.setattr(callbacks, "save_checkpoint", kill_third)
         with pytest.raises(KeyboardInterrupt):
             PatchTSTTrainer(config).train()
     assert steps_of(config) == [1, 2, 3]

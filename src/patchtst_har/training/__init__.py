@@ -4,8 +4,9 @@ May import everything from `evaluation` down.
 """
 
 from patchtst_har.support.log import TrainingLogger
+from patchtst_har.training.callbacks import Callback
 from patchtst_har.training.cross_validation import cross_validate
 from patchtst_har.training.tracker import ExperimentTracker
 from patchtst_har.training.trainer import PatchTSTTrainer
 
-__all__ = ["ExperimentTracker", "PatchTSTTrainer", "TrainingLogger", "cross_validate"]
+__all__ = ["Callback", "ExperimentTracker", "PatchTSTTrainer", "TrainingLogger", "cross_validate"]

@@ -35,22 +35,28 @@ class Progress:
     ----------
     epoch : int
         Epochs completed.
-    best_epoch, best_score, best_loss : int, float, float
-        Epoch (1-based) of the best validation score, the score, and the validation loss that breaks ties; 0,
-        -1 and 0 before the first. With ``training.keep="last"``, of the last epoch.
+    best_epoch : int
+        The best epoch (1-based), or with ``training.keep="last"`` the last; 0 before the first.
+    best : dict of str to float
+        Its metrics, by ``"{phase}_{metric}"``.
+    stopped : str
+        Why training was stopped; empty if it was not.
+    callbacks : list
+        Class and state of each callback that has a state.
     best_state : dict of Tensor
         The model's state at `best_epoch`; empty with ``training.keep="last"``.
     """
 
     epoch: int = 0
     best_epoch: int = 0
-    best_score: float = -1.0
-    best_loss: float = 0.0
+    best: dict[str, float] = field(default_factory=dict)
+    stopped: str = ""
+    callbacks: list[Any] = field(default_factory=list)
     best_state: dict[str, Tensor] = field(default_factory=dict)
 
 
 Network = TypeVar("Network", bound=nn.Module)
-_COUNTERS = ("epoch", "best_epoch", "best_score", "best_loss")
+_RECORDED = ("epoch", "best_epoch", "best", "stopped", "callbacks")
 
 
 @dataclass(frozen=True)
@@ -62,14 +68,31 @@ class Trainee(Generic[Network]):
     schedule: Schedule
     generators: Mapping[str, torch.Generator]
     average: WeightAverage | None = None
+    scaler: torch.amp.GradScaler | None = None
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of a loss, scaled if they might vanish."""
+        (loss if self.scaler is None else self.scaler.scale(loss)).backward()
 
     def step(self, max_grad_norm: float) -> None:
         """Move the weights along the gradients, which are clipped to a norm, and the averages after them."""
-        clip_grad_norm_(self.model.parameters(), max_grad_norm)
-        self.optimizer.step()
+        if self.scaler is None:
+            clip_grad_norm_(self.model.parameters(), max_grad_norm)
+            self.optimizer.step()
+        else:
+            self.scaler.unscale_(self.optimizer)
+            clip_grad_norm_(self.model.parameters(), max_grad_norm)
+            # It leaves out a step whose gradients overflowed.
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
         self.schedule.step()
         if self.average is not None:
             self.average.update(self.schedule.n_done)
+
+    def kept_weights(self) -> Mapping[str, Tensor]:
+        """Return the averaged weights if there are any, else the live ones."""
+        state: Mapping[str, Tensor] = self.model.state_dict()
+        return state if self.average is None else self.average.state_dict()
 
 
 def save_checkpoint(path: Path, trainee: Trainee[Any], progress: Progress, fingerprint: str) -> None:
@@ -94,10 +117,12 @@ def save_checkpoint(path: Path, trainee: Trainee[Any], progress: Progress, finge
     }
     if trainee.average is not None:
         tensors |= _prefixed("average", trainee.average.state_dict())
-    counters = {name: getattr(progress, name) for name in _COUNTERS}
-    counters |= {"n_steps": trainee.schedule.n_done, "fingerprint": fingerprint}
+    record = {name: getattr(progress, name) for name in _RECORDED}
+    record |= {"schedule": trainee.schedule.state_dict(), "fingerprint": fingerprint}
+    if trainee.scaler is not None:
+        record["scaler"] = trainee.scaler.state_dict()
     with atomic_path(path) as temporary:
-        temporary.write_bytes(safetensors.torch.save(tensors, metadata={"progress": json.dumps(counters)}))
+        temporary.write_bytes(safetensors.torch.save(tensors, metadata={"progress": json.dumps(record)}))
 
 
 def load_checkpoint(path: Path, trainee: Trainee[Any], fingerprint: str) -> Progress:
@@ -108,35 +133,37 @@ def load_checkpoint(path: Path, trainee: Trainee[Any], fingerprint: str) -> Prog
     DataError
         If the file is damaged or belongs to another configuration or data set.
     """
-    counters, tensors = _read(path)
-    _check_fingerprint(path, counters, fingerprint)
+    record, tensors = _read(path)
+    _check_fingerprint(path, record, fingerprint)
     trainee.model.load_state_dict(_section("model", tensors))
     _restore_optimizer(trainee.optimizer, tensors)
-    trainee.schedule.go_to(counters["n_steps"])
+    trainee.schedule.load_state_dict(record["schedule"])
+    if trainee.scaler is not None:
+        trainee.scaler.load_state_dict(record["scaler"])
     _restore_generators(trainee.generators, tensors)
     if trainee.average is not None:
         trainee.average.load_state_dict(_section("average", tensors))
-    return Progress(**{name: counters[name] for name in _COUNTERS}, best_state=_section("best", tensors))
+    return Progress(**{name: record[name] for name in _RECORDED}, best_state=_section("best", tensors))
 
 
 def check_resumable(path: Path, fingerprint: str) -> int:
     """Raise what `load_checkpoint` would raise; return the epochs completed, without restoring anything."""
-    counters, _ = _read(path)
-    _check_fingerprint(path, counters, fingerprint)
-    return int(counters["epoch"])
+    record, _ = _read(path)
+    _check_fingerprint(path, record, fingerprint)
+    return int(record["epoch"])
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as archive:
-            counters = parse_json(archive.metadata()["progress"], "progress")
-            return counters, {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118 - no dict
+            record = parse_json(archive.metadata()["progress"], "progress")
+            return record, {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118 - no dict
     except (SafetensorError, KeyError, TypeError, DataError) as error:
         raise DataError(f"{path}: not a checkpoint ({error})") from error
 
 
-def _check_fingerprint(path: Path, counters: Mapping[str, Any], fingerprint: str) -> None:
-    if counters["fingerprint"] != fingerprint:
+def _check_fingerprint(path: Path, record: Mapping[str, Any], fingerprint: str) -> None:
+    if record["fingerprint"] != fingerprint:
         raise DataError(f"{path}: belongs to another configuration or data set; it cannot be resumed")
 
 

@@ -70,7 +70,8 @@ class ExperimentData:
         ConfigError
             If the initial model has other features or another architecture.
         """
-        _check_validation(config)
+        if problems := validation_problems(config):
+            raise ConfigError(problems)
         dataset = PreparedDataset.open(config.data.proc_dir)
         if len(dataset.classes) < 2:
             path = config.data.proc_dir / "classes.json"
@@ -130,21 +131,26 @@ class ExperimentData:
         return digest.hexdigest()
 
 
-def _check_validation(config: ExperimentConfig) -> None:
-    """Refuse a split without validation people where they are needed.
+def validation_problems(config: ExperimentConfig) -> list[str]:
+    """Return what a split without validation people leaves impossible.
 
     Not a matter of the configuration alone: a model that was trained without them may be smoothed later.
     """
-    data, keep, method = config.data, config.training.keep, config.smoothing.method
+    data, training, method = config.data, config.training, config.smoothing.method
     field = "val_participants" if data.split == "lists" else "val_n"
     nobody = not data.val_participants if data.split == "lists" else data.val_n == 0
-    if nobody and (keep != "last" or method != "none"):
-        raise ConfigError(
-            [
-                f'data.{field}: nobody validates, which needs training.keep="last" (is "{keep}") and '
-                f'smoothing.method="none" (is "{method}")'
-            ]
+    problems = []
+    if nobody and (training.keep != "last" or method != "none"):
+        problems.append(
+            f'data.{field}: nobody validates, which needs training.keep="last" (is "{training.keep}") and '
+            f'smoothing.method="none" (is "{method}")'
         )
+    if nobody and training.schedule == "plateau" and training.monitor.startswith("val_"):
+        problems.append(
+            f'training.monitor: nobody validates (data.{field}), so training.schedule="plateau" needs one '
+            f'that begins with "train_" (is "{training.monitor}")'
+        )
+    return problems
 
 
 def _source_rates_hz(dataset: PreparedDataset, people: Sequence[str]) -> tuple[float, float] | None:

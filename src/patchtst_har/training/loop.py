@@ -1,13 +1,12 @@
-"""The training loop: epochs, validation, early stopping, checkpoints."""
+"""The training loop: epochs of steps, validation, and callbacks around them."""
 
 from __future__ import annotations
 
-import logging
+import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -18,22 +17,16 @@ from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.datasets.training_set import TrainingSet
 from patchtst_har.errors import DataError
 from patchtst_har.evaluation.confusion import StreamingConfusion
-from patchtst_har.models.batches import labelled_batches
+from patchtst_har.models.batches import Inputs, labelled_batches
 from patchtst_har.models.patchtst import PatchTSTClassifier
-from patchtst_har.support.progress import OnProgress
 from patchtst_har.training.averaging import WeightAverage
-from patchtst_har.training.batches import TrainingBatches
-from patchtst_har.training.checkpoint import Network, Progress, Trainee, load_checkpoint, save_checkpoint
+from patchtst_har.training.batches import Batch, TrainingBatches
+from patchtst_har.training.callbacks import Callback, EarlyStopping, Fit, KeepBest, LowerRate
+from patchtst_har.training.checkpoint import Network, Progress, Trainee
 from patchtst_har.training.initial import keeping, train_others
 from patchtst_har.training.loss import Criterion, SetsCriterion
+from patchtst_har.training.machine import Machine, compiled
 from patchtst_har.training.scheduler import Schedule
-
-logger = logging.getLogger(__name__)
-
-OnEpoch = Callable[[int, dict[str, float], dict[str, float]], None]
-"""Called after every epoch with its number (1-based), the training and the validation metrics.
-
-Those of validation are empty if nobody validates."""
 
 
 @dataclass
@@ -44,14 +37,10 @@ class TrainingLoop:
     ----------
     config : TrainingConfig
         Optimisation settings.
-    device : torch.device
-        Where the model trains.
+    machine : Machine
+        Where and in what precision the model trains.
     seed : int
         Seed of the order of the windows and of their variations.
-    checkpoint : pathlib.Path, optional
-        File that is rewritten after every epoch.
-    fingerprint : str
-        Identity of the run, checked on resuming.
     kept : sequence of str
         Parts of the model that are not trained (`training.initial.KEPT`).
     heads : sequence of range, optional
@@ -59,10 +48,8 @@ class TrainingLoop:
     """
 
     config: TrainingConfig
-    device: torch.device
+    machine: Machine
     seed: int = 0
-    checkpoint: Path | None = None
-    fingerprint: str = ""
     kept: Sequence[str] = ()
     heads: Sequence[range] = ()
 
@@ -71,142 +58,176 @@ class TrainingLoop:
         model: PatchTSTClassifier,
         train: TrainingSet,
         val: FeatureSet | None,
-        record: OnEpoch,
-        *,
-        on_progress: OnProgress | None = None,
-        resume: bool = False,
+        callbacks: Sequence[Callback] = (),
     ) -> Progress:
-        """Train in place; leave `model` with the weights of the best epoch (macro F1, then loss) or the last.
+        """Train in place; leave `model` with the weights of the best epoch (`monitor`) or the last.
 
-        Every epoch is recorded, then saved, then reported: a kill in between loses no record; that of an
-        epoch which was not saved is dropped by `ExperimentTracker.forget_after`.
+        The given callbacks are called after `KeepBest` and before `EarlyStopping`.
 
         Raises
         ------
         DataError
-            If the loss stops being finite (the epoch is named), or the checkpoint cannot be resumed.
+            If the loss stops being finite (the epoch is named), or a checkpoint cannot be resumed.
         ValueError
             If nobody validates and the best epoch is to be kept.
         """
         if val is None and self.config.keep == "best":
             raise ValueError('without validation windows, training.keep must be "last"')
-        model.to(self.device)
-        batches = TrainingBatches(train, model.config, self.config, self.device, self.seed)
+        model.to(self.machine.device)
+        batches = TrainingBatches(train, model.config, self.config, self.machine.device, self.seed)
         with keeping(model, self.kept):
-            trainee = new_trainee(model, self.config, len(batches), batches.generators)
-        progress = Progress()
-        if resume and self.checkpoint is not None:
-            progress = load_checkpoint(self.checkpoint, trainee, self.fingerprint)
-            logger.info("resuming after epoch %d", progress.epoch)
-        criterion = self._criterion(torch.from_numpy(train.labels), model.num_classes).to(self.device)
-        while not self._finished(progress):
-            with keeping(model, self.kept):
-                trained = self._train_epoch(trainee, criterion, batches, progress.epoch + 1)
-            with trainee.average.in_model() if trainee.average else nullcontext():
-                validated = {} if val is None else self._validate(model, criterion, val)
-                self._advance(progress, model, validated)
-            record(progress.epoch, trained, validated)
-            if self.checkpoint is not None:
-                save_checkpoint(self.checkpoint, trainee, progress, self.fingerprint)
-            if on_progress is not None:
-                on_progress(progress.epoch, self.config.epochs, "training")
-        kept = progress.best_state or (
-            trainee.average.state_dict() if trainee.average else model.state_dict()
-        )
-        model.load_state_dict(kept)
-        return progress
+            trainee = new_trainee(model, self.config, len(batches), batches.generators, self.machine.scaler())
+        called = (KeepBest(), LowerRate(), *callbacks, EarlyStopping())
+        fit = Fit(self.config, trainee, callbacks=called)
+        criterion = self._criterion(torch.from_numpy(train.labels), model.num_classes)
+        self._run(fit, _Steps(self, trainee, criterion.to(self.machine.device)), batches, val)
+        return fit.progress
+
+    def _run(self, fit: Fit, steps: _Steps, batches: TrainingBatches, val: FeatureSet | None) -> None:
+        fit.call("on_train_begin")
+        while not fit.progress.stopped and fit.epoch < self.config.epochs:
+            fit.call("on_epoch_begin")
+            with keeping(fit.model, self.kept):
+                trained = steps.train(batches, fit.epoch + 1)
+            with fit.trainee.average.in_model() if fit.trainee.average else nullcontext():
+                validated = {} if val is None else steps.validate(val, fit.epoch + 1)
+                fit.metrics = {"train": trained, "val": validated}
+                fit.call("on_validation_end")
+            fit.progress.epoch += 1
+            fit.call("on_epoch_end")
+        fit.model.load_state_dict(fit.progress.best_state or fit.trainee.kept_weights())
+        fit.call("on_train_end")
 
     def _criterion(self, labels: Tensor, num_classes: int) -> Criterion | SetsCriterion:
         if self.heads:
             return SetsCriterion(self.config, labels, self.heads)
         return Criterion(self.config, labels, num_classes)
 
-    def _finished(self, progress: Progress) -> bool:
-        if progress.epoch >= self.config.epochs:
-            return True
-        patience = self.config.early_stop_patience
-        if self.config.keep == "best" and progress.epoch - progress.best_epoch >= patience:
-            logger.info("stopping early: no better validation score since epoch %d", progress.best_epoch)
-            return True
-        return False
 
-    def _advance(self, progress: Progress, model: PatchTSTClassifier, validated: dict[str, float]) -> None:
-        progress.epoch += 1
-        score, loss = validated.get("macro_f1", -1.0), validated.get("loss", 0.0)
-        if self.config.keep == "last":
-            progress.best_epoch, progress.best_score, progress.best_loss = progress.epoch, score, loss
-        # A small validation set ties often; then the surer model is the better one.
-        elif (score, -loss) > (progress.best_score, -progress.best_loss):
-            progress.best_epoch, progress.best_score, progress.best_loss = progress.epoch, score, loss
-            progress.best_state = {name: value.detach().clone() for name, value in model.state_dict().items()}
+class _Steps:
+    """The steps of an epoch, and its validation."""
 
-    def _train_epoch(
-        self,
-        trainee: Trainee[PatchTSTClassifier],
-        criterion: Criterion | SetsCriterion,
-        batches: TrainingBatches,
-        epoch: int,
-    ) -> dict[str, float]:
-        model, optimizer = trainee.model, trainee.optimizer
-        train_others(model, self.kept)
-        total = torch.zeros((), device=self.device)
-        confusion = StreamingConfusion(model.num_classes)
-        rate = optimizer.param_groups[0]["lr"]
+    def __init__(
+        self, loop: TrainingLoop, trainee: Trainee[PatchTSTClassifier], criterion: Criterion | SetsCriterion
+    ) -> None:
+        self._config, self._machine, self._kept = loop.config, loop.machine, loop.kept
+        self._trainee, self._criterion = trainee, criterion
+        heads: nn.Module = _AllHeads(trainee.model)
+        self._heads = compiled(heads) if loop.config.compile else heads
+
+    def train(self, batches: TrainingBatches, epoch: int) -> dict[str, float]:
+        """Take the steps of an epoch; return its metrics."""
+        trainee = self._trainee
+        train_others(trainee.model, self._kept)
+        rate = trainee.optimizer.param_groups[0]["lr"]
+        sums = _Sums(trainee.model.num_classes, self._machine.device)
         began = time.perf_counter()
         for batch in batches.epoch():
-            optimizer.zero_grad(set_to_none=True)
-            logits, loss = self._forward(model, criterion, batch.inputs, batch.labels, batch.teachers)
-            loss.backward()
-            trainee.step(self.config.max_grad_norm)
-            total += loss.detach() * len(batch.labels)
-            confusion.update(batch.labels.numpy(), logits.detach().argmax(dim=1).cpu().numpy())
-        mean_loss = total.item() / batches.n_windows
-        if not torch.isfinite(total):
-            raise DataError(f"training diverged: the loss of epoch {epoch} is {mean_loss}; lower training.lr")
+            trainee.optimizer.zero_grad(set_to_none=True)
+            for part in parts_of(batch, self._config.accumulation):
+                whole = None if part is batch else batch.labels.to(self._machine.device)
+                with self._machine.autocast():
+                    heads = self._heads(*part.inputs)
+                logits, loss = self._loss(heads, part.labels, part.teachers, whole)
+                trainee.backward(loss)
+                sums.add(loss.detach() * len(batch.labels), logits.detach(), part.labels)
+            trainee.step(self._config.max_grad_norm)
         waited = batches.waited_s / (time.perf_counter() - began)
-        return {**_scores(mean_loss, confusion), "lr": rate, "data_wait": waited}
+        found = _finite(sums.metrics(batches.n_windows), "loss", epoch)
+        return {**found, "lr": rate, "data_wait": waited}
 
     @torch.no_grad()
-    def _validate(
-        self, model: PatchTSTClassifier, criterion: Criterion | SetsCriterion, data: FeatureSet
-    ) -> dict[str, float]:
-        model.eval()
-        total = torch.zeros((), device=self.device)
-        confusion = StreamingConfusion(model.num_classes)
-        for inputs, labels in labelled_batches(data, model.config, max(self.config.batch_size, 256)):
-            moved = tuple(tensor.to(self.device, non_blocking=True) for tensor in inputs)
-            logits, loss = self._forward(model, criterion, moved, labels)
-            total += loss * len(labels)
-            confusion.update(labels.numpy(), logits.argmax(dim=1).cpu().numpy())
-        return _scores(total.item() / len(data), confusion)
+    def validate(self, data: FeatureSet, epoch: int) -> dict[str, float]:
+        """Return the metrics of validation windows."""
+        model = self._trainee.model.eval()
+        sums = _Sums(model.num_classes, self._machine.device)
+        for inputs, labels in labelled_batches(data, model.config, max(self._config.batch_size, 256)):
+            moved = tuple(tensor.to(self._machine.device, non_blocking=True) for tensor in inputs)
+            with self._machine.autocast():
+                heads = (model(*moved),)
+            logits, loss = self._loss(heads, labels)
+            sums.add(loss * len(labels), logits, labels)
+        return _finite(sums.metrics(len(data)), "validation loss", epoch)
 
-    def _forward(
+    def _loss(
         self,
-        model: PatchTSTClassifier,
-        criterion: Criterion | SetsCriterion,
-        inputs: tuple[Tensor, ...],
+        heads: tuple[Tensor, ...],
         labels: Tensor,
         teachers: Tensor | None = None,
+        whole: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return the joint logits, and the loss: of all heads in training, of the joint one in validation."""
-        mixed = self.config.amp and self.device.type == "cuda"
-        # bfloat16 has float32's range: no loss scaling is needed.
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed):
-            heads = model.all_logits(*inputs) if model.training else (model(*inputs),)
-        logits = tuple(head.float() for head in heads)
-        soft = None if teachers is None else teachers.to(self.device)
-        loss = criterion(logits, labels.to(self.device), soft)
-        return criterion.comparable(logits[0], labels), loss
+        logits, device = tuple(head.float() for head in heads), self._machine.device
+        soft = None if teachers is None else teachers.to(device)
+        loss = self._criterion(logits, labels.to(device), soft, whole)
+        return self._criterion.comparable(logits[0], labels), loss
+
+
+class _AllHeads(nn.Module):
+    """Has the logits of all heads as its forward pass."""
+
+    def __init__(self, model: PatchTSTClassifier) -> None:
+        super().__init__()
+        self._model = model
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return self._model.all_logits(*inputs)
+
+
+class _Sums:
+    """What the metrics of an epoch are computed from."""
+
+    def __init__(self, n_classes: int, device: torch.device) -> None:
+        self._loss = torch.zeros((), device=device)
+        self._confusion = StreamingConfusion(n_classes)
+
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Add the sum of the losses of some windows, and their decisions."""
+        self._loss += loss
+        self._confusion.update(labels.numpy(), logits.argmax(dim=1).cpu().numpy())
+
+    def metrics(self, n_windows: int) -> dict[str, float]:
+        """Return them."""
+        return {
+            "loss": self._loss.item() / n_windows,
+            "accuracy": self._confusion.accuracy(),
+            "macro_f1": self._confusion.macro_f1(),
+        }
+
+
+def _finite(metrics: dict[str, float], what: str, epoch: int) -> dict[str, float]:
+    if not math.isfinite(metrics["loss"]):
+        raise DataError(
+            f"training diverged: the {what} of epoch {epoch} is {metrics['loss']}; lower training.lr"
+        )
+    return metrics
+
+
+def parts_of(batch: Batch, n: int) -> Iterator[Batch]:
+    """Yield a batch in `n` parts, whose sizes differ by one at most; fewer if it has fewer windows."""
+    n = min(n, len(batch.labels))
+    if n == 1:
+        yield batch
+        return
+    for rows in torch.arange(len(batch.labels)).tensor_split(n):
+        cut = slice(int(rows[0]), int(rows[-1]) + 1)
+        inputs: Inputs = tuple(tensor[cut] for tensor in batch.inputs)
+        teachers = None if batch.teachers is None else batch.teachers[cut]
+        yield replace(batch, inputs=inputs, labels=batch.labels[cut], teachers=teachers)
 
 
 def new_trainee(
-    model: Network, config: TrainingConfig, n_batches: int, generators: Mapping[str, torch.Generator]
+    model: Network,
+    config: TrainingConfig,
+    n_batches: int,
+    generators: Mapping[str, torch.Generator],
+    scaler: torch.amp.GradScaler | None = None,
 ) -> Trainee[Network]:
     """Return a model about to be trained in epochs of `n_batches`, with all that its training needs."""
     optimizer = adamw(model, config)
-    schedule = Schedule(optimizer, config, config.epochs * n_batches)
+    schedule = Schedule(optimizer, config, config.n_schedule_epochs * n_batches)
     average = WeightAverage(model, config.ema_decay) if config.ema_decay else None
-    return Trainee(model, optimizer, schedule, generators, average)
+    return Trainee(model, optimizer, schedule, generators, average, scaler)
 
 
 def adamw(model: nn.Module, config: TrainingConfig) -> Optimizer:
@@ -223,7 +244,3 @@ def adamw(model: nn.Module, config: TrainingConfig) -> Optimizer:
         ]
     # Fused: one call for all parameters, which are many and small.
     return AdamW(groups, lr=config.lr, betas=config.betas, fused=True)
-
-
-def _scores(loss: float, confusion: StreamingConfusion) -> dict[str, float]:
-    return {"loss": loss, "accuracy": confusion.accuracy(), "macro_f1": confusion.macro_f1()}

@@ -23,6 +23,7 @@ from patchtst_har.training.batches import TrainingBatches
 from patchtst_har.training.checkpoint import Progress, Trainee, load_checkpoint, save_checkpoint
 from patchtst_har.training.initial import in_parts
 from patchtst_har.training.loop import new_trainee
+from patchtst_har.training.machine import Machine
 from patchtst_har.training.pretraining import NO_CLASSES, EncoderPretraining
 from patchtst_har.training.tracker import EpochRecord
 
@@ -67,6 +68,18 @@ class MaskedPretraining(EncoderPretraining):
         problems = super()._problems()
         if not 0 < self.mask_fraction < 1:
             problems.append(f"mask_fraction: must be above 0 and below 1, is {self.mask_fraction}")
+        training = self.config.training
+        unused = {
+            "accumulation": training.accumulation > 1,
+            "amp": training.amp in ("bf16", "fp16"),
+            "compile": training.compile,
+            "schedule": training.schedule == "plateau",
+        }
+        problems += [
+            f"training.{name}: {getattr(training, name)} is not for pre-training without labels"
+            for name, is_set in unused.items()
+            if is_set
+        ]
         if self.config.model.n_patch_tokens < 2:
             problems.append("model: a window of one patch leaves nothing to predict it from")
         return problems
@@ -78,13 +91,13 @@ class MaskedPretraining(EncoderPretraining):
         return in_parts(tensor, PRETRAINED)
 
     def _fit(
-        self, data: SeveralSets, device: torch.device, record: EpochRecord, fingerprint: str, *, resume: bool
+        self, data: SeveralSets, machine: Machine, record: EpochRecord, fingerprint: str, *, resume: bool
     ) -> tuple[PatchTSTClassifier, Pretraining]:
         config = self.config
         model = PatchTSTClassifier(config.model, len(NO_CLASSES))
         model.patch_embedding.scale.fit(data.train.windows)
-        network = MaskedPatches(model).to(device)
-        batches = TrainingBatches(data.training, config.model, config.training, device, config.seed)
+        network = MaskedPatches(model).to(machine.device)
+        batches = TrainingBatches(data.training, config.model, config.training, machine.device, config.seed)
         masks = torch.Generator().manual_seed(config.seed + _MASK_STREAM)
         generators = {**batches.generators, "masks": masks}
         trainee = new_trainee(network, config.training, len(batches), generators)

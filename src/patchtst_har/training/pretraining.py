@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 
 from patchtst_har import model_folder
 from patchtst_har.architecture import expected_tensors
@@ -27,14 +26,16 @@ from patchtst_har.models.batches import to_tensors
 from patchtst_har.models.folder import save_model
 from patchtst_har.models.patchtst import PatchTSTClassifier
 from patchtst_har.records.run import ParticipantSplit, Pretraining, Provenance
-from patchtst_har.reproducibility import environment, resolve_device, seed_everything, threads
+from patchtst_har.reproducibility import environment, seed_everything, threads
 from patchtst_har.support.files import atomic_write_json
 from patchtst_har.support.folders import folder_lock
 from patchtst_har.support.log import log_to_file
 from patchtst_har.support.progress import OnProgress, under
+from patchtst_har.training.callbacks import Callback, Checkpointing, Record, Report
 from patchtst_har.training.checkpoint import check_resumable
 from patchtst_har.training.initial import in_parts
 from patchtst_har.training.loop import TrainingLoop
+from patchtst_har.training.machine import Machine
 from patchtst_har.training.tracker import EpochRecord, ExperimentTracker
 
 logger = logging.getLogger(__name__)
@@ -105,7 +106,7 @@ class EncoderPretraining(ABC):
         """
         with folder_lock(self.output), threads(self.config.training.n_threads):
             self._check_folder()
-            device = resolve_device(self.config.training.device)
+            machine = Machine.of(self.config.training)
             report = under("windows", self.on_progress)
             data = SeveralSets.load(self.folders, self.config, labelled=self.labelled, on_progress=report)
             fingerprint, n_done = self._fingerprint(data), 0
@@ -116,7 +117,7 @@ class EncoderPretraining(ABC):
             record = EpochRecord(self._open(n_done), logger)
             with log_to_file(self.output):
                 seed_everything(self.config.seed)
-                model, made = self._fit(data, device, record, fingerprint, resume=bool(n_done))
+                model, made = self._fit(data, machine, record, fingerprint, resume=bool(n_done))
                 self._save(model.cpu(), made, data)
                 return made
 
@@ -127,7 +128,7 @@ class EncoderPretraining(ABC):
 
     @abstractmethod
     def _fit(
-        self, data: SeveralSets, device: torch.device, record: EpochRecord, fingerprint: str, *, resume: bool
+        self, data: SeveralSets, machine: Machine, record: EpochRecord, fingerprint: str, *, resume: bool
     ) -> tuple[PatchTSTClassifier, Pretraining]:
         """Train; return a model with heads for `NO_CLASSES`, and the record."""
 
@@ -219,16 +220,19 @@ class SupervisedPretraining(EncoderPretraining):
         return not in_parts(tensor, HEADS)
 
     def _fit(
-        self, data: SeveralSets, device: torch.device, record: EpochRecord, fingerprint: str, *, resume: bool
+        self, data: SeveralSets, machine: Machine, record: EpochRecord, fingerprint: str, *, resume: bool
     ) -> tuple[PatchTSTClassifier, Pretraining]:
         config, training = self.config, data.training
         model = PatchTSTClassifier(config.model, len(training.classes))
         model.fit_scaling(data.train.windows, *to_tensors((training.stats, training.topo)))
-        loop = TrainingLoop(
-            config.training, device, config.seed, self.checkpoint, fingerprint, heads=data.heads
-        )
-        report = under("pre-training", self.on_progress)
-        loop.fit(model, training, data.val, record, on_progress=report, resume=resume)
+        callbacks: list[Callback] = [
+            Record(record),
+            Checkpointing(self.checkpoint, fingerprint, resume=resume),
+        ]
+        if report := under("pre-training", self.on_progress):
+            callbacks.append(Report(report))
+        loop = TrainingLoop(config.training, machine, config.seed, heads=data.heads)
+        loop.fit(model, training, data.val, callbacks)
         encoder = PatchTSTClassifier(config.model, len(NO_CLASSES))
         kept = {name: values for name, values in model.state_dict().items() if self._is_trained(name)}
         encoder.load_state_dict({**encoder.state_dict(), **kept})

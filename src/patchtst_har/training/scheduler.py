@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from torch.optim import Optimizer
 
@@ -44,9 +45,9 @@ class Schedule:
     optimizer : torch.optim.Optimizer
         AdamW; all its groups get the same rate.
     config : TrainingConfig
-        `schedule`, `lr`, `betas`, `warmup_fraction`.
+        `schedule`, `lr`, `betas`, `warmup_fraction`, `plateau_factor`, `plateau_patience`.
     n_steps : int
-        Steps of the whole training.
+        Steps over which the schedule runs; with a plateau, those of an epoch.
 
     Attributes
     ----------
@@ -56,11 +57,26 @@ class Schedule:
 
     def __init__(self, optimizer: Optimizer, config: TrainingConfig, n_steps: int) -> None:
         self.optimizer, self.config, self.n_steps = optimizer, config, n_steps
+        self._n_lowered = self._n_waited = 0
+        self._best: float | None = None
         self.go_to(0)
 
     def step(self) -> None:
         """Go on after an optimiser step."""
         self.go_to(self.n_done + 1)
+
+    def end_epoch(self, height: float) -> None:
+        """With a plateau, lower the rate if an epoch's result, of which more is better, is one too many.
+
+        As `torch.optim.lr_scheduler.ReduceLROnPlateau` with a patience of one less and no threshold.
+        """
+        if self._best is None or height > self._best:
+            self._best, self._n_waited = height, 0
+        else:
+            self._n_waited += 1
+        if self._n_waited >= self.config.plateau_patience:
+            self._n_lowered, self._n_waited = self._n_lowered + 1, 0
+        self.go_to(self.n_done)
 
     def go_to(self, n_done: int) -> None:
         """Set what holds after so many steps."""
@@ -68,6 +84,9 @@ class Schedule:
         rate, (first, second) = self.config.lr, self.config.betas
         if self.config.schedule == "cosine":
             rate *= warmup_cosine_factor(n_done, self.n_steps, self.config.warmup_fraction)
+        elif self.config.schedule == "plateau":
+            n_warmup = int(self.config.warmup_fraction * self.n_steps)
+            rate *= min(1.0, (n_done + 1) / (n_warmup + 1)) * self.config.plateau_factor**self._n_lowered
         else:
             height, rises = one_cycle_height(n_done, self.n_steps, self.config.warmup_fraction)
             floor = _START if rises else _START * _END
@@ -75,3 +94,17 @@ class Schedule:
             first += BETA_SWING * (1 - 2 * height)
         for group in self.optimizer.param_groups:
             group["lr"], group["betas"] = rate, (first, second)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where it stands, in JSON values."""
+        return {
+            "n_done": self.n_done,
+            "n_lowered": self._n_lowered,
+            "n_waited": self._n_waited,
+            "best": self._best,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over where a checkpoint stood."""
+        self._n_lowered, self._n_waited, self._best = state["n_lowered"], state["n_waited"], state["best"]
+        self.go_to(state["n_done"])

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
-
-import torch
 
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.datasets.featureset import FeatureSet
@@ -20,17 +19,19 @@ from patchtst_har.models.batches import to_tensors
 from patchtst_har.models.folder import save_model
 from patchtst_har.models.patchtst import PatchTSTClassifier
 from patchtst_har.records.run import Calibration, Evaluation, HeldOutScores, Provenance, SmoothingChoice
-from patchtst_har.reproducibility import environment, resolve_device, seed_everything, threads
+from patchtst_har.reproducibility import environment, seed_everything, threads
 from patchtst_har.smoothing import HMMSmoother
 from patchtst_har.smoothing.decide import hop_s, sequences_of
 from patchtst_har.support.files import atomic_write_json
 from patchtst_har.support.folders import folder_lock
 from patchtst_har.support.log import log_to_file
-from patchtst_har.support.progress import OnProgress, under
+from patchtst_har.support.progress import OnProgress
 from patchtst_har.training.calibrate import calibrate
+from patchtst_har.training.callbacks import Callback, Checkpointing, Record, Report
 from patchtst_har.training.checkpoint import Progress, check_resumable
-from patchtst_har.training.experiment import ExperimentData
+from patchtst_har.training.experiment import ExperimentData, validation_problems
 from patchtst_har.training.loop import TrainingLoop
+from patchtst_har.training.machine import Machine
 from patchtst_har.training.run_folder import remove_run
 from patchtst_har.training.smoothing_choice import choose_smoothing
 from patchtst_har.training.tracker import EpochRecord, ExperimentTracker
@@ -53,6 +54,8 @@ class PatchTSTTrainer:
         Replace a run that is in the folder, once the data set is found usable. What else is there stays.
     on_progress : callable, optional
         Called with (done, total, what) while features are computed and after every epoch.
+    callbacks : sequence of Callback
+        Called during training (`training.callbacks`), before an epoch is recorded and saved.
 
     Attributes
     ----------
@@ -77,8 +80,10 @@ class PatchTSTTrainer:
         resume: bool = False,
         overwrite: bool = False,
         on_progress: OnProgress | None = None,
+        callbacks: Sequence[Callback] = (),
     ) -> None:
         self.config = config
+        self.callbacks = tuple(callbacks)
         self.resume = resume and not overwrite
         self.overwrite = overwrite
         self.on_progress = on_progress or (lambda done, total, what: None)
@@ -122,7 +127,7 @@ class PatchTSTTrainer:
         """
         with folder_lock(self.config.run_dir):
             self._check_folder()
-            device = resolve_device(self.config.training.device)
+            machine = Machine.of(self.config.training, validation_problems(self.config))
             data = self.data = ExperimentData.load(self.config, self.on_progress)
             n_done = 0
             if self.resume and self._checkpoint.exists():
@@ -131,19 +136,19 @@ class PatchTSTTrainer:
                 logger.warning("%s: no checkpoint yet, training begins at the start", self.config.run_dir)
                 self.resume = False
             with threads(self.config.training.n_threads):
-                return self._run(data, device, self._open_run(data, n_done))
+                return self._run(data, machine, self._open_run(data, n_done))
 
     def _run(
-        self, data: ExperimentData, device: torch.device, tracker: ExperimentTracker
+        self, data: ExperimentData, machine: Machine, tracker: ExperimentTracker
     ) -> tuple[PatchTSTClassifier, dict[str, float]]:
         with log_to_file(tracker.output_dir):
-            model, progress = self._fit(data, device, tracker)
+            model, progress = self._fit(data, machine, tracker)
             self._compare_with_validation(model, data)
             self._fit_smoother(model, data)
             metrics = self._evaluate(model, data, tracker)
             metrics["best_epoch"] = float(progress.best_epoch)
             if data.val is not None:
-                metrics["best_val_macro_f1"] = progress.best_score
+                metrics["best_val_macro_f1"] = progress.best["val_macro_f1"]
             self._save(model.cpu(), data, metrics, tracker)
         return model.eval(), metrics
 
@@ -173,7 +178,7 @@ class PatchTSTTrainer:
         return tracker
 
     def _fit(
-        self, data: ExperimentData, device: torch.device, tracker: ExperimentTracker
+        self, data: ExperimentData, machine: Machine, tracker: ExperimentTracker
     ) -> tuple[PatchTSTClassifier, Progress]:
         config = self.config
         seed_everything(config.seed)
@@ -181,12 +186,19 @@ class PatchTSTTrainer:
         model.fit_scaling(data.train.windows, *to_tensors((data.training.stats, data.training.topo)))
         if data.initial is not None:
             data.initial.put_into(model)
-        record = EpochRecord(tracker, logger)
-        fingerprint = data.fingerprint(config)
         kept = () if data.initial is None else data.initial.kept
-        loop = TrainingLoop(config.training, device, config.seed, self._checkpoint, fingerprint, kept)
-        report = under("training", self.on_progress)
-        progress = loop.fit(model, data.training, data.val, record, on_progress=report, resume=self.resume)
+        # An epoch is recorded, then saved, then reported: a kill in between loses no record; that of an epoch
+        # which was not saved is dropped by `ExperimentTracker.forget_after`.
+        callbacks = (
+            *self.callbacks,
+            Record(EpochRecord(tracker, logger)),
+            Checkpointing(self._checkpoint, data.fingerprint(config), resume=self.resume),
+            Report(self.on_progress),
+        )
+        loop = TrainingLoop(config.training, machine, config.seed, kept)
+        progress = loop.fit(model, data.training, data.val, callbacks)
+        if progress.stopped:
+            logger.info("stopped after epoch %d: %s", progress.epoch, progress.stopped)
         if config.training.heads == "all":
             model.head.average_heads()
         return model, progress
