@@ -126,19 +126,19 @@ def minirocket_ridge(
 
     if fitted.windows is None or judged.windows is None:
         raise ValueError("MiniRocket needs windows")
+    if len(np.unique(fitted.labels[rows])) < 2:
+        return majority(fitted, rows, judged, seed)
     windows = fitted.windows[rows]
     rocket = MiniRocket.fit(windows, seed=seed)
     known = rocket.transform(windows)
     mean, deviation = known.mean(axis=0), known.std(axis=0) + 1e-8
     ridge = RidgeClassifierCV(np.logspace(-1, 5, 13), class_weight="balanced")
-    if len(np.unique(fitted.labels[rows])) < 2:
-        return majority(fitted, rows, judged, seed)
     ridge.fit((known - mean) / deviation, fitted.labels[rows])
     parts = [
         ridge.decision_function((rocket.transform(block) - mean) / deviation)
         for block in blocks_of_windows(judged.windows)
     ]
-    scores = np.concatenate(parts)
+    scores = np.concatenate(parts).astype(np.float64)
     if scores.ndim == 1:
         scores = np.stack([-scores, scores], axis=1)
     exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
