@@ -78,7 +78,7 @@ def test_from_recordings_to_labels(cli, recordings, tmp_path):
     assert (run / "report.html").stat().st_size > 10_000
     compared = json.loads((run / "baselines.json").read_text())["baselines"]
     assert [*compared][-1] == "MiniRocket and ridge"
-    assert len(compared) == 3
+    assert len(compared) == 4
     assert "epochs: 4" in (run / "config.yaml").read_text()
     latency = json.loads((run / "latency.json").read_text())
     assert latency["closed_loop"]["end_to_end"]["p99_us"] > latency["closed_loop"]["end_to_end"]["p50_us"] > 0
@@ -114,10 +114,11 @@ def test_from_recordings_to_labels(cli, recordings, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
     other = error_of(cli("train", "--config", config, "--resume"))
     assert "holds a finished run of another configuration" in other
-    options = ("--set", "training.epochs=1", "--overwrite")
+    options = ("--set", "training.epochs=1", "--overwrite", "--baselines", "none")
     status, out, err = cli("train", "--config", config, *options)
     assert status == 0, err
     assert "epochs: 1" in (run / "config.yaml").read_text()
+    assert not (run / "baselines.json").exists()
 
 
 def test_help_tells_a_stranger_what_there_is(cli):
