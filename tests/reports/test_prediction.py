@@ -6,9 +6,10 @@ import pytest
 
 from patchtst_har.data import non_wear
 from patchtst_har.errors import DataError
+from patchtst_har.reports.days import table_of_means
 from patchtst_har.reports.prediction import render_prediction_report
 from patchtst_har.reports.signal import steps_in_words
-from patchtst_har.summaries import SummaryRules
+from patchtst_har.summaries import SummaryRules, summarise
 from patchtst_har.synthetic import DAILY_ACTIVITIES
 
 pytestmark = pytest.mark.draws
@@ -118,10 +119,11 @@ def test_means_over_valid_days(timeline, tmp_path, parse_page):
     assert "1 of 3 days are valid" in strict
     assert "need two of them" in strict
     assert "ENMO" not in strict
-    named = parse_page(render(enmo.replace({"label": {"sedentary": "x", "sleep": "y"}}), tmp_path)).sections[
-        "means"
-    ]
-    assert "No inactive bout: none of the classes" in named
+    renamed = enmo.replace({"label": {"sedentary": "x", "sleep": "y"}})
+    named = summarise(renamed, sorted(set(renamed["label"])))
+    titles = [title for title, _, _ in table_of_means(named.days, named.rows.classes)["rows"]]
+    assert not any("inactive" in title for title in titles)
+    assert "ENMO (mg)" in titles
 
 
 def test_every_picture_is_drawn_for_a_phone_too(timeline, tmp_path):
@@ -353,11 +355,13 @@ def test_days_without_any_label_have_a_grey_row(timeline, tmp_path, parse_page):
     assert "Fri 06 Mar" in page["timeline"]
     assert "47.1 % of the recording's span" in " ".join(page.values())
     # Of a recording with years of pause, only the days with labels.
-    years = parse_page(render(timeline, tmp_path, recording_info={"start": "2019-01-01"})).sections[
-        "timeline"
-    ]
-    assert "Days without any activity are left out" in years
-    assert "Tue 01 Jan" not in years
+    years = parse_page(render(timeline, tmp_path, recording_info={"start": "2019-01-01"})).sections
+    for section in ("timeline", "minutes"):
+        assert "Days without any activity are left out" in years[section]
+        assert "Tue 01 Jan" not in years[section]
+        assert "Tue 03 Mar" in years[section]
+    assert "In hours. Days without any activity are left out." in years["minutes"]
+    assert "3 of 2,620 days are valid" in years["means"]
 
 
 def test_a_recording_is_never_shorter_than_its_labels(timeline, tmp_path):

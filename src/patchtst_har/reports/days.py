@@ -10,7 +10,7 @@ import pandas as pd
 
 from patchtst_har.data.non_wear import NON_WEAR
 from patchtst_har.records.prediction import DayMeans, Days
-from patchtst_har.reports.plots.prediction import unit_of_days
+from patchtst_har.reports.plots.prediction import LEFT_OUT, shown_days, unit_of_days
 from patchtst_har.reports.plots.timeline import NO_DATA
 from patchtst_har.summaries import RecordingSummary
 from patchtst_har.summaries.daily import MINUTES
@@ -34,19 +34,20 @@ def minutes_of_days(summary: RecordingSummary) -> pd.DataFrame:
 
 
 def table_of_days(minutes: pd.DataFrame, n_classes: int) -> dict[str, Any]:
-    """Return unit, head and rows of the time of each state on each day; the longer side goes downwards.
+    """Return caption, head and rows of the time of each state on each day; the longer side goes downwards.
 
     Activities are added up, time without wear and without data is not among them.
     """
     scale, unit, decimals = unit_of_days(minutes)
-    values = minutes.to_numpy() / scale
-    if len(values) > 1:
-        values = np.vstack([values, values.sum(axis=0)])
+    shown = shown_days(minutes, n_classes)
+    values = minutes[shown].to_numpy() / scale
+    if len(minutes) > 1:
+        values = np.vstack([values, minutes.to_numpy().sum(axis=0) / scale])
     values = np.insert(values, n_classes, values[:, :n_classes].sum(axis=1), axis=1)
     states = [*map(str, minutes.columns)]
     states.insert(n_classes, "all activities")
-    days = [f"{day:%a %d %b %Y}" for day in minutes.index]
-    if len(days) > 1:
+    days = [f"{day:%a %d %b %Y}" for day in minutes.index[shown]]
+    if len(minutes) > 1:
         days.append("All days")
     across = len(days) > len(states)
     titles, heads = (days, states) if across else (states, days)
@@ -56,7 +57,8 @@ def table_of_days(minutes: pd.DataFrame, n_classes: int) -> dict[str, Any]:
         (title, [f"{value:,.{decimals}f}" for value in row], "total" if number == total else "")
         for number, (title, row) in enumerate(zip(titles, cells, strict=True))
     ]
-    return {"unit": unit.lower(), "head": ["Day" if across else "Activity", *heads], "rows": rows}
+    caption = f"In {unit.lower()}." + f" {LEFT_OUT}." * (not shown.all())
+    return {"caption": caption, "head": ["Day" if across else "Activity", *heads], "rows": rows}
 
 
 def table_of_means(days: Days, classes: Sequence[str]) -> dict[str, Any] | None:

@@ -116,9 +116,15 @@ class ExperimentData:
             data_fingerprint=self.data_fingerprint,
         )
 
+    def tags(self) -> dict[str, str]:
+        """Return what identifies the data in the copies of a record."""
+        return {"data_fingerprint": str(self.data_fingerprint), "split_fingerprint": self.split.fingerprint}
+
     def fingerprint(self, config: ExperimentConfig) -> str:
         """Identify configuration and data: training may only resume where both are the same."""
-        settings = config.model_dump(mode="json", exclude={"output_dir", "experiment_name", "features"})
+        settings = config.model_dump(
+            mode="json", exclude={"output_dir", "experiment_name", "features", "tracking"}
+        )
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
         for part in (self.train, self.training, self.val):
             if part is not None:

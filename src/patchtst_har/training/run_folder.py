@@ -28,6 +28,7 @@ _MADE = (
     "folds",
     "latency.json",
     "metrics.jsonl",
+    "mlflow.json",
     "model",
     "params.json",
     "plots",
@@ -55,7 +56,8 @@ def is_finished(config: ExperimentConfig, *, cross_validation: bool = False, abl
         before = ExperimentConfig.load(run_dir / "config.yaml")
     except ConfigError as error:
         raise DataError(f"{run_dir}: holds a finished run that this version cannot read ({error})") from error
-    if before != config:
+    # Where a copy of the record goes is no part of it.
+    if before.replace(tracking=config.tracking) != config:
         raise DataError(
             f"{run_dir}: holds a finished run of another configuration; replace it (--overwrite), "
             "or choose another experiment_name"

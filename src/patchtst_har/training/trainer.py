@@ -32,6 +32,7 @@ from patchtst_har.training.checkpoint import Progress, check_resumable
 from patchtst_har.training.experiment import ExperimentData, validation_problems
 from patchtst_har.training.loop import TrainingLoop
 from patchtst_har.training.machine import Machine
+from patchtst_har.training.mlflow_mirror import require_mlflow
 from patchtst_har.training.run_folder import remove_run
 from patchtst_har.training.smoothing_choice import choose_smoothing
 from patchtst_har.training.tracker import EpochRecord, ExperimentTracker
@@ -126,6 +127,7 @@ class PatchTSTTrainer:
             written then.
         """
         with folder_lock(self.config.run_dir):
+            require_mlflow(self.config.tracking)
             self._check_folder()
             machine = Machine.of(self.config.training, validation_problems(self.config))
             data = self.data = ExperimentData.load(self.config, self.on_progress)
@@ -141,7 +143,7 @@ class PatchTSTTrainer:
     def _run(
         self, data: ExperimentData, machine: Machine, tracker: ExperimentTracker
     ) -> tuple[PatchTSTClassifier, dict[str, float]]:
-        with log_to_file(tracker.output_dir):
+        with log_to_file(tracker.output_dir), tracker.mirrored(self.config, data.tags()):
             model, progress = self._fit(data, machine, tracker)
             self._compare_with_validation(model, data)
             self._fit_smoother(model, data)
@@ -180,28 +182,15 @@ class PatchTSTTrainer:
     def _fit(
         self, data: ExperimentData, machine: Machine, tracker: ExperimentTracker
     ) -> tuple[PatchTSTClassifier, Progress]:
-        config = self.config
-        seed_everything(config.seed)
-        model = PatchTSTClassifier(config.model, len(data.train.classes))
-        model.fit_scaling(data.train.windows, *to_tensors((data.training.stats, data.training.topo)))
-        if data.initial is not None:
-            data.initial.put_into(model)
-        kept = () if data.initial is None else data.initial.kept
         # An epoch is recorded, then saved, then reported: a kill in between loses no record; that of an epoch
         # which was not saved is dropped by `ExperimentTracker.forget_after`.
         callbacks = (
             *self.callbacks,
             Record(EpochRecord(tracker, logger)),
-            Checkpointing(self._checkpoint, data.fingerprint(config), resume=self.resume),
+            Checkpointing(self._checkpoint, data.fingerprint(self.config), resume=self.resume),
             Report(self.on_progress),
         )
-        loop = TrainingLoop(config.training, machine, config.seed, kept)
-        progress = loop.fit(model, data.training, data.val, callbacks)
-        if progress.stopped:
-            logger.info("stopped after epoch %d: %s", progress.epoch, progress.stopped)
-        if config.training.heads == "all":
-            model.head.average_heads()
-        return model, progress
+        return fit_network(self.config, data, machine, callbacks)
 
     def _compare_with_validation(self, model: PatchTSTClassifier, data: ExperimentData) -> None:
         """Fit what says how sure and how familiar a window is, on people who did not train the model."""
@@ -280,6 +269,25 @@ class PatchTSTTrainer:
             if (tracker.output_dir / name).exists():
                 tracker.log_artifact(tracker.output_dir / name, "held-out participants")
         tracker.save_summary(metrics)
+
+
+def fit_network(
+    config: ExperimentConfig, data: ExperimentData, machine: Machine, callbacks: Sequence[Callback]
+) -> tuple[PatchTSTClassifier, Progress]:
+    """Return a network that was trained on the data of an experiment, and how its training ended."""
+    seed_everything(config.seed)
+    model = PatchTSTClassifier(config.model, len(data.train.classes))
+    model.fit_scaling(data.train.windows, *to_tensors((data.training.stats, data.training.topo)))
+    if data.initial is not None:
+        data.initial.put_into(model)
+    kept = () if data.initial is None else data.initial.kept
+    loop = TrainingLoop(config.training, machine, config.seed, kept)
+    progress = loop.fit(model, data.training, data.val, callbacks)
+    if progress.stopped:
+        logger.info("stopped after epoch %d: %s", progress.epoch, progress.stopped)
+    if config.training.heads == "all":
+        model.head.average_heads()
+    return model, progress
 
 
 def _headline(scores: HeldOutScores) -> dict[str, float]:

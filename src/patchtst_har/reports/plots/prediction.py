@@ -27,7 +27,7 @@ _DAY = pd.Timedelta(days=1)
 _UNITS_MIN = ((60, "Hours", 2), (1, "Minutes", 1), (1 / 60, "Seconds", 0))
 _WHOLE_DAY_MIN = 1440
 _MAX_DAYS_WITHOUT_GAPS = 62
-_LEFT_OUT = "Days without any activity are left out"
+LEFT_OUT = "Days without any activity are left out"
 
 
 def plot_days(
@@ -76,7 +76,7 @@ def plot_days(
             draw_runs(axes, runs, classes, y, x0=x0, scale=24, span=span)
             draw_unfamiliar(axes, strange[strange["day"] == day], y, x0=x0, scale=24)
         if len(days) < len(whole):
-            axes.set_xlabel(_LEFT_OUT)
+            axes.set_xlabel(LEFT_OUT)
         style.label_rows(axes, [f"{day:%a %d %b}" for day in days], 0.45)
         _hours_axis(axes, width_in)
         style.add_grid(axes, "x")
@@ -89,6 +89,15 @@ def unit_of_days(minutes: pd.DataFrame) -> tuple[float, str, int]:
     """Return the unit that suits the longest day: its minutes, its name, and decimals to be shown with it."""
     longest = minutes.sum(axis=1).max()
     return next(row for row in _UNITS_MIN if longest > 3 * row[0] or row == _UNITS_MIN[-1])
+
+
+def shown_days(minutes: pd.DataFrame, n_classes: int) -> NDArray[np.bool_]:
+    """Return which days are shown: all of up to 62, else those with an activity, at least one day."""
+    shown = np.ones(len(minutes), bool)
+    if len(minutes) > _MAX_DAYS_WITHOUT_GAPS:
+        shown = minutes.iloc[:, :n_classes].to_numpy().sum(axis=1) > 0
+        shown[0] |= not shown.any()
+    return shown
 
 
 def plot_daily_minutes(
@@ -117,16 +126,14 @@ def plot_daily_minutes(
     shades = style.class_colours(states[: len(states) - len(unworn)]).values()
     colours = dict(zip(numbers, [*shades, *unworn, style.MISSING], strict=True))
     n_days, longest = len(minutes), minutes.sum(axis=1).max()
-    if n_days > _MAX_DAYS_WITHOUT_GAPS:
-        active = minutes.iloc[:, : len(states) - len(unworn)].sum(axis=1) > 0
-        minutes = minutes[active] if active.any() else minutes.iloc[:1]
+    minutes = minutes[shown_days(minutes, len(states) - len(unworn))]
     with style.settings(name):
         figure, axes = style.new_figure(width_in, 0.42 * len(minutes) + 0.9)
         scale, unit, _ = unit_of_days(minutes)
         parts = dict(zip(numbers, (minutes / scale).to_numpy().T, strict=True))
         style.stack_bars(axes, parts, colours, 0.7)
         style.label_rows(axes, [f"{pd.Timestamp(day):%a %d %b}" for day in minutes.index])
-        axes.set_xlabel(unit + f". {_LEFT_OUT}" * (len(minutes) < n_days))
+        axes.set_xlabel(unit + f". {LEFT_OUT}" * (len(minutes) < n_days))
         if longest > _WHOLE_DAY_MIN / 4:
             step = 3 if width_in == style.WIDE_IN else 6
             axes.set_xlim(0, max(24, longest / 60))
