@@ -11,11 +11,15 @@ from patchtst_har.errors import ConfigError, DataError
 _SUMMARY = "experiment_summary.yaml"
 _REPORT = "report.html"
 _CROSS_VALIDATION = "cross_validation.json"
+_ABLATION = "ablation.json"
 _MADE = (
     _SUMMARY,
     _REPORT,
     _CROSS_VALIDATION,
+    _ABLATION,
+    "ablation",
     "artifacts.json",
+    "baselines.json",
     "checkpoints",
     "complexity.json",
     "config.yaml",
@@ -35,7 +39,7 @@ _MADE = (
 """All that a run leaves, the record of its end first."""
 
 
-def is_finished(config: ExperimentConfig, *, cross_validation: bool = False) -> bool:
+def is_finished(config: ExperimentConfig, *, cross_validation: bool = False, ablation: bool = False) -> bool:
     """Whether the run of this configuration was trained, measured and reported to the end.
 
     Raises
@@ -44,7 +48,8 @@ def is_finished(config: ExperimentConfig, *, cross_validation: bool = False) -> 
         If the finished run in the folder has another configuration.
     """
     run_dir = config.run_dir
-    ends = (_SUMMARY, _REPORT, *((_CROSS_VALIDATION,) if cross_validation else ()))
+    asked = {_CROSS_VALIDATION: cross_validation, _ABLATION: ablation}
+    ends = (_SUMMARY, _REPORT, *(name for name, wanted in asked.items() if wanted))
     if not all((run_dir / name).is_file() for name in ends):
         return False
     try:
