@@ -14,6 +14,7 @@ from patchtst_har.benchmark.budget import Budget, Target
 from patchtst_har.config import N_STATISTICAL_FEATURES, AugmentationConfig, ExperimentConfig
 from patchtst_har.data import cut_windows, write_recording
 from patchtst_har.inference.export import export_model
+from patchtst_har.search.space import Space
 from patchtst_har.synthetic import recording as make_recording
 from shipped import a_model, ship
 from without_torch import REFUSE_TORCH
@@ -122,6 +123,22 @@ def test_the_example_of_the_page_on_streams_runs(small_run, tmp_path):
     assert all(re.fullmatch(r"\S+ (running|sitting|walking) \d\.\d\d \d+\.\d\d ms", line) for line in lines)
 
 
+@pytest.mark.spawns
+def test_the_example_of_the_page_on_cohorts_runs(tmp_path):
+    """The first one needs a cluster."""
+    for name in ("P01", "P02"):
+        (tmp_path / "recordings").mkdir(exist_ok=True)
+        write_recording(tmp_path / "recordings" / f"{name}.csv", make_recording())
+    _, local = re.findall(
+        r"```python\n(.*?)```", (DOCS / "cohorts.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    (tmp_path / "example.py").write_text(local, encoding="utf-8")
+    command = [sys.executable, "-W", "error", "example.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "2 labelled, 0 failed\n['recording', 'source']\n"
+
+
 def windows_of(recording):
     cut = cut_windows(recording[["x", "y", "z"]])
     return cut.windows, cut.start_ns
@@ -167,6 +184,15 @@ def test_the_recipe_of_the_page_on_training_is_that_of_the_presets():
     config = ExperimentConfig.from_mapping(yaml.safe_load(text))
     assert config.training == ExperimentConfig.preset("base").training
     assert (config.data.val_n, config.smoothing.method) == (0, "none")
+
+
+def test_the_search_of_the_page_on_experiments_is_one():
+    (text,) = re.findall(
+        r"```yaml\n(.*?)```", (DOCS / "experiments.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    values = yaml.safe_load(text)
+    space = Space.read(values.pop("search"), ExperimentConfig.from_mapping(values), "experiments.md")
+    assert len(space.parameters) == 4
 
 
 def printed_by(page, tmp_path, before=""):

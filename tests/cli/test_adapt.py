@@ -125,7 +125,9 @@ def test_other_annotations_are_left_out_or_mapped(cli, person, tmp_path):
     assert Recognizer.from_pretrained(model, adaptation=paths[1]).adaptation.n_windows == found
     status, _, err = cli("adapt", model, "--recording", recording, "--out", tmp_path / "b", *label_map)
     assert status == 2
-    assert err.startswith(f"patchtst-har: error: {recording}: annotation 'running' is not in")
+    assert err.startswith(
+        f"patchtst-har: error: {recording}: row 1 (2023-11-14 22:20:00): annotation 'sitting'"
+    )
     assert not (tmp_path / "b").exists()
 
 

@@ -120,7 +120,7 @@ def test_from_recordings_to_labels(cli, recordings, tmp_path):
 def test_help_tells_a_stranger_what_there_is(cli):
     status, out, _ = cli("--help")
     assert status == 0
-    for name in ("demo", "prepare", "train", "evaluate", "predict", "report", "info", "runs"):
+    for name in ("demo", "prepare", "train", "evaluate", "predict", "report", "info", "runs", "tune"):
         assert name in out
         status, text, _ = cli(name, "--help")
         assert status == 0

@@ -47,10 +47,14 @@ def test_what_a_run_leaves(cohort, model, tmp_path):
     assert (result.n_labelled, result.n_finished_before, result.failures) == (4, 0, ())
     assert seen[-1] == (4, 4, "recordings")
     assert sorted(path.name for path in out.iterdir()) == [
-        *("cohort.html", "cohort.json", "daily.csv", "failures.csv"),
+        *("cohort.html", "cohort.json", "daily.csv", "dictionary.csv", "failures.csv"),
         *("recordings", "recordings.csv", "timings.csv"),
     ]
     assert len(list((out / "recordings" / "site1").iterdir())) == 2 * 4
+    explained = [row["name"] for row in rows(out / "dictionary.csv") if row["table"] == "daily.csv"]
+    columns = list(rows(out / "daily.csv")[0])
+    assert explained[:-1] == columns[: len(explained) - 1]
+    assert all(name.startswith("minutes: ") for name in columns[len(explained) - 1 :])
     table = pd.read_csv(result.files.table)
     assert list(table["recording"]) == ["site0/P00", "site0/P02", "site1/P01", "site1/P03"]
     assert table["source"][2] == str(cohort / "site1" / "P01.npz")

@@ -81,7 +81,7 @@ def test_the_filter_is_recorded(rate: float) -> None:
 def test_blocks_give_the_same_as_the_whole(monkeypatch: pytest.MonkeyPatch, rate: float) -> None:
     recording = make_recording(bouts=(("walking", 8.0), ("running", 8.0)), sample_rate_hz=rate)
     (whole,) = resample_recording(recording, 100.0)
-    monkeypatch.setattr("patchtst_har.data.resample._BLOCK_SAMPLES", 333)
+    monkeypatch.setattr("patchtst_har.data.resample.BLOCK_ROWS", 333)
     (pieces,) = resample_recording(recording, 100.0)
     np.testing.assert_allclose(pieces.samples, whole.samples, rtol=0, atol=1e-6)
 

@@ -3,8 +3,11 @@
 import pytest
 
 from browser import Browser, needs_chromium, wait_for
+from cohorts import COHORT_CLASSES, COHORT_SETTINGS, cohort_table
 from feasibility_documents import feasibility_record
+from patchtst_har.records.cohort import Failure
 from patchtst_har.records.stored_run import StoredRun
+from patchtst_har.reports.cohort import render_cohort
 from patchtst_har.reports.comparison import Comparison, write_comparison
 from patchtst_har.reports.feasibility import render_feasibility
 from patchtst_har.reports.prediction import render_prediction_report
@@ -14,7 +17,7 @@ from run_folders import write_run
 pytestmark = [pytest.mark.draws]
 
 LEAST_TEXT_PX = """Math.min(...[...document.querySelectorAll("svg text")]
-  .filter((text) => text.textContent.trim())
+  .filter((text) => text.textContent.trim() && text.getClientRects().length)
   .map((text) => {
     const matrix = text.getScreenCTM();
     return Math.hypot(matrix.a, matrix.b) * parseFloat(getComputedStyle(text).fontSize);
@@ -30,6 +33,7 @@ HINTS = """[...document.querySelectorAll(".scroll")].every((place) =>
   (place.scrollWidth > place.clientWidth) === (parseFloat(getComputedStyle(place, "::before").height) > 0))"""
 WIDER = """[...document.querySelectorAll(".scroll")]
   .filter((place) => place.scrollWidth > place.clientWidth).length"""
+WIDER_CHARTS = WIDER.replace(".scroll", ".chart")
 # How light the page is, and the least difference of a text from it, also in pictures; but for what stands on
 # the dark cells of a matrix.
 CONTRAST = """(() => {
@@ -54,6 +58,13 @@ def page(request, tmp_path, run_dir, timeline):
         return write_comparison(comparison, tmp_path / "c.html").as_uri()
     if request.param == "feasibility":
         return render_feasibility(feasibility_record(n=1400), tmp_path / "f.html").as_uri()
+    if request.param == "cohort":
+        links = ("recordings.csv", "failures.csv")
+        failures = [Failure(recording="Q", source="/d/Q.csv", error="DataError", reason="no samples")]
+        table, out = cohort_table(40), tmp_path / "c.html"
+        return render_cohort(
+            table, failures, out, settings=COHORT_SETTINGS, classes=COHORT_CLASSES, links=links
+        ).as_uri()
     path = render_prediction_report(
         timeline, tmp_path / "p.html", recording_info={"name": "P1"}, model_info={"a": 1}
     )
@@ -61,8 +72,9 @@ def page(request, tmp_path, run_dir, timeline):
 
 
 @needs_chromium
-@pytest.mark.parametrize("page", ["run", "comparison", "feasibility", "prediction"], indirect=True)
-def test_a_page_can_be_read_on_a_phone_and_on_a_dark_screen(page, tmp_path):
+@pytest.mark.parametrize("page", ["run", "comparison", "feasibility", "prediction", "cohort"], indirect=True)
+def test_a_page_can_be_read_on_a_phone_and_on_a_dark_screen(page, tmp_path, request):
+    is_prediction = request.node.callspec.params["page"] == "prediction"
     browser = Browser(tmp_path / "profile", page)
     try:
         loaded = 'location.protocol === "file:" && document.readyState === "complete"'
@@ -80,7 +92,8 @@ def test_a_page_can_be_read_on_a_phone_and_on_a_dark_screen(page, tmp_path):
         assert contrast > 0.2
         assert not browser.overflows(390)
         assert browser.evaluate(LEAST_TEXT_PX) >= 11
-        assert browser.evaluate(WIDER) > 2
+        # The pictures of a prediction are drawn for a phone.
+        assert browser.evaluate(WIDER) > 2 or (is_prediction and browser.evaluate(WIDER_CHARTS) == 0)
         wait_for(lambda: browser.evaluate(HINTS))
         browser.evaluate(SCROLL_ALL)
         assert browser.evaluate(CUT_CAPTIONS) == 0

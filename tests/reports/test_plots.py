@@ -9,9 +9,11 @@ import pytest
 from patchtst_har.records.measurement import ClosedLoop
 from patchtst_har.records.run import Bin, HeldOutScores, ParticipantScores
 from patchtst_har.reports import plots
-from patchtst_har.reports.plots.prediction import daily_minutes, split_at_midnight
-from patchtst_har.reports.plots.style import class_colours
+from patchtst_har.reports.days import minutes_of_days
+from patchtst_har.reports.plots.prediction import split_at_midnight
+from patchtst_har.reports.plots.style import class_colours, themed
 from patchtst_har.reports.plots.timeline import legend_columns, legend_height_in, merge_runs, unfamiliar_runs
+from patchtst_har.summaries import summarise
 
 pytestmark = pytest.mark.draws
 
@@ -47,7 +49,8 @@ def all_plots(scores, latency, timeline, topology):
         "latency": lambda: plots.plot_latency(ClosedLoop.model_validate(latency["closed_loop"])),
         "topology": lambda: plots.plot_topology(topology),
         "days": lambda: plots.plot_days(timeline, CLASSES),
-        "minutes": lambda: plots.plot_daily_minutes(daily_minutes(timeline, CLASSES)),
+        "minutes": lambda: plots.plot_daily_minutes(minutes_of_days(summarise(timeline, CLASSES))),
+        "hours": lambda: plots.plot_hours(np.full((24, 5), 1 / 5), np.arange(24.0), CLASSES),
         "probabilities": lambda: plots.plot_probabilities(timeline),
     }
 
@@ -183,8 +186,8 @@ def test_a_run_over_two_midnights_counts_on_three_days(unit):
     runs = runs.astype({"start": f"datetime64[{unit}]", "end": f"datetime64[{unit}]"})
     pieces = split_at_midnight(runs)
     assert [f"{day:%d}" for day in pieces["day"]] == ["01", "02", "03", "03"]
-    minutes = daily_minutes(runs, ["b", "a", "c"])
-    np.testing.assert_allclose(minutes.to_numpy(), [[0, 60, 0], [0, 1440, 0], [10, 30, 0]])
+    minutes = minutes_of_days(summarise(runs.assign(probability=1.0), ["b", "a", "c"]))
+    np.testing.assert_allclose(minutes, [[0, 60, 0, 0], [0, 1440, 0, 0], [10, 30, 0, 30]])
     # The picture is the same whatever the unit of the stamps.
     assert plots.plot_days(runs, ["a", "b"]) == plots.plot_days(
         runs.astype({"start": "datetime64[ns]"}), ["a", "b"]
@@ -264,3 +267,23 @@ def test_many_windows_stay_a_small_picture():
     flicker = pd.DataFrame({"start": start, "end": start + pd.Timedelta(seconds=10)})
     flicker["label"] = rng.choice(CLASSES, 8640)
     assert len(plots.plot_timelines({"raw": flicker}, CLASSES)) < 900_000
+
+
+@pytest.mark.parametrize("seconds", [59, 200, 3000, 7100, 30_000, 200_000, 6_000_000])
+def test_a_phone_has_few_ticks_of_time(seconds):
+    """matplotlib warns where it finds no distance of ticks, and warnings are errors."""
+    start = pd.Timestamp("2026-03-02 08:00")
+    rows = frame([(str(start), str(start + pd.Timedelta(seconds, "s")), "a")])
+    svg = plots.plot_timelines({"P1": rows}, ["a", "b"], width_in=3.7)
+    assert svg.count('id="timeline-xtick') <= 6
+
+
+def test_time_without_wear_is_hatched_in_the_colours_of_the_page():
+    rows = frame([("2026-03-02", "2026-03-03", "a"), ("2026-03-03", "2026-03-04", "non_wear")])
+    svg = plots.plot_days(rows, ["a", "non_wear"])
+    assert "<pattern" in svg
+    assert "<pattern" not in plots.plot_days(rows[:1], ["a"])
+    shown = themed(svg)
+    assert "var(--hatch)" in shown
+    assert "var(--unworn)" in shown
+    assert "#d5dae0" not in shown

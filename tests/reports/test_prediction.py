@@ -6,8 +6,10 @@ import pytest
 
 from patchtst_har.data import non_wear
 from patchtst_har.errors import DataError
+from patchtst_har.reports.days import table_of_means
 from patchtst_har.reports.prediction import render_prediction_report
 from patchtst_har.reports.signal import steps_in_words
+from patchtst_har.summaries import SummaryRules, summarise
 from patchtst_har.synthetic import DAILY_ACTIVITIES
 
 pytestmark = pytest.mark.draws
@@ -45,7 +47,7 @@ def test_page_shows_facts_minutes_and_warnings(timeline, tmp_path, parse_page):
     assert "<b>chores" not in html
     hours = (timeline["label"] == "walking").sum() * 10 / 3600
     assert f"{hours:,.2f}" in page.sections["minutes"]
-    assert "All 16.00 24.00 16.50 56.50" in page.sections["minutes"]
+    assert "all activities 16.00 24.00 16.50 56.50  no data 0.00 0.00 3.50 3.50" in page.sections["minutes"]
 
 
 def test_unfamiliar_time_is_counted_and_drawn(timeline, tmp_path):
@@ -76,13 +78,61 @@ def test_time_without_wear_is_no_activity(timeline, tmp_path, parse_page, as_fil
     mean = rows["probability"].mean()
     assert f"<b>{mean:.3f}</b><span>mean probability" in html
     assert 'class="legend"' in html or ">non_wear<" in html
-    assert "non_wear" in parse_page(html).sections["minutes"]
+    minutes = " ".join(parse_page(html).sections["minutes"].split())
+    assert "all activities 15.00 24.00 16.50 55.50 non_wear 1.00 0.00 0.00 1.00 no data" in minutes
+    assert "<li>Mon 02 Mar 08:00 to 09:00 (1 h 00 min)</li>" in html
     assert "non_wear" not in render(timeline, tmp_path, classes=classes)
     alone = parse_page(render(rows[unworn], tmp_path, classes=classes))
     assert "Nothing was classified" in alone.sections["probability"]
     rows.loc[400, "probability"] = np.nan
     with pytest.raises(DataError, match="row 400 has no probability"):
         render(rows, tmp_path, classes=classes)
+
+
+def test_times_without_wear_are_listed_up_to_a_number(tmp_path):
+    start = pd.date_range("2026-03-02 23:30", periods=60, freq="1h")
+    rows = pd.DataFrame({"start": start, "end": start + pd.Timedelta("1h")})
+    rows["label"] = ["non_wear", "non_wear", *["a", "non_wear"] * 29]
+    rows["probability"] = np.where(rows["label"] == "a", 0.9, np.nan)
+    html = render(rows, tmp_path)
+    listed = re.findall("<li>(.*)</li>", html)
+    assert listed[0] == "Mon 02 Mar 23:30 to Tue 03 Mar 01:30 (2 h 00 min)"
+    assert listed[1] == "Tue 03 Mar 02:30 to 03:30 (1 h 00 min)"
+    assert (len(listed), listed[-1]) == (21, "and 10 more")
+
+
+def test_means_over_valid_days(timeline, tmp_path, parse_page):
+    """Two whole days and a half, of which one is valid, or two."""
+    enmo = timeline.assign(enmo_mg=np.where(timeline["label"] == "walking", 100.0, 10.0))
+    page = parse_page(render(enmo, tmp_path)).sections["means"]
+    assert "3 of 3 days are valid: worn for 16 hours or more" in page
+    for part in (
+        "Mean per day All valid days Monday to Friday",
+        "Days 3 3",
+        "Worn (h) 18.83",
+        "ENMO (mg)",
+        "% of worn time",
+    ):
+        assert part in " ".join(page.split()), part
+    assert "Longest inactive bout (sedentary, sleep; min)" in page
+    strict = parse_page(render(enmo, tmp_path, rules=SummaryRules(min_wear_hours=20))).sections["means"]
+    assert "1 of 3 days are valid" in strict
+    assert "need two of them" in strict
+    assert "ENMO" not in strict
+    renamed = enmo.replace({"label": {"sedentary": "x", "sleep": "y"}})
+    named = summarise(renamed, sorted(set(renamed["label"])))
+    titles = [title for title, _, _ in table_of_means(named.days, named.rows.classes)["rows"]]
+    assert not any("inactive" in title for title in titles)
+    assert "ENMO (mg)" in titles
+
+
+def test_every_picture_is_drawn_for_a_phone_too(timeline, tmp_path):
+    html = render(timeline, tmp_path)
+    for kind, width_px in (("wide chart scroll", "864"), ("narrow", "355")):
+        drawn = re.findall(rf'<div class="{kind}"[^>]*><svg [^>]*style="width:(\d+)px', html)
+        assert drawn == [width_px] * 4
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
 
 
 SIGNAL = {
@@ -194,9 +244,14 @@ def test_the_night_of_the_change_to_winter_time_is_no_overlap(tmp_path, parse_pa
     if as_file:
         night.to_csv(tmp_path / "night.csv", index=False)
         night = tmp_path / "night.csv"
-    text = " ".join(parse_page(render(night, tmp_path)).sections.values())
+        with pytest.raises(DataError, match=r"offsets from UTC \(\+01:00, \+02:00\): the clock"):
+            render(night, tmp_path)
+    info = {"clock": "Europe/Berlin"}
+    page = parse_page(render(night, tmp_path, recording_info=info)).sections
+    text = " ".join(page.values())
     assert "12 h 00 min labelled" in text
     assert "2026-10-24 20:00 to 2026-10-25 07:00" in text
+    assert "all activities 4.00 8.00 12.00" in page["minutes"]
 
 
 def test_input_is_left_as_it_was(timeline, tmp_path):
@@ -216,30 +271,31 @@ def test_a_short_recording_is_drawn_along_its_own_time(timeline, tmp_path, parse
     text = parse_page(render(timeline.iloc[:60], tmp_path)).sections
     assert "08:05" in text["timeline"]
     assert "24:00" not in text["timeline"]
+    assert "Not worn" not in text["timeline"]
+    assert "means" not in text
     whole = parse_page(render(timeline, tmp_path)).sections
     assert "24:00" in whole["timeline"]
-    assert "Hours with data" in whole["minutes"]
+    assert "Hours Mon 02 Mar" in " ".join(whole["minutes"].split())
 
 
 def test_the_chart_of_days_needs_an_hour_and_has_the_unit_that_suits(timeline, tmp_path, parse_page):
     short = parse_page(render(timeline.iloc[:354], tmp_path)).sections["minutes"]
-    assert "with data" not in short
+    assert "Minutes" not in short
     assert "shorter than an hour" in short
     assert "Mon 02 Mar 2026" in short
     assert "59.0" in short
     assert "In minutes." in short
     hour = parse_page(render(timeline.iloc[:360], tmp_path)).sections["minutes"]
-    assert "Minutes with data" in hour
+    assert "Minutes Mon 02 Mar" in " ".join(hour.split())
     assert "In minutes." in hour
-    assert "All 60.0" in hour
+    assert "all activities 60.0" in hour
+    seconds = parse_page(render(timeline.iloc[:10], tmp_path)).sections["minutes"]
+    assert "In seconds." in seconds
+    assert "all activities 100" in seconds
     info = {"start": "2026-03-02 06:00", "end": "2026-03-02 12:00"}
     sparse = parse_page(render(timeline.iloc[:10], tmp_path, recording_info=info)).sections["minutes"]
-    assert "Seconds with data" in sparse
-    assert "In seconds." in sparse
-    assert "All 100" in sparse
-    days = parse_page(render(timeline, tmp_path)).sections["minutes"]
-    assert "Hours with data" in days
-    assert "In hours." in days
+    assert "In hours." in sparse
+    assert "all activities 0.03  no data 5.97" in sparse
 
 
 def test_the_longer_side_of_the_table_of_days_goes_downwards(timeline, tmp_path, parse_page):
@@ -252,9 +308,9 @@ def test_the_longer_side_of_the_table_of_days_goes_downwards(timeline, tmp_path,
     pages.append(render(pd.concat(parts, ignore_index=True), tmp_path, classes=classes))
     few, many = (" ".join(parse_page(html).sections["minutes"].split()) for html in pages)
     assert "Activity Mon 02 Mar 2026 Tue 03 Mar 2026 Wed 04 Mar 2026 All days 0a" in few
-    assert few.endswith("All 16.00 24.00 16.50 56.50")
-    assert " ".join(("Day", *classes, "All", "Mon 02 Mar 2026")) in many
-    assert many.endswith("226.00")
+    assert few.endswith("all activities 16.00 24.00 16.50 56.50 no data 0.00 0.00 3.50 3.50")
+    assert " ".join(("Day", *classes, "all activities", "no data", "Mon 02 Mar 2026")) in many
+    assert many.endswith("226.00 50.00")
 
 
 def extent_of(svg_page):
@@ -299,11 +355,13 @@ def test_days_without_any_label_have_a_grey_row(timeline, tmp_path, parse_page):
     assert "Fri 06 Mar" in page["timeline"]
     assert "47.1 % of the recording's span" in " ".join(page.values())
     # Of a recording with years of pause, only the days with labels.
-    years = parse_page(render(timeline, tmp_path, recording_info={"start": "2019-01-01"})).sections[
-        "timeline"
-    ]
-    assert "Days without any label are left out" in years
-    assert "Tue 01 Jan" not in years
+    years = parse_page(render(timeline, tmp_path, recording_info={"start": "2019-01-01"})).sections
+    for section in ("timeline", "minutes"):
+        assert "Days without any activity are left out" in years[section]
+        assert "Tue 01 Jan" not in years[section]
+        assert "Tue 03 Mar" in years[section]
+    assert "In hours. Days without any activity are left out." in years["minutes"]
+    assert "3 of 2,620 days are valid" in years["means"]
 
 
 def test_a_recording_is_never_shorter_than_its_labels(timeline, tmp_path):

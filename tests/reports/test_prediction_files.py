@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 
 import summary_reference as reference
+from patchtst_har.cohort.tables import summary_row
 from patchtst_har.data import cut_windows, read_recording
 from patchtst_har.data.calibration import SensorCalibration, parameters
 from patchtst_har.errors import DataError
 from patchtst_har.inference.label_file import label_file
-from patchtst_har.records.prediction import PredictionSummary
+from patchtst_har.records.cohort import Failure
+from patchtst_har.records.prediction import Origin, PredictionSummary, SourceState
 from patchtst_har.reports.prediction_files import write_prediction
 from patchtst_har.summaries import BoutRules, SummaryRules
 from patchtst_har.summaries.dictionary import TABLES, entry_of
@@ -114,6 +116,7 @@ def test_the_dictionary_has_every_key_of_the_summary(labelled, tmp_path):
     calibration = {"policy": "auto", "applied": True, **fitted.facts(), **parameters()}
     refused = {"policy": "auto", "applied": False, "reason": "too few"}
     shipped = {**labelled.model_info, "score": "none", "licence": "none", "adapted_to": "a"}
+    source = SourceState(size=1, mtime_ns=2, ends="a")
     variants = [
         labelled,
         replace(labelled, signal={**labelled.signal, "calibration": calibration}, model_info=shipped),
@@ -122,13 +125,34 @@ def test_the_dictionary_has_every_key_of_the_summary(labelled, tmp_path):
     seen = set()
     for number, variant in enumerate(variants):
         rules = SummaryRules(min_wear_hours=0.05 if number else 16)
-        _, summary = written(variant, tmp_path / str(number), rules=rules)
+        origin = Origin(source=source, settings="b") if number else None
+        _, summary = written(variant, tmp_path / str(number), rules=rules, origin=origin)
         for key, _ in flattened(summary):
             entry = entry_of(key, "NAME_summary.json")
             assert entry is not None, key
             seen.add(entry.name)
     unseen = {entry.name for entry in TABLES["NAME_summary.json"]} - seen
     assert unseen == set()
+
+
+def test_the_dictionary_has_every_column_of_many_recordings(labelled, tmp_path):
+    fitted = SensorCalibration((1.0, 1.0, 1.0), (0.0, 0.0, 0.0), 9.0, 1.0, 99)
+    signal = {**labelled.signal, "calibration": {"policy": "auto", "applied": True, **fitted.facts()}}
+    device = {**labelled.recording_info, "reading": {"device": {"maker": "a"}}}
+    seen = set()
+    for number, info in enumerate((labelled.recording_info, device)):
+        rules = SummaryRules(min_wear_hours=0.05 if number else 16)
+        variant = replace(labelled, recording_info=info, signal=signal)
+        _, summary = written(variant, tmp_path / str(number), rules=rules)
+        for name in summary_row("a", summary):
+            entry = entry_of(name, "recordings.csv")
+            assert entry is not None, name
+            seen.add(entry.name)
+    # Both days are of one kind, and the model has an inactive class.
+    absent = {"days_weekend_", "days_inactive_reason"}
+    unseen = {entry.name for entry in TABLES["recordings.csv"]} - seen
+    assert all(name.startswith(tuple(absent)) for name in unseen), unseen
+    assert [entry.name for entry in TABLES["failures.csv"]] == list(Failure.model_fields)
 
 
 def test_the_page_is_the_dictionary():
@@ -141,3 +165,27 @@ def test_entries_are_found_by_whole_names():
     assert entry_of("bouts.very slow walk.10_min.n", "NAME_summary.json").unit == ""
     assert entry_of("xminutes: a", "NAME_daily.csv") is None
     assert entry_of("wear_hours_", "NAME_daily.csv") is None
+
+
+def test_few_lost_samples_are_no_warning(small_run, tmp_path):
+    """They are said with the steps of the signal."""
+    warned = {}
+    for n_lost in (3, 60):
+        rows = recording(bouts=(("walking", 60.0),))
+        rows.iloc[100 : 100 + n_lost, :3] = np.nan
+        path = tmp_path / "a.npz"
+        np.savez(path, time_ns=rows.index.as_unit("ns").asi8, acc=rows[["x", "y", "z"]].to_numpy(np.float32))
+        found = label_file(path, small_run.folder / "model")
+        assert found.signal["n_nonfinite"] == n_lost
+        warned[n_lost] = [text for text in found.warnings if "left out" in text]
+    assert warned == {3: [], 60: ["Samples left out, NaN or infinite: 60."]}
+
+
+def test_where_a_shipped_model_lies_is_not_said(small_run, tmp_path):
+    rows = recording(bouts=(("walking", 20.0),))
+    path = tmp_path / "a.npz"
+    np.savez(path, time_ns=rows.index.as_unit("ns").asi8, acc=rows[["x", "y", "z"]].to_numpy(np.float32))
+    own = small_run.folder / "model"
+    assert label_file(path, own).model_info["folder"] == str(own)
+    shipped = label_file(path, "wrist").model_info
+    assert (shipped["model"], "folder" in shipped) == ("wrist", False)

@@ -63,7 +63,7 @@ def test_every_section_has_its_numbers(run_dir, page_of):
             f"{three(intervals['raw']['macro_f1']['low'])}\u2013{three(intervals['raw']['macro_f1']['high'])}",
             "The gain of {estimate:+.3f} ({low:+.3f} to {high:+.3f}) is distinguishable".format(**gain),
             f"{latency['closed_loop']['end_to_end']['p95_us']:.3g} µs",
-            "Offline Viterbi is not a real-time score",
+            "Smoothing over the whole recording (hmm) is not a real-time score",
             "12 participants, too few for a narrow interval",
             latency["verdict"],
             "118,213 parameters",

@@ -26,6 +26,7 @@ from patchtst_har.cli.commands import (
     runs,
     stream,
     train,
+    tune,
 )
 from patchtst_har.cli.console import warn
 from patchtst_har.cli.help import Command, Group
@@ -60,6 +61,7 @@ _COMMANDS = (
     prepare,
     pretrain,
     train,
+    tune,
     evaluate,
     predict,
     stream,

@@ -42,8 +42,21 @@ def configure(
     that section from options of their own. Without a preset, features and model are those of the model that
     ``training.init`` names, where nothing else is said of them.
     """
-    values = with_overrides({} if path is None else read_yaml(path), overrides or ())
+    values = {} if path is None else read_yaml(path)
     source = "--set" if path is None else str(path)
+    return configured(values, source, overrides, preset, default, training)
+
+
+def configured(
+    values: Mapping[str, Any],
+    source: str,
+    overrides: list[str] | None,
+    preset: Preset | None,
+    default: Preset,
+    training: Mapping[str, str | None] | None = None,
+) -> tuple[ExperimentConfig, str]:
+    """Return what `configure` does, of the content of a file."""
+    values = with_overrides(values, overrides or ())
     options = {name: value for name, value in (training or {}).items() if value is not None}
     if options:
         section = values.get("training") or {}

@@ -13,9 +13,11 @@ from patchtst_har.support.formatting import counted
 
 logger = logging.getLogger(__name__)
 
+TIMEOUT_S = 30.0
+
 
 @contextmanager
-def dask_executor(address: str, *, timeout_s: float = 30.0) -> Iterator[Executor]:
+def dask_executor(address: str, *, timeout_s: float | None = None) -> Iterator[Executor]:
     """Yield the executor of a Dask cluster.
 
     Parameters
@@ -23,7 +25,7 @@ def dask_executor(address: str, *, timeout_s: float = 30.0) -> Iterator[Executor
     address : str
         Of the scheduler, such as ``tcp://node1:8786``, or the file that its ``--scheduler-file`` wrote.
     timeout_s : float
-        How long the scheduler may take to answer.
+        How long the scheduler may take to answer; None: `TIMEOUT_S`.
 
     Raises
     ------
@@ -40,7 +42,7 @@ def dask_executor(address: str, *, timeout_s: float = 30.0) -> Iterator[Executor
         ) from error
     where = {"scheduler_file": address} if Path(address).is_file() else {"address": address}
     try:
-        client = Client(**where, timeout=timeout_s, set_as_default=False)
+        client = Client(**where, timeout=TIMEOUT_S if timeout_s is None else timeout_s, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         text = " ".join(str(error).split()) or type(error).__name__
         raise WorkersError(f"--dask {address}: no Dask scheduler answers ({text})") from error

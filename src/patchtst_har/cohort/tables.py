@@ -14,10 +14,12 @@ from patchtst_har.cohort.job import Job
 from patchtst_har.cohort.sources import Source
 from patchtst_har.records.cohort import CohortSettings, Failure
 from patchtst_har.reports.cohort import render_cohort
+from patchtst_har.summaries.dictionary import write_dictionary
 from patchtst_har.support.files import atomic_path, read_json
 
 FAILURES_FILE = "failures.csv"
 PAGE_FILE = "cohort.html"
+DICTIONARY_FILE = "dictionary.csv"
 COLLATED = ("daily",)
 """Tables of single recordings, as ``NAME_daily.csv``, of which there is one of all."""
 
@@ -46,7 +48,7 @@ def write_collated(
     sources: Sequence[Source],
     failures: Sequence[Failure],
 ) -> CohortFiles:
-    """Write the table of all labelled recordings, those of their days, the failures, and the page.
+    """Write the table of all labelled recordings, those of their days, failures, page and data dictionary.
 
     Parameters
     ----------
@@ -74,6 +76,8 @@ def write_collated(
         page=out_dir / PAGE_FILE,
         collated={name: path for name in COLLATED if (path := _collate(job, sources, name)) is not None},
     )
+    with atomic_path(out_dir / DICTIONARY_FILE) as temporary:
+        write_dictionary(temporary)
     with atomic_path(files.table) as temporary:
         if kind == "csv":
             table.to_csv(temporary, index=False, lineterminator="\n")

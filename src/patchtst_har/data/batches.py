@@ -10,13 +10,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from patchtst_har.data.stamps import stamp_edges
+from patchtst_har.support.long_arrays import GrowingArray, blocks, gathered
+
 _NEIGHBOURS = 8
 _MEDIAN_OF = 15
 _FEW_PER_STAMP = 2.0
 _JITTERS = 6.0
 _PARTIAL = 0.9
 _SAME_RATE = 0.2
-_BLOCK_SAMPLES = 2**16
 
 
 def spread_batches(time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -32,10 +34,10 @@ def spread_batches(time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
         Non-decreasing stamps, ns.
     """
     # Samples edges[i] to edges[i + 1] - 1 share a stamp.
-    edges = np.flatnonzero(np.concatenate([[True], time_ns[1:] != time_ns[:-1], [True]]))
+    edges = stamp_edges(time_ns)
     if len(edges) <= 2:
         return time_ns
-    return _sample_times(edges, *_batch_times(edges, time_ns[edges[:-1]]))
+    return _sample_times(edges, *_batch_times(edges, gathered(time_ns, edges[:-1])))
 
 
 def block_times(
@@ -79,12 +81,14 @@ def _sample_times(
     edges: NDArray[np.intp], starts_ns: NDArray[np.int64], steps_ns: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     """Return the times of samples (n,), given when each batch begins and the time between its samples."""
-    times_ns = np.empty(edges[-1], np.int64)
-    for first in range(0, len(times_ns), _BLOCK_SAMPLES):
-        at = np.arange(first, min(first + _BLOCK_SAMPLES, len(times_ns)))
-        batch = np.searchsorted(edges, at, side="right") - 1
-        times_ns[at] = starts_ns[batch] + ((at - edges[batch]) * steps_ns[batch]).astype(np.int64)
-    return times_ns
+    times_ns = GrowingArray()
+    for rows in blocks(int(edges[-1])):
+        at = np.arange(rows.start, rows.stop)
+        begin, end = np.searchsorted(edges, rows.start, side="right") - 1, np.searchsorted(edges, rows.stop)
+        # The batches that lie in these rows, each as often as it has samples among them.
+        batch = np.repeat(np.arange(begin, end), np.diff(edges[begin : end + 1].clip(rows.start, rows.stop)))
+        times_ns.append(starts_ns[batch] + ((at - edges[batch]) * steps_ns[batch]).astype(np.int64))
+    return times_ns.whole()
 
 
 def _batch_times(
@@ -174,7 +178,7 @@ def sent_twice(time_ns: NDArray[np.int64], acceleration: NDArray[np.float32]) ->
     acceleration : (n, 3) float32
         The samples; a copy has the same values in the same order.
     """
-    edges = np.flatnonzero(np.concatenate([[True], time_ns[1:] != time_ns[:-1], [True]]))
+    edges = stamp_edges(time_ns)
     counts = np.diff(edges)
     usual = np.median(counts) if len(counts) else 0
     rows = [np.empty(0, np.intp)]

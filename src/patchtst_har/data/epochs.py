@@ -9,6 +9,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from patchtst_har.support.long_arrays import release, searched
+
 EPOCH_S = 10.0
 EPOCH_NS = 10 * 10**9
 _BLOCK_SAMPLES = 2**15
@@ -105,6 +107,7 @@ def measure_epochs(
         sums[begin:end] = np.add.reduceat(exact, offsets, axis=1).T
         squares[begin:end] = np.add.reduceat(exact * exact, offsets, axis=1).T
         begin = end
+        release(acceleration)
     begin_ns = int(time_ns[0]) if len(time_ns) else 0
     rows = starts.astype(np.intp), stops.astype(np.intp)
     return Epochs(begin_ns, number, *rows, sums, squares, lowest, highest)
@@ -116,9 +119,10 @@ def _rows(time_ns: NDArray[np.int64], first: int, stop: int) -> tuple[NDArray[np
     lowest, highest = ((int(time_ns[row]) - begin_ns) // EPOCH_NS for row in (first, stop - 1))
     if highest - lowest >= stop - first:
         number, starts = np.unique((time_ns[first:stop] - begin_ns) // EPOCH_NS, return_index=True)
+        release(time_ns)
         return number, first + starts
     number = np.arange(lowest, highest + 1)
-    starts = first + np.searchsorted(time_ns[first:stop], begin_ns + number * EPOCH_NS)
+    starts = first + searched(time_ns[first:stop], begin_ns + number * EPOCH_NS)
     starts[0] = first
     held = np.append(np.diff(starts), stop - starts[-1]) > 0
     return number[held], starts[held]
@@ -153,10 +157,14 @@ def constant_runs(
         if time_ns[stop - 1] - time_ns[first] < min_s * 1e9:
             continue
         value = epochs.lowest[begin]
-        differs = (acceleration[first:stop] != value).any(axis=1)
-        inside = int(epochs.first[begin]) - first
-        first += int(np.flatnonzero(np.append(True, differs[:inside]))[-1])
-        stop -= int(np.flatnonzero(np.append(True, differs[:inside:-1]))[-1])
+        inside = int(epochs.first[begin]), int(epochs.stop[end - 1])
+        ahead, behind = (
+            (acceleration[rows] != value).any(axis=1)
+            for rows in (slice(first, inside[0]), slice(inside[1], stop))
+        )
+        first += int(np.flatnonzero(np.append(True, ahead))[-1])
+        stop -= int(np.flatnonzero(np.append(True, behind[::-1]))[-1])
+        release(time_ns, acceleration)
         if time_ns[stop - 1] - time_ns[first] >= min_s * 1e9:
             runs.append((time_ns[first], time_ns[stop - 1]))
     return np.array(runs, np.int64).reshape(-1, 2)

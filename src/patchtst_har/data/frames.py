@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from patchtst_har.data.columns import AXES, EXTRAS, to_float32
 from patchtst_har.data.stamps import check_order, index_ns, row_place
 from patchtst_har.errors import DataError
+from patchtst_har.support.long_arrays import GrowingArray, mapped, selected
 
 
 def make_frame(
@@ -37,15 +38,16 @@ def make_frame(
     is_utc : bool
         Whether the stamps are UTC; if not, they are a local wall clock.
     """
-    index = pd.DatetimeIndex(time_ns.view("datetime64[ns]"), name="time", copy=False)
-    if is_utc:
-        index = index.tz_localize("UTC")
+    # Of integers, a copy is made neither with a zone nor without; setting a column makes one.
+    dtype = "datetime64[ns, UTC]" if is_utc else "datetime64[ns]"
+    index = pd.DatetimeIndex(time_ns, dtype=dtype, name="time", copy=False)
     frame = pd.DataFrame(acceleration, index=index, columns=list(AXES), copy=False)
-    if annotation is not None:
-        frame["annotation"] = annotation
-    for name, values in (extras or {}).items():
-        frame[name] = values
-    return frame
+    columns = {} if annotation is None else {"annotation": annotation}
+    more = [
+        pd.Series(values, index=index, name=name, copy=False)
+        for name, values in (columns | dict(extras or {})).items()
+    ]
+    return pd.concat([frame, *more], axis=1) if more else frame
 
 
 def check_recording(
@@ -115,36 +117,37 @@ def acceleration_of(recording: pd.DataFrame) -> NDArray[np.float32]:
     return axes.to_numpy(dtype=np.float32)
 
 
-class GrowingArray:
-    """An array that grows in place at its end, so that no value is held twice."""
+class JoinedAnnotations:
+    """Annotations of consecutive parts of a recording, as one column."""
 
     def __init__(self) -> None:
-        self._array: NDArray[Any] = np.empty(0)
-        self.n_rows = 0
+        self._names: dict[str, int] = {}
+        self._codes = GrowingArray()
 
-    def append(self, values: NDArray[Any]) -> None:
-        """Add rows; the first ones give type and shape."""
-        if not self.n_rows:
-            self._array = np.empty((0, *values.shape[1:]), values.dtype)
-        n_rows = self.n_rows + len(values)
-        if n_rows > len(self._array):
-            self._resize(max(n_rows, len(self._array) * 9 // 8))
-        self._array[self.n_rows : n_rows] = values
-        self.n_rows = n_rows
+    def append(self, part: pd.Categorical) -> None:
+        """Add the annotations of a part, which are strings."""
+        own = [self._names.setdefault(name, len(self._names)) for name in part.categories]
+        self._codes.append(np.array([*own, -1], np.int32)[part.codes])
 
-    def whole(self) -> NDArray[Any]:
-        """Return the array of all rows; nothing may be added after."""
-        self._resize(self.n_rows)
-        return self._array
-
-    def _resize(self, n_rows: int) -> None:
-        self._array.resize((n_rows, *self._array.shape[1:]), refcheck=False)
+    def whole(self) -> pd.Categorical:
+        """Return all of them, with sorted categories."""
+        codes = self._codes.whole()
+        order = np.argsort(np.array(list(self._names), dtype=object), kind="stable")
+        n_bytes = np.min_scalar_type(-len(order) - 1)
+        lookup = np.full(len(order) + 1, -1, n_bytes)
+        lookup[order] = np.arange(len(order))
+        names = pd.Index(sorted(self._names), dtype=object)
+        of_names = mapped(len(codes), lambda rows: lookup[codes[rows]], codes, like=lookup)
+        return pd.Categorical.from_codes(of_names, categories=names)
 
 
 def join_frames(parts: Iterable[pd.DataFrame]) -> pd.DataFrame | None:
-    """Return consecutive parts of one file as one, as they come; None if there are none."""
+    """Return consecutive parts of one file as one, as they come; None if there are none.
+
+    Of a long file, the result lies in files (`patchtst_har.support.long_arrays`).
+    """
     arrays: dict[str, GrowingArray] = {}
-    annotations: list[Any] = []
+    annotations: JoinedAnnotations | None = None
     is_utc = False
     for part in parts:
         index = cast(pd.DatetimeIndex, part.index)
@@ -152,18 +155,31 @@ def join_frames(parts: Iterable[pd.DataFrame]) -> pd.DataFrame | None:
         columns: dict[str, NDArray[Any]] = {"time_ns": index.asi8, "acceleration": acceleration_of(part)}
         columns |= {name: part[name].to_numpy() for name in EXTRAS if name in part.columns}
         if "annotation" in part.columns:
-            annotations.append(part["annotation"].array)
+            annotations = annotations or JoinedAnnotations()
+            annotations.append(cast(pd.Categorical, part["annotation"].array))
         for name, values in columns.items():
             arrays.setdefault(name, GrowingArray()).append(values)
     if not arrays or not arrays["time_ns"].n_rows:
         return None
-    annotation = None
-    if annotations:
-        united = pd.api.types.union_categoricals(annotations, sort_categories=True)
-        annotation = united.rename_categories(pd.Index(list(united.categories), dtype=object))
     whole = {name: array.whole() for name, array in arrays.items()}
     time_ns, acceleration = whole.pop("time_ns"), whole.pop("acceleration")
+    annotation = None if annotations is None else annotations.whole()
     return make_frame(time_ns, acceleration, annotation, whole, is_utc=is_utc)
+
+
+def rows_of(recording: pd.DataFrame, rows: NDArray[np.integer[Any]]) -> pd.DataFrame:
+    """Return some samples of a recording as a reader returns it, in the order of `rows`."""
+    index = cast(pd.DatetimeIndex, recording.index)
+    annotation = recording["annotation"].array if "annotation" in recording.columns else None
+    return make_frame(
+        selected(index.asi8, rows),
+        selected(acceleration_of(recording), rows),
+        None
+        if annotation is None
+        else pd.Categorical.from_codes(selected(annotation.codes, rows), dtype=annotation.dtype),
+        {name: selected(recording[name].to_numpy(), rows) for name in EXTRAS if name in recording.columns},
+        is_utc=index.tz is not None,
+    )
 
 
 def to_categorical(values: Any, source: str = "recording") -> pd.Categorical:

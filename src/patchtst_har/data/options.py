@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from patchtst_har.data.columns import ALIASES, Unit
 from patchtst_har.data.stamps import row_place
 from patchtst_har.errors import DataError
+from patchtst_har.support.long_arrays import mapped
 
 Disorder = Literal["refuse", "sort", "drop"]
 
 MAX_SAMPLES = 16 * 2**30 // 20
-"""A recording takes 20 bytes per sample, and 16 GiB are the most that is read of any file."""
+"""A recording takes 20 bytes per sample on disk, and 16 GiB are the most that is read of any file."""
 
 # int64 nanoseconds since 1970 end in 2262.
 _LAST_YEAR = 2261
@@ -116,6 +117,15 @@ class ReadOptions:
         return int(start_ns.astype(np.int64)) + seconds.astype(np.int64) * 10**9 + np.rint(rest * 1e9).astype(
             np.int64
         ), is_utc
+
+    def all_stamps(self, n_samples: int) -> tuple[NDArray[np.int64], bool]:
+        """Return what `made_stamps` does of all samples, however many they are."""
+        stamps = mapped(
+            n_samples,
+            lambda rows: self.made_stamps(rows.stop - rows.start, rows.start)[0],
+            like=np.empty(0, np.int64),
+        )
+        return stamps, self._start().tzinfo is not None
 
     def given(self) -> dict[str, Any]:
         """Return the options that are not as usual."""

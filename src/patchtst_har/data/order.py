@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from patchtst_har.data.frames import rows_of
 from patchtst_har.data.options import Disorder
-from patchtst_har.data.stamps import index_ns
+from patchtst_har.data.stamps import backward_rows, index_ns
+from patchtst_har.support.long_arrays import GrowingArray, blocks, release
 
 
 def put_in_order(recording: pd.DataFrame, how: Disorder) -> tuple[pd.DataFrame, int]:
@@ -24,17 +25,34 @@ def put_in_order(recording: pd.DataFrame, how: Disorder) -> tuple[pd.DataFrame, 
         ``refuse`` leaves it as it is, for `check_recording` to say where time goes back.
     """
     time_ns = index_ns(recording.index)  # type: ignore[arg-type]
-    if how == "refuse" or not np.any(time_ns[1:] < time_ns[:-1]):
+    if how == "refuse" or not len(backward_rows(time_ns)):
         return recording, 0
     if how == "sort":
-        order = np.argsort(time_ns, kind="stable")
-        return _rows(recording, order), int(np.count_nonzero(order != np.arange(len(order))))
+        order, n_moved = _order(time_ns)
+        return rows_of(recording, order), n_moved
     keep = kept_in_order(time_ns)
-    return _rows(recording, np.flatnonzero(keep)), int(np.count_nonzero(~keep))
+    return rows_of(recording, np.flatnonzero(keep)), int(np.count_nonzero(~keep))
 
 
-def _rows(recording: pd.DataFrame, rows: NDArray[Any]) -> pd.DataFrame:
-    return recording.take(rows)
+def _order(time_ns: NDArray[np.int64]) -> tuple[NDArray[np.intp], int]:
+    """Return the rows (n,) in the order of time, equal stamps as they were, and how many rows move.
+
+    Sorted by parts: few samples are far from their place in time.
+    """
+    parts = list(blocks(len(time_ns), time_ns))
+    latest_ns = np.maximum.accumulate([time_ns[rows].max() for rows in blocks(len(time_ns), time_ns)])
+    earliest_ns = np.array([time_ns[rows].min() for rows in blocks(len(time_ns), time_ns)])
+    earliest_ns = np.minimum.accumulate(earliest_ns[::-1])[::-1]
+    # Nothing before such a block belongs behind anything in it or after it.
+    whole = np.flatnonzero(np.append(True, latest_ns[:-1] <= earliest_ns[1:]))
+    order, n_moved = GrowingArray(), 0
+    for begin, end in pairwise([*whole.tolist(), len(parts)]):
+        first, stop = parts[begin].start, parts[end - 1].stop
+        rows = first + np.argsort(time_ns[first:stop], kind="stable")
+        n_moved += int(np.count_nonzero(rows != np.arange(first, stop)))
+        order.append(rows)
+        release(time_ns)
+    return order.whole(), n_moved
 
 
 def kept_in_order(time_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -44,7 +62,7 @@ def kept_in_order(time_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
     are left out: the fewer. So one stamp that is too late costs one sample, as does one that is too early,
     and of samples that were sent twice the second copy is left out.
     """
-    starts = [0, *(np.flatnonzero(time_ns[1:] < time_ns[:-1]) + 1).tolist(), len(time_ns)]
+    starts = [0, *backward_rows(time_ns).tolist(), len(time_ns)]
     # Parts (first, stop) that are kept, each in order and all in order.
     kept: list[tuple[int, int]] = []
     for first, stop in pairwise(starts):

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.data.stamps import find_gaps
+from patchtst_har.support.long_arrays import gathered
 
 _LONGEST_SPAN = 1000
 _MAX_SPANS = 100_000
@@ -39,7 +40,7 @@ def measure_rate_hz(time_ns: NDArray[np.int64], max_gap_s: float = 1.0) -> float
         gaps_before, gaps_within = (np.searchsorted(gaps, at, side="right") for at in (first, first + span))
         first = first[gaps_before == gaps_within]
         if first.size:
-            duration_ns = float(np.median(time_ns[first + span] - time_ns[first]))
+            duration_ns = float(np.median(gathered(time_ns, first + span) - gathered(time_ns, first)))
             return span / duration_ns * 1e9 if duration_ns > 0 else None
         span //= 2
     return None
@@ -70,14 +71,15 @@ def rate_pieces(
     n_spans = (len(time_ns) - 1) // _SPAN
     if n_spans < _MEDIAN_OF:
         return [(0, overall_hz)]
-    from scipy.ndimage import median_filter
-
     ends = np.arange(n_spans + 1) * _SPAN
     n_gaps = np.searchsorted(find_gaps(time_ns, max_gap_s), ends, side="right")
-    usable = np.flatnonzero((np.diff(n_gaps) == 0) & (np.diff(time_ns[ends]) > 0))
+    lasts_ns = np.diff(gathered(time_ns, ends))
+    usable = np.flatnonzero((np.diff(n_gaps) == 0) & (lasts_ns > 0))
     if len(usable) < _MEDIAN_OF:
         return [(0, overall_hz)]
-    rates = median_filter(_SPAN * 1e9 / np.diff(time_ns[ends])[usable], _MEDIAN_OF, mode="mirror")
+    # Not by SciPy, whose import takes longer than the whole check, and 15 MB.
+    around = np.pad(_SPAN * 1e9 / lasts_ns[usable], _MEDIAN_OF // 2, mode="reflect")
+    rates = np.median(np.lib.stride_tricks.sliding_window_view(around, _MEDIAN_OF), axis=1)
     if rates.max() < _CHANGE * rates.min():
         return [(0, overall_hz)]
     return _parts(rates, ends[usable])

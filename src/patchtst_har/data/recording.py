@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from patchtst_har.data.batches import sent_twice, spread_batches
 from patchtst_har.data.columns import AXES
 from patchtst_har.data.formats import not_read, read_file, recording_suffix
-from patchtst_har.data.frames import check_recording
+from patchtst_har.data.frames import check_recording, rows_of
 from patchtst_har.data.options import Found, ReadOptions
 from patchtst_har.data.order import put_in_order
 from patchtst_har.data.rate import measure_rate_hz, rate_pieces
@@ -30,6 +30,7 @@ from patchtst_har.data.units import PER_G, SignalWarning, Unit, check_unit, rest
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import atomic_path
 from patchtst_har.support.formatting import counted, listed
+from patchtst_har.support.long_arrays import SpillError
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +113,8 @@ def read_recording(
         options = replace(options, columns={**options.columns, "time": time_column})
     try:
         return _read(path, time_unit, units, options, strict=strict)
+    except SpillError as error:
+        raise DataError(f"{path}: {error}") from error
     except MemoryError as error:
         raise DataError(f"{path}: not enough memory to read it ({error or 'allocation failed'})") from error
 
@@ -126,7 +129,7 @@ def _read(
     time_ns, acceleration = check_recording(recording, str(path), found.place)
     copies = sent_twice(time_ns, acceleration) if count_repeated(time_ns) else np.empty(0, np.intp)
     if n_sent_twice := len(copies):
-        recording = recording.take(np.setdiff1d(np.arange(len(recording)), copies))
+        recording = rows_of(recording, np.delete(np.arange(len(recording)), copies))
         time_ns, acceleration = check_recording(recording, str(path))
     times_ns = spread_batches(time_ns) if count_repeated(time_ns) else time_ns
     sample_rate_hz = measure_rate_hz(times_ns)
@@ -181,7 +184,7 @@ def _unit_of_log(
 def _with_axes(recording: pd.DataFrame, acceleration: NDArray[np.float32]) -> pd.DataFrame:
     """Return a recording with other values of its axes."""
     changed = pd.DataFrame(acceleration, index=recording.index, columns=list(AXES), copy=False)
-    return changed.assign(**{name: recording[name] for name in recording.columns if name not in AXES})
+    return pd.concat([changed, recording.drop(columns=list(AXES))], axis=1)
 
 
 class ReadingWarning(SignalWarning):

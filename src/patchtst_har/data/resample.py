@@ -10,7 +10,6 @@ first, by a symmetric FIR filter that does not shift the signal either.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -27,6 +26,7 @@ from patchtst_har.data.rate import measure_rate_hz
 from patchtst_har.data.stamps import count_repeated, find_gaps
 from patchtst_har.data.units import MOST_G, UNUSABLE
 from patchtst_har.errors import DataError
+from patchtst_har.support.long_arrays import BLOCK_ROWS, GrowingArray, blocks, gathered, selected
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 _CLEARLY_FASTER = 1.1
 _HALF_TAPS_PER_FACTOR = 10
 _PASSBAND_OF_NYQUIST = 0.9
-_BLOCK_SAMPLES = 2**16
 _LOCAL_SAMPLES = 1000
 _FASTER_FOR_A_WHILE = 1.2
 
@@ -90,7 +89,7 @@ class CleanSamples:
         usual_hz = self.sample_rate_hz
         if bounds[0] not in self._highest_hz:
             starts = np.arange(bounds[0], bounds[1] - _LOCAL_SAMPLES, _LOCAL_SAMPLES // 2)
-            spans_ns = self.time_ns[starts + _LOCAL_SAMPLES] - self.time_ns[starts]
+            spans_ns = gathered(self.time_ns, starts + _LOCAL_SAMPLES) - gathered(self.time_ns, starts)
             shortest_ns = max(int(spans_ns.min()), 1) if len(starts) else math.inf
             self._highest_hz[bounds[0]] = _LOCAL_SAMPLES / shortest_ns * 1e9
         highest_hz = self._highest_hz[bounds[0]]
@@ -133,8 +132,9 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
     usable, unusable = _usable(acceleration)
     rows, zeros_ns = None, np.empty((0, 2), np.int64)
     if any(unusable.values()):
-        rows, zeros_ns = np.flatnonzero(usable), _zero_runs(time_ns, acceleration, usable, max_gap_s)
-        time_ns, acceleration = time_ns[rows], acceleration[rows]
+        zeros_ns = _zero_runs(time_ns, acceleration, usable, max_gap_s)
+        rows = _rows_within(usable)
+        time_ns, acceleration = selected(time_ns, rows), selected(acceleration, rows)
     gaps = find_gaps(time_ns, max_gap_s)
     bounds = list(pairwise([0, *gaps.tolist(), len(time_ns)])) if len(time_ns) else []
     epochs = measure_epochs(time_ns, acceleration, bounds)
@@ -147,7 +147,7 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
         "repeated_s": _seconds(repeats_ns),
         "idle_zero_s": _seconds(zeros_ns),
         "n_gaps": len(gaps),
-        "gaps_s": float((time_ns[gaps] - time_ns[gaps - 1]).sum() * 1e-9),
+        "gaps_s": float((gathered(time_ns, gaps) - gathered(time_ns, gaps - 1)).sum() * 1e-9),
     }
     clean = CleanSamples(
         time_ns, acceleration, rows, bounds, sample_rate_hz, epochs, repeats_ns, zeros_ns, info
@@ -164,38 +164,50 @@ def _seconds(spans_ns: NDArray[np.int64]) -> float:
 
 
 def _zero_runs(
-    time_ns: NDArray[np.int64], acceleration: NDArray[np.float32], usable: NDArray[np.bool_], max_gap_s: float
+    time_ns: NDArray[np.int64], acceleration: NDArray[np.float32], usable: NDArray[np.intp], max_gap_s: float
 ) -> NDArray[np.int64]:
     """Return first and last moment (k, 2) of the runs of unusable samples that are all exactly zero.
 
     Runs that last a minute or more, longer than the gaps that are bridged: devices write them in idle sleep.
     """
-    edges = np.flatnonzero(np.diff(np.concatenate([[True], usable, [True]])))
-    first, last = edges[::2], edges[1::2] - 1
-    long = time_ns[last] - time_ns[first] >= max(MIN_IDLE_S, max_gap_s) * 1e9
-    spans = [
-        (time_ns[begin], time_ns[end])
-        for begin, end in zip(first[long].tolist(), last[long].tolist(), strict=True)
-        if not acceleration[begin : end + 1].any()
-    ]
-    return np.array(spans, np.int64).reshape(-1, 2)
+    edges = np.append(np.append(0, usable), len(time_ns)).reshape(-1, 2)
+    first, last = (edges[edges[:, 0] < edges[:, 1]] - [0, 1]).T
+    begin_ns, end_ns = gathered(time_ns, first), gathered(time_ns, last)
+    zero = end_ns - begin_ns >= max(MIN_IDLE_S, max_gap_s) * 1e9
+    for at in np.flatnonzero(zero):
+        samples = acceleration[first[at] : last[at] + 1]
+        zero[at] = not any(samples[rows].any() for rows in blocks(len(samples), samples))
+    return np.stack([begin_ns[zero], end_ns[zero]], axis=1)
 
 
-def _usable(acceleration: NDArray[np.float32]) -> tuple[NDArray[np.bool_], dict[str, int]]:
-    """Return which samples (n,) are usable, and how many are not for which reason."""
-    usable = np.empty(len(acceleration), bool)
-    counts = dict.fromkeys(UNUSABLE, 0)
-    for rows in _blocks(len(acceleration), _BLOCK_SAMPLES):
+def _usable(acceleration: NDArray[np.float32]) -> tuple[NDArray[np.intp], dict[str, int]]:
+    """Return where usable samples begin and end, in turn (2 k,), and how many are not for which reason."""
+    edges, counts = GrowingArray(), dict.fromkeys(UNUSABLE, 0)
+    was_usable = False
+    for rows in blocks(len(acceleration), acceleration):
         samples = acceleration[rows]
         # NaN is not below it either.
         measured, zero = _every_axis(np.abs(samples) <= MOST_G), _every_axis(samples == 0)
-        usable[rows] = measured & ~zero
-        if usable[rows].all():
+        usable = measured & ~zero
+        edges.append(rows.start + np.flatnonzero(np.diff(usable, prepend=was_usable)))
+        was_usable = bool(usable[-1])
+        if usable.all():
             continue
         finite = _every_axis(np.isfinite(samples))
         for name, lost in zip(UNUSABLE, (~finite, zero, finite & ~measured), strict=True):
             counts[name] += int(np.count_nonzero(lost))
-    return usable, counts
+    if was_usable:
+        edges.append(np.array([len(acceleration)], np.intp))
+    return edges.whole().astype(np.intp, copy=False), counts
+
+
+def _rows_within(edges: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the rows between where something begins and ends, in turn (2 k,)."""
+    result = GrowingArray()
+    for first, stop in edges.reshape(-1, 2):
+        for rows in blocks(stop - first):
+            result.append(np.arange(first + rows.start, first + rows.stop))
+    return result.whole().astype(np.intp, copy=False)
 
 
 def _every_axis(values: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -268,7 +280,7 @@ def resample_block(
     block = np.empty((count, 3), np.float32)
     factor = _oversampling(clean.highest_rate_hz(bounds, sample_rate_hz), sample_rate_hz)
     start_ns = int(clean.time_ns[bounds[0]])
-    for rows in _blocks(count, max(_BLOCK_SAMPLES // factor, 1)):
+    for rows in blocks(count, clean.time_ns, clean.acceleration, n_block=max(BLOCK_ROWS // factor, 1)):
         begin, length = first + rows.start, rows.stop - rows.start
         if factor == 1:
             block[rows] = _interpolate(clean, bounds, grid_ns(start_ns, begin, length, sample_rate_hz))
@@ -285,10 +297,6 @@ def resampling_facts(clean: CleanSamples, sample_rate_hz: float) -> dict[str, An
     ]
     n_filtered = sum(factor > 1 for factor in factors)
     return {"sample_rate_hz": sample_rate_hz, "method": "linear", "n_low_passed_segments": n_filtered}
-
-
-def _blocks(n_samples: int, size: int) -> Iterator[slice]:
-    yield from (slice(first, min(first + size, n_samples)) for first in range(0, n_samples, size))
 
 
 def _oversampling(measured_hz: float | None, target_hz: float) -> int:

@@ -6,13 +6,14 @@ version 3), so integers are only ever taken after an explicit conversion to nano
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.errors import DataError
+from patchtst_har.support.long_arrays import blocks, flagged, gathered, mapped, searched
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,7 @@ UNIT_HINT = "time_unit='s', 'ms', 'us' or 'ns', --time-unit"
 _HOUR_S = 3600.0
 _DST_TOLERANCE_S = 2.0
 TimeUnit = Literal["s", "ms", "us", "ns"]
-_BLOCK_SAMPLES = 2**16
+_NAT = np.iinfo(np.int64).min
 NS_PER_UNIT: dict[str, int] = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
@@ -44,11 +45,13 @@ def index_ns(
     """
     import pandas as pd
 
-    if index.hasnans:
-        row = int(np.flatnonzero(np.asarray(index.isna()))[0])
-        raise DataError(f"{source}: {place(row)} has no time stamp (NaT)")
+    stamps = np.asarray(index.asi8)
+    for rows in blocks(len(stamps), stamps):
+        if (stamps[rows] == _NAT).any():
+            row = rows.start + int(np.argmax(stamps[rows] == _NAT))
+            raise DataError(f"{source}: {place(row)} has no time stamp (NaT)")
     try:
-        return np.asarray((index if index.unit == "ns" else index.as_unit("ns")).asi8)
+        return stamps if index.unit == "ns" else np.asarray(index.as_unit("ns").asi8)
     except pd.errors.OutOfBoundsDatetime as error:
         raise DataError(f"{source}: a time stamp is outside the years 1677 to 2262 ({error})") from error
 
@@ -65,6 +68,17 @@ def numbers_ns(
     DataError
         If a value is missing, infinite, or too large for int64 nanoseconds.
     """
+    return mapped(
+        len(values),
+        lambda rows: _block_ns(values[rows], unit, source, lambda row: place(rows.start + row)),
+        values,
+        like=np.empty(0, np.int64),
+    )
+
+
+def _block_ns(
+    values: NDArray[Any], unit: TimeUnit, source: str, place: Callable[[int], str]
+) -> NDArray[np.int64]:
     scale = NS_PER_UNIT[unit]
     limit = np.iinfo(np.int64).max // scale
     if values.dtype.kind in "iu":
@@ -109,7 +123,7 @@ def check_order(
     DataError
         If a stamp is earlier than the one before; the message names the place and ways out.
     """
-    backwards = np.flatnonzero(time_ns[1:] < time_ns[:-1]) + 1
+    backwards = backward_rows(time_ns)
     if not backwards.size:
         return
     row = int(backwards[0])
@@ -131,7 +145,26 @@ def check_order(
 
 def count_repeated(time_ns: NDArray[np.int64]) -> int:
     """Return how many samples have the stamp of the sample before them."""
-    return int(np.count_nonzero(time_ns[1:] == time_ns[:-1]))
+    return sum(int(np.count_nonzero(repeats)) for _, repeats in _steps(time_ns, np.equal))
+
+
+def backward_rows(time_ns: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Return the rows whose stamp is earlier than the one before."""
+    return flagged(_steps(time_ns, np.less))
+
+
+def stamp_edges(time_ns: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Return the rows (k + 1,) at which a stamp differs from the one before; the first and the end, too."""
+    inner = flagged(_steps(time_ns, np.not_equal))
+    return np.concatenate([[0] * bool(len(time_ns)), inner, [len(time_ns)]]).astype(np.intp)
+
+
+def _steps(
+    time_ns: NDArray[np.int64], compare: Callable[..., NDArray[np.bool_]]
+) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """Yield how stamps compare with the one before, in blocks, each with the row of its first."""
+    for rows in blocks(len(time_ns) - 1, time_ns):
+        yield rows.start + 1, compare(time_ns[rows.start + 1 : rows.stop + 1], time_ns[rows])
 
 
 def find_gaps(time_ns: NDArray[np.int64], max_gap_s: float) -> NDArray[np.intp]:
@@ -139,15 +172,15 @@ def find_gaps(time_ns: NDArray[np.int64], max_gap_s: float) -> NDArray[np.intp]:
 
     Samples that share a stamp, as devices write them in batches, last until as many periods later.
     """
-    rows = [
-        first + 1 + np.flatnonzero(np.diff(time_ns[first : first + _BLOCK_SAMPLES + 1]) > max_gap_s * 1e9)
-        for first in range(0, len(time_ns), _BLOCK_SAMPLES)
-    ]
-    gaps = np.concatenate(rows) if rows else np.empty(0, np.intp)
-    n_shared = gaps - np.searchsorted(time_ns, time_ns[gaps - 1]) - 1
+    gaps = flagged(_steps(time_ns, lambda after, before: after - before > max_gap_s * 1e9))
+    before_ns = gathered(time_ns, gaps - 1)
+    n_shared = gaps - searched(time_ns, before_ns) - 1
     if not n_shared.any():
         return gaps
-    edges = np.flatnonzero(np.diff(time_ns)) + 1
-    period_ns = float(np.median(np.diff(time_ns[edges]) / np.diff(edges))) if len(edges) > 1 else 0.0
-    steps_ns = time_ns[gaps] - time_ns[gaps - 1]
-    return gaps[steps_ns - n_shared * period_ns > max_gap_s * 1e9]
+    edges = stamp_edges(time_ns)[1:-1]
+    period_ns = 0.0
+    if len(edges) > 1:
+        period_ns = float(np.median(np.diff(gathered(time_ns, edges)) / np.diff(edges)))
+    steps_ns = gathered(time_ns, gaps) - before_ns
+    long: NDArray[np.bool_] = steps_ns - n_shared * period_ns > max_gap_s * 1e9
+    return gaps[long]

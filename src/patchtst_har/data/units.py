@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from patchtst_har import _core
 from patchtst_har.data.columns import Unit as Unit
 from patchtst_har.errors import DataError
+from patchtst_har.support.long_arrays import blocks, mapped
 
 PER_G: dict[str, float] = {"g": 1.0, "m/s2": 9.80665, "mg": 1000.0}
 
@@ -34,7 +35,7 @@ LIMITS = (32767.0, -32768.0)
 
 _MAX_STILL_STD = 0.013
 _MAX_BLOCKS = 20_000
-_BLOCKS_AT_A_TIME = 500
+_SECONDS_AT_A_TIME = 500
 _MIN_STILL_BLOCKS = 10
 _PLAUSIBLE_G = {"still": (0.8, 1.25), "all": (0.6, 1.6)}
 _FEW = 0.01
@@ -79,7 +80,11 @@ def to_g(values: NDArray[np.float32], unit: Unit) -> NDArray[np.float32]:
     """
     if unit == "g":
         return values
-    converted = values / np.float32(PER_G[unit])
+    return mapped(len(values), lambda rows: _block_to_g(values[rows], PER_G[unit]), values, like=values)
+
+
+def _block_to_g(values: NDArray[np.float32], per_g: float) -> NDArray[np.float32]:
+    converted = values / np.float32(per_g)
     same = (values[:, 0] == values[:, 1]) & (values[:, 0] == values[:, 2])
     rows = np.flatnonzero(same)
     rows = rows[np.isin(values[rows, 0], MARKERS)]
@@ -113,10 +118,10 @@ def rest_magnitude(acceleration_g: NDArray[np.float32], sample_rate_hz: float) -
     if n_blocks == 0:
         return None
     chosen = np.unique(np.linspace(0, n_blocks - 1, min(n_blocks, _MAX_BLOCKS)).astype(np.intp))
-    blocks = acceleration_g[: n_blocks * length].reshape(n_blocks, length, 3)
+    seconds = acceleration_g[: n_blocks * length].reshape(n_blocks, length, 3)
     parts = [
-        _magnitude_and_std(blocks[chosen[first : first + _BLOCKS_AT_A_TIME]])
-        for first in range(0, len(chosen), _BLOCKS_AT_A_TIME)
+        _magnitude_and_std(seconds[chosen[part]])
+        for part in blocks(len(chosen), acceleration_g, n_block=_SECONDS_AT_A_TIME)
     ]
     magnitude, std = (np.concatenate(values) for values in zip(*parts, strict=True))
     if not len(magnitude):

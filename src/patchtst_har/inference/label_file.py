@@ -22,6 +22,9 @@ from patchtst_har.support.formatting import counted
 from patchtst_har.support.names import printable
 from patchtst_har.support.progress import OnProgress
 
+_WORTH_A_WARNING = 0.001
+"""Share of the samples, or of the windows, that is lost."""
+
 
 @dataclass(frozen=True)
 class LabelledFile:
@@ -201,11 +204,19 @@ def adapted_to(recognizer: Recognizer) -> str:
 
 
 def _losses(labelled: LabelledRecording) -> list[str]:
-    """Return, in words, what of the recording could not be used."""
+    """Return, in words, what of the recording could not be used, if that is worth a warning.
+
+    The steps of the signal say it in any case.
+    """
     counts = labelled.counts
-    texts = {name: f"Samples left out, {what}" for name, what in UNUSABLE.items()}
-    texts["short_stretches"] = "Segments between gaps that are shorter than a window, not labelled"
-    return [f"{text}: {counts[name]:,}." for name, text in texts.items() if counts.get(name)]
+    texts = {
+        name: f"Samples left out, {what}"
+        for name, what in UNUSABLE.items()
+        if counts.get(name, 0) > _WORTH_A_WARNING * labelled.signal["n_samples"]
+    }
+    if counts["short_stretches"] > _WORTH_A_WARNING * counts["n_windows"]:
+        texts["short_stretches"] = "Segments between gaps that are shorter than a window, not labelled"
+    return [f"{text}: {counts[name]:,}." for name, text in texts.items()]
 
 
 def _notices(recognizer: Recognizer) -> list[str]:

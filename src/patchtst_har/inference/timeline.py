@@ -16,6 +16,8 @@ from patchtst_har.smoothing.decide import Decisions
 if TYPE_CHECKING:
     import pandas as pd
 
+_MOST_ROWS = 100_000
+
 
 def decision_spans(
     start_ns: NDArray[np.int64], sequences: NDArray[np.int64], window_ns: int, hop_ns: int
@@ -111,6 +113,8 @@ def non_wear_rows(
 ) -> pd.DataFrame:
     """Return time without wear as rows of a timeline: one per hop, the last of each span may be shorter.
 
+    Rows of a span that lasts more than 100,000 hops last several: a device may sleep for years.
+
     Parameters
     ----------
     spans_ns : ndarray of int64, shape (k, 2)
@@ -127,7 +131,8 @@ def non_wear_rows(
     for begin, end in spans_ns.tolist():
         before = int(np.searchsorted(end_ns, end))
         begin = max(begin, int(end_ns[before - 1])) if before else begin
-        start = np.arange(begin, end, hop_ns)
+        step_ns = hop_ns * -(-(end - begin) // (hop_ns * _MOST_ROWS))
+        start = np.arange(begin, end, max(step_ns, hop_ns))
         starts.append(start)
         ends.append(np.append(start[1:], end)[: len(start)])
     start_ns = np.concatenate(starts)

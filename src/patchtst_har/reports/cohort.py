@@ -80,7 +80,7 @@ def _totals(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, Any]:
     if table.empty:
         return {"worn_h": 0.0, "unworn_h": 0.0, "hours": 0.0, "unfamiliar": None, "classes": []}
     worn, unworn = float(table["wear_minutes"].sum()), float(table["non_wear_minutes"].sum())
-    known = table[table["n_unfamiliar"].notna()]
+    known = table[table["n_unfamiliar"].notna() & (table["n_windows"] > 0)]
     return {
         "worn_h": worn / 60,
         "unworn_h": unworn / 60,
@@ -129,8 +129,8 @@ def _doubtful(table: pd.DataFrame) -> list[tuple[str, str]]:
     """Return recordings to look at first, and why: the twenty with the most unfamiliar windows."""
     if table.empty:
         return []
-    share = table["unfamiliar_share"].astype(float)
-    worst = table[share > _STRANGE].assign(share=share).nlargest(20, "share")
+    named = table[["recording"]].assign(share=table["unfamiliar_share"].astype(float))
+    worst = named[named["share"] > _STRANGE].nlargest(20, "share")
     return [
         (
             row["recording"],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +12,29 @@ import numpy as np
 import pandas as pd
 
 from patchtst_har.data.non_wear import NON_WEAR
+from patchtst_har.data.times import iana_zone
 from patchtst_har.errors import DataError
 from patchtst_har.records.reading import ZONE, read_table, wall_clock
 from patchtst_har.reports import plots
-from patchtst_har.reports.plots.prediction import daily_minutes, unit_of_days
+from patchtst_har.reports.days import (
+    minutes_of_days,
+    span_text,
+    table_of_days,
+    table_of_means,
+    unworn_spans,
+)
+from patchtst_har.reports.plots.style import NARROW_IN
 from patchtst_har.reports.plots.timeline import Extent
 from patchtst_har.reports.rendering import facts, pictures, render, words
 from patchtst_har.reports.signal import steps_in_words
+from patchtst_har.summaries import SummaryRules, summarise
+from patchtst_har.summaries.hours import hours_of_day
+from patchtst_har.summaries.rows import is_unworn
 from patchtst_har.support.files import atomic_write_text
 from patchtst_har.support.formatting import readable
 
 COLUMNS = ("start", "end", "label", "probability")
-UNFAMILIAR = "unfamiliar"
+UNFAMILIAR, ENMO = "unfamiliar", "enmo_mg"
 _TIMES = ("start", "end")
 _DOUBTFUL = 0.5
 _SHORT = pd.Timedelta(hours=6)
@@ -44,16 +57,18 @@ def render_prediction_report(
     warnings: Sequence[str] = (),
     notices: Sequence[str] = (),
     signal: Mapping[str, Any] | None = None,
+    rules: SummaryRules | None = None,
 ) -> Path:
     """Write the report of one person's predicted activities: one HTML file that needs nothing else.
 
     Parameters
     ----------
     timeline : DataFrame or path-like
-        Columns ``start, end`` (times), ``label``, ``probability``, and ``unfamiliar`` (bool) if it is known
-        which rows are unlike what the model was trained on; rows do not overlap, time between rows is time
-        without data. Rows of the label ``non_wear`` need no probability. Times with a zone are shown as
-        wall-clock time. A path names such a CSV file.
+        Columns ``start, end`` (times), ``label``, ``probability``; if they are known, ``unfamiliar`` (bool),
+        which rows are unlike what the model was trained on, and ``enmo_mg``; rows do not overlap, time
+        between rows is time without data. Rows of the label ``non_wear`` need no probability. Times with a
+        zone are shown as wall-clock time. A path names such a CSV file, of which the ``clock`` below names
+        the zone if it has several offsets from UTC.
     out : path-like
         The HTML file to write; its folder must exist.
     recording_info, model_info : mapping
@@ -70,6 +85,8 @@ def render_prediction_report(
         What holds for every recording: shown plainly.
     signal : mapping, optional
         What was done to the samples (`patchtst_har.data.signal_steps`).
+    rules : SummaryRules, optional
+        How days are counted.
 
     Returns
     -------
@@ -82,31 +99,40 @@ def render_prediction_report(
         If the timeline has no row, lacks a column, overlaps, or has an impossible value, or ``start`` or
         ``end`` is not a time; nothing is written.
     """
-    frame, instants = (
-        _from_frame(timeline) if isinstance(timeline, pd.DataFrame) else _from_file(Path(timeline))
-    )
+    if not isinstance(timeline, pd.DataFrame):
+        timeline = _from_file(Path(timeline), recording_info.get("clock"))
+    frame, instants = _columns(timeline)
     _check(frame, instants)
     if classes is None:
         classes = sorted(set(frame["label"]) - {NON_WEAR})
     names = states_of(frame, classes)
-    worn = frame[_is_worn(frame)]
+    worn = frame[~is_unworn(frame)]
     unknown = sorted(set(frame["label"]) - set(names))
     if unknown:
         raise DataError(f"timeline: label {unknown[0]!r} is not one of the classes {', '.join(names)}")
-    extent, span = _extent(frame, instants, recording_info)
-    minutes = daily_minutes(frame, names)
-    figures = {"days": _plot_timeline(frame, names, extent)}
+    ends = _extent(instants, recording_info)
+    summary = summarise(frame.assign(**instants), classes, extent=ends, rules=rules)
+    extent = (ends[0].tz_localize(None), ends[1].tz_localize(None))
+    minutes = minutes_of_days(summary)
+    drawn: dict[str, Callable[..., str]] = {"days": _timeline(frame, names, extent)}
     if len(worn):
-        figures["probabilities"] = plots.plot_probabilities(worn)
-    if span >= _TOO_SHORT_FOR_DAYS:
-        figures["minutes"] = plots.plot_daily_minutes(minutes)
+        drawn["probabilities"] = partial(plots.plot_probabilities, worn)
+    if ends[1] - ends[0] >= _TOO_SHORT_FOR_DAYS:
+        drawn["minutes"] = partial(plots.plot_daily_minutes, minutes)
+    means = table_of_means(summary.days, classes)
+    if means:
+        drawn["hours"] = partial(plots.plot_hours, *hours_of_day(summary.rows, summary.daily), classes)
     html = render(
         "prediction.html.j2",
         title=str(recording_info.get("name", "Recording")),
-        figures=pictures(figures),
-        facts=_facts(frame, instants, extent, span),
+        figures=_at_both_widths(drawn),
+        facts=_facts(frame, instants, extent, ends[1] - ends[0]),
         clock=recording_info.get("clock"),
-        time=_table_of_days(minutes),
+        time=table_of_days(minutes, len(classes)),
+        means=means,
+        days=summary.days,
+        has_enmo=bool(summary.daily["enmo_mg"].notna().any()),
+        unworn=unworn_spans(summary),
         recording=list(facts(_in_words(recording_info))),
         model=list(facts(model_info)),
         score=model_info.get("score"),
@@ -121,38 +147,27 @@ def render_prediction_report(
     return Path(out)
 
 
+def _at_both_widths(drawn: Mapping[str, Callable[..., str]]) -> dict[str, Any]:
+    """Return each picture for a screen and, drawn anew, for a phone; the page shows one of them."""
+    wide, narrow = (
+        pictures({name: plot(name=name + suffix, **width) for name, plot in drawn.items()})
+        for suffix, width in (("", {}), ("-narrow", {"width_in": NARROW_IN}))
+    )
+    return {name: (wide[name], narrow[name]) for name in drawn}
+
+
 def states_of(timeline: pd.DataFrame, classes: Sequence[str]) -> tuple[str, ...]:
     """Return what the labels of a timeline can be: the model's classes, and `NON_WEAR` if it occurs."""
     occurs = NON_WEAR not in classes and bool((timeline["label"] == NON_WEAR).any())
     return (*classes, *((NON_WEAR,) if occurs else ()))
 
 
-def _is_worn(frame: pd.DataFrame) -> pd.Series[bool]:
-    """Return which rows are activities: not those of time without wear, which have no probability."""
-    return (frame["label"] != NON_WEAR) | frame["probability"].notna()
-
-
-def _table_of_days(minutes: pd.DataFrame) -> dict[str, Any]:
-    """Return unit, head and rows of the time of each class on each day; the longer side goes downwards."""
-    scale, unit, decimals = unit_of_days(minutes)
-    table = (minutes / scale).rename(index=lambda day: f"{day:%a %d %b %Y}")
-    corner, others = "Day", ("All", "All days")
-    if len(table) <= len(table.columns):
-        table, corner, others = table.T, "Activity", ("All days", "All")
-    table[others[0]] = table.sum(axis=1)
-    table.loc[others[1]] = table.sum()
-    if len(minutes) == 1:
-        table = table.loc[:, table.columns != "All days"]
-    rows = [(str(name), [f"{value:,.{decimals}f}" for value in row]) for name, row in table.iterrows()]
-    return {"unit": unit.lower(), "head": [corner, *map(str, table.columns)], "rows": rows}
-
-
-def _plot_timeline(frame: pd.DataFrame, classes: Sequence[str], extent: Extent) -> str:
-    """Draw whole days below each other, but a short recording along its own time."""
+def _timeline(frame: pd.DataFrame, classes: Sequence[str], extent: Extent) -> Callable[..., str]:
+    """Return what draws whole days below each other, but a short recording along its own time."""
     first, last = extent
     if last - first < _SHORT and first.date() == last.date():
-        return plots.plot_timelines({"predicted": frame}, classes, extent=extent)
-    return plots.plot_days(frame, classes, extent=extent)
+        return partial(plots.plot_timelines, {"predicted": frame}, classes, extent=extent)
+    return partial(plots.plot_days, frame, classes, extent=extent)
 
 
 def _in_words(info: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,51 +179,47 @@ def _in_words(info: Mapping[str, Any]) -> dict[str, Any]:
     return {**info, "dropped": text or "nothing"}
 
 
-def _extent(
-    frame: pd.DataFrame, instants: pd.DataFrame, info: Mapping[str, Any]
-) -> tuple[Extent, pd.Timedelta]:
-    """Return first and last moment of the recording by the clock of the timeline, and the time between."""
-    walls, absolute = [], []
-    for name, row, further in (("start", 0, min), ("end", -1, max)):
-        wall, instant = frame[name].iloc[row], instants[name].iloc[row]
-        offset = wall - _utc(instant)
-        if info.get(name) is not None:
-            stamp = _stamp(info[name], name)
-            if stamp.tz is None or instant.tz is None:
-                wall = further(wall, stamp.tz_localize(None))
-            else:
-                wall = further(wall, _utc(stamp) + offset)
-        walls.append(wall)
-        absolute.append(wall - offset)
-    return (walls[0], walls[1]), absolute[1] - absolute[0]
+def _extent(instants: pd.DataFrame, info: Mapping[str, Any]) -> Extent:
+    """Return first and last moment of the recording by the clock of the timeline."""
+    zone = instants["start"].dt.tz
+    first, last = instants["start"].iloc[0], instants["end"].iloc[-1]
+    if info.get("start") is not None:
+        first = min(first, _stamp(info["start"], "start", zone))
+    if info.get("end") is not None:
+        last = max(last, _stamp(info["end"], "end", zone))
+    return first, last
 
 
-def _stamp(value: Any, name: str) -> pd.Timestamp:
+def _stamp(value: Any, name: str, zone: tzinfo | None) -> pd.Timestamp:
     stamp = pd.to_datetime(str(value), format="ISO8601", errors="coerce")
     if pd.isna(stamp):
         raise DataError(f"recording_info: {name}: not a time ({value!r})")
-    return stamp.as_unit("ns")
+    stamp = stamp.as_unit("ns")
+    if zone is None:
+        return stamp.tz_localize(None)
+    if stamp.tz is None:
+        return stamp.tz_localize(zone, ambiguous=True, nonexistent="shift_forward")
+    return stamp.tz_convert(zone)
 
 
-def _utc(instant: pd.Timestamp) -> pd.Timestamp:
-    return (instant if instant.tz is None else instant.tz_convert("UTC")).tz_localize(None)
-
-
-def _from_frame(timeline: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _columns(timeline: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the columns with wall-clock times, and the instants (clocks go back in autumn)."""
     missing = [name for name in COLUMNS if name not in timeline]
     if missing:
         raise DataError(f"timeline: lacks the column {', '.join(missing)}")
-    frame = timeline[[name for name in (*COLUMNS, UNFAMILIAR) if name in timeline]].reset_index(drop=True)
+    known = [name for name in (*COLUMNS, UNFAMILIAR, ENMO) if name in timeline]
+    frame = timeline[known].reset_index(drop=True)
     instants = frame[list(_TIMES)].copy()
     for name in _TIMES:
         if not pd.api.types.is_datetime64_any_dtype(frame[name]):
             raise DataError(f"timeline: column {name}: needs times, has {frame[name].dtype}")
-        frame[name] = frame[name].dt.tz_localize(None).astype("datetime64[ns]")
+        instants[name] = frame[name].dt.as_unit("ns")
+        frame[name] = instants[name].dt.tz_localize(None)
     return frame, instants
 
 
-def _from_file(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _from_file(path: Path, clock: Any) -> pd.DataFrame:
+    """Return a timeline from a CSV file, its times in its zone if it has one."""
     texts = read_table(path, COLUMNS, ())
     if texts is None:
         raise DataError(f"{path}: no such file")
@@ -216,18 +227,31 @@ def _from_file(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         frame = texts[list(COLUMNS)].replace({"probability": {"": "nan"}}).astype({"probability": float})
     except ValueError as error:
         raise DataError(f"{path}: column probability: not a number ({error})") from error
-    for name in _TIMES:
-        frame[name] = wall_clock(texts[name], f"{path}: column {name}")
-    instants = texts[list(_TIMES)].apply(pd.to_datetime, format="ISO8601", utc=True)
-    zoned = texts["start"].str.contains(ZONE).any()
-    return frame, instants if zoned else instants.apply(lambda times: times.dt.tz_localize(None))
+    offsets = pd.concat([texts[name].str.extract(f"({ZONE})")[0] for name in _TIMES]).dropna().unique()
+    walls = {name: wall_clock(texts[name], f"{path}: column {name}") for name in _TIMES}
+    if not len(offsets):
+        return frame.assign(**walls)
+    try:
+        zone: tzinfo | None = iana_zone(str(clock))
+    except DataError:
+        if len(offsets) > 1:
+            raise DataError(
+                f"{path}: times have several offsets from UTC ({', '.join(sorted(offsets))}): the clock in "
+                "recording_info must name their zone"
+            ) from None
+        zone = pd.Timestamp(texts["start"].iloc[0]).tz
+    times = {
+        name: pd.to_datetime(texts[name], format="ISO8601", utc=True).dt.tz_convert(zone) for name in _TIMES
+    }
+    return frame.assign(**times)
 
 
 def _check(frame: pd.DataFrame, instants: pd.DataFrame) -> None:
     if frame.empty:
         raise DataError("timeline: has no row")
     absent = frame.isna()
-    absent["probability"] &= _is_worn(frame)
+    absent["probability"] &= ~is_unworn(frame)
+    absent = absent.drop(columns=ENMO, errors="ignore")
     if absent.any(axis=None):
         row, column = np.argwhere(absent.to_numpy())[0]
         raise DataError(f"timeline: row {row} has no {COLUMNS[column]}")
@@ -243,7 +267,7 @@ def _check(frame: pd.DataFrame, instants: pd.DataFrame) -> None:
 
 def _facts(frame: pd.DataFrame, instants: pd.DataFrame, extent: Extent, span: pd.Timedelta) -> dict[str, Any]:
     lasted = (instants["end"] - instants["start"]).dt.total_seconds().to_numpy()
-    worn = _is_worn(frame).to_numpy()
+    worn = ~is_unworn(frame).to_numpy()
     frame, seconds, unworn = frame[worn], lasted[worn], lasted[~worn].sum()
     covered, whole = seconds.sum(), span.total_seconds()
     probability = frame["probability"].to_numpy(dtype=float)
@@ -252,20 +276,12 @@ def _facts(frame: pd.DataFrame, instants: pd.DataFrame, extent: Extent, span: pd
     return {
         "first": f"{extent[0]:%Y-%m-%d %H:%M}",
         "last": f"{extent[1]:%Y-%m-%d %H:%M}",
-        "covered": _span(covered),
-        "non_wear": _span(unworn) if unworn else None,
-        "missing": _span(whole - covered - unworn),
+        "covered": span_text(covered),
+        "non_wear": span_text(unworn) if unworn else None,
+        "missing": span_text(whole - covered - unworn),
         "coverage": covered / whole,
         "mean_probability": float(np.average(probability, weights=seconds)) if known else None,
         "doubtful": float(seconds[probability < _DOUBTFUL].sum() / covered) if known else None,
         "doubtful_below": _DOUBTFUL,
         "unfamiliar": None if strange is None else float(seconds[strange].sum() / covered),
     }
-
-
-def _span(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s"

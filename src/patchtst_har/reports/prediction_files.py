@@ -121,7 +121,7 @@ def write_prediction(
         document = _summary(labelled, figures, origin)
         atomic_write_json(summary, document.to_json())
         if report:
-            _write_page(labelled, temporary["timeline"], temporary["report"])
+            _write_page(labelled, figures.rules, temporary["timeline"], temporary["report"])
         # One of an earlier call describes other files than those that now take their places.
         files.summary.unlink(missing_ok=True)
     return files
@@ -162,14 +162,13 @@ def _summary(labelled: LabelledFile, summary: RecordingSummary, origin: Origin |
     )
 
 
-def _write_page(labelled: LabelledFile, picture: Path, page: Path) -> None:
+def _write_page(labelled: LabelledFile, rules: SummaryRules, picture: Path, page: Path) -> None:
     from patchtst_har.reports.plots.timeline import plot_timelines
     from patchtst_har.reports.prediction import render_prediction_report, states_of
 
-    timeline = labelled.timeline
-    if "unfamiliar" in labelled.windows:
-        # The rows of both are the windows.
-        timeline = timeline.assign(unfamiliar=labelled.windows["unfamiliar"])
+    # The rows of both are the windows.
+    known = labelled.windows.columns.intersection(["unfamiliar", "enmo_mg"])
+    timeline = labelled.timeline.assign(**labelled.windows[known])
     # The picture has the hours of the zone, and no zone.
     naive = {column: timeline[column].dt.tz_localize(None) for column in ("start", "end")}
     rows = {labelled.name: timeline.assign(**naive)}
@@ -186,4 +185,5 @@ def _write_page(labelled: LabelledFile, picture: Path, page: Path) -> None:
         warnings=labelled.warnings,
         notices=labelled.notices,
         signal=labelled.signal,
+        rules=rules,
     )

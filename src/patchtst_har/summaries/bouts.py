@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from patchtst_har.summaries.rows import Rows
+from patchtst_har.summaries.rows import Rows, times_of
 from patchtst_har.summaries.rules import BoutRules
 
 if TYPE_CHECKING:
@@ -98,18 +98,11 @@ def bout_table(rows: Rows, rules: BoutRules) -> pd.DataFrame:
     known = np.append(0, np.cumsum(np.isnan(rows.enmo_mg)))
     mean = (weighted[stop] - weighted[first]) / np.maximum(lasts, 1)
     table = {
-        "start": _times(rows.start_ns[first], rows),
-        "end": _times(rows.end_ns[stop - 1], rows),
+        "start": times_of(rows.start_ns[first], rows.zone),
+        "end": times_of(rows.end_ns[stop - 1], rows.zone),
         "label": np.array(label, dtype=object),
         "minutes": lasts / _NS_PER_MIN,
         "share": inside / np.maximum(lasts, 1),
         "enmo_mg": np.where(known[stop] == known[first], mean, np.nan),
     }
     return pd.DataFrame(table).sort_values(["start", "end", "label"], kind="stable", ignore_index=True)
-
-
-def _times(stamps_ns: NDArray[np.int64], rows: Rows) -> pd.DatetimeIndex:
-    import pandas as pd
-
-    times = pd.DatetimeIndex(stamps_ns.astype("datetime64[ns]"))
-    return times if rows.zone is None else times.tz_localize("UTC").tz_convert(rows.zone)

@@ -1,4 +1,4 @@
-"""The data dictionary: every column and key that is written of a recording, in one place.
+"""The data dictionary: every column and key that is written of recordings, in one place.
 
 `docs/data-dictionary.md` is made from it, and a test compares it with what is written. In names, CLASS stands
 for each class of the model, and `*` for keys that depend on the file.
@@ -6,7 +6,9 @@ for each class of the model, and `*` for keys that depend on the file.
 
 from __future__ import annotations
 
+import csv
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -140,6 +142,11 @@ SUMMARY = (
             Entry(f"bouts.CLASS.{least}_min.minutes", "number", "min", "of these bouts together"),
         )
     ),
+    Entry("origin", "null", "", "the recording was labelled alone"),
+    Entry("origin.source.size", "whole number", "bytes", "of the file; only in a folder of many recordings"),
+    Entry("origin.source.mtime_ns", "whole number", "ns", "when the file was last changed, since 1970"),
+    Entry("origin.source.ends", "text", "", "SHA-256 of its first and last 64 KiB"),
+    Entry("origin.settings", "text", "", "SHA-256 of model, options and version"),
     Entry("signal.sample_rate_hz", "number or null", "Hz", "measured, of usable samples"),
     Entry("signal.n_samples", "whole number", "", "of the recording"),
     Entry("signal.n_nonfinite", "whole number", "", "left out: NaN or infinite"),
@@ -176,13 +183,67 @@ SUMMARY = (
     Entry("signal.resampling.n_low_passed_segments", "whole number", "", "segments low-passed before"),
 )  # fmt: skip
 
+
+def _of_summary() -> tuple[Entry, ...]:
+    """Return the columns of recordings.csv that are keys of the summary, joined with "_"."""
+    return tuple(
+        entry._replace(name=entry.name.replace(".", "_"), type=entry.type.removesuffix(" or null"))
+        for entry in SUMMARY
+        if entry.name.startswith(("days.", "bouts.")) and entry.type not in ("null", "list of text")
+    )
+
+
+RECORDINGS = (
+    Entry("recording", "text", "", "name of the recording, as in the names of its files"),
+    Entry("source", "text", "", "path of the file"),
+    Entry("device_*", "any", "", "what the file says of its device"),
+    Entry("start", "time", "", "stamp of the first sample, as in the file"),
+    Entry("end", "time", "", "stamp of the last sample"),
+    Entry("clock", "text", "", "UTC, the name of a zone, or local wall clock"),
+    Entry("hours", "number", "h", "from start to end"),
+    Entry("sample_rate_hz", "number", "Hz", "measured from the stamps"),
+    Entry("rest_magnitude_g", "number", "g", "median magnitude of quiet parts"),
+    Entry("wear_minutes", "number", "min", "with a class: all labelled time but non_wear"),
+    Entry("non_wear_minutes", "number", "min", "labelled non_wear"),
+    Entry("wear_share", "number", "", "wear_minutes of both, 0 to 1"),
+    Entry("minutes_CLASS", "number", "min", "with this class"),
+    Entry("n_windows", "whole number", "", "windows classified"),
+    Entry("n_unfamiliar", "whole number", "", "unfamiliar ones; empty if the model does not know"),
+    Entry("unfamiliar_share", "number", "", "unfamiliar ones of all windows, 0 to 1"),
+    Entry("calibration", "text", "", "applied, off, or not applied and why"),
+    Entry("calibration_error_before_mg", "number", "mg", "error at rest before"),
+    Entry("calibration_error_after_mg", "number", "mg", "error at rest after"),
+    Entry("n_gaps", "whole number", "", "pauses longer than data.max_gap_s"),
+    Entry("gaps_s", "number", "s", "of all gaps together"),
+    Entry("n_warnings", "whole number", "", "warnings of this recording"),
+    Entry("warnings", "text", "", "these warnings, joined by |"),
+    *_of_summary(),
+)
+FAILURES = (
+    Entry("recording", "text", "", "name of the recording; empty if it has none that can be used"),
+    Entry("source", "text", "", "path of the file"),
+    Entry("error", "text", "", "kind of error"),
+    Entry("reason", "text", "", "why it was not labelled"),
+)
+
 TABLES: dict[str, tuple[Entry, ...]] = {
     "NAME_labels.csv": LABELS,
     "NAME_windows.csv": WINDOWS,
     "NAME_daily.csv": DAILY,
     "NAME_bouts.csv": BOUTS,
     "NAME_summary.json": SUMMARY,
+    "recordings.csv": RECORDINGS,
+    "daily.csv": (RECORDINGS[0], *DAILY),
+    "failures.csv": FAILURES,
 }
+
+
+def write_dictionary(path: Path) -> None:
+    """Write all entries as a CSV file: table, name, type, unit, meaning."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["table", *Entry._fields])
+        writer.writerows([table, *entry] for table, entries in TABLES.items() for entry in entries)
 
 
 def entry_of(name: str, table: str) -> Entry | None:

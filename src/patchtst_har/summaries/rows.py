@@ -152,6 +152,23 @@ def pieces(
     return span, cell, end - begin
 
 
+def spans_of(rows: Rows, state: int) -> NDArray[np.int64]:
+    """Return begin and end (k, 2) of the time of a state, rows that touch joined."""
+    chosen = rows.state == state
+    start_ns, end_ns = rows.start_ns[chosen], rows.end_ns[chosen]
+    new = start_ns[1:] != end_ns[:-1]
+    first, last = np.append(True, new)[: len(start_ns)], np.append(new, True)[: len(start_ns)]
+    return np.stack([start_ns[first], end_ns[last]], axis=1)
+
+
+def times_of(stamps_ns: NDArray[np.int64], zone: tzinfo | None) -> pd.DatetimeIndex:
+    """Return moments as they stand in a timeline of this zone."""
+    import pandas as pd
+
+    times = pd.DatetimeIndex(stamps_ns.astype("datetime64[ns]"))
+    return times if zone is None else times.tz_localize("UTC").tz_convert(zone)
+
+
 def time_in_cells(rows: Rows, edges_ns: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return how much time of each state lies between edges, and the mean ENMO there.
 

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import atomic_path
 from patchtst_har.support.formatting import listed
+from patchtst_har.support.long_arrays import GrowingArray, blocks, is_long
 
 MAX_EXPANDED_BYTES = 16 * 2**30
 """Default cap on the memory of all arrays read from one archive."""
@@ -39,6 +40,7 @@ _MAX_HEADER_BYTES = 10_000
 _MAX_DIRECTORY_BYTES = 2**20
 _END, _END_64 = struct.Struct("<4s4H2LH"), struct.Struct("<4sQ2H2L4Q")
 _LOCATOR_64_BYTES = 20
+_LONG_BYTES = 2**20
 
 
 def read_npz(
@@ -47,6 +49,7 @@ def read_npz(
     optional: Sequence[str] = (),
     *,
     max_bytes: int = MAX_EXPANDED_BYTES,
+    long: bool = False,
 ) -> dict[str, NDArray[Any]]:
     """Read named arrays from an NPZ archive that is not trusted.
 
@@ -60,6 +63,8 @@ def read_npz(
         Arrays that are read if they are there.
     max_bytes : int
         Cap on the sum of the sizes that the arrays' headers declare.
+    long : bool
+        Let large arrays lie in files in place of memory (`patchtst_har.support.long_arrays`).
 
     Returns
     -------
@@ -79,7 +84,8 @@ def read_npz(
         total = sum(declared_bytes(archive, name, path) for name in wanted)
         if total > max_bytes:
             raise DataError(f"{path}: its arrays declare {total:,} bytes, more than the cap of {max_bytes:,}")
-        return {name: _read_member(archive, name, path) for name in wanted}
+        read = _read_long if long else _read_member
+        return {name: read(archive, name, path) for name in wanted}
 
 
 def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -215,6 +221,23 @@ def _read_member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[st
         except (ValueError, OverflowError) as error:
             raise DataError(f"{path}: array {name!r} cannot be read ({error})") from error
     return array
+
+
+def _read_long(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> NDArray[Any]:
+    """Read what `_read_member` reads, whose header has been checked, without holding it in memory."""
+    with open_member(archive, name, path) as file:
+        shape, by_columns, dtype = npy_header(file, name, path)
+        if not is_long(math.prod(shape) * dtype.itemsize):
+            return _read_member(archive, name, path)
+        values = GrowingArray()
+        n_at_a_time = max(_LONG_BYTES // dtype.itemsize, 1)
+        for rows in blocks(math.prod(shape), n_block=n_at_a_time):
+            content = file.read((rows.stop - rows.start) * dtype.itemsize)
+            if len(content) < (rows.stop - rows.start) * dtype.itemsize:
+                raise DataError(f"{path}: array {name!r} cannot be read (the member ends early)")
+            values.append(np.frombuffer(content, dtype))
+        flat = values.whole()
+        return flat.reshape(shape[::-1]).T if by_columns else flat.reshape(shape)
 
 
 @contextmanager

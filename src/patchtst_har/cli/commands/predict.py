@@ -244,6 +244,7 @@ def _label_many(
     from patchtst_har.cohort import label_recordings
     from patchtst_har.cohort.dask_cluster import dask_executor
 
+    folder = model_folder(model)
     try:
         with ExitStack() as opened:
             executor = None if dask is None else opened.enter_context(dask_executor(dask))
@@ -253,7 +254,7 @@ def _label_many(
                 out_dir,
                 list_file=list_file,
                 shard=shard,
-                model=model_folder(model),
+                model=folder,
                 options=chosen,
                 outputs=outputs,
                 workers=workers,

@@ -33,6 +33,7 @@ from patchtst_har.data.options import Found, ReadOptions
 from patchtst_har.data.stamps import TimeUnit
 from patchtst_har.errors import DataError
 from patchtst_har.support.formatting import size
+from patchtst_har.support.long_arrays import GrowingArray
 from patchtst_har.support.npz import check_directory
 
 _MOST_INFO_BYTES = 2**16
@@ -43,7 +44,6 @@ _SLEEP_MODE = 4
 _PACKED_BITS, _PLAIN_BITS = 36, 48
 # Two packed samples fill 9 bytes; a record holds less than 2**16.
 _PIECE_BYTES = 9 * 4096
-_STAMPS = 2**16
 
 
 def read_gt3x(path: Path, time_unit: TimeUnit | None, options: ReadOptions) -> tuple[pd.DataFrame, Found]:
@@ -177,7 +177,7 @@ class _Log:
     info: _Info
     samples: Samples = field(init=False)
     parameters: dict[tuple[int, int], int] = field(default_factory=dict)
-    tables: list[NDArray[Any]] = field(default_factory=list)
+    tables: GrowingArray = field(default_factory=lambda: GrowingArray(np.empty(0, BLOCK)))
     n_damaged: list[NDArray[np.intp]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -193,7 +193,7 @@ class _Log:
                     (space, key): value for space, key, value in struct.iter_unpack("<HHI", payload)
                 }
             self._add_activity(data, table[np.isin(table["kind"], (ACTIVITY, ACTIVITY2))])
-        blocks = np.concatenate(self.tables) if self.tables else np.empty(0, BLOCK)
+        blocks = self.tables.whole()
         rate_hz = float(np.median(blocks["count"])) if len(blocks) else self.info.rate_hz
         # More samples than usual are still those of one second.
         blocks["period_ns"] = 1e9 / np.maximum(blocks["count"], rate_hz)
@@ -294,8 +294,5 @@ def _old_recording(path: Path, info: _Info, chunks: Iterator[bytes]) -> tuple[pd
         raise DataError(f"{path}: has no samples")
     acceleration = samples.acceleration.whole()
     stamps = ReadOptions(start=info.start, rate_hz=info.rate_hz)
-    time_ns = np.empty(len(acceleration), np.int64)
-    for first in range(0, len(time_ns), _STAMPS):
-        part = time_ns[first : first + _STAMPS]
-        part[:] = stamps.made_stamps(len(part), first)[0]
+    time_ns, _ = stamps.all_stamps(len(acceleration))
     return make_frame(time_ns, acceleration), Found(info.facts(scale))

@@ -20,6 +20,7 @@ from patchtst_har.data.formats.device_files import BLOCK, Samples
 from patchtst_har.data.options import Found, ReadOptions
 from patchtst_har.data.stamps import TimeUnit
 from patchtst_har.errors import DataError
+from patchtst_har.support.long_arrays import GrowingArray
 
 _HEADER_BYTES = 1024
 _BLOCK_BYTES = 512
@@ -51,7 +52,7 @@ def read_cwa(path: Path, time_unit: TimeUnit | None, options: ReadOptions) -> tu
     to. A damaged or missing block is a gap in time.
     """
     device_files.refuse_options(path, time_unit, options)
-    samples, tables, n_damaged = Samples(path), [], 0
+    samples, tables, n_damaged = Samples(path), GrowingArray(np.empty(0, BLOCK)), 0
     with device_files.opened(path) as file:
         header = file.read(_HEADER_BYTES)
         if not header.startswith(b"MD"):
@@ -70,9 +71,8 @@ def read_cwa(path: Path, time_unit: TimeUnit | None, options: ReadOptions) -> tu
             tables.append(_table(blocks[kept], stamps_ns[kept].astype(np.int64)))
             raw = np.frombuffer(chunk, f"V{_BLOCK_BYTES}", len(blocks))[kept]
             _decode(header, blocks[kept], raw, samples)
-    blocks = np.concatenate(tables) if tables else np.empty(0, BLOCK)
     recording, found = device_files.recording_of_blocks(
-        samples, blocks, n_damaged, "block", off_rate=_OFF_RATE
+        samples, tables.whole(), n_damaged, "block", off_rate=_OFF_RATE
     )
     if rest:
         found.warnings.append(f"{path}: the file ends within a block, which is left out")

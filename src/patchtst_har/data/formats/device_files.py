@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -22,11 +23,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from patchtst_har.data.batches import block_times
-from patchtst_har.data.frames import GrowingArray, make_frame
+from patchtst_har.data.frames import make_frame
 from patchtst_har.data.options import MAX_SAMPLES, Found, ReadOptions
 from patchtst_har.data.stamps import TimeUnit
 from patchtst_har.errors import DataError
 from patchtst_har.support.formatting import counted, size
+from patchtst_har.support.long_arrays import GrowingArray
+from patchtst_har.support.long_arrays import blocks as parts_of
 
 CHUNK = 2**22
 """Bytes of a file that are read and decoded at a time."""
@@ -39,6 +42,7 @@ MOST_DAMAGED = 200_000
 """A file with more damaged places is not looked through: it is no recording, or none that is worth it."""
 
 _OFF_SAMPLES = 2
+_BLOCKS_AT_A_TIME = 2**12
 
 
 def refuse_options(path: Path, time_unit: TimeUnit | None, options: ReadOptions) -> None:
@@ -180,25 +184,65 @@ def recording_of_blocks(
         raise DataError(f"{path}: has no samples")
     facts = {f"n_{noun}s": len(blocks) + n_damaged, f"n_damaged_{noun}s": n_damaged}
     acceleration = samples.acceleration.whole()
-    kept = _kept(blocks)
-    facts[f"n_duplicate_{noun}s"] = len(blocks) - len(kept)
-    facts[f"n_moved_{noun}s"] = int(np.count_nonzero(np.diff(kept) < 0))
-    if len(kept) < len(blocks) or facts[f"n_moved_{noun}s"]:
-        edges = np.append(0, np.cumsum(blocks["count"]))
-        acceleration = np.concatenate([acceleration[edges[at] : edges[at + 1]] for at in kept])
+    kept = None if _in_order(blocks) else _kept(blocks)
+    facts[f"n_duplicate_{noun}s"] = 0 if kept is None else len(blocks) - len(kept)
+    facts[f"n_moved_{noun}s"] = 0 if kept is None else int(np.count_nonzero(np.diff(kept) < 0))
+    if kept is not None and (len(kept) < len(blocks) or facts[f"n_moved_{noun}s"]):
+        acceleration = _samples_of(acceleration, blocks, kept)
         blocks = blocks[kept]
+    time_ns = _times(blocks, off_rate)
+
+    def place(row: int) -> str:
+        block = np.searchsorted(np.cumsum(blocks["count"]), row, side="right")
+        return f"{noun} {int(blocks['sequence'][block])}"
+
+    return make_frame(time_ns, acceleration), Found(facts, _warnings(path, facts, noun), place)
+
+
+def _samples_of(
+    acceleration: NDArray[np.float32], blocks: NDArray[Any], kept: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """Return the samples of the blocks that are kept."""
+    edges, result = np.append(0, np.cumsum(blocks["count"])), GrowingArray(acceleration)
+    breaks = (np.flatnonzero(np.diff(kept) != 1) + 1).tolist()
+    for begin, end in pairwise([0, *breaks, len(kept)]):
+        samples = acceleration[edges[kept[begin]] : edges[kept[end - 1] + 1]]
+        for rows in parts_of(len(samples), samples):
+            result.append(samples[rows])
+    return result.whole()
+
+
+def _times(blocks: NDArray[Any], off_rate: float) -> NDArray[np.int64]:
+    """Return the times of all samples."""
+    times_ns = GrowingArray()
+    for part in parts_of(len(blocks), blocks, n_block=_BLOCKS_AT_A_TIME):
+        # What a block's times depend on: the one before, whose end depends on the one before that.
+        n_before = min(part.start, 2)
+        own = blocks[part.start - n_before : part.stop]
+        made = block_times(own["count"], own["start_ns"], own["period_ns"], _joined(own, off_rate))
+        times_ns.append(made[own["count"][:n_before].sum() :])
+    return times_ns.whole()
+
+
+def _joined(blocks: NDArray[Any], off_rate: float) -> NDArray[np.bool_]:
+    """Return whether nothing is missing between each block and the next (k - 1,)."""
     expected_ns = blocks["count"] * blocks["period_ns"]
     excess_ns = np.diff(blocks["start_ns"]) - expected_ns[:-1]
     limit_ns = (off_rate * expected_ns + _OFF_SAMPLES * blocks["period_ns"])[:-1]
-    joined = (np.abs(excess_ns) <= limit_ns) & (np.diff(blocks["sequence"]) == 1)
+    joined: NDArray[np.bool_] = (np.abs(excess_ns) <= limit_ns) & (np.diff(blocks["sequence"]) == 1)
     joined &= (np.diff(blocks["session"]) == 0) & (np.diff(blocks["period_ns"]) == 0)
-    time_ns = block_times(blocks["count"], blocks["start_ns"], blocks["period_ns"], joined)
-    edges = np.cumsum(blocks["count"])
+    return joined
 
-    def place(row: int) -> str:
-        return f"{noun} {int(blocks['sequence'][np.searchsorted(edges, row, side='right')])}"
 
-    return make_frame(time_ns, acceleration), Found(facts, _warnings(path, facts, noun), place)
+def _in_order(blocks: NDArray[Any]) -> bool:
+    """Whether the blocks are as a device writes them, so that `_kept` keeps all."""
+    return all(
+        (own["session"] == blocks["session"][0]).all()
+        and (np.diff(own["sequence"]) > 0).all()
+        and (np.diff(own["start_ns"]) >= 0).all()
+        for rows in parts_of(len(blocks), blocks)
+        for own in [blocks[max(rows.start - 1, 0) : rows.stop]]
+    )
 
 
 def _kept(blocks: NDArray[Any]) -> NDArray[np.intp]:

@@ -21,6 +21,7 @@ from patchtst_har.data.formats.device_files import BLOCK, Samples
 from patchtst_har.data.options import Found, ReadOptions
 from patchtst_har.data.stamps import TimeUnit
 from patchtst_har.errors import DataError
+from patchtst_har.support.long_arrays import GrowingArray
 
 _BEGIN, _PAGE = b"Device Identity", b"Recorded Data"
 _MOST_PAGE_BYTES = 2**16
@@ -45,7 +46,7 @@ def read_geneactiv(
     time.
     """
     device_files.refuse_options(path, time_unit, options)
-    samples, tables, n_damaged = Samples(path), [], 0
+    samples, tables, n_damaged = Samples(path), GrowingArray(np.empty(0, BLOCK)), 0
     with device_files.opened(path) as file:
         begins = file.read(len(_BEGIN))
         if begins != _BEGIN:
@@ -59,11 +60,11 @@ def read_geneactiv(
             device_files.check_damaged(n_damaged, path)
             if pages:
                 content = gains + "".join(f"{_PAGE_HEAD}{page[1]}\n" for page in pages)
-                tables.append(np.array([page[0] for page in pages], BLOCK))
-                n_samples = int(tables[-1]["count"].sum())
+                table = np.array([page[0] for page in pages], BLOCK)
+                tables.append(table)
+                n_samples = int(table["count"].sum())
                 samples.append(device_files.decode(content.encode(), "high_frequency", n_samples, path))
-    blocks = np.concatenate(tables) if tables else np.empty(0, BLOCK)
-    recording, found = device_files.recording_of_blocks(samples, blocks, n_damaged, "page")
+    recording, found = device_files.recording_of_blocks(samples, tables.whole(), n_damaged, "page")
     found.facts |= _facts(header)
     return recording, found
 

@@ -16,6 +16,7 @@ from patchtst_har.data.frames import annotation_text, categorical_of, make_frame
 from patchtst_har.data.options import Found, ReadOptions
 from patchtst_har.data.stamps import UNIT_HINT, TimeUnit, numbers_ns
 from patchtst_har.errors import DataError
+from patchtst_har.support.long_arrays import blocks, flagged, mapped
 from patchtst_har.support.npz import read_npz
 
 
@@ -33,11 +34,11 @@ def read_npz_recording(
     chosen = options.columns
     usual = ("acc", "x", "y", "z", "annotation", "classes", *EXTRAS)
     stamp_names = (chosen["time"],) if "time" in chosen else () if options.start else ("time_ns", "t_ms")
-    arrays = read_npz(path, tuple(chosen.values()), tuple(dict.fromkeys((*stamp_names, *usual))))
+    arrays = read_npz(path, tuple(chosen.values()), tuple(dict.fromkeys((*stamp_names, *usual))), long=True)
     arrays |= {name: arrays[array] for name, array in chosen.items() if name != "time"}
     acceleration = _acceleration(arrays, path)
     if options.start:
-        stamps, is_utc = options.made_stamps(len(acceleration))
+        stamps, is_utc = options.all_stamps(len(acceleration))
     else:
         stamps, is_utc = _stamps(arrays, chosen.get("time"), time_unit, path), False
     annotation = _annotation(arrays, path)
@@ -55,7 +56,7 @@ def read_npz_recording(
         stamps,
         acceleration,
         annotation,
-        {name: to_float32(_numeric(arrays[name], name, path)) for name in EXTRAS if name in arrays},
+        {name: _float32(_numeric(arrays[name], name, path)) for name in EXTRAS if name in arrays},
         is_utc=is_utc,
     )
     return frame, Found()
@@ -88,21 +89,33 @@ def _acceleration(arrays: dict[str, NDArray[Any]], path: Path) -> NDArray[np.flo
         acceleration = _numeric(arrays["acc"], "acc", path)
         if acceleration.ndim != 2 or acceleration.shape[1] != 3:
             raise DataError(f"{path}: array 'acc' has shape {acceleration.shape}, (n, 3) is needed")
-        return to_float32(acceleration)
+        return _float32(acceleration)
     missing = [axis for axis in AXES if axis not in arrays]
     if missing:
         raise DataError(f"{path}: no array 'acc', nor {', '.join(map(repr, missing))}")
     axes = [_numeric(arrays[axis], axis, path) for axis in AXES]
     if len({axis.shape for axis in axes}) > 1 or axes[0].ndim != 1:
         raise DataError(f"{path}: x, y, z have shapes {', '.join(str(axis.shape) for axis in axes)}")
-    return np.stack([to_float32(axis) for axis in axes], axis=1)
+    return mapped(
+        len(axes[0]),
+        lambda rows: np.stack([to_float32(axis[rows]) for axis in axes], axis=1),
+        *axes,
+        like=np.empty((0, 3), np.float32),
+    )
+
+
+def _float32(values: NDArray[Any]) -> NDArray[np.float32]:
+    if values.dtype == np.float32 and values.flags.c_contiguous:
+        return values
+    like = np.empty((0, *values.shape[1:]), np.float32)
+    return mapped(len(values), lambda rows: to_float32(values[rows]), values, like=like)
 
 
 def _annotation(arrays: dict[str, NDArray[Any]], path: Path) -> pd.Categorical | None:
     if "annotation" in arrays:
         firsts, lengths = _runs(_checked(arrays["annotation"], "annotation", path))
         of_runs = to_categorical(_texts(firsts, "annotation", path), f"{path}: array 'annotation'")
-        return pd.Categorical.from_codes(np.repeat(of_runs.codes, lengths), dtype=of_runs.dtype)
+        return pd.Categorical.from_codes(_repeated(of_runs.codes, lengths), dtype=of_runs.dtype)
     if "x" in arrays or "y" not in arrays or "classes" not in arrays:
         return None
     index, classes = arrays["y"], arrays["classes"]
@@ -131,8 +144,22 @@ def _runs(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
     if array.dtype.kind == "f" and array.dtype.itemsize <= 8:
         # -0.0 equals 0.0 but has a text of its own, and NaN does not equal itself.
         bits = array.view(f"u{array.dtype.itemsize}")
-    first = np.flatnonzero(np.append(array.size > 0, bits[1:] != bits[:-1]))
+    changes = flagged(
+        (rows.start + 1, bits[rows.start + 1 : rows.stop + 1] != bits[rows])
+        for rows in blocks(len(bits) - 1, array)
+    )
+    first = np.append(np.zeros(int(len(array) > 0), np.intp), changes)
     return array[first], np.diff(first, append=len(array))
+
+
+def _repeated(values: NDArray[Any], counts: NDArray[np.intp]) -> NDArray[Any]:
+    """Return ``np.repeat(values, counts)``."""
+    ends = np.cumsum(counts)
+    return mapped(
+        int(counts.sum()),
+        lambda rows: values[np.searchsorted(ends, np.arange(rows.start, rows.stop), side="right")],
+        like=values,
+    )
 
 
 def _checked(array: NDArray[Any], name: str, path: Path) -> NDArray[Any]:

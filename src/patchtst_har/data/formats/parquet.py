@@ -22,6 +22,7 @@ from patchtst_har.support.formatting import size
 # Older versions run code from a malicious file: CVE-2023-47248.
 _PYARROW_AT_LEAST = (14, 0, 1)
 _BATCH_ROWS = 2**16
+_BUFFER_BYTES = 2**18
 _FEW_ROWS = 10_000_000
 _MAX_ROWS_PER_BYTE = 16
 
@@ -33,7 +34,8 @@ def read_parquet(path: Path, time_unit: TimeUnit | None, options: ReadOptions) -
     import pyarrow.parquet
 
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        # Otherwise Arrow holds all that it read until the file is closed, and a whole column of a row group.
+        with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER_BYTES) as file:
             _check_rows(file.metadata.num_rows, path)
             columns = match_columns(
                 file.schema_arrow.names,

@@ -19,8 +19,10 @@ from patchtst_har.data.non_wear import NON_WEAR
 from patchtst_har.support.formatting import duration
 
 RAW, SMOOTHED, TRUTH = "#E69F00", "#0072B2", "#4D4D4D"
-MISSING = "#ECECEC"
+MISSING = "#F0F0F0"
 STRANGE = "#1C2733"
+# Time without wear: hatched, as nothing else is. Time without data is the paler.
+UNWORN, _HATCH = "#D5DAE0", "#7C8894"
 BESIDE = "#A9B2BC"
 # Behind text that lies on lines. Backgrounds are #FFFFFF, and transparent in a page.
 PAGE = "#FFFFFE"
@@ -42,11 +44,15 @@ _THEME = {
     "#b34700": "warn",
     TRUTH.lower(): "truth",
     MISSING.lower(): "missing",
+    UNWORN.lower(): "unworn",
+    _HATCH.lower(): "hatch",
     "#0072b2": "blue",
     "#332288": "indigo",
     "#882255": "wine",
     "#6b6b6b": "grey",
 }
+WIDE_IN, NARROW_IN = 9.0, 3.7
+"""Widths of figures: in a page on a screen, and on a phone (355 pixels)."""
 SMALL = 8.5
 """Smallest size of text (points): 11 pixels in a page, which shows pictures at their full size."""
 _SETTINGS: Any = {
@@ -69,6 +75,7 @@ _SETTINGS: Any = {
     "xtick.color": "#555555",
     "ytick.color": "#555555",
     "path.simplify": False,
+    "hatch.linewidth": 1.2,
     "text.parse_math": False,
 }
 
@@ -79,12 +86,19 @@ def class_colours(classes: Sequence[str]) -> dict[str, Any]:
     `NON_WEAR` behind them is no class, and has a colour of its own.
     """
     if len(classes) > 1 and classes[-1] == NON_WEAR:
-        return {**class_colours(classes[:-1]), NON_WEAR: BESIDE}
+        return {**class_colours(classes[:-1]), NON_WEAR: UNWORN}
     if len(classes) <= len(_CLASS_COLOURS):
         return dict(zip(classes, _CLASS_COLOURS, strict=False))
     # The ends of the map are too dark for a dark page.
     shades = mpl.colormaps["turbo"](np.linspace(0.08, 0.92, len(classes)))
     return {name: mpl.colors.to_hex(shade) for name, shade in zip(classes, shades, strict=True)}
+
+
+def look(colour: Any) -> dict[str, Any]:
+    """Return how an area of a colour is filled: that of `NON_WEAR` is hatched."""
+    if colour != UNWORN:
+        return {"facecolor": colour}
+    return {"facecolor": colour, "edgecolor": _HATCH, "hatch": "////"}
 
 
 def settings(name: str) -> Any:
@@ -122,7 +136,9 @@ def stack_bars(axes: Axes, parts: Any, colours: Mapping[str, Any], height: float
     ends: Any = 0.0
     for label, colour in colours.items():
         widths = np.asarray(parts[label], dtype=float)
-        axes.barh(range(len(widths)), widths, left=ends, height=height, color=colour, label=label)
+        axes.barh(
+            range(len(widths)), widths, left=ends, height=height, label=label, linewidth=0, **look(colour)
+        )
         ends = ends + widths
     return ends
 
@@ -179,6 +195,8 @@ def themed(svg: str) -> str:
         name = _THEME.get(match[2])
         return match[0] if name is None else f"{match[1]}: var(--{name})"
 
+    # Patterns have attributes, which know no variables.
+    svg = re.sub(r'\bfill="(#[0-9a-f]{6})"', r'style="fill: \1"', svg)
     return re.sub(r"\b(fill|stroke): (#[0-9a-f]{6})\b", variable, svg)
 
 

@@ -16,7 +16,7 @@ from matplotlib.path import Path
 from patchtst_har.reports.plots import style
 
 _NS_PER_DAY = 86_400e9
-_NO_DATA = "no data"
+NO_DATA = "no data"
 UNFAMILIAR = "unlike the training data"
 
 Extent = tuple[pd.Timestamp, pd.Timestamp]
@@ -29,6 +29,7 @@ def plot_timelines(
     title: str = "",
     extent: Extent | None = None,
     name: str = "timeline",
+    width_in: float = style.WIDE_IN,
 ) -> str:
     """Draw timelines one above the other on a common time axis; grey is time without data.
 
@@ -46,6 +47,8 @@ def plot_timelines(
         First and last moment of the recording, drawn grey where it has no label; default: those of the rows.
     name : str
         Put before every id in the SVG.
+    width_in : float
+        Width in inches.
 
     Returns
     -------
@@ -60,20 +63,20 @@ def plot_timelines(
     strange = [unfamiliar_runs(frame) for frame in timelines.values()]
     shown = any(map(len, strange))
     with style.settings(name):
-        figure, axes = style.new_figure(
-            9, 0.52 * len(timelines) + 0.8 + legend_height_in(classes, unfamiliar=shown)
-        )
+        height_in = 0.52 * len(timelines) + 0.8 + legend_height_in(classes, width_in, unfamiliar=shown)
+        figure, axes = style.new_figure(width_in, height_in)
         for y, (frame, runs) in enumerate(zip(timelines.values(), strange, strict=True)):
             draw_runs(axes, merge_runs(frame), classes, y, span=span)
             draw_unfamiliar(axes, runs, y)
         style.label_rows(axes, list(timelines), 0.45)
         axes.set_xlim(days_of(begin), days_of(end))
-        locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
+        fewest, most = (4, 9) if width_in == style.WIDE_IN else (2, 5)
+        locator = AutoDateLocator(minticks=fewest, maxticks=most)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
         bare(axes)
         axes.set_title(title)
-        add_class_legend(axes, classes, unfamiliar=shown)
+        add_class_legend(axes, classes, width_in, unfamiliar=shown)
         return style.to_svg(figure, name, f"Activities over time: {', '.join(timelines)}")
 
 
@@ -112,18 +115,19 @@ def draw_runs(
     """Draw runs as bars around `y`, x = (days - x0) * scale, on grey over `span` (in x): one path a class."""
     left, right = ((days_of(runs[name]) - x0) * scale for name in ("start", "end"))
     first, last = span or (left.min(), right.max())
-    axes.add_patch(_bars(np.array([first]), np.array([last]), y, 0.36, style.MISSING))
+    # As artists, not patches: the limits of the axes are set, and need not be found from thousands of runs.
+    axes.add_artist(_bars(np.array([first]), np.array([last]), y, 0.36, style.MISSING))
     for label, colour in style.class_colours(classes).items():
         chosen = (runs["label"] == label).to_numpy()
         if chosen.any():
-            axes.add_patch(_bars(left[chosen], right[chosen], y, 0.36, colour))
+            axes.add_artist(_bars(left[chosen], right[chosen], y, 0.36, colour))
 
 
 def draw_unfamiliar(axes: Axes, runs: pd.DataFrame, y: float, *, x0: float = 0.0, scale: float = 1.0) -> None:
     """Draw a line below the bars of `draw_runs` (for the same `y`, `x0`, `scale`) where these runs are."""
     if len(runs):
         left, right = ((days_of(runs[name]) - x0) * scale for name in ("start", "end"))
-        axes.add_patch(_bars(left, right, y + 0.42, 0.03, style.STRANGE))
+        axes.add_artist(_bars(left, right, y + 0.42, 0.03, style.STRANGE))
 
 
 def bare(axes: Axes) -> None:
@@ -132,31 +136,37 @@ def bare(axes: Axes) -> None:
     axes.spines[["left"]].set_visible(False)
 
 
-def legend_columns(classes: Sequence[str], *, unfamiliar: bool = False) -> int:
-    """Return how many entries of the class legend fit side by side in a figure 9 inches wide."""
+def legend_columns(
+    classes: Sequence[str], width_in: float = style.WIDE_IN, *, unfamiliar: bool = False
+) -> int:
+    """Return how many entries of the class legend fit side by side in a figure of this width."""
     entries = _legend(classes, unfamiliar=unfamiliar)
     longest = max(len(label) for label, _ in entries)
-    return max(1, min(len(entries), int(8.8 / (0.075 * longest + 0.6))))
+    return max(1, min(len(entries), int((width_in - 0.2) / (0.075 * longest + 0.6))))
 
 
-def legend_height_in(classes: Sequence[str], *, unfamiliar: bool = False) -> float:
+def legend_height_in(
+    classes: Sequence[str], width_in: float = style.WIDE_IN, *, unfamiliar: bool = False
+) -> float:
     """Return the height of the class legend in inches."""
-    n_columns = legend_columns(classes, unfamiliar=unfamiliar)
+    n_columns = legend_columns(classes, width_in, unfamiliar=unfamiliar)
     return 0.2 * math.ceil(len(_legend(classes, unfamiliar=unfamiliar)) / n_columns) + 0.15
 
 
-def add_class_legend(axes: Axes, classes: Sequence[str], *, unfamiliar: bool = False) -> None:
+def add_class_legend(
+    axes: Axes, classes: Sequence[str], width_in: float = style.WIDE_IN, *, unfamiliar: bool = False
+) -> None:
     """Name the classes, the grey of missing time and, if it is shown, the line of unfamiliar time."""
     entries = _legend(classes, unfamiliar=unfamiliar)
-    patches = [Patch(color=colour, label=label) for label, colour in entries]
-    n_columns = legend_columns(classes, unfamiliar=unfamiliar)
+    patches = [Patch(label=label, linewidth=0, **style.look(colour)) for label, colour in entries]
+    n_columns = legend_columns(classes, width_in, unfamiliar=unfamiliar)
     axes.figure.legend(handles=patches, loc="outside lower center", ncols=n_columns)
 
 
 def _legend(classes: Sequence[str], *, unfamiliar: bool) -> list[tuple[str, Any]]:
     """Return label and colour of each entry."""
     colours = style.class_colours(classes)
-    others = [(_NO_DATA, style.MISSING), *([(UNFAMILIAR, style.STRANGE)] if unfamiliar else [])]
+    others = [(NO_DATA, style.MISSING), *([(UNFAMILIAR, style.STRANGE)] if unfamiliar else [])]
     return [*((name, colours[name]) for name in classes), *others]
 
 
@@ -164,4 +174,4 @@ def _bars(left: Any, right: Any, y: float, half: float, colour: Any) -> PathPatc
     x = np.stack([left, right, right, left], axis=1)
     corners = np.stack([x, np.broadcast_to([y - half, y - half, y + half, y + half], x.shape)], axis=2)
     path = Path.make_compound_path_from_polys(corners)
-    return PathPatch(path, facecolor=colour, linewidth=0)
+    return PathPatch(path, linewidth=0, **style.look(colour))
