@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import recording_file
 from day import WINDOWS_A_DAY, day_recording
 from patchtst_har import synthetic
 from patchtst_har.config import TopologyConfig
@@ -82,6 +83,8 @@ def test_day_to_timeline_per_window(measure, tmp_path):
     seconds = [(one["end"] - one["start"]).dt.total_seconds().sum() for one in timelines]
     assert seconds == [n_windows * 10.0] * len(seconds)
     measure.extra_info.update(memory_of_a_day(recognizer.save_pretrained(tmp_path / "model")))
+    of_file = recording_file.measured(tmp_path, days=1, kind="cwa")
+    measure.extra_info.update({f"cwa_{name}": value for name, value in of_file.items()})
 
 
 def check_hour(recognizer):

@@ -3,6 +3,7 @@
 
 #include "bindings/bindings.hpp"
 #include "stream/causal_smoother.hpp"
+#include "stream/interpolation.hpp"
 #include "stream/window_buffer.hpp"
 
 namespace patchtst_har::bindings {
@@ -30,6 +31,19 @@ std::size_t feed_sample(stream::WindowBuffer& buffer, float x, float y, float z,
     require(first <= 1, "first must not lie behind the sample");
     const std::array<float, stream::kAxes> sample{x, y, z};
     return buffer.feed(sample.data(), &stamp_ns, first, 1);
+}
+
+DoubleArray interpolate(const Int64Array& stamps_ns, const FloatArray& samples, const Int64Array& grid_ns) {
+    require_shape(samples, "samples", {kSome, stream::kAxes}, "(n, 3)");
+    require_shape(grid_ns, "grid_ns", {kAny}, "(k,)");
+    const std::size_t n = extent(samples, 0);
+    const std::size_t count = extent(grid_ns, 0);
+    const std::int64_t* stamps = vector_of(stamps_ns, "stamps_ns", n, "(n,)");
+    DoubleArray points({count, stream::kAxes});
+    double* values = points.mutable_data();
+    const py::gil_scoped_release released;
+    stream::interpolate(stamps, samples.data(), n, grid_ns.data(), count, values);
+    return points;
 }
 
 // A view of the buffer's own memory, which it keeps alive.
@@ -201,6 +215,8 @@ void bind_stream(py::module_& m) {
     m.attr("MOST_G") = stream::kMostG;
     m.attr("MOST_STAMP_NS") = stream::kMostNs;
     py::register_exception<stream::TooFastError>(m, "TooFastError", PyExc_RuntimeError);
+    m.def("interpolate", &interpolate, py::arg("stamps_ns").noconvert(), py::arg("samples").noconvert(),
+          py::arg("grid_ns").noconvert(), "Return samples on the lines between them, at moments in order.");
     new_class<stream::WindowBuffer>(m, "WindowBuffer", "Samples on a regular grid, cut into windows.")
         .def(py::init(&make_buffer), py::arg("rate_hz"), py::arg("window_size"), py::arg("hop_size"),
              py::arg("max_gap_s"))

@@ -29,6 +29,7 @@ from patchtst_har.support.documents import parse_yaml
 from patchtst_har.support.files import atomic_write_text
 from patchtst_har.support.names import repeated
 from patchtst_har.support.settings import Section, read_yaml, refuse
+from patchtst_har.support.sqlite import sqlite_path
 
 _MOST_PEOPLE = 100_000
 
@@ -183,6 +184,30 @@ class SmoothingConfig(Section):
     """A gap longer than the hop plus this between two windows starts a new sequence."""
 
 
+class TrackingConfig(Section):
+    """A copy of the record of a training elsewhere; the run folder is the record."""
+
+    mlflow: str | None = None
+    """Store of MLflow that gets settings, metrics, scores and the model, too: `sqlite:///PATH` or the path of
+    an SQLite file, or `http://` or `https://` and a server; None: no copy."""
+    mlflow_experiment: Annotated[str, Field(min_length=1, max_length=200)] = "patchtst-har"
+    """The experiment of MLflow to which the run belongs."""
+
+    @field_validator("mlflow")
+    @classmethod
+    def _known(cls, uri: str | None) -> str | None:
+        if uri is None:
+            return None
+        if not uri.startswith(("http://", "https://")):
+            sqlite_path(uri)
+        elif "@" in uri or not uri.partition("://")[2].strip("/"):
+            raise ValueError(
+                "needs a server, without a user or password: MLflow reads them from MLFLOW_TRACKING_USERNAME "
+                "and MLFLOW_TRACKING_PASSWORD"
+            )
+        return uri
+
+
 class ExperimentConfig(Section):
     """Everything that defines one experiment."""
 
@@ -197,6 +222,7 @@ class ExperimentConfig(Section):
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     smoothing: SmoothingConfig = SmoothingConfig()
+    tracking: TrackingConfig = TrackingConfig()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -269,6 +295,7 @@ class ExperimentConfig(Section):
             data=self.data.replace(proc_dir=default.data.proc_dir),
             features=self.features.replace(cache_dir=default.features.cache_dir),
             training=training.replace(**changes),
+            tracking=default.tracking,
         )
 
     def to_yaml(self) -> str:

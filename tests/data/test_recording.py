@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from patchtst_har.config import DataConfig
 from patchtst_har.data.options import ReadOptions
 from patchtst_har.data.recording import read_recording, write_recording
 from patchtst_har.data.resample import clean_samples
 from patchtst_har.data.stamps import index_ns
 from patchtst_har.data.units import UnitWarning
+from patchtst_har.data.windows import cut_windows
 from patchtst_har.errors import DataError
 from patchtst_har.synthetic import recording as make_recording
 
@@ -487,3 +489,28 @@ def test_the_format_of_usual_dates_is_proposed_and_reads_them(
         read_recording(path)
     for time_format in formats:
         assert len(read_recording(path, options=ReadOptions(time_format=time_format))[0]) == 2
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "America/New_York", "UTC"])
+@pytest.mark.parametrize("name", ["a.parquet", "a.csv", "a.csv.gz"])
+def test_stamps_of_any_unit_and_zone_are_the_same_in_every_file(
+    tmp_path: Path, unit: Literal["s", "ms", "us", "ns"], zone: str | None, name: str
+) -> None:
+    """pandas 3 makes stamps of microseconds, where it made nanoseconds before."""
+    index = pd.date_range("2024-03-10 01:30", periods=3600, freq="s", tz=zone, name="time").as_unit(unit)
+    frame = pd.DataFrame(
+        np.float32([0, 0, 1]) * np.ones((3600, 1), np.float32), index, columns=["x", "y", "z"]
+    )
+    if name == "a.parquet":
+        frame.to_parquet(tmp_path / name)
+    else:
+        frame.to_csv(tmp_path / name)
+    recording, info = read_recording(tmp_path / name)
+    expected = index.tz_convert("UTC").as_unit("ns") if zone else index.as_unit("ns")
+    assert recording.index.equals(expected)
+    assert info["sample_rate_hz"] == pytest.approx(1.0)
+    config = DataConfig(sample_rate_hz=1.0, window_size=60, hop_size=60)
+    for table in (frame, recording):
+        cut = cut_windows(table, config)
+        assert cut.start_ns.tolist() == expected.asi8[::60].tolist()

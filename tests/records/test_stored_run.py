@@ -88,6 +88,8 @@ def test_what_is_no_run_is_named_and_the_others_are_found(tmp_path):
     (tmp_path / ".hidden").mkdir()
     (tmp_path / "empty").mkdir()
     (tmp_path / "other").mkdir()
+    (tmp_path / "tuned").mkdir()
+    (tmp_path / "tuned" / "search.json").write_text("{}")
     (tmp_path / "other" / "config.yaml").write_text("lr: 1\n")
     broken = write_run(tmp_path / "broken", people=PEOPLE[:2])
     (broken / "metrics.jsonl").write_text('{"phase": "train"}\n')
@@ -103,8 +105,10 @@ def test_what_is_no_run_is_named_and_the_others_are_found(tmp_path):
         "empty",
         "other/config.yaml",
         "summary/experiment_summary.yaml",
+        "tuned",
     ]
     assert skipped[2].endswith("is not a run folder (it has no config.yaml)")
+    assert skipped[-1].endswith("holds a search for settings, not a run")
     assert "line 1: step: Field required" in skipped[0]
 
 

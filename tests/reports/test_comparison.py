@@ -13,7 +13,8 @@ pytestmark = pytest.mark.draws
 def runs(tmp_path_factory):
     """Three runs: two on the same people, one that shares nobody with them. Do not change their files."""
     root = tmp_path_factory.mktemp("runs")
-    slow = ExperimentConfig(experiment_name="slow", training={"lr": 1e-4})
+    # Where a copy of the record goes is no setting that matters.
+    slow = ExperimentConfig(experiment_name="slow", training={"lr": 1e-4}, tracking={"mlflow": "m.db"})
     folders = (
         write_run(root / "fast", right=0.5),
         write_run(root / "slow & <b>", right=0.9, seed=1, config=slow),

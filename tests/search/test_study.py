@@ -122,13 +122,19 @@ def _root_of(search):
 @pytest.mark.trains
 def test_the_people_who_test_are_never_read(root, tmp_path, monkeypatch):
     """Nor does anything depend on what their files hold."""
-    loaded, load = set(), PreparedDataset.load
+    loaded = set()
 
-    def watched(dataset, participant, **options):
-        loaded.add(participant)
-        return load(dataset, participant, **options)
+    def watch(name):
+        read = getattr(PreparedDataset, name)
 
-    monkeypatch.setattr(PreparedDataset, "load", watched)
+        def watched(dataset, participant, *arguments, **options):
+            loaded.add(participant)
+            return read(dataset, participant, *arguments, **options)
+
+        monkeypatch.setattr(PreparedDataset, name, watched)
+
+    watch("load")
+    watch("stored")
     scores = []
     for name in ("intact", "damaged"):
         shutil.copytree(root / "prepared", tmp_path / name / "prepared")

@@ -302,6 +302,10 @@ TARGETS: dict[str, tuple[Callable[..., Any], Arguments]] = {
             "target": (4, 32, 1, 1),
         },
     ),
+    "interpolate": (
+        _core.interpolate,
+        {"stamps_ns": STAMPS_NS, "samples": ones(30, 3), "grid_ns": STAMPS_NS + 5_000_000},
+    ),
     "WindowBuffer": (window_buffer, {"rate_hz": 100.0, "window_size": 20, "hop_size": 10, "max_gap_s": 1.0}),
     "WindowBuffer.feed": (feed, {"first": 0, "samples": ones(30, 3), "stamps_ns": STAMPS_NS}),
     "WindowBuffer.restore": (restore_points, {"points": fed_buffer().state()[1]}),

@@ -6,6 +6,8 @@ from typing import Any
 
 from patchtst_har.records.run import Record
 
+SEARCH_FILE = "search.json"
+
 
 class TrialRecord(Record):
     """One trial."""

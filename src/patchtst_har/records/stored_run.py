@@ -15,6 +15,7 @@ from patchtst_har.config import ExperimentConfig
 from patchtst_har.errors import ConfigError, DataError
 from patchtst_har.records.reading import read_history, read_json_lines, read_mapping, read_record
 from patchtst_har.records.run import CrossValidation, Evaluation, MetricLine, Provenance
+from patchtst_har.records.search import SEARCH_FILE
 from patchtst_har.support.folders import is_held
 
 State = Literal["finished", "running", "interrupted"]
@@ -50,6 +51,8 @@ class StoredRun:
             If it is none: it has no ``config.yaml``, or another program's.
         """
         path = folder / _CONFIG
+        if not path.is_file() and (folder / SEARCH_FILE).is_file():
+            raise DataError(f"{folder}: holds a search for settings, not a run")
         if not path.is_file():
             raise DataError(f"{folder}: is not a run folder (it has no {_CONFIG})")
         settings = read_mapping(path) or {}

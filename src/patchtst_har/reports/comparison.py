@@ -16,7 +16,7 @@ from patchtst_har.reports.rendering import facts, flatten, pictures, render
 from patchtst_har.support.files import atomic_write_text, check_writable
 from patchtst_har.support.formatting import NONE, score
 
-_OF_THE_RUN = ("experiment_name", "output_dir")
+_OF_THE_RUN = ("experiment_name", "output_dir", "tracking")
 _OF_THE_MOMENT = ("load_average",)
 ABSENT = "\u2013"
 """What stands for a setting that a run does not have."""

@@ -30,6 +30,7 @@ _REFUSED = {
     "seed": "it is that of the configuration; --seeds trains each trial with several",
     "data": "trials must be judged on the same windows of the same people",
     "smoothing": _OF_THE_SCORE,
+    "tracking": "trials leave no record of their own",
     "training.calibrate": _OF_THE_SCORE,
     "training.device": _NO_MODEL,
     "training.n_threads": _NO_MODEL,

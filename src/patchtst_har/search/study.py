@@ -31,7 +31,7 @@ _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 # Below it, an importance says nothing.
 _MIN_FOR_IMPORTANCE = 4
 _FACTS, _OWNER, _REASON, _SEEDS, _RETRY_OF = "search", "owner", "reason", "seeds", "retry_of"
-_WITHOUT = {"experiment_name", "output_dir"}
+_WITHOUT = {"experiment_name", "output_dir", "tracking"}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from patchtst_har.config import ExperimentConfig
@@ -12,11 +12,11 @@ from patchtst_har.errors import ConfigError, DataError
 from patchtst_har.evaluation.confusion import confusion_counts
 from patchtst_har.evaluation.metrics import score_pooled
 from patchtst_har.inference.probabilities import predict_probabilities
-from patchtst_har.models.batches import to_tensors
-from patchtst_har.models.patchtst import PatchTSTClassifier
-from patchtst_har.reproducibility import resolve_device, seed_everything, threads
+from patchtst_har.reproducibility import threads
+from patchtst_har.training.callbacks import Callback, Fit
 from patchtst_har.training.experiment import ExperimentData
-from patchtst_har.training.loop import TrainingLoop
+from patchtst_har.training.machine import Machine
+from patchtst_har.training.trainer import fit_network
 
 OnEpoch = Callable[[int, float], None]
 """Called after every epoch with its number (1-based) and the macro F1 on the validation participants."""
@@ -78,29 +78,26 @@ def score_settings(config: ExperimentConfig, n_seeds: int, on_epoch: OnEpoch) ->
     seeds = [(config.seed + k) % 2**32 for k in range(n_seeds)]
     with threads(config.training.n_threads):
         return [
-            _train(config.replace(seed=seed), data, on_epoch if seed == config.seed else None)
+            _score(config.replace(seed=seed), data, [_Epochs(on_epoch)] if seed == config.seed else [])
             for seed in seeds
         ]
 
 
-def _train(config: ExperimentConfig, data: ExperimentData, on_epoch: OnEpoch | None) -> float:
+class _Epochs(Callback):
+    """Reports the score of every epoch."""
+
+    def __init__(self, on_epoch: OnEpoch) -> None:
+        self._on_epoch = on_epoch
+
+    def on_epoch_end(self, fit: Fit) -> None:
+        """Report it."""
+        self._on_epoch(fit.epoch, fit.metrics["val"]["macro_f1"])
+
+
+def _score(config: ExperimentConfig, data: ExperimentData, callbacks: Sequence[Callback]) -> float:
     if data.val is None:
         raise DataError("nobody validates")
-    seed_everything(config.seed)
-    model = PatchTSTClassifier(config.model, len(data.train.classes))
-    model.fit_scaling(*to_tensors((data.train.windows, data.training.stats, data.training.topo)))
-    if data.initial is not None:
-        data.initial.put_into(model)
-
-    def record(epoch: int, trained: dict[str, float], validated: dict[str, float]) -> None:
-        if on_epoch is not None:
-            on_epoch(epoch, validated["macro_f1"])
-
-    kept = () if data.initial is None else data.initial.kept
-    device = resolve_device(config.training.device)
-    TrainingLoop(config.training, device, config.seed, kept=kept).fit(model, data.training, data.val, record)
-    if config.training.heads == "all":
-        model.head.average_heads()
+    model, _ = fit_network(config, data, Machine.of(config.training), callbacks)
     decided = predict_probabilities(model, data.val).argmax(axis=1)
     counts = confusion_counts(data.val.labels, decided, len(data.val.classes))
     return float(score_pooled(counts)["macro_f1"])

@@ -8,24 +8,24 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from patchtst_har.errors import ConfigError, DataError
+from patchtst_har.errors import DataError
 
 _PREFIX = "sqlite:///"
 
 
-def sqlite_path(text: str, name: str) -> Path:
+def sqlite_path(text: str) -> Path:
     """Return the file of ``sqlite:///PATH`` or of a plain path (relative to the working directory).
 
     Raises
     ------
-    ConfigError
-        If it is a URL of another kind; the message begins with `name`.
+    ValueError
+        If it is a URL of another kind.
     """
     path = text.removeprefix(_PREFIX)
     if not path or "://" in path or path.startswith("sqlite:"):
-        raise ConfigError([f"{name}: needs sqlite:///PATH or the path of an SQLite file, is {text!r}"])
+        raise ValueError(f"needs {_PREFIX}PATH or the path of an SQLite file, is {text!r}")
     if any(character in path for character in "?#%"):
-        raise ConfigError([f"{name}: the path of an SQLite file must be without ? # and %, is {text!r}"])
+        raise ValueError(f"needs a path without ? # and %, is {text!r}")
     return Path(path)
 
 

@@ -118,6 +118,10 @@ class ExperimentData:
             data_fingerprint=self.data_fingerprint,
         )
 
+    def tags(self) -> dict[str, str]:
+        """Return what identifies the data in the copies of a record."""
+        return {"data_fingerprint": str(self.data_fingerprint), "split_fingerprint": self.split.fingerprint}
+
     def identity(self, config: ExperimentConfig) -> Identity:
         """Return what must be equal for this training to be resumed."""
         parts: dict[str, FeatureSet | TrainingSet | None] = {

@@ -9,7 +9,9 @@ from typing import Any
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.training.processes import Processes
 
-_ELSEWHERE = {"output_dir", "experiment_name", "features"}
+_COPIES = {"tracking"}
+"""Where copies of the record go is no part of a run."""
+_ELSEWHERE = {*_COPIES, "output_dir", "experiment_name", "features"}
 """Where the run lies; what the features are shows in their values."""
 _MISSING = "not known"
 
@@ -44,7 +46,7 @@ class Identity:
 
 def settings_of(config: ExperimentConfig, *, every: bool = False) -> dict[str, Any]:
     """Return the settings on which the weights of a training depend, or `every` one, by their path."""
-    settings = flattened(config.model_dump(mode="json", exclude=None if every else _ELSEWHERE))
+    settings = flattened(config.model_dump(mode="json", exclude=_COPIES if every else _ELSEWHERE))
     settings["training.schedule_epochs"] = config.training.n_schedule_epochs
     return settings if every else {**settings, "processes": Processes.current().size}
 

@@ -140,11 +140,13 @@ class EncoderPretraining(ABC):
         """Whether a tensor of the model is trained."""
 
     def _problems(self) -> list[str]:
-        return [
-            f"training.{name}: has no meaning in pre-training"
-            for name in ("init", "teachers")
-            if getattr(self.config.training, name)
-        ]
+        training = self.config.training
+        given = {
+            "training.init": training.init,
+            "training.teachers": training.teachers,
+            "tracking.mlflow": self.config.tracking.mlflow,
+        }
+        return [f"{name}: has no meaning in pre-training" for name, value in given.items() if value]
 
     def _settings(self) -> dict[str, Any]:
         """Return what must be equal to resume, in addition to the data."""

@@ -25,6 +25,7 @@ _MADE = (
     "folds",
     "latency.json",
     "metrics.jsonl",
+    "mlflow.json",
     "model",
     "params.json",
     "plots",

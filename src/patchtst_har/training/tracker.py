@@ -6,13 +6,15 @@ import json
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from patchtst_har.config import ExperimentConfig
 from patchtst_har.errors import DataError
 from patchtst_har.records.reading import MOST_RECORD_BYTES, read_json_lines
 from patchtst_har.records.run import MetricLine
@@ -25,6 +27,8 @@ from patchtst_har.support.files import (
     read_json,
 )
 from patchtst_har.support.log import TrainingLogger
+from patchtst_har.support.termination import Terminated
+from patchtst_har.training.mlflow_mirror import MlflowMirror
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +62,26 @@ class ExperimentTracker:
         self.metrics: dict[str, list[tuple[int, float]]] = defaultdict(list)
         self.params: dict[str, Any] = {}
         self.artifacts: list[dict[str, Any]] = []
+        self._mirror: MlflowMirror | None = None
         self._restore()
+
+    @contextmanager
+    def mirrored(self, config: ExperimentConfig, tags: Mapping[str, str]) -> Iterator[None]:
+        """Copy what is recorded while inside, and what was before, to ``tracking.mlflow``, if that is set."""
+        if config.tracking.mlflow is None:
+            yield
+            return
+        self._mirror = MlflowMirror(config, self.output_dir, tags, self.metrics)
+        status = "FAILED"
+        try:
+            yield
+            status = "FINISHED"
+        except (KeyboardInterrupt, Terminated):
+            status = "KILLED"
+            raise
+        finally:
+            self._mirror.end(status)
+            self._mirror = None
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Add parameters (JSON values) to ``params.json``."""
@@ -75,6 +98,8 @@ class ExperimentTracker:
             stream.flush()
             os.fsync(stream.fileno())
         self._remember(line)
+        if self._mirror is not None:
+            self._mirror.log_metrics({f"{phase}_{name}": value for name, value in metrics.items()}, step)
 
     def forget_after(self, step: int) -> None:
         """Drop the metrics of later steps: a kill came between them and their checkpoint, they come again."""
@@ -106,6 +131,8 @@ class ExperimentTracker:
         entry = {"path": name.as_posix(), "description": description}
         self.artifacts = [other for other in self.artifacts if other["path"] != entry["path"]] + [entry]
         atomic_write_json(self.output_dir / "artifacts.json", self.artifacts)
+        if self._mirror is not None:
+            self._mirror.log_artifact(path)
 
     def save_summary(self, final_metrics: Mapping[str, float] | None = None) -> Path:
         """Write ``experiment_summary.yaml``: parameters, last value of every metric, artifacts."""
@@ -118,6 +145,10 @@ class ExperimentTracker:
         }
         path = self.output_dir / "experiment_summary.yaml"
         atomic_write_text(path, yaml.safe_dump(summary, sort_keys=False, allow_unicode=True))
+        if self._mirror is not None:
+            self._mirror.log_metrics(
+                final_metrics or {}, max((s for v in self.metrics.values() for s, _ in v), default=0)
+            )
         return path
 
     def _restore(self) -> None:

@@ -33,6 +33,7 @@ from patchtst_har.training.experiment import ExperimentData, validation_problems
 from patchtst_har.training.identity import Identity, settings_of
 from patchtst_har.training.loop import TrainingLoop
 from patchtst_har.training.machine import Machine
+from patchtst_har.training.mlflow_mirror import require_mlflow
 from patchtst_har.training.processes import Processes
 from patchtst_har.training.run_folder import remove_run, reopen_run
 from patchtst_har.training.smoothing_choice import choose_smoothing
@@ -133,6 +134,7 @@ class PatchTSTTrainer:
         if not processes.first:
             return self._follow(processes)
         with folder_lock(self.config.run_dir):
+            require_mlflow(self.config.tracking)
             self._check_folder()
             machine = Machine.of(self.config.training, validation_problems(self.config))
             n_done = 0
@@ -162,7 +164,7 @@ class PatchTSTTrainer:
     def _run(
         self, data: ExperimentData, machine: Machine, tracker: ExperimentTracker
     ) -> tuple[PatchTSTClassifier, dict[str, float]]:
-        with log_to_file(tracker.output_dir):
+        with log_to_file(tracker.output_dir), tracker.mirrored(self.config, data.tags()):
             # An epoch is recorded, then saved, then reported: a kill in between loses no record; that of an
             # epoch which was not saved is dropped by `ExperimentTracker.forget_after`.
             model, progress = self._fit(data, machine, (Record(EpochRecord(tracker, logger)),))
@@ -204,22 +206,9 @@ class PatchTSTTrainer:
     def _fit(
         self, data: ExperimentData, machine: Machine, record: Sequence[Callback]
     ) -> tuple[PatchTSTClassifier, Progress]:
-        config = self.config
-        seed_everything(config.seed)
-        model = PatchTSTClassifier(config.model, len(data.train.classes))
-        model.fit_scaling(data.train.windows, *to_tensors((data.training.stats, data.training.topo)))
-        if data.initial is not None:
-            data.initial.put_into(model)
-        kept = () if data.initial is None else data.initial.kept
-        saving = Checkpointing(self._checkpoint, data.identity(config), resume=self.resume)
+        saving = Checkpointing(self._checkpoint, data.identity(self.config), resume=self.resume)
         callbacks = (*self.callbacks, *record, saving, Report(self.on_progress))
-        loop = TrainingLoop(config.training, machine, config.seed, kept)
-        progress = loop.fit(model, data.training, data.val, callbacks)
-        if progress.stopped:
-            logger.info("stopped after epoch %d: %s", progress.epoch, progress.stopped)
-        if config.training.heads == "all":
-            model.head.average_heads()
-        return model, progress
+        return fit_network(self.config, data, machine, callbacks)
 
     def _compare_with_validation(self, model: PatchTSTClassifier, data: ExperimentData) -> None:
         """Fit what says how sure and how familiar a window is, on people who did not train the model."""
@@ -298,6 +287,25 @@ class PatchTSTTrainer:
             if (tracker.output_dir / name).exists():
                 tracker.log_artifact(tracker.output_dir / name, "held-out participants")
         tracker.save_summary(metrics)
+
+
+def fit_network(
+    config: ExperimentConfig, data: ExperimentData, machine: Machine, callbacks: Sequence[Callback]
+) -> tuple[PatchTSTClassifier, Progress]:
+    """Return a network that was trained on the data of an experiment, and how its training ended."""
+    seed_everything(config.seed)
+    model = PatchTSTClassifier(config.model, len(data.train.classes))
+    model.fit_scaling(data.train.windows, *to_tensors((data.training.stats, data.training.topo)))
+    if data.initial is not None:
+        data.initial.put_into(model)
+    kept = () if data.initial is None else data.initial.kept
+    loop = TrainingLoop(config.training, machine, config.seed, kept)
+    progress = loop.fit(model, data.training, data.val, callbacks)
+    if progress.stopped:
+        logger.info("stopped after epoch %d: %s", progress.epoch, progress.stopped)
+    if config.training.heads == "all":
+        model.head.average_heads()
+    return model, progress
 
 
 def _headline(scores: HeldOutScores) -> dict[str, float]:

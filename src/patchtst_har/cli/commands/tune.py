@@ -63,6 +63,7 @@ def run(
         raise MissingDependencyError(
             f"tune: needs the extra tune: pip install 'patchtst-har[tune]' ({error})"
         ) from error
+    from patchtst_har.records.search import SEARCH_FILE
     from patchtst_har.reports.search import write_search_report
     from patchtst_har.search.space import Space
     from patchtst_har.support.files import atomic_write_json, ensure_folder
@@ -70,7 +71,10 @@ def run(
     from patchtst_har.training.fitting import fit_to_data
 
     folder = folder or settings.output_dir / f"{settings.experiment_name}-tune"
-    database = folder / "search.db" if storage is None else sqlite_path(storage, "--storage")
+    try:
+        database = folder / "search.db" if storage is None else sqlite_path(storage)
+    except ValueError as error:
+        raise ConfigError([f"--storage: {error}"]) from None
     settings, _ = fit_to_data(settings)
     space = Space.read(space_values, settings, str(config))
     asked = SearchOptions(trials, pruner, seeds, sampler_seed)
@@ -84,7 +88,7 @@ def run(
         err.print("patchtst-har: interrupted; the same command goes on with the search", soft_wrap=True)
         raise
     record, best = search.record(), search.best_config()
-    atomic_write_json(folder / "search.json", record.to_json())
+    atomic_write_json(folder / SEARCH_FILE, record.to_json())
     page = write_search_report(record, folder / "tune.html")
     if best is None or record.best_trial is None:
         out.print(f"other processes are at work; report so far: {page}", soft_wrap=True)
