@@ -2,8 +2,8 @@
 
     python benches/cohort_overhead.py --n 1000 --workers 2
 
-The overhead is the time of the whole run, with starting workers, finding recordings, tables and page, compared
-with the seconds that the workers spent on recordings, divided by the workers.
+The overhead is the time of the whole run, with starting workers, finding recordings, tables and page,
+compared with the seconds that the workers spent on recordings, divided by the workers.
 """
 
 from __future__ import annotations

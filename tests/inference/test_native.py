@@ -536,7 +536,7 @@ def test_what_the_trainer_makes_of_other_options_runs_as_in_torch(prepared, tmp_
     test = trainer.data.test
     native, torch_based = (
         Recognizer.from_pretrained(config.run_dir / "model", engine=engine).predict(
-            test.windows, test.start_ns
+            test.windows[:], test.start_ns
         )
         for engine in ("native", "torch")
     )

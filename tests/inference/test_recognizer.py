@@ -45,7 +45,7 @@ def model_dir(small_run, tmp_path):
 def test_predicts_windows_as_the_trainer_did(recognizer, small_run):
     held_out = small_run.trainer.held_out
     test = small_run.trainer.data.test
-    prediction = recognizer.predict(test.windows, test.start_ns)
+    prediction = recognizer.predict(test.windows[:], test.start_ns)
     np.testing.assert_allclose(prediction.probabilities, held_out.decisions.probabilities, atol=1e-5)
     assert (prediction.labels == np.array(recognizer.classes)[held_out.decisions.raw]).all()
 
@@ -241,7 +241,7 @@ def test_the_engines_give_the_same_labels(small_run):
     native, torch_based = (Recognizer.from_pretrained(folder, engine=name) for name in ("native", "torch"))
     assert isinstance(native.model, NativeClassifier)
     assert isinstance(torch_based.model, PatchTSTClassifier)
-    first, second = (one.predict(test.windows, test.start_ns) for one in (native, torch_based))
+    first, second = (one.predict(test.windows[:], test.start_ns) for one in (native, torch_based))
     np.testing.assert_array_equal(first.labels, second.labels)
     np.testing.assert_allclose(first.probabilities, second.probabilities, atol=1e-5)
     with pytest.raises(ValueError, match="engine must be one of native, torch, not 'onnx'"):

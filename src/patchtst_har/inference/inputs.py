@@ -22,9 +22,8 @@ def check_windows(windows: NDArray[np.float32], window_size: int) -> None:
     """Refuse windows that are not finite float32 of shape (n, window_size, 3), with the reason."""
     expected = (window_size, 3)
     if not isinstance(windows, np.ndarray) or windows.dtype != np.float32:
-        raise DataError(
-            f"windows: needs a float32 array, is {getattr(windows, 'dtype', type(windows).__name__)}"
-        )
+        found = windows.dtype if isinstance(windows, np.ndarray) else type(windows).__name__
+        raise DataError(f"windows: needs a float32 array, is {found}")
     if windows.ndim != 3 or windows.shape[1:] != expected:
         raise DataError(f"windows: needs shape (n, {expected[0]}, 3), has {windows.shape}")
     bad = np.flatnonzero(~np.isfinite(windows).all(axis=(1, 2)))

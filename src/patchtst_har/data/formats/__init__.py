@@ -89,7 +89,9 @@ def read_file(path: Path, time_unit: TimeUnit | None, options: ReadOptions) -> t
         reader: Reader = EntryPoint(suffix, FORMATS[suffix], ENTRY_POINT_GROUP).load()
         return reader(path, time_unit, options)
     if len(points) > 1:
-        raise DataError(f"{path}: {suffix} is read by {' and by '.join(map(_name, points))}: uninstall one")
+        raise DataError(
+            f"{path}: {suffix} is read by {' and by '.join(sorted(map(_name, points)))}: uninstall one"
+        )
     return _read_with(points[0], path, time_unit, options)
 
 
