@@ -97,12 +97,12 @@ def warn(texts: Iterable[str]) -> None:
         err.print(f"patchtst-har: warning: {text}", soft_wrap=True)
 
 
-def start_logging(verbose: bool) -> None:
-    """Send the log to standard error: plain warnings, or everything with time and place if `verbose`."""
+def start_logging(verbose: bool, level: int = logging.WARNING) -> None:
+    """Send the log to standard error: plain warnings (from `level`), or everything with time if `verbose`."""
     if verbose:
         setup_logging(level=logging.INFO)
     else:
-        setup_logging(level=logging.WARNING, handler=_PlainWarnings())
+        setup_logging(level=level, handler=_PlainWarnings())
 
 
 class _PlainWarnings(logging.Handler):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+import logging
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
 
@@ -24,10 +26,25 @@ from patchtst_har.support.formatting import metric_text
 if TYPE_CHECKING:
     from patchtst_har.training.trainer import PatchTSTTrainer
 
+P = ParamSpec("P")
 
 HELP = "Train on a prepared data set and leave a run folder with model, scores and report."
 
 
+def _in_all_processes(command: Callable[P, None]) -> Callable[P, None]:
+    """Join the processes of ``torchrun`` for a command."""
+
+    @wraps(command)
+    def joined_command(*arguments: P.args, **options: P.kwargs) -> None:
+        from patchtst_har.training.processes import joined
+
+        with joined():
+            command(*arguments, **options)
+
+    return joined_command
+
+
+@_in_all_processes
 def run(
     config: options.Config = None,
     overrides: options.Set = None,
@@ -83,10 +100,12 @@ def run(
     from patchtst_har.training.ablation import ablate as run_ablation
     from patchtst_har.training.cross_validation import cross_validate, judge_baselines, require_folds
     from patchtst_har.training.fitting import fit_to_data
+    from patchtst_har.training.processes import Processes
     from patchtst_har.training.run_folder import is_finished
     from patchtst_har.training.trainer import PatchTSTTrainer
 
-    start_logging(verbose)
+    processes = Processes.current()
+    start_logging(verbose, level=logging.WARNING if processes.first else logging.ERROR)
     if resume and overwrite:
         raise typer.BadParameter("--resume goes on with a run, --overwrite begins it again")
     overrides = [*(overrides or []), *([] if split is None else [f"data.split={split}"])]
@@ -97,8 +116,18 @@ def run(
     settings, chosen = fit_to_data(settings, cross_validation=cross_validation or ablate)
     if cross_validation or ablate:
         require_folds(settings)
+        if processes.size > 1:
+            option = "--ablate" if ablate else "--cross-validation"
+            raise typer.BadParameter(f"{option} trains in one process; start it without torchrun")
+    if not processes.first:
+        if not processes.agree(False):
+            PatchTSTTrainer(settings, resume=resume, overwrite=overwrite).train()
+        return
     run_dir = settings.run_dir
-    if not overwrite and is_finished(settings, cross_validation=cross_validation, ablation=ablate):
+    finished = not overwrite and is_finished(
+        settings, cross_validation=cross_validation, ablation=ablate, resume=resume
+    )
+    if processes.agree(finished):
         text = f"{run_dir}: already finished; --overwrite trains it again"
         if not resume:
             raise DataError(text)
