@@ -73,6 +73,10 @@ class ExportError(PatchTSTHARError, RuntimeError):
     """An exported file does not compute what the model does."""
 
 
+class ProcessError(PatchTSTHARError, RuntimeError):
+    """Another process of a training in several processes has ended."""
+
+
 class MissingDependencyError(PatchTSTHARError, ImportError):
     """An optional package is needed; the message names the extra that brings it."""
 

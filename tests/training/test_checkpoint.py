@@ -10,13 +10,15 @@ import time
 import pytest
 import torch
 
-from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig, TrainingConfig
+from patchtst_har.config import N_STATISTICAL_FEATURES, ExperimentConfig, ModelConfig, TrainingConfig
 from patchtst_har.errors import DataError
 from patchtst_har.models import PatchTSTClassifier
 from patchtst_har.training.averaging import WeightAverage
 from patchtst_har.training.checkpoint import Progress, Trainee, load_checkpoint, save_checkpoint
+from patchtst_har.training.identity import Identity, settings_of
 from patchtst_har.training.scheduler import Schedule
 
+RUN = Identity({}, {})
 CONFIG = ModelConfig(window_size=100, patch_len=10, d_model=8, n_layers=1, d_ff=8)
 
 # Imports torch once, and for every line that it is sent starts a process that saves until it is killed.
@@ -24,8 +26,9 @@ SAVERS = """
 import os
 import sys
 from pathlib import Path
+import torch
 sys.path.insert(0, sys.argv[2])
-from test_checkpoint import step, trainee
+from test_checkpoint import RUN, step, trainee
 from patchtst_har.training.averaging import WeightAverage
 from patchtst_har.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 path = Path(sys.argv[1])
@@ -33,12 +36,14 @@ path = Path(sys.argv[1])
 def save_forever():
     print(os.getpid(), flush=True)
     one = trainee()
-    progress = load_checkpoint(path, one, "run") if path.exists() else Progress()
+    progress = load_checkpoint(path, one, RUN) if path.exists() else Progress()
     while True:
         step(one)
         progress.epoch += 1
         progress.best_state = {name: value.clone() for name, value in one.model.state_dict().items()}
-        save_checkpoint(path, one, progress, "run")
+        # So large that most kills fall into the writing.
+        progress.best_state["large"] = torch.full((4_000_000,), float(progress.epoch))
+        save_checkpoint(path, one, progress, RUN)
         print("saved", flush=True)
 
 trainee()  # Imports what an optimizer needs.
@@ -83,12 +88,12 @@ def test_everything_comes_back(tmp_path):
         step(one)
     best = {name: value.clone() for name, value in one.model.state_dict().items()}
     path = tmp_path / "last.safetensors"
-    save_checkpoint(path, one, Progress(3, 2, {"val_loss": 1.25}, "why", [["Mine", {"n": 1}]], best), "run")
+    save_checkpoint(path, one, Progress(3, 2, {"val_loss": 1.25}, "why", [["Mine", {"n": 1}]], best), RUN)
     step(one)
     after, group = one.model.state_dict(), one.optimizer.param_groups[0]
 
     other = trainee()
-    progress = load_checkpoint(path, other, "run")
+    progress = load_checkpoint(path, other, RUN)
     assert (progress.epoch, progress.best_epoch, progress.best) == (3, 2, {"val_loss": 1.25})
     assert (progress.stopped, progress.callbacks) == ("why", [["Mine", {"n": 1}]])
     assert all(torch.equal(progress.best_state[name], best[name]) for name in best)
@@ -107,16 +112,43 @@ def test_everything_comes_back(tmp_path):
 
 
 def test_another_run_is_refused(tmp_path):
-    save_checkpoint(tmp_path / "c", trainee(), Progress(), "run")
-    with pytest.raises(DataError, match="belongs to another configuration"):
-        load_checkpoint(tmp_path / "c", trainee(), "other")
+    before = Identity({"training.lr": 0.1, "training.epochs": 5, "seed": 0}, {"data": "a", "initial": "b"})
+    save_checkpoint(tmp_path / "c", trainee(), Progress(), before)
+    now = Identity({"training.lr": 0.2, "training.epochs": 9, "seed": 0}, {"data": "c", "initial": "b"})
+    message = r"c: cannot be resumed: training\.lr: 0\.1 in the run, 0\.2 now; data: other values$"
+    with pytest.raises(DataError, match=message):
+        load_checkpoint(tmp_path / "c", trainee(), now)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"epochs": 8}, ""),
+        ({"early_stop_patience": 9}, ""),
+        ({"early_stop_patience": 2}, "training.early_stop_patience: 8 in the run, 2 now"),
+        ({"epochs": 3}, "training.epochs: 6 in the run, 3 now"),
+        ({"schedule": "cosine", "epochs": 8}, "training.schedule_epochs: 6 in the run, 8 now (the rates of"),
+        ({"schedule": "cosine", "epochs": 5, "schedule_epochs": 6}, ""),
+        ({"amp": "bf16"}, "training.amp: auto in the run, bf16 now"),
+        ({"augmentation": {"scale": 0.1}}, "training.augmentation.scale: 0.0 in the run, 0.1 now"),
+    ],
+)
+def test_what_would_have_changed_the_run_so_far_is_refused(changes, problem):
+    schedule = changes.get("schedule", "plateau")
+    before, now = (
+        Identity(settings_of(ExperimentConfig(training={"epochs": 6, "schedule": schedule, **others})))
+        for others in ({}, changes)
+    )
+    found = now.refusals(before, 4)
+    assert len(found) == bool(problem)
+    assert not problem or found[0].startswith(problem)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04pickle", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
 def test_a_damaged_file_is_named(tmp_path, content):
     (tmp_path / "last.safetensors").write_bytes(content)
     with pytest.raises(DataError, match=r"last\.safetensors: not a checkpoint"):
-        load_checkpoint(tmp_path / "last.safetensors", trainee(), "run")
+        load_checkpoint(tmp_path / "last.safetensors", trainee(), RUN)
 
 
 @pytest.mark.spawns
@@ -133,9 +165,10 @@ def test_kills_at_random_moments_never_lose_or_damage_the_state(tmp_path):
             time.sleep(chance.uniform(0.0, 0.2))
             os.kill(child, signal.SIGKILL)
             assert "killed\n" in iter(savers.stdout.readline, "")
-            progress = load_checkpoint(path, trainee(), "run")
+            progress = load_checkpoint(path, trainee(), RUN)
             assert progress.epoch > reached
+            assert (progress.best_state["large"] == progress.epoch).all()
             reached = progress.epoch
     # A kill may leave one temporary; the next save removes it.
-    save_checkpoint(path, trainee(), Progress(), "run")
+    save_checkpoint(path, trainee(), Progress(), RUN)
     assert [file.name for file in tmp_path.iterdir()] == ["last.safetensors"]

@@ -206,7 +206,7 @@ def test_a_run_is_not_resumed_from_other_initial_weights(root, tmp_path):
     from patchtst_har.models.folder import save_model
 
     save_model(tmp_path / "init", model, classes, stored)
-    with pytest.raises(DataError, match="another configuration or data set"):
+    with pytest.raises(DataError, match=r"training\.init \(its weights\): other values"):
         PatchTSTTrainer(config, resume=True).train()
 
 

@@ -197,7 +197,7 @@ def test_resumed_pretraining_equals_an_uninterrupted_one(root):
         replace(first, on_progress=interrupt_after(5, "pre-training")).train()
     with pytest.raises(DataError, match="interrupted pre-training"):
         first.train()
-    with pytest.raises(DataError, match="another configuration or data set"):
+    with pytest.raises(DataError, match=r"mask_fraction: 0\.4 in the run, 0\.3 now"):
         replace(first, resume=True, mask_fraction=0.3).train()
     replace(first, resume=True).train()
     whole, cut = (read_model_folder(root / name).tensors for name in ("encoder", "cut"))
@@ -292,7 +292,7 @@ def test_labels_of_several_data_sets_train_one_encoder(two, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         several(two, tmp_path / "other", on_progress=interrupt_after(3, "pre-training")).train()
     of_one = replace(several(two, tmp_path / "other"), folders=[two / "prepared"], resume=True)
-    with pytest.raises(DataError, match="another configuration or data set"):
+    with pytest.raises(DataError, match=r"data \(training\): other values"):
         of_one.train()
 
 

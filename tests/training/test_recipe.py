@@ -372,7 +372,7 @@ def test_folds_without_validation_train_on_all_others(prepared):
     assert loaded.val is None
 
 
-def test_the_fingerprint_covers_what_is_trained_on(prepared, small_run):
+def test_the_identity_of_a_run_covers_what_is_trained_on(prepared, small_run):
     base = small_config(prepared)
     prints = set()
     variants = [
@@ -382,12 +382,12 @@ def test_the_fingerprint_covers_what_is_trained_on(prepared, small_run):
         base.replace(training=base.training.replace(ema_decay=0.5)),
     ]
     for config in variants:
-        prints.add(ExperimentData.load(config).fingerprint(config))
+        prints.add(str(ExperimentData.load(config).identity(config)))
     taught = base.replace(training=base.training.replace(teachers=(small_run.folder / "model",)))
     data = ExperimentData.load(taught)
-    prints.add(data.fingerprint(taught))
+    prints.add(str(data.identity(taught)))
     data.training.teachers[0] = 1 - data.training.teachers[0]
-    prints.add(data.fingerprint(taught))
+    prints.add(str(data.identity(taught)))
     assert len(prints) == len(variants) + 2
 
 

@@ -13,6 +13,7 @@ from patchtst_har.errors import DataError
 from patchtst_har.models.patchtst import PatchTSTClassifier
 from patchtst_har.support.progress import OnProgress
 from patchtst_har.training.checkpoint import Progress, Trainee, load_checkpoint, save_checkpoint
+from patchtst_har.training.identity import Identity
 from patchtst_har.training.monitor import Metrics, flat, height, is_better
 from patchtst_har.training.tracker import EpochRecord
 
@@ -158,27 +159,27 @@ class Checkpointing(Callback):
     ----------
     path : pathlib.Path
         The file.
-    fingerprint : str
-        Identity of the run, checked on resuming.
+    identity : Identity
+        Of the run, checked on resuming.
     resume : bool
         Whether to begin with the file.
     """
 
-    def __init__(self, path: Path, fingerprint: str, *, resume: bool = False) -> None:
-        self._path, self._fingerprint, self._resume = path, fingerprint, resume
+    def __init__(self, path: Path, identity: Identity, *, resume: bool = False) -> None:
+        self._path, self._identity, self._resume = path, identity, resume
 
     def on_train_begin(self, fit: Fit) -> None:
         """Restore network, optimiser, generators, progress and callbacks."""
         if not self._resume:
             return
-        fit.progress = load_checkpoint(self._path, fit.trainee, self._fingerprint)
+        fit.progress = load_checkpoint(self._path, fit.trainee, self._identity)
         restore(fit.callbacks, fit.progress.callbacks, self._path)
         logger.info("resuming after epoch %d", fit.epoch)
 
     def on_epoch_end(self, fit: Fit) -> None:
         """Write the file."""
         fit.progress.callbacks = states_of(fit.callbacks)
-        save_checkpoint(self._path, fit.trainee, fit.progress, self._fingerprint)
+        save_checkpoint(self._path, fit.trainee, fit.progress, self._identity)
         for callback in fit.callbacks:
             callback.on_checkpoint(fit, self._path)
 

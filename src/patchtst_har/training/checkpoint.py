@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -24,6 +24,8 @@ from patchtst_har.errors import DataError
 from patchtst_har.support.documents import parse_json
 from patchtst_har.support.files import atomic_path
 from patchtst_har.training.averaging import WeightAverage
+from patchtst_har.training.identity import Identity
+from patchtst_har.training.processes import Processes
 from patchtst_har.training.scheduler import Schedule
 
 
@@ -95,8 +97,10 @@ class Trainee(Generic[Network]):
         return state if self.average is None else self.average.state_dict()
 
 
-def save_checkpoint(path: Path, trainee: Trainee[Any], progress: Progress, fingerprint: str) -> None:
+def save_checkpoint(path: Path, trainee: Trainee[Any], progress: Progress, identity: Identity) -> None:
     """Write the state of training to `path`, whole or not at all.
+
+    All processes of a training call it, and the first one writes.
 
     Parameters
     ----------
@@ -106,35 +110,38 @@ def save_checkpoint(path: Path, trainee: Trainee[Any], progress: Progress, finge
         Live objects.
     progress : Progress
         Counters and best weights.
-    fingerprint : str
-        Identifies configuration and data; `load_checkpoint` refuses another one.
+    identity : Identity
+        Of the run; `load_checkpoint` refuses another one.
     """
+    random = _generator_states(trainee.generators)
+    if not Processes.current().first:
+        return
     tensors = {
         **_prefixed("model", trainee.model.state_dict()),
         **_prefixed("best", progress.best_state),
         **_optimizer_tensors(trainee.optimizer),
-        **_generator_states(trainee.generators),
+        **random,
     }
     if trainee.average is not None:
         tensors |= _prefixed("average", trainee.average.state_dict())
     record = {name: getattr(progress, name) for name in _RECORDED}
-    record |= {"schedule": trainee.schedule.state_dict(), "fingerprint": fingerprint}
+    record |= {"schedule": trainee.schedule.state_dict(), "identity": asdict(identity)}
     if trainee.scaler is not None:
         record["scaler"] = trainee.scaler.state_dict()
     with atomic_path(path) as temporary:
         temporary.write_bytes(safetensors.torch.save(tensors, metadata={"progress": json.dumps(record)}))
 
 
-def load_checkpoint(path: Path, trainee: Trainee[Any], fingerprint: str) -> Progress:
+def load_checkpoint(path: Path, trainee: Trainee[Any], identity: Identity) -> Progress:
     """Restore `trainee` in place and return the progress.
 
     Raises
     ------
     DataError
-        If the file is damaged or belongs to another configuration or data set.
+        If the file is damaged, or a setting or the data differ from the run's; each is named.
     """
     record, tensors = _read(path)
-    _check_fingerprint(path, record, fingerprint)
+    _check_identity(path, record, identity)
     trainee.model.load_state_dict(_section("model", tensors))
     _restore_optimizer(trainee.optimizer, tensors)
     trainee.schedule.load_state_dict(record["schedule"])
@@ -146,10 +153,10 @@ def load_checkpoint(path: Path, trainee: Trainee[Any], fingerprint: str) -> Prog
     return Progress(**{name: record[name] for name in _RECORDED}, best_state=_section("best", tensors))
 
 
-def check_resumable(path: Path, fingerprint: str) -> int:
+def check_resumable(path: Path, identity: Identity) -> int:
     """Raise what `load_checkpoint` would raise; return the epochs completed, without restoring anything."""
     record, _ = _read(path)
-    _check_fingerprint(path, record, fingerprint)
+    _check_identity(path, record, identity)
     return int(record["epoch"])
 
 
@@ -162,9 +169,11 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise DataError(f"{path}: not a checkpoint ({error})") from error
 
 
-def _check_fingerprint(path: Path, record: Mapping[str, Any], fingerprint: str) -> None:
-    if record["fingerprint"] != fingerprint:
-        raise DataError(f"{path}: belongs to another configuration or data set; it cannot be resumed")
+def _check_identity(path: Path, record: Mapping[str, Any], identity: Identity) -> None:
+    if "identity" not in record:
+        raise DataError(f"{path}: was written by another version; it cannot be resumed")
+    if problems := identity.refusals(Identity(**record["identity"]), record["epoch"]):
+        raise DataError(f"{path}: cannot be resumed: {'; '.join(problems)}")
 
 
 def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -195,16 +204,25 @@ def _restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> N
 
 
 def _generator_states(generators: Mapping[str, torch.Generator]) -> dict[str, Tensor]:
+    """Return the states of the given generators, which all processes share, and of torch's own in each."""
     states = {f"random/{name}": generator.get_state() for name, generator in generators.items()}
-    states["random/cpu"] = torch.get_rng_state()
+    for name, state in _own_states().items():
+        for rank, found in enumerate(Processes.current().gather(state)):
+            states[f"random/{name}/{rank}"] = found
+    return states
+
+
+def _own_states() -> dict[str, Tensor]:
+    states = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
-        states["random/cuda"] = torch.cuda.get_rng_state()
+        states["cuda"] = torch.cuda.get_rng_state()
     return states
 
 
 def _restore_generators(generators: Mapping[str, torch.Generator], tensors: Mapping[str, Tensor]) -> None:
     for name, generator in generators.items():
         generator.set_state(tensors[f"random/{name}"])
-    torch.set_rng_state(tensors["random/cpu"])
-    if torch.cuda.is_available() and "random/cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["random/cuda"])
+    rank = Processes.current().rank
+    torch.set_rng_state(tensors[f"random/cpu/{rank}"])
+    if torch.cuda.is_available() and f"random/cuda/{rank}" in tensors:
+        torch.cuda.set_rng_state(tensors[f"random/cuda/{rank}"])

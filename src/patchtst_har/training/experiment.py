@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.datasets.feature_cache import NOT_COMPUTED
@@ -20,6 +21,7 @@ from patchtst_har.errors import ConfigError, DataError
 from patchtst_har.features.fallback import engine_counts
 from patchtst_har.records.run import ParticipantSplit, Provenance
 from patchtst_har.support.progress import OnProgress, under
+from patchtst_har.training.identity import Identity, settings_of
 from patchtst_har.training.initial import Initial
 from patchtst_har.training.teachers import teachers_probabilities
 
@@ -120,21 +122,31 @@ class ExperimentData:
         """Return what identifies the data in the copies of a record."""
         return {"data_fingerprint": str(self.data_fingerprint), "split_fingerprint": self.split.fingerprint}
 
-    def fingerprint(self, config: ExperimentConfig) -> str:
-        """Identify configuration and data: training may only resume where both are the same."""
-        settings = config.model_dump(
-            mode="json", exclude={"output_dir", "experiment_name", "features", "tracking"}
-        )
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-        for part in (self.train, self.training, self.val):
-            if part is not None:
-                for array in (part.stats, part.topo, part.labels, part.start_ns):
-                    digest.update(np.ascontiguousarray(array).data)
+    def identity(self, config: ExperimentConfig) -> Identity:
+        """Return what must be equal for this training to be resumed."""
+        parts: dict[str, FeatureSet | TrainingSet | None] = {
+            "training people": self.train,
+            "training windows": self.training,
+            "validation": self.val,
+        }
+        data = {
+            f"data ({name})": digest_of([part.stats, part.topo, part.labels, part.start_ns])
+            for name, part in parts.items()
+            if part is not None
+        }
         if self.initial is not None:
-            digest.update(self.initial.record.weights.encode())
+            data["training.init (its weights)"] = self.initial.record.weights
         if self.training.teachers is not None:
-            digest.update(np.ascontiguousarray(self.training.teachers).data)
-        return digest.hexdigest()
+            data["training.teachers (their probabilities)"] = digest_of([self.training.teachers])
+        return Identity(settings_of(config), data)
+
+
+def digest_of(arrays: Iterable[NDArray[Any]]) -> str:
+    """Return the SHA-256 of the values of arrays."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def validation_problems(config: ExperimentConfig) -> list[str]:

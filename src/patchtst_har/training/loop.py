@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from itertools import islice
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import AdamW, Optimizer
 
 from patchtst_har.config import TrainingConfig
@@ -26,7 +29,10 @@ from patchtst_har.training.checkpoint import Network, Progress, Trainee
 from patchtst_har.training.initial import keeping, train_others
 from patchtst_har.training.loss import Criterion, SetsCriterion
 from patchtst_har.training.machine import Machine, compiled
+from patchtst_har.training.processes import Processes
 from patchtst_har.training.scheduler import Schedule
+
+_PROCESS_STREAM = 2**40
 
 
 @dataclass
@@ -74,13 +80,18 @@ class TrainingLoop:
         if val is None and self.config.keep == "best":
             raise ValueError('without validation windows, training.keep must be "last"')
         model.to(self.machine.device)
+        processes = self.machine.processes
+        if not processes.first:
+            # Its own dropout; weights, order and variations are the same in all processes.
+            torch.manual_seed(self.seed + processes.rank * _PROCESS_STREAM)
         batches = TrainingBatches(train, model.config, self.config, self.machine.device, self.seed)
         with keeping(model, self.kept):
             trainee = new_trainee(model, self.config, len(batches), batches.generators, self.machine.scaler())
+            criterion = self._criterion(torch.from_numpy(train.labels), model.num_classes)
+            steps = _Steps(self, trainee, criterion.to(self.machine.device))
         called = (KeepBest(), LowerRate(), *callbacks, EarlyStopping())
         fit = Fit(self.config, trainee, callbacks=called)
-        criterion = self._criterion(torch.from_numpy(train.labels), model.num_classes)
-        self._run(fit, _Steps(self, trainee, criterion.to(self.machine.device)), batches, val)
+        self._run(fit, steps, batches, val)
         return fit.progress
 
     def _run(self, fit: Fit, steps: _Steps, batches: TrainingBatches, val: FeatureSet | None) -> None:
@@ -95,8 +106,15 @@ class TrainingLoop:
                 fit.call("on_validation_end")
             fit.progress.epoch += 1
             fit.call("on_epoch_end")
+            fit.progress.stopped = self._stopped(fit.progress.stopped)
         fit.model.load_state_dict(fit.progress.best_state or fit.trainee.kept_weights())
         fit.call("on_train_end")
+
+    def _stopped(self, reason: str) -> str:
+        """Return why a callback of any process stopped the training."""
+        if self.machine.processes.add(torch.tensor([float(bool(reason))])) > 0:
+            return reason or "stopped by another process"
+        return ""
 
     def _criterion(self, labels: Tensor, num_classes: int) -> Criterion | SetsCriterion:
         if self.heads:
@@ -112,7 +130,10 @@ class _Steps:
     ) -> None:
         self._config, self._machine, self._kept = loop.config, loop.machine, loop.kept
         self._trainee, self._criterion = trainee, criterion
+        self._processes = loop.machine.processes
         heads: nn.Module = _AllHeads(trainee.model)
+        if self._processes.size > 1:
+            heads = DistributedDataParallel(heads)
         self._heads = compiled(heads) if loop.config.compile else heads
 
     def train(self, batches: TrainingBatches, epoch: int) -> dict[str, float]:
@@ -120,28 +141,52 @@ class _Steps:
         trainee = self._trainee
         train_others(trainee.model, self._kept)
         rate = trainee.optimizer.param_groups[0]["lr"]
-        sums = _Sums(trainee.model.num_classes, self._machine.device)
+        sums = _Sums(trainee.model.num_classes, self._machine)
         began = time.perf_counter()
         for batch in batches.epoch():
             trainee.optimizer.zero_grad(set_to_none=True)
-            for part in parts_of(batch, self._config.accumulation):
-                whole = None if part is batch else batch.labels.to(self._machine.device)
+            self._add_gradients(batch, sums)
+            trainee.step(self._config.max_grad_norm)
+        waited = batches.waited_s / (time.perf_counter() - began)
+        self._share_statistics()
+        found = _finite(sums.metrics(batches.n_windows), "loss", epoch)
+        return {**found, "lr": rate, "data_wait": waited}
+
+    def _add_gradients(self, batch: Batch, sums: _Sums) -> None:
+        """Add the gradients of a batch, this process those of its share, in parts."""
+        share, size = share_of(batch, self._processes), self._processes.size
+        counts = len(share.labels) > 0
+        # With fewer windows than processes, some have none; what they compute has no weight.
+        parts = list(parts_of(share if counts else _rows(batch, slice(0, 1)), self._config.accumulation))
+        for number, part in enumerate(parts, start=1):
+            whole = None if part is batch else batch.labels.to(self._machine.device)
+            with nullcontext() if number == len(parts) else self._unshared():
                 with self._machine.autocast():
                     heads = self._heads(*part.inputs)
                 logits, loss = self._loss(heads, part.labels, part.teachers, whole)
-                trainee.backward(loss)
+                # The gradients of several processes are averaged, their losses are parts of a sum.
+                self._trainee.backward(loss if size == 1 else loss * (size * counts))
+            if counts:
                 sums.add(loss.detach() * len(batch.labels), logits.detach(), part.labels)
-            trainee.step(self._config.max_grad_norm)
-        waited = batches.waited_s / (time.perf_counter() - began)
-        found = _finite(sums.metrics(batches.n_windows), "loss", epoch)
-        return {**found, "lr": rate, "data_wait": waited}
+
+    def _unshared(self) -> AbstractContextManager[None]:
+        """Return a context in which gradients stay in this process."""
+        if isinstance(self._heads, DistributedDataParallel):
+            return cast(AbstractContextManager[None], self._heads.no_sync())
+        return nullcontext()
+
+    def _share_statistics(self) -> None:
+        """Let all processes validate with the batch norm statistics of the first, which it saves."""
+        average = {} if self._trainee.average is None else self._trainee.average.state_dict()
+        self._processes.take_over([*self._trainee.model.buffers(), *average.values()])
 
     @torch.no_grad()
     def validate(self, data: FeatureSet, epoch: int) -> dict[str, float]:
         """Return the metrics of validation windows."""
         model = self._trainee.model.eval()
-        sums = _Sums(model.num_classes, self._machine.device)
-        for inputs, labels in labelled_batches(data, model.config, max(self._config.batch_size, 256)):
+        sums = _Sums(model.num_classes, self._machine)
+        batches = labelled_batches(data, model.config, max(self._config.batch_size, 256))
+        for inputs, labels in islice(batches, self._processes.rank, None, self._processes.size):
             moved = tuple(tensor.to(self._machine.device, non_blocking=True) for tensor in inputs)
             with self._machine.autocast():
                 heads = (model(*moved),)
@@ -177,8 +222,9 @@ class _AllHeads(nn.Module):
 class _Sums:
     """What the metrics of an epoch are computed from."""
 
-    def __init__(self, n_classes: int, device: torch.device) -> None:
-        self._loss = torch.zeros((), device=device)
+    def __init__(self, n_classes: int, machine: Machine) -> None:
+        self._processes = machine.processes
+        self._loss = torch.zeros((), device=machine.device)
         self._confusion = StreamingConfusion(n_classes)
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
@@ -187,9 +233,11 @@ class _Sums:
         self._confusion.update(labels.numpy(), logits.argmax(dim=1).cpu().numpy())
 
     def metrics(self, n_windows: int) -> dict[str, float]:
-        """Return them."""
+        """Return them, of all processes together."""
+        loss = torch.tensor([self._loss.item()], dtype=torch.float64)
+        self._processes.add(torch.from_numpy(self._confusion.counts))
         return {
-            "loss": self._loss.item() / n_windows,
+            "loss": self._processes.add(loss).item() / n_windows,
             "accuracy": self._confusion.accuracy(),
             "macro_f1": self._confusion.macro_f1(),
         }
@@ -210,10 +258,21 @@ def parts_of(batch: Batch, n: int) -> Iterator[Batch]:
         yield batch
         return
     for rows in torch.arange(len(batch.labels)).tensor_split(n):
-        cut = slice(int(rows[0]), int(rows[-1]) + 1)
-        inputs: Inputs = tuple(tensor[cut] for tensor in batch.inputs)
-        teachers = None if batch.teachers is None else batch.teachers[cut]
-        yield replace(batch, inputs=inputs, labels=batch.labels[cut], teachers=teachers)
+        yield _rows(batch, slice(int(rows[0]), int(rows[-1]) + 1))
+
+
+def share_of(batch: Batch, processes: Processes) -> Batch:
+    """Return the windows of a batch that this process trains on; none if there are fewer than processes."""
+    if processes.size == 1:
+        return batch
+    rows = torch.arange(len(batch.labels)).tensor_split(processes.size)[processes.rank]
+    return _rows(batch, slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0))
+
+
+def _rows(batch: Batch, rows: slice) -> Batch:
+    inputs: Inputs = tuple(tensor[rows] for tensor in batch.inputs)
+    teachers = None if batch.teachers is None else batch.teachers[rows]
+    return replace(batch, inputs=inputs, labels=batch.labels[rows], teachers=teachers)
 
 
 def new_trainee(

@@ -17,6 +17,7 @@ from patchtst_har.config import TrainingConfig
 from patchtst_har.errors import ConfigError
 from patchtst_har.reproducibility import resolve_device
 from patchtst_har.support.host import cpu_info
+from patchtst_har.training.processes import ALONE, Processes
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,13 @@ class Machine:
         Of model and batches.
     amp : torch.dtype or None
         What products are computed in, if not in float32.
+    processes : Processes
+        Those that train together.
     """
 
     device: torch.device
     amp: torch.dtype | None = None
+    processes: Processes = ALONE
 
     @classmethod
     def of(cls, config: TrainingConfig, further: Sequence[str] = ()) -> Machine:
@@ -50,20 +54,22 @@ class Machine:
         ConfigError
             If this machine cannot do it, or there are further problems; all at once.
         """
-        problems = list(further)
+        problems, processes = list(further), Processes.current()
         try:
-            device = resolve_device(config.device)
+            device = _own(resolve_device(config.device), processes)
         except ConfigError as error:
             problems = [*error.problems, *problems]
             device = torch.device(config.device)
         else:
             problems += _problems(config, device)
+        if config.compile and processes.size > 1:
+            problems.append(f"training.compile: is for one process, these are {processes.size}")
         if problems:
             raise ConfigError(problems)
         wanted = config.amp
         if wanted == "auto":
             wanted = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "off"
-        return cls(device, {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}[wanted])
+        return cls(device, {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}[wanted], processes)
 
     def autocast(self) -> torch.autocast:
         """Return the context in which the network computes."""
@@ -86,6 +92,22 @@ def has_bfloat16() -> bool:
         flags = Path("/proc/cpuinfo")
         return flags.exists() and " bf16" in flags.read_text(encoding="utf-8")
     return bool(cpu_info()["features"].get("avx512_bf16"))
+
+
+def _own(device: torch.device, processes: Processes) -> torch.device:
+    """Return the device of this process among those of its machine."""
+    if device.type != "cuda" or processes.size == 1:
+        return device
+    number = int(os.environ.get("LOCAL_RANK", "0"))
+    if number >= torch.cuda.device_count():
+        raise ConfigError(
+            [
+                f"training.device: process {number} of this machine has no CUDA device of its own, there are "
+                f"{torch.cuda.device_count()}; start as many processes (--nproc-per-node)"
+            ]
+        )
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)
 
 
 def _problems(config: TrainingConfig, device: torch.device) -> list[str]:

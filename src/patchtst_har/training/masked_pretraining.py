@@ -21,6 +21,7 @@ from patchtst_har.models.patchtst import PatchTSTClassifier
 from patchtst_har.records.run import Pretraining
 from patchtst_har.training.batches import TrainingBatches
 from patchtst_har.training.checkpoint import Progress, Trainee, load_checkpoint, save_checkpoint
+from patchtst_har.training.identity import Identity
 from patchtst_har.training.initial import in_parts
 from patchtst_har.training.loop import new_trainee
 from patchtst_har.training.machine import Machine
@@ -91,7 +92,7 @@ class MaskedPretraining(EncoderPretraining):
         return in_parts(tensor, PRETRAINED)
 
     def _fit(
-        self, data: SeveralSets, machine: Machine, record: EpochRecord, fingerprint: str, *, resume: bool
+        self, data: SeveralSets, machine: Machine, record: EpochRecord, identity: Identity, *, resume: bool
     ) -> tuple[PatchTSTClassifier, Pretraining]:
         config = self.config
         model = PatchTSTClassifier(config.model, len(NO_CLASSES))
@@ -101,14 +102,14 @@ class MaskedPretraining(EncoderPretraining):
         masks = torch.Generator().manual_seed(config.seed + _MASK_STREAM)
         generators = {**batches.generators, "masks": masks}
         trainee = new_trainee(network, config.training, len(batches), generators)
-        progress = load_checkpoint(self.checkpoint, trainee, fingerprint) if resume else Progress()
+        progress = load_checkpoint(self.checkpoint, trainee, identity) if resume else Progress()
         while progress.epoch < config.training.epochs:
             trained = self._train_epoch(trainee, batches, progress.epoch + 1)
             with trainee.average.in_model() if trainee.average else nullcontext():
                 judged = {} if data.val is None else self.judge(network, data.val)
             progress.epoch += 1
             record(progress.epoch, trained, judged)
-            save_checkpoint(self.checkpoint, trainee, progress, fingerprint)
+            save_checkpoint(self.checkpoint, trainee, progress, identity)
             if self.on_progress is not None:
                 self.on_progress(progress.epoch, config.training.epochs, "pre-training")
         if trainee.average is not None:

@@ -9,10 +9,11 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
+from numpy.typing import NDArray
 
 from patchtst_har import model_folder
 from patchtst_har.architecture import expected_tensors
@@ -33,6 +34,8 @@ from patchtst_har.support.log import log_to_file
 from patchtst_har.support.progress import OnProgress, under
 from patchtst_har.training.callbacks import Callback, Checkpointing, Record, Report
 from patchtst_har.training.checkpoint import check_resumable
+from patchtst_har.training.experiment import digest_of
+from patchtst_har.training.identity import Identity, settings_of
 from patchtst_har.training.initial import in_parts
 from patchtst_har.training.loop import TrainingLoop
 from patchtst_har.training.machine import Machine
@@ -109,15 +112,15 @@ class EncoderPretraining(ABC):
             machine = Machine.of(self.config.training)
             report = under("windows", self.on_progress)
             data = SeveralSets.load(self.folders, self.config, labelled=self.labelled, on_progress=report)
-            fingerprint, n_done = self._fingerprint(data), 0
+            identity, n_done = self._identity(data), 0
             if self.resume and self.checkpoint.exists():
-                n_done = check_resumable(self.checkpoint, fingerprint)
+                n_done = check_resumable(self.checkpoint, identity)
             elif self.resume:
                 logger.warning("%s: no checkpoint yet, pre-training begins at the start", self.output)
             record = EpochRecord(self._open(n_done), logger)
             with log_to_file(self.output):
                 seed_everything(self.config.seed)
-                model, made = self._fit(data, machine, record, fingerprint, resume=bool(n_done))
+                model, made = self._fit(data, machine, record, identity, resume=bool(n_done))
                 self._save(model.cpu(), made, data)
                 return made
 
@@ -128,7 +131,7 @@ class EncoderPretraining(ABC):
 
     @abstractmethod
     def _fit(
-        self, data: SeveralSets, machine: Machine, record: EpochRecord, fingerprint: str, *, resume: bool
+        self, data: SeveralSets, machine: Machine, record: EpochRecord, identity: Identity, *, resume: bool
     ) -> tuple[PatchTSTClassifier, Pretraining]:
         """Train; return a model with heads for `NO_CLASSES`, and the record."""
 
@@ -147,21 +150,17 @@ class EncoderPretraining(ABC):
 
     def _settings(self) -> dict[str, Any]:
         """Return what must be equal to resume, in addition to the data."""
-        settings = self.config.model_dump(
-            mode="json", exclude={"output_dir", "experiment_name", "features", "tracking"}
-        )
-        return {**settings, "labelled": self.labelled}
+        return {**settings_of(self.config), "labelled": self.labelled}
 
-    def _fingerprint(self, data: SeveralSets) -> str:
-        settings = {**self._settings(), "split": data.split.to_dict()}
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-        for part in (data.train, data.val):
+    def _identity(self, data: SeveralSets) -> Identity:
+        people = json.dumps(data.split.to_dict(), sort_keys=True).encode()
+        digests = {"people": hashlib.sha256(people).hexdigest()}
+        for name, part in (("training", data.train), ("validation", data.val)):
             if part is not None:
-                for block in blocks_of_windows(part.windows):
-                    digest.update(np.ascontiguousarray(block).data)
-                for array in (part.stats, part.topo, part.labels):
-                    digest.update(np.ascontiguousarray(array).data)
-        return digest.hexdigest()
+                features: list[NDArray[Any]] = [part.stats, part.topo, part.labels]
+                arrays = chain[NDArray[Any]](blocks_of_windows(part.windows), features)
+                digests[f"data ({name})"] = digest_of(arrays)
+        return Identity(self._settings(), digests)
 
     def _check_folder(self) -> None:
         if self.overwrite:
@@ -224,14 +223,14 @@ class SupervisedPretraining(EncoderPretraining):
         return not in_parts(tensor, HEADS)
 
     def _fit(
-        self, data: SeveralSets, machine: Machine, record: EpochRecord, fingerprint: str, *, resume: bool
+        self, data: SeveralSets, machine: Machine, record: EpochRecord, identity: Identity, *, resume: bool
     ) -> tuple[PatchTSTClassifier, Pretraining]:
         config, training = self.config, data.training
         model = PatchTSTClassifier(config.model, len(training.classes))
         model.fit_scaling(data.train.windows, *to_tensors((training.stats, training.topo)))
         callbacks: list[Callback] = [
             Record(record),
-            Checkpointing(self.checkpoint, fingerprint, resume=resume),
+            Checkpointing(self.checkpoint, identity, resume=resume),
         ]
         if report := under("pre-training", self.on_progress):
             callbacks.append(Report(report))

@@ -30,10 +30,12 @@ from patchtst_har.training.calibrate import calibrate
 from patchtst_har.training.callbacks import Callback, Checkpointing, Record, Report
 from patchtst_har.training.checkpoint import Progress, check_resumable
 from patchtst_har.training.experiment import ExperimentData, validation_problems
+from patchtst_har.training.identity import Identity, settings_of
 from patchtst_har.training.loop import TrainingLoop
 from patchtst_har.training.machine import Machine
 from patchtst_har.training.mlflow_mirror import require_mlflow
-from patchtst_har.training.run_folder import remove_run
+from patchtst_har.training.processes import Processes
+from patchtst_har.training.run_folder import remove_run, reopen_run
 from patchtst_har.training.smoothing_choice import choose_smoothing
 from patchtst_har.training.tracker import EpochRecord, ExperimentTracker
 
@@ -120,31 +122,52 @@ class PatchTSTTrainer:
             the same with ``raw_`` before smoothing, ``best_epoch`` and ``best_val_macro_f1`` of the kept
             weights. What nobody tests or validates is left out.
 
+        In a training in several processes (`training.processes`), all but the first return no metrics.
+
         Raises
         ------
         ConfigError, DataError
             If configuration or data cannot be used, or another process trains into the run folder; nothing is
             written then.
         """
+        processes = Processes.current()
+        if not processes.first:
+            return self._follow(processes)
         with folder_lock(self.config.run_dir):
             require_mlflow(self.config.tracking)
             self._check_folder()
             machine = Machine.of(self.config.training, validation_problems(self.config))
-            data = self.data = ExperimentData.load(self.config, self.on_progress)
             n_done = 0
             if self.resume and self._checkpoint.exists():
-                n_done = check_resumable(self._checkpoint, data.fingerprint(self.config))
+                # Before the features, which take long.
+                check_resumable(self._checkpoint, Identity(settings_of(self.config)))
+            data = self.data = ExperimentData.load(self.config, self.on_progress)
+            if self.resume and self._checkpoint.exists():
+                n_done = check_resumable(self._checkpoint, data.identity(self.config))
             elif self.resume:
                 logger.warning("%s: no checkpoint yet, training begins at the start", self.config.run_dir)
                 self.resume = False
+            tracker = self._open_run(data, n_done)
+            processes.agree(self.resume)
             with threads(self.config.training.n_threads):
-                return self._run(data, machine, self._open_run(data, n_done))
+                return self._run(data, machine, tracker)
+
+    def _follow(self, processes: Processes) -> tuple[PatchTSTClassifier, dict[str, float]]:
+        """Train with the first process, which judges and writes; it has put the features into the cache."""
+        self.resume = processes.agree(self.resume)
+        machine = Machine.of(self.config.training)
+        data = self.data = ExperimentData.load(self.config)
+        with threads(self.config.training.n_threads):
+            model, _ = self._fit(data, machine, ())
+        return model.cpu().eval(), {}
 
     def _run(
         self, data: ExperimentData, machine: Machine, tracker: ExperimentTracker
     ) -> tuple[PatchTSTClassifier, dict[str, float]]:
         with log_to_file(tracker.output_dir), tracker.mirrored(self.config, data.tags()):
-            model, progress = self._fit(data, machine, tracker)
+            # An epoch is recorded, then saved, then reported: a kill in between loses no record; that of an
+            # epoch which was not saved is dropped by `ExperimentTracker.forget_after`.
+            model, progress = self._fit(data, machine, (Record(EpochRecord(tracker, logger)),))
             self._compare_with_validation(model, data)
             self._fit_smoother(model, data)
             metrics = self._evaluate(model, data, tracker)
@@ -170,6 +193,7 @@ class PatchTSTTrainer:
     def _open_run(self, data: ExperimentData, n_done: int) -> ExperimentTracker:
         if self.overwrite:
             remove_run(self.config.run_dir)
+        reopen_run(self.config.run_dir)
         tracker = ExperimentTracker(self.config.experiment_name, self.config.run_dir)
         tracker.forget_after(n_done)
         self.config.save(tracker.output_dir / "config.yaml")
@@ -180,16 +204,10 @@ class PatchTSTTrainer:
         return tracker
 
     def _fit(
-        self, data: ExperimentData, machine: Machine, tracker: ExperimentTracker
+        self, data: ExperimentData, machine: Machine, record: Sequence[Callback]
     ) -> tuple[PatchTSTClassifier, Progress]:
-        # An epoch is recorded, then saved, then reported: a kill in between loses no record; that of an epoch
-        # which was not saved is dropped by `ExperimentTracker.forget_after`.
-        callbacks = (
-            *self.callbacks,
-            Record(EpochRecord(tracker, logger)),
-            Checkpointing(self._checkpoint, data.fingerprint(self.config), resume=self.resume),
-            Report(self.on_progress),
-        )
+        saving = Checkpointing(self._checkpoint, data.identity(self.config), resume=self.resume)
+        callbacks = (*self.callbacks, *record, saving, Report(self.on_progress))
         return fit_network(self.config, data, machine, callbacks)
 
     def _compare_with_validation(self, model: PatchTSTClassifier, data: ExperimentData) -> None:

@@ -1,0 +1,155 @@
+"""Training in several processes on this machine, as ``torchrun`` starts them (gloo)."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from experiments import small_config
+from patchtst_har.config import ExperimentConfig, SmoothingConfig
+from patchtst_har.errors import ProcessError
+from patchtst_har.model_folder import read_model_folder
+from patchtst_har.training import PatchTSTTrainer
+from patchtst_har.training.batches import Batch
+from patchtst_har.training.loop import share_of
+from patchtst_har.training.processes import Processes, joined
+
+COMMAND = [sys.executable, "-m", "patchtst_har", "train", "--config"]
+# Without what the command measures and draws afterwards.
+TRAINING = """
+import sys
+from patchtst_har.config import ExperimentConfig
+from patchtst_har.training import PatchTSTTrainer
+from patchtst_har.training.processes import joined
+with joined():
+    PatchTSTTrainer(ExperimentConfig.load(sys.argv[1]), resume="--resume" in sys.argv).train()
+"""
+TRAIN_ONLY = [sys.executable, "-c", TRAINING]
+
+
+def experiment(prepared, folder, name: str, **sections) -> ExperimentConfig:
+    """Seven windows are left for the last batch; parts of it differ in size."""
+    training = {"epochs": 3, "lr": 3e-3, "batch_size": 17, "keep": "last", **sections.pop("training", {})}
+    config = small_config(
+        prepared,
+        output_dir=folder,
+        experiment_name=name,
+        training=training,
+        smoothing=SmoothingConfig(method="none"),
+        **sections,
+    )
+    config.save(folder / f"{name}.yaml")
+    return config
+
+
+def started(config: ExperimentConfig, n: int, *options: str, command=COMMAND) -> list[subprocess.Popen]:
+    """Start a command in `n` processes, as torchrun does but for its watch over them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = {"WORLD_SIZE": str(n), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    command = [*command, str(config.output_dir / f"{config.experiment_name}.yaml"), *options]
+    return [
+        subprocess.Popen(
+            command,
+            env={**os.environ, **common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(n)
+    ]
+
+
+def ended(processes: list[subprocess.Popen]) -> list[tuple[int, str, str]]:
+    found = []
+    for process in processes:
+        out, err = process.communicate(timeout=300)
+        found.append((process.returncode, out, err))
+    return found
+
+
+def metrics_of(config: ExperimentConfig) -> list[tuple[str, dict[str, float]]]:
+    lines = [json.loads(line) for line in (config.run_dir / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        line["metrics"].pop("data_wait", None)
+    return [(f"{line['phase']} {line['step']}", line["metrics"]) for line in lines]
+
+
+def tensors_of(config: ExperimentConfig) -> dict:
+    return read_model_folder(config.run_dir / "model").tensors
+
+
+@pytest.mark.spawns
+@pytest.mark.slow
+@pytest.mark.trains
+def test_two_processes_have_the_loss_curve_of_one(prepared, tmp_path):
+    settings = {
+        "model": {"dropout": 0.0},
+        "training": {"accumulation": 2, "ema_decay": 0.8, "augmentation": {"scale": 0.03, "shift_s": 0.5}},
+    }
+    one, two = (experiment(prepared, tmp_path, name, **settings) for name in ("one", "two"))
+    first, second = ended(started(two, 2))
+    assert (first[0], second[0]) == (0, 0), (first, second)
+    assert second[1:] == ("", ""), "the first alone writes"
+    assert "final_macro_f1" in first[1]
+    PatchTSTTrainer(one).train()
+    expected, found = metrics_of(one), metrics_of(two)
+    assert [name for name, _ in found] == [name for name, _ in expected]
+    for (name, those), (_, these) in zip(expected, found, strict=True):
+        assert these == pytest.approx(those, abs=1e-5), name
+    weights = tensors_of(one)
+    for name, values in tensors_of(two).items():
+        torch.testing.assert_close(torch.from_numpy(values), torch.from_numpy(weights[name]), msg=name)
+
+
+@pytest.mark.spawns
+@pytest.mark.slow
+@pytest.mark.trains
+def test_a_killed_process_ends_the_run_with_a_checkpoint_from_which_it_goes_on(prepared, tmp_path):
+    """With dropout: each process draws its own, and finds it again."""
+    whole, cut = (experiment(prepared, tmp_path, name) for name in ("whole", "cut"))
+    assert [status for status, *_ in ended(started(whole, 2, command=TRAIN_ONLY))] == [0, 0]
+    first, second = started(cut, 2)
+    path, deadline = cut.run_dir / "metrics.jsonl", time.monotonic() + 300
+    while not path.exists() or path.read_text().count("\n") < 3:
+        assert second.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    second.send_signal(signal.SIGKILL)
+    (status, _, err), _ = ended([first, second])
+    assert status == 2
+    assert "patchtst-har: error: another process of this training has ended; the last checkpoint is" in err
+    status, _, err = ended(started(cut, 1, "--resume"))[0]
+    assert status == 2
+    assert "processes: 2 in the run, 1 now" in err
+    assert [status for status, *_ in ended(started(cut, 2, "--resume", command=TRAIN_ONLY))] == [0, 0]
+    assert metrics_of(cut) == metrics_of(whole)
+    others = tensors_of(whole)
+    assert all((values == others[name]).all() for name, values in tensors_of(cut).items())
+
+
+def test_the_shares_of_a_batch_are_all_of_it():
+    batch = Batch((torch.arange(7.0),), torch.arange(7), torch.arange(14.0).view(7, 2))
+    shares = [share_of(batch, Processes(rank, 3)) for rank in range(3)]
+    assert [len(share.labels) for share in shares] == [3, 2, 2]
+    assert torch.equal(torch.cat([share.labels for share in shares]), batch.labels)
+    assert torch.equal(torch.cat([share.teachers for share in shares]), batch.teachers)
+    few = Batch((torch.zeros(1),), torch.zeros(1, dtype=torch.int64), None)
+    assert [len(share_of(few, Processes(rank, 3)).labels) for rank in range(3)] == [1, 0, 0]
+    assert share_of(batch, Processes()) is batch
+
+
+def test_alone_nothing_is_joined_and_errors_stay_what_they_are(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with joined() as processes:
+        assert processes == Processes.current() == Processes(0, 1)
+    with pytest.raises(RuntimeError, match="mine") as caught, joined():
+        raise RuntimeError("mine")
+    assert not isinstance(caught.value, ProcessError)
