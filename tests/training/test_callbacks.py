@@ -212,13 +212,8 @@ def test_accumulated_parts_make_the_step_of_the_whole_batch(settings):
     for name, one in networks[0].items():
         torch.testing.assert_close(networks[1][name], one, rtol=1e-4, atol=2e-6, msg=name)
     for one, other in zip(whole.metrics, parts.metrics, strict=True):
-<<<<<<< HEAD
         for name in ("loss", "accuracy", "macro_f1", "lr"):
             assert other["train"][name] == pytest.approx(one["train"][name], rel=1e-5)
-=======
-        del one["train"]["data_wait"], other["train"]["data_wait"]
-        assert other["train"] == pytest.approx(one["train"], rel=1e-5)
->>>>>>> main
 
 
 def test_a_batch_is_divided_without_loss():
