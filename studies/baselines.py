@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.datasets.featureset import FeatureSet
+from patchtst_har.evaluation.minirocket import MiniRocket
 from patchtst_har.network_config import N_STATISTICAL_FEATURES
-from studies.minirocket import MiniRocket
 
 _N_TREES = 500
 

@@ -76,6 +76,9 @@ def test_from_recordings_to_labels(cli, recordings, tmp_path):
     run = tmp_path / "runs" / "first"
     assert "final_macro_f1" in out
     assert (run / "report.html").stat().st_size > 10_000
+    compared = json.loads((run / "baselines.json").read_text())["baselines"]
+    assert [*compared][-1] == "MiniRocket and ridge"
+    assert len(compared) == 4
     assert "epochs: 4" in (run / "config.yaml").read_text()
     latency = json.loads((run / "latency.json").read_text())
     assert latency["closed_loop"]["end_to_end"]["p99_us"] > latency["closed_loop"]["end_to_end"]["p50_us"] > 0
@@ -111,10 +114,11 @@ def test_from_recordings_to_labels(cli, recordings, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
     other = error_of(cli("train", "--config", config, "--resume"))
     assert "holds a finished run of another configuration" in other
-    options = ("--set", "training.epochs=1", "--overwrite")
+    options = ("--set", "training.epochs=1", "--overwrite", "--baselines", "none")
     status, out, err = cli("train", "--config", config, *options)
     assert status == 0, err
     assert "epochs: 1" in (run / "config.yaml").read_text()
+    assert not (run / "baselines.json").exists()
 
 
 def test_help_tells_a_stranger_what_there_is(cli):
@@ -550,7 +554,19 @@ def test_numeric_time_needs_its_unit_and_takes_it(cli, small_run, tmp_path):
 def test_cross_validation_without_folds_is_refused_before_training(cli, prepared, tmp_path):
     options = ("--set", f"data.proc_dir={prepared / 'prepared'}", "--set", f"output_dir={tmp_path}")
     options = (*options, "--set", "data.split=counts")
-    assert "needs kfold" in error_of(cli("train", "--cross-validation", *options))
+    for asked in ("--cross-validation", "--ablate"):
+        assert "needs kfold" in error_of(cli("train", asked, *options))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_baseline_is_refused_before_training(cli, prepared, tmp_path):
+    options = ("--set", f"data.proc_dir={prepared / 'prepared'}", "--set", f"output_dir={tmp_path}")
+    status, _, err = cli("train", *options, "--baselines", "majority,tree")
+    assert status == 2
+    assert (
+        "'tree' is not known (known: all, none, majority, forest, forest-topology, minirocket)"
+        in " ".join(err.replace("│", "").split())
+    )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -138,6 +138,7 @@ def test_other_settings_are_refused_by_name_or_label_all_again(cohort, model, tm
     again = label_recordings([cohort], out, model=model, outputs=Outputs(windows=True), overwrite=True)
     assert (again.n_labelled, again.n_finished_before) == (4, 0)
     assert (out / "recordings" / "site0" / "P00_windows.csv").exists()
+    assert not (out / "recordings.parquet").exists()
     # Nothing is left to be labelled again.
     again = label_recordings([cohort], out, model=model, outputs=Outputs(windows=True))
     assert again.n_finished_before == 4
@@ -329,6 +330,9 @@ def test_tables_as_parquet(cohort, model, tmp_path, monkeypatch):
     with pytest.raises(MissingDependencyError, match=r"patchtst-har\[parquet\]"):
         label_recordings([cohort], tmp_path / "new", model=model, outputs=outputs)
     assert not (tmp_path / "new").exists()
+    # Of other settings, nothing stays that these do not write.
+    label_recordings([cohort], out, model=model, overwrite=True)
+    assert not [path for path in out.rglob("*") if path.suffix == ".parquet" or "windows" in path.name]
 
 
 class Counting(Executor):
@@ -489,6 +493,17 @@ def workers_of(session):
         if int(its) == session and state != "Z":
             found.append(place.name)
     return found
+
+
+@pytest.mark.spawns
+def test_a_script_without_its_guard_is_told_so(cohort, model, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(RUN.replace('if __name__ == "__main__":', "if True:"))
+    command = [sys.executable, str(script), str(cohort), str(tmp_path / "out"), str(model), "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 1
+    assert "could not start (exit status 1; its error stands above)" in done.stderr.splitlines()[-1]
+    assert "needs the line: if __name__ == '__main__':" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.spawns

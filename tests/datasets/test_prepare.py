@@ -405,7 +405,7 @@ def test_a_class_that_tables_cannot_hold_is_refused_with_a_way_out(
 
 
 # Imports once, and for every line that it is sent starts a process that replaces a data set, by turns with
-# one and with two people, until it is killed.
+# one and with two people, and with windows of another length, until it is killed.
 REPLACERS = """
 import os
 import sys
@@ -423,7 +423,8 @@ for _ in sys.stdin:
     while not child:
         for n in (1, 2):
             chosen = dict(list(names.items())[:n])
-            prepare_recordings(chosen, folder, DataConfig(window_size=200, hop_size=200), overwrite=True)
+            config = DataConfig(window_size=200 * n, hop_size=200)
+            prepare_recordings(chosen, folder, config, overwrite=True)
             print("replaced", flush=True)
 """
 
@@ -449,7 +450,9 @@ def test_a_kill_at_any_moment_leaves_a_whole_data_set(recordings: Path, tmp_path
             assert dataset.participants in (("P001",), ("P001", "P002"))
             assert dataset.preparation is not None
             assert tuple(dataset.preparation["participants"]) == dataset.participants
-            assert all(len(dataset.load(name)) == 7 for name in dataset.participants)
+            size = 200 * len(dataset.participants)
+            assert dataset.preparation["window_size"] == size
+            assert all(dataset.load(name).windows.shape[1] == size for name in dataset.participants)
     prepare_recordings(recordings, folder, CONFIG, overwrite=True)
     assert (folder / "features_cache" / "a.npz").read_bytes() == b"cached"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "recordings"]

@@ -45,7 +45,7 @@ def recognizer(run):
 
 def test_the_model_is_given_them_and_uses_them(run, recognizer):
     test = run.judged
-    movement = compute_movement_features_batch(test.windows)
+    movement = compute_movement_features_batch(test.windows[:])
     np.testing.assert_array_equal(test.stats[:, N_STATISTICAL_FEATURES:], movement)
     assert test.topo.shape[1] == 0
     inputs = recognizer.inputs(test.windows[:4], test.start_ns[:4])

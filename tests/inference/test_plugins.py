@@ -52,10 +52,10 @@ def run(prepared, tmp_path_factory):
 def test_the_model_is_given_the_values_of_the_plug_ins(run):
     assert run.config.model.n_stat_features == N_STATISTICAL_FEATURES + 2
     test = run.judged
-    expected = compute_plugin_features_batch(test.windows, PLUGINS)
+    expected = compute_plugin_features_batch(test.windows[:], PLUGINS)
     np.testing.assert_array_equal(test.stats[:, N_STATISTICAL_FEATURES:], expected)
     recognizer = Recognizer.from_pretrained(run.config.run_dir / "model")
-    inputs = recognizer.inputs(test.windows, test.start_ns)
+    inputs = recognizer.inputs(test.windows[:], test.start_ns)
     np.testing.assert_array_equal(inputs.stats, test.stats)
     assert recognizer.model.tensors["stat_embedding.scale.mean"].shape == (N_STATISTICAL_FEATURES + 2,)
 

@@ -98,6 +98,7 @@ def test_every_section_has_its_numbers(run_dir, page_of):
             "periodicity",
         ],
         "cross-validation": ["in 4 folds", "random forest, 56 features", "0.760"],
+        "baselines": ["of every fold", "random forest, 56 features", "Windows fitted on"],
         "complexity": ["118,213", "1,612,800", "461.8 KiB", "encoder.0"],
         "latency": ["statistics", "smoothing", "overhead", "n/a", latency["verdict"], "First call"],
         "environment": ["Example CPU", "3.11.9"],
@@ -252,6 +253,44 @@ def test_a_better_baseline_is_said_in_the_headline(run_dir, page_of, offset, sen
     text = page_of(run_dir).sections["headline"]
     assert re.search(rf"random forest, 56 features +reaches a macro F1 of {baseline['macro_f1']:.3f}", text)
     assert sentence in text
+
+
+@pytest.mark.usefixtures("without_drawing")
+def test_baselines_of_a_run_without_folds_are_those_of_its_test_people(run_dir, page_of):
+    crossed = run_dir / "cross_validation.json"
+    document = json.loads(crossed.read_text())
+    (scores,) = document["baselines"].values()
+    gain = {**document["bootstrap"]["raw"], "macro_f1": {"estimate": 0.125, "low": -0.0625, "high": 0.25}}
+    scores |= {"n_fitted": 2700, "model_minus_baseline": gain}
+    crossed.unlink()
+    (run_dir / "baselines.json").write_text(json.dumps({"baselines": {"majority class": scores}}))
+    sections = page_of(run_dir).sections
+    for part in ("majority class", "2,700", "+0.125 (-0.062 to +0.250)"):
+        assert part in sections["baselines"]
+    assert "of every fold" not in sections["baselines"]
+    assert "On the same participants, the baseline" in sections["headline"]
+
+
+@pytest.mark.usefixtures("without_drawing")
+def test_an_ablation_is_a_table_with_what_was_left_out(run_dir, page_of):
+    assert "ablation" not in page_of(run_dir).sections
+    bounds = json.loads((run_dir / "evaluation.json").read_text())["bootstrap"]["raw"]
+    gain = {**bounds, "macro_f1": {"estimate": 0.125, "low": 0.0625, "high": 0.25}}
+    arms = [
+        {"name": "patches only", "macro_f1": 0.5, "accuracy": 0.6, "bootstrap": bounds},
+        {"name": "+ HMM", "macro_f1": 0.625, "accuracy": 0.7, "minus_before": gain},
+    ]
+    left_out = {"time of day": "the clock is not known"}
+    document = {"n_folds": 3, "n_participants": 12, "n_windows": 99, "arms": arms, "left_out": left_out}
+    (run_dir / "ablation.json").write_text(json.dumps(document))
+    text = page_of(run_dir).sections["ablation"]
+    for part in (
+        "12 participants, each held out once in 3 folds",
+        "patches only 0.600 0.500",
+        "+0.125 (+0.062 to +0.250)",
+        "Left out: time of day (the clock is not known)",
+    ):
+        assert part in text
 
 
 @pytest.mark.usefixtures("without_drawing")

@@ -26,6 +26,7 @@ SAVERS = """
 import os
 import sys
 from pathlib import Path
+import torch
 sys.path.insert(0, sys.argv[2])
 from test_checkpoint import RUN, step, trainee
 from patchtst_har.training.averaging import WeightAverage
@@ -40,6 +41,8 @@ def save_forever():
         step(one)
         progress.epoch += 1
         progress.best_state = {name: value.clone() for name, value in one.model.state_dict().items()}
+        # So large that most kills fall into the writing.
+        progress.best_state["large"] = torch.full((4_000_000,), float(progress.epoch))
         save_checkpoint(path, one, progress, RUN)
         print("saved", flush=True)
 
@@ -164,6 +167,7 @@ def test_kills_at_random_moments_never_lose_or_damage_the_state(tmp_path):
             assert "killed\n" in iter(savers.stdout.readline, "")
             progress = load_checkpoint(path, trainee(), RUN)
             assert progress.epoch > reached
+            assert (progress.best_state["large"] == progress.epoch).all()
             reached = progress.epoch
     # A kill may leave one temporary; the next save removes it.
     save_checkpoint(path, trainee(), Progress(), RUN)

@@ -121,7 +121,9 @@ def test_folds_may_choose_differently(prepared, tmp_path, monkeypatch):
     monkeypatch.setattr("patchtst_har.training.trainer.choose_smoothing", choose)
     data = DataConfig(proc_dir=prepared / "prepared", split="kfold", n_folds=3, val_n=1)
     training = TrainingConfig(epochs=1, n_threads=1)
-    scores = cross_validate(small_config(prepared, output_dir=tmp_path, data=data, training=training))
+    scores = cross_validate(
+        small_config(prepared, output_dir=tmp_path, data=data, training=training), baselines=()
+    )
     first = scores.folds[0]
     assert first.macro_f1_raw == first.macro_f1_smoothed
     assert [causal.lag for causal in scores.causal] == [0, 1, 2, 5]

@@ -22,7 +22,7 @@ from patchtst_har.support.termination import Terminated
 
 if TYPE_CHECKING:
     from patchtst_har.data.annotations import LabelMap
-    from patchtst_har.records.run import HeldOutScores, Scores
+    from patchtst_har.records.run import Ablation, HeldOutScores, Scores
 
 # Names of people, classes and files are shown as they are, never read as markup.
 out = Console(markup=False, highlight=False)
@@ -169,6 +169,25 @@ def resumable(
     except (KeyboardInterrupt, Terminated):
         err.print(f"patchtst-har: interrupted; {how}", soft_wrap=True)
         raise
+
+
+def ablation_table(ablation: Ablation) -> Table:
+    """Return a table of the arms of an ablation, with what each gains over the one before."""
+    from patchtst_har.support.formatting import counted
+
+    people = counted(ablation.n_participants, "participant", "participants")
+    table = Table(title=f"Ablation: {people}, each held out once in {ablation.n_folds} folds")
+    for name in ("input", "macro F1", "gain over the row before (95 % interval)"):
+        table.add_column(name, justify="left" if name == "input" else "right")
+    for arm in ablation.arms:
+        gain = arm.minus_before.macro_f1 if arm.minus_before else None
+        told = "" if gain is None or gain.estimate is None else f"{gain.estimate:+.3f}"
+        if told and gain is not None and gain.low is not None and gain.high is not None:
+            told += f" ({gain.low:+.3f} to {gain.high:+.3f})"
+        table.add_row(arm.name, score(arm.macro_f1), told)
+    for name, reason in ablation.left_out.items():
+        table.add_row(f"{name}: left out", "", reason)
+    return table
 
 
 def score_table(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from patchtst_har._core import __version__
 from patchtst_har.cohort.finished import finished_summary
-from patchtst_har.cohort.settings import LabelOptions, Outputs
+from patchtst_har.cohort.settings import LabelOptions, Outputs, stale_files
 from patchtst_har.cohort.sources import Source, source_state
 from patchtst_har.data.units import SignalWarning
 from patchtst_har.errors import DataError, PatchTSTHARError
@@ -138,6 +138,9 @@ def _label(job: Job, source: Source, recognizer: Recognizer) -> Outcome:
             labelled = label_with(recognizer, job.model_dir, source.path, reader=job.options.reader())
     except Exception as error:
         return failed(source, error)
+    if job.overwrite:
+        for path in stale_files(job.out_dir, source.name, job.outputs):
+            path.unlink(missing_ok=True)
     origin = None if state is None else Origin(source=state, settings=job.settings)
     info = {**labelled.recording_info, "name": source.name}
     try:

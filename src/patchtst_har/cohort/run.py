@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import csv
-import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from patchtst_har.cohort.finished import finished_summary
 from patchtst_har.cohort.job import Job, Outcome, failed, label_one
-from patchtst_har.cohort.settings import RECORDINGS, SHARDS, LabelOptions, Outputs, claim_folder, settings_of
+from patchtst_har.cohort.place import TIMINGS_FILE, held_place, journal, without_temporaries
+from patchtst_har.cohort.settings import RECORDINGS, LabelOptions, Outputs, claim_folder, settings_of
 from patchtst_har.cohort.sources import Source, find_sources, shard_of
 from patchtst_har.cohort.tables import CohortFiles, write_collated, write_failures
 from patchtst_har.cohort.workers import InThisProcess, LocalWorkers, WorkerDied
@@ -22,16 +22,10 @@ from patchtst_har.errors import DataError, WorkersError
 from patchtst_har.pretrained import DEFAULT, find_model
 from patchtst_har.records.cohort import Failure
 from patchtst_har.reports.prediction_files import check_pyarrow
-from patchtst_har.support.files import clean_orphans, ensure_folder
-from patchtst_har.support.folders import folder_lock, is_held
+from patchtst_har.support.files import ensure_folder
 from patchtst_har.support.formatting import counted, listed
 from patchtst_har.support.names import printable, unusable_name
 from patchtst_har.support.progress import OnProgress
-
-logger = logging.getLogger(__name__)
-
-TIMINGS_FILE = "timings.csv"
-_JOURNAL = ("recording", "seconds", "cpu_seconds", "error", "ended")
 
 
 @dataclass(frozen=True)
@@ -147,15 +141,15 @@ def label_recordings(
         overwrite=overwrite,
         one_thread=not in_process,
     )
-    with _held(out_dir, shard) as place:
+    with held_place(out_dir, shard) as place:
         claim_folder(out_dir, settings, overwrite=overwrite)
         ensure_folder(out_dir / RECORDINGS)
-        with _without_temporaries(out_dir), ExitStack() as opened:
+        with without_temporaries(out_dir), ExitStack() as opened:
             if executor is None:
                 made = LocalWorkers(workers) if workers else InThisProcess()
                 executor, most_waiting = opened.enter_context(made), 2 * workers
-            journal = opened.enter_context(_journal(place / TIMINGS_FILE))
-            run = _Run(job, sources, executor, most_waiting, journal, on_progress)
+            times = opened.enter_context(journal(place / TIMINGS_FILE))
+            run = _Run(job, sources, executor, most_waiting, times, on_progress)
             run.label_all()
         failures = tuple(sorted(run.failures, key=lambda failure: (failure.recording, failure.source)))
         if shard is not None:
@@ -232,6 +226,8 @@ class _Run:
                 source = self._waiting.pop(future)
                 try:
                     outcome = future.result()
+                except WorkersError:
+                    raise
                 except CancelledError as error:
                     raise self._broken(error) from error
                 except Exception as error:
@@ -284,53 +280,3 @@ class _Run:
 def _of_dead_worker(source: Source, error: Exception) -> Outcome:
     text = str(error) if isinstance(error, WorkerDied) else f"worker died (likely memory): {error}"
     return Outcome(source.name, error="WorkerDied", reason=f"{source.path}: {' '.join(text.split())[:300]}")
-
-
-@contextmanager
-def _held(out_dir: Path, shard: tuple[int, int] | None) -> Iterator[Path]:
-    """Hold the output folder, or a shard's place in it; yield where failures and timings are written."""
-    ensure_folder(out_dir)
-    shards = out_dir / SHARDS
-    if shard is None:
-        with folder_lock(out_dir):
-            running = next((path for path in sorted(shards.glob("*")) if is_held(path)), None)
-            if running is not None:
-                raise DataError(f"{out_dir}: shard {running.name} is being labelled; wait for it")
-            yield out_dir
-        return
-    number, total = shard
-    place = shards / f"{number}-of-{total}"
-    with folder_lock(place):
-        if is_held(out_dir):
-            raise DataError(f"{out_dir}: is being written by a run of all recordings; wait for it")
-        yield place
-
-
-@contextmanager
-def _without_temporaries(out_dir: Path) -> Iterator[None]:
-    """Remove what processes that were killed left, before and after."""
-    _clean(out_dir)
-    try:
-        yield
-    finally:
-        _clean(out_dir)
-
-
-def _clean(out_dir: Path) -> None:
-    for folder, _, _ in os.walk(out_dir):
-        clean_orphans(Path(folder))
-
-
-@contextmanager
-def _journal(path: Path) -> Iterator[csv.DictWriter[str]]:
-    """Yield what adds a line for each recording to a table that outlives the run, and every kill."""
-    with path.open("a+", encoding="utf-8", newline="", buffering=1) as file:
-        end = file.tell()
-        if end:
-            file.seek(end - 1)
-            if file.read(1) != "\n":
-                file.write("\n")
-        journal = csv.DictWriter(file, _JOURNAL, lineterminator="\n")
-        if not end:
-            journal.writeheader()
-        yield journal

@@ -131,6 +131,14 @@ class Outputs:
         )
 
 
+def stale_files(out_dir: Path, name: str, outputs: Outputs) -> list[Path]:
+    """Return what other settings may have left of a recording that these do not write."""
+    kinds: tuple[TableFormat, ...] = ("csv", "parquet")
+    every = [Outputs(table, windows=True, report=True).files(out_dir, name) for table in kinds]
+    written = set(vars(outputs.files(out_dir, name)).values())
+    return sorted({path for files in every for path in vars(files).values()} - written)
+
+
 def settings_of(
     model_dir: Path, recognizer: Recognizer, options: LabelOptions, outputs: Outputs
 ) -> CohortSettings:

@@ -83,6 +83,8 @@ def write_collated(
             table.to_csv(temporary, index=False, lineterminator="\n")
         else:
             table.to_parquet(temporary, index=False)
+    for other in {"csv", "parquet"} - {kind}:
+        files.table.with_suffix(f".{other}").unlink(missing_ok=True)
     links = [files.table.name, files.failures.name, *(path.name for path in files.collated.values())]
     render_cohort(table, failures, files.page, settings=settings, classes=classes, links=links)
     return files

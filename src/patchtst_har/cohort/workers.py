@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from patchtst_har.cohort.job import THREAD_VARIABLES
+from patchtst_har.errors import WorkersError
 
 _environment = threading.Lock()
 
@@ -109,7 +110,7 @@ class LocalWorkers(Executor):
                     if self._stopped:
                         worker.process.kill()
                 future.set_result(worker.run(work))
-            except WorkerDied as error:
+            except (WorkerDied, WorkersError) as error:
                 if worker is not None:
                     self._processes.discard(worker.process)
                 worker = None
@@ -140,19 +141,39 @@ class _Worker:
                     else:
                         os.environ[name] = value
         theirs.close()
+        self._started = False
 
     def run(self, work: Any) -> Any:
+        if not self._started:
+            self._wait_for_start()
         try:
             self._ours.send(work)
             # The process closes its end when it dies.
             succeeded, value = self._ours.recv()
         except (EOFError, ConnectionError) as error:
-            self.process.join()
-            self._ours.close()
-            raise WorkerDied(self.process.exitcode or 0) from error
+            raise self._died() from error
         if succeeded:
             return value
         raise value
+
+    def _wait_for_start(self) -> None:
+        try:
+            # Sent once all is imported.
+            self._ours.recv()
+        except (EOFError, ConnectionError) as error:
+            died = self._died()
+            if died.exit_status < 0:
+                raise died from error
+            raise WorkersError(
+                f"a worker process could not start (exit status {died.exit_status}; its error stands above). "
+                "A script that labels with workers needs the line: if __name__ == '__main__':"
+            ) from error
+        self._started = True
+
+    def _died(self) -> WorkerDied:
+        self.process.join()
+        self._ours.close()
+        return WorkerDied(self.process.exitcode or 0)
 
     def close(self) -> None:
         self._ours.close()
@@ -170,6 +191,7 @@ def _answer_calls(ours: connection.Connection) -> None:
     # Ctrl-C goes to all processes of a terminal; the one that started us decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    ours.send("ready")
     while True:
         try:
             function, args, kwargs = ours.recv()

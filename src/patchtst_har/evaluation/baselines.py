@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.datasets.featureset import FeatureSet
+from patchtst_har.datasets.window_store import WindowArray, WindowStore, blocks_of_windows
+from patchtst_har.errors import DataError
+from patchtst_har.evaluation.bootstrap import bootstrap_intervals
+from patchtst_har.evaluation.held_out import HeldOut
 from patchtst_har.evaluation.scores import evaluate
-from patchtst_har.network_config import N_STATISTICAL_FEATURES
-from patchtst_har.records.run import Scores
+from patchtst_har.network_config import N_STATISTICAL_FEATURES, N_TOPOLOGICAL_FEATURES
+from patchtst_har.records.run import BaselineScores
 from patchtst_har.support.progress import OnProgress
 
-RANDOM_FOREST = f"random forest, {N_STATISTICAL_FEATURES} statistical features"
+_N_TREES = 300
 
 
 @dataclass(frozen=True)
 class LabelledFeatures:
-    """What a baseline needs of a feature set: everything but its windows, which are large.
+    """What baselines need of a feature set.
 
     Attributes
     ----------
@@ -29,58 +34,221 @@ class LabelledFeatures:
         True class indices; whose window each is.
     classes : tuple of str
         Class names.
+    topo : ndarray, shape (n, 24 or 0), optional
+        Topological features.
+    windows : ndarray or WindowStore, shape (n, T, 3), optional
+        Acceleration in g.
     """
 
     stats: NDArray[np.float32]
     labels: NDArray[np.int64]
     participants: NDArray[np.str_]
     classes: tuple[str, ...]
+    topo: NDArray[np.float32] | None = None
+    windows: WindowArray | None = None
 
     @classmethod
     def of(cls, features: FeatureSet) -> LabelledFeatures:
-        """Take them out of a feature set."""
-        return cls(features.stats, features.labels, features.participants, features.classes)
+        """Take them out of a feature set; windows in memory are left out, so that nothing large is held."""
+        windows = features.windows if isinstance(features.windows, WindowStore) else None
+        return cls(
+            features.stats, features.labels, features.participants, features.classes, features.topo, windows
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A method, by what it is called in records and reports.
+
+    Attributes
+    ----------
+    title : str
+        Name in records and reports.
+    probabilities : callable
+        From windows to fit on, rows of them, windows to judge and a seed to probabilities (n, K).
+    most_windows : int, optional
+        On how many windows it is fitted at most, drawn at random; None: on all.
+    needs : tuple of str
+        Fields of `LabelledFeatures` without which it does not exist.
+    """
+
+    title: str
+    probabilities: Callable[[LabelledFeatures, NDArray[np.int64], LabelledFeatures, int], NDArray[np.float64]]
+    most_windows: int | None = None
+    needs: tuple[str, ...] = ()
+
+    def applies(self, data: LabelledFeatures) -> bool:
+        """Whether the data has what it needs."""
+        found = (getattr(data, name) for name in self.needs)
+        return all(part is not None and part.shape[1] > 0 for part in found)
+
+
+def majority(
+    fitted: LabelledFeatures, rows: NDArray[np.int64], judged: LabelledFeatures, seed: int
+) -> NDArray[np.float64]:
+    """Give every window the shares of the classes among the training windows."""
+    shares = np.bincount(fitted.labels[rows], minlength=len(fitted.classes)) / len(rows)
+    return np.tile(shares, (len(judged), 1))
 
 
 def random_forest(
-    pairs: Sequence[tuple[LabelledFeatures, LabelledFeatures]],
+    fitted: LabelledFeatures,
+    rows: NDArray[np.int64],
+    judged: LabelledFeatures,
+    seed: int,
     *,
-    n_trees: int = 300,
-    seed: int = 0,
-    on_progress: OnProgress | None = None,
-) -> Scores:
-    """Score a random forest (Breiman 2001) on the built-in statistical features, not smoothed.
+    topology: bool = False,
+    n_trees: int = _N_TREES,
+) -> NDArray[np.float64]:
+    """Fit a random forest (Breiman 2001) on the built-in statistical features, and the topological ones.
 
-    The values of plug-ins are left out: the baseline is the same whatever the model is given.
-
-    Parameters
-    ----------
-    pairs : sequence of (LabelledFeatures, LabelledFeatures)
-        What to fit on and what to judge, fold by fold; the judged windows of all folds are pooled.
-    n_trees, seed : int
-        Size and seed of the forest; classes are weighted by their inverse frequency.
-    on_progress : callable, optional
-        Called with (done, total, what) after every fold.
-
-    Returns
-    -------
-    Scores
-        As `evaluate`, with probabilities.
+    The values of plug-ins are left out: the baseline is the same whatever the model is given. Classes are
+    weighted by their inverse frequency.
     """
     from sklearn.ensemble import RandomForestClassifier
 
-    classes = pairs[0][0].classes
-    probabilities = []
-    for fitted, judged in pairs:
-        forest = RandomForestClassifier(n_trees, class_weight="balanced", random_state=seed, n_jobs=1)
-        forest.fit(fitted.stats[:, :N_STATISTICAL_FEATURES], fitted.labels)
-        rows = np.zeros((len(judged.labels), len(classes)))
-        # A class that the training participants lack has no column in the forest.
-        rows[:, forest.classes_] = forest.predict_proba(judged.stats[:, :N_STATISTICAL_FEATURES])
-        probabilities.append(rows)
-        if on_progress is not None:
-            on_progress(len(probabilities), len(pairs), "random forest")
-    pooled = np.concatenate(probabilities)
-    labels = np.concatenate([judged.labels for _, judged in pairs])
-    people = np.concatenate([judged.participants for _, judged in pairs])
-    return evaluate(labels, pooled.argmax(axis=1), classes=classes, probabilities=pooled, participants=people)
+    forest = RandomForestClassifier(n_trees, class_weight="balanced", random_state=seed, n_jobs=1)
+    known, asked = (_columns(part, topology) for part in (fitted, judged))
+    forest.fit(known[rows], fitted.labels[rows])
+    return _all_classes(forest.predict_proba(asked), forest.classes_, fitted)
+
+
+def minirocket_ridge(
+    fitted: LabelledFeatures, rows: NDArray[np.int64], judged: LabelledFeatures, seed: int
+) -> NDArray[np.float64]:
+    """Fit a ridge classifier on 10,000 MiniRocket features; probabilities are the softmax of its scores."""
+    from sklearn.linear_model import RidgeClassifierCV
+
+    from patchtst_har.evaluation.minirocket import MiniRocket
+
+    if fitted.windows is None or judged.windows is None:
+        raise ValueError("MiniRocket needs windows")
+    if len(np.unique(fitted.labels[rows])) < 2:
+        return majority(fitted, rows, judged, seed)
+    windows = fitted.windows[rows]
+    rocket = MiniRocket.fit(windows, seed=seed)
+    known = rocket.transform(windows)
+    mean, deviation = known.mean(axis=0), known.std(axis=0) + 1e-8
+    ridge = RidgeClassifierCV(np.logspace(-1, 5, 13), class_weight="balanced")
+    ridge.fit((known - mean) / deviation, fitted.labels[rows])
+    parts = [
+        ridge.decision_function((rocket.transform(block) - mean) / deviation)
+        for block in blocks_of_windows(judged.windows)
+    ]
+    scores = np.concatenate(parts).astype(np.float64)
+    if scores.ndim == 1:
+        scores = np.stack([-scores, scores], axis=1)
+    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return _all_classes(exponentials / exponentials.sum(axis=1, keepdims=True), ridge.classes_, fitted)
+
+
+BASELINES: Mapping[str, Baseline] = {
+    "majority": Baseline("majority class", majority),
+    "forest": Baseline(
+        f"random forest, {N_STATISTICAL_FEATURES} statistical features", random_forest, 50_000
+    ),
+    "forest-topology": Baseline(
+        f"random forest, {N_STATISTICAL_FEATURES} statistical and {N_TOPOLOGICAL_FEATURES} topological "
+        "features",
+        partial(random_forest, topology=True),
+        50_000,
+        ("topo",),
+    ),
+    # The ridge's time grows with the cube of the windows, its memory with their square.
+    "minirocket": Baseline("MiniRocket and ridge", minirocket_ridge, 4000, ("windows",)),
+}
+"""Each baseline by the name under which it is asked for."""
+
+
+def check_baselines(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names; refuse one that no baseline has.
+
+    Raises
+    ------
+    DataError
+        It names the known ones.
+    """
+    for name in names:
+        if name not in BASELINES:
+            raise DataError(f"baseline {name!r} is not known (known: {', '.join(BASELINES)})")
+    return tuple(names)
+
+
+def compare_with_baselines(
+    held_out: HeldOut,
+    pairs: Sequence[tuple[LabelledFeatures, LabelledFeatures]],
+    names: Sequence[str] = tuple(BASELINES),
+    *,
+    seed: int = 0,
+    on_progress: OnProgress | None = None,
+) -> dict[str, BaselineScores]:
+    """Score baselines on the windows on which a network was judged, and the network against them.
+
+    Parameters
+    ----------
+    held_out : HeldOut
+        What the network decided on the judged windows.
+    pairs : sequence of (LabelledFeatures, LabelledFeatures)
+        What to fit on and what to judge, fold by fold; the judged windows of all folds, one after another,
+        are those of `held_out`.
+    names : sequence of str
+        Of `BASELINES`; those whose features the data lacks are left out.
+    seed : int
+        Seed of the methods, and of the windows that are drawn where a method is not fitted on all.
+    on_progress : callable, optional
+        Called with (done, total, what) after every fold of every baseline.
+
+    Returns
+    -------
+    dict of str to BaselineScores
+        By title, with the network's gain over each, paired over participants (without smoothing on both
+        sides).
+    """
+    if not np.array_equal(np.concatenate([judged.labels for _, judged in pairs]), held_out.labels):
+        raise ValueError("the judged windows are not those of held_out")
+    known = [BASELINES[name] for name in check_baselines(names)]
+    used = [one for one in known if all(one.applies(part) for pair in pairs for part in pair)]
+    found = {}
+    for number, one in enumerate(used):
+        parts, n_fitted = [], 0
+        for done, (fitted, judged) in enumerate(pairs, start=1):
+            rows = _drawn(len(fitted), one.most_windows, seed)
+            parts.append(one.probabilities(fitted, rows, judged, seed))
+            n_fitted = max(n_fitted, len(rows))
+            if on_progress is not None:
+                on_progress(number * len(pairs) + done, len(used) * len(pairs), f"baselines, {one.title}")
+        found[one.title] = _scores(held_out, np.concatenate(parts), n_fitted)
+    return found
+
+
+def _scores(held_out: HeldOut, probabilities: NDArray[np.float64], n_fitted: int) -> BaselineScores:
+    decided = probabilities.argmax(axis=1)
+    labels, people, classes = held_out.labels, held_out.participants, held_out.classes
+    scores = evaluate(labels, decided, classes=classes, probabilities=probabilities, participants=people)
+    gain = None
+    if len(np.unique(people)) > 1:
+        gain = bootstrap_intervals(labels, held_out.decisions.raw, people, len(classes), other=decided)
+    return BaselineScores(**dict(scores), n_fitted=n_fitted, model_minus_baseline=gain)
+
+
+def _drawn(n: int, most: int | None, seed: int) -> NDArray[np.int64]:
+    if most is None or n <= most:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
+
+
+def _columns(data: LabelledFeatures, topology: bool) -> NDArray[np.float32]:
+    stats = data.stats[:, :N_STATISTICAL_FEATURES]
+    return np.hstack([stats, data.topo]) if topology and data.topo is not None else stats
+
+
+def _all_classes(
+    probabilities: NDArray[np.float64], present: NDArray[np.int64], fitted: LabelledFeatures
+) -> NDArray[np.float64]:
+    """Return a column for each class: one that the training participants lack gets zeros."""
+    rows = np.zeros((len(probabilities), len(fitted.classes)))
+    rows[:, present] = probabilities
+    return rows

@@ -324,12 +324,50 @@ class Fold(Record):
     macro_f1_smoothed: float
 
 
+class BaselineScores(Scores):
+    """Scores of a baseline, not smoothed, on the windows on which the model was judged."""
+
+    n_fitted: int | None = None
+    """Windows that it was fitted on, of the largest fold."""
+    model_minus_baseline: Intervals | None = None
+    """What the model gains, not smoothed, paired over participants; None for one participant."""
+
+
+class Baselines(Record):
+    """`baselines.json` of a run: baselines on its test participants."""
+
+    baselines: dict[str, BaselineScores]
+
+
 class CrossValidation(HeldOutScores):
     """`cross_validation.json`: every participant held out once."""
 
     n_folds: int
     folds: tuple[Fold, ...] = ()
-    baselines: dict[str, Scores] = {}
+    baselines: dict[str, BaselineScores] = {}
+
+
+class AblationArm(Record):
+    """What one part of the input, or smoothing, brings: models trained without it and with it, same folds."""
+
+    name: str
+    macro_f1: float
+    accuracy: float
+    bootstrap: Intervals | None = None
+    """None for one participant."""
+    minus_before: Intervals | None = None
+    """What is gained over the arm before, paired over participants; None for the first arm."""
+
+
+class Ablation(Record):
+    """`ablation.json`: parts of the input added one by one, every participant held out once."""
+
+    n_folds: int
+    n_participants: int
+    n_windows: int
+    arms: tuple[AblationArm, ...]
+    left_out: dict[str, str] = {}
+    """Arms that the data does not allow, and why."""
 
 
 class ModuleSize(Record):

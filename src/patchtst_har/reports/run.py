@@ -48,6 +48,8 @@ class RunFolder:
     evaluation: records.Evaluation | None
     predictions: pd.DataFrame | None
     cross_validation: records.CrossValidation | None
+    baselines: records.Baselines | None
+    ablation: records.Ablation | None
     complexity: records.Complexity | None
     latency: Latency | None
     earlier_latency: bool
@@ -75,6 +77,8 @@ class RunFolder:
             evaluation=reading.read_record(run_dir / "evaluation.json", records.Evaluation),
             predictions=reading.read_table(run_dir / "predictions.csv", _PREDICTION_COLUMNS, ["start"]),
             cross_validation=reading.read_record(run_dir / "cross_validation.json", records.CrossValidation),
+            baselines=reading.read_record(run_dir / "baselines.json", records.Baselines),
+            ablation=reading.read_record(run_dir / "ablation.json", records.Ablation),
             complexity=reading.read_record(run_dir / "complexity.json", records.Complexity),
             latency=None if earlier_latency else reading.read_record(run_dir / "latency.json", Latency),
             earlier_latency=earlier_latency,

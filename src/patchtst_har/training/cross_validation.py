@@ -8,9 +8,14 @@ from dataclasses import dataclass
 
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.errors import ConfigError
-from patchtst_har.evaluation.baselines import RANDOM_FOREST, LabelledFeatures, random_forest
+from patchtst_har.evaluation.baselines import (
+    BASELINES,
+    LabelledFeatures,
+    check_baselines,
+    compare_with_baselines,
+)
 from patchtst_har.evaluation.held_out import HeldOut, pool
-from patchtst_har.records.run import CrossValidation, Fold
+from patchtst_har.records.run import Baselines, CrossValidation, Fold
 from patchtst_har.support.files import atomic_write_json
 from patchtst_har.support.folders import folder_lock
 from patchtst_har.support.progress import OnProgress
@@ -42,9 +47,10 @@ def cross_validate(
     *,
     done: PatchTSTTrainer | None = None,
     resume: bool = False,
+    baselines: Sequence[str] = tuple(BASELINES),
     on_progress: OnProgress | None = None,
 ) -> CrossValidation:
-    """Train one model per fold; score the pooled held-out participants, and a random forest likewise.
+    """Train one model per fold; score the pooled held-out participants, and baselines likewise.
 
     Parameters
     ----------
@@ -54,6 +60,8 @@ def cross_validate(
         A trainer that has already trained the fold ``config.data.fold``; it is not trained again.
     resume : bool
         Go on with the folds of an interrupted cross-validation.
+    baselines : sequence of str
+        Of `patchtst_har.evaluation.baselines.BASELINES`, fitted and judged on the same folds.
     on_progress : callable, optional
         See `PatchTSTTrainer`.
 
@@ -70,23 +78,30 @@ def cross_validate(
         If another process writes into the run folder, or as `PatchTSTTrainer.train`.
     """
     require_folds(config)
+    check_baselines(baselines)
     with folder_lock(config.run_dir):
-        return _cross_validate(config, done, resume, on_progress)
+        folds = train_folds(config, done=done, resume=resume, on_progress=on_progress)
+        scores = _score(folds, baselines, on_progress)
+        config.run_dir.mkdir(parents=True, exist_ok=True)
+        atomic_write_json(config.run_dir / "cross_validation.json", scores.to_json())
+    return scores
 
 
-def _cross_validate(
-    config: ExperimentConfig, done: PatchTSTTrainer | None, resume: bool, on_progress: OnProgress | None
-) -> CrossValidation:
+def train_folds(
+    config: ExperimentConfig,
+    *,
+    done: PatchTSTTrainer | None = None,
+    resume: bool = False,
+    on_progress: OnProgress | None = None,
+) -> list[TrainedFold]:
+    """Train and judge one model per fold; parameters as `cross_validate`."""
     folds = []
     for number in range(config.data.n_folds):
         trainer = done if done is not None and number == config.data.fold else None
         if trainer is None:
             trainer = _train_fold(config, number, resume, on_progress)
         folds.append(TrainedFold.of(number, trainer))
-    scores = _score(folds, on_progress)
-    config.run_dir.mkdir(parents=True, exist_ok=True)
-    atomic_write_json(config.run_dir / "cross_validation.json", scores.to_json())
-    return scores
+    return folds
 
 
 def require_folds(config: ExperimentConfig) -> None:
@@ -116,14 +131,49 @@ def _train_fold(
     return trainer
 
 
-def _score(folds: Sequence[TrainedFold], on_progress: OnProgress | None) -> CrossValidation:
+def judge_baselines(
+    trainer: PatchTSTTrainer,
+    baselines: Sequence[str] = tuple(BASELINES),
+    on_progress: OnProgress | None = None,
+) -> Baselines | None:
+    """Compare a trained model with baselines on its test participants; write ``baselines.json``.
+
+    Parameters
+    ----------
+    trainer : PatchTSTTrainer
+        Has trained.
+    baselines : sequence of str
+        Of `patchtst_har.evaluation.baselines.BASELINES`.
+    on_progress : callable, optional
+        Called with (done, total, what).
+
+    Returns
+    -------
+    Baselines or None
+        None, and nothing is written, if nobody tests or no baseline is asked for.
+    """
+    if not check_baselines(baselines) or trainer.held_out is None:
+        return None
+    fold = TrainedFold.of(0, trainer)
+    found = Baselines(
+        baselines=compare_with_baselines(
+            fold.held_out, [(fold.train, fold.test)], baselines, on_progress=on_progress
+        )
+    )
+    atomic_write_json(trainer.config.run_dir / "baselines.json", found.to_json())
+    return found
+
+
+def _score(
+    folds: Sequence[TrainedFold], baselines: Sequence[str], on_progress: OnProgress | None
+) -> CrossValidation:
     pooled = pool([fold.held_out for fold in folds])
-    forest = random_forest([(fold.train, fold.test) for fold in folds], on_progress=on_progress)
+    pairs = [(fold.train, fold.test) for fold in folds]
     return CrossValidation(
         n_folds=len(folds),
         **dict(pooled.scores()),
         folds=tuple(_describe(fold) for fold in folds),
-        baselines={RANDOM_FOREST: forest},
+        baselines=compare_with_baselines(pooled, pairs, baselines, on_progress=on_progress),
     )
 
 

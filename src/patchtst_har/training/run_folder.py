@@ -12,11 +12,15 @@ from patchtst_har.training.identity import differences, may_differ, named, setti
 _SUMMARY = "experiment_summary.yaml"
 _REPORT = "report.html"
 _CROSS_VALIDATION = "cross_validation.json"
+_ABLATION = "ablation.json"
 _MADE = (
     _SUMMARY,
     _REPORT,
     _CROSS_VALIDATION,
+    _ABLATION,
+    "ablation",
     "artifacts.json",
+    "baselines.json",
     "checkpoints",
     "complexity.json",
     "config.yaml",
@@ -36,7 +40,9 @@ _MADE = (
 """All that a run leaves, the record of its end first."""
 
 
-def is_finished(config: ExperimentConfig, *, cross_validation: bool = False, resume: bool = False) -> bool:
+def is_finished(
+    config: ExperimentConfig, *, cross_validation: bool = False, ablation: bool = False, resume: bool = False
+) -> bool:
     """Whether the run of this configuration was trained, measured and reported to the end.
 
     With `resume`, a run that is only to be given more epochs is not finished.
@@ -47,7 +53,8 @@ def is_finished(config: ExperimentConfig, *, cross_validation: bool = False, res
         If the finished run in the folder has another configuration; the settings that differ are named.
     """
     run_dir = config.run_dir
-    ends = (_SUMMARY, _REPORT, *((_CROSS_VALIDATION,) if cross_validation else ()))
+    asked = {_CROSS_VALIDATION: cross_validation, _ABLATION: ablation}
+    ends = (_SUMMARY, _REPORT, *(name for name, wanted in asked.items() if wanted))
     if not all((run_dir / name).is_file() for name in ends):
         return False
     try:

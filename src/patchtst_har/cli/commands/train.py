@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec
 import typer
 
 from patchtst_har.cli import options
-from patchtst_har.cli.console import configure, out, progress, resumable, score_table, start_logging
+from patchtst_har.cli.console import (
+    ablation_table,
+    configure,
+    out,
+    progress,
+    resumable,
+    score_table,
+    start_logging,
+)
 from patchtst_har.errors import DataError
 from patchtst_har.recipe import FineTune
 from patchtst_har.support.formatting import metric_text
@@ -66,6 +74,22 @@ def run(
     cross_validation: Annotated[
         bool, typer.Option("--cross-validation", help="Also train the other folds (data.split=kfold).")
     ] = False,
+    ablate: Annotated[
+        bool,
+        typer.Option(
+            "--ablate",
+            help="Also train models with the patches alone and with ever more of what else they can be given "
+            "(statistical and topological features, time of day, HMM), all on the same folds.",
+        ),
+    ] = False,
+    baselines: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="What the model is compared with on the same people: majority, forest, forest-topology, "
+            "minirocket, with commas between; all or none.",
+        ),
+    ] = "all",
     verbose: options.Verbose = False,
 ) -> None:
     """Run the command."""
@@ -73,7 +97,8 @@ def run(
     from patchtst_har.inference.recognizer import Recognizer
     from patchtst_har.reports.run import render_report
     from patchtst_har.support.folders import folder_lock
-    from patchtst_har.training.cross_validation import cross_validate, require_folds
+    from patchtst_har.training.ablation import ablate as run_ablation
+    from patchtst_har.training.cross_validation import cross_validate, judge_baselines, require_folds
     from patchtst_har.training.fitting import fit_to_data
     from patchtst_har.training.processes import Processes
     from patchtst_har.training.run_folder import is_finished
@@ -87,17 +112,21 @@ def run(
     settings, preset_text = configure(
         config, overrides, preset, "base", {"init": init, "fine_tune": fine_tune}
     )
-    settings, chosen = fit_to_data(settings, cross_validation=cross_validation)
-    if cross_validation:
+    compared = _baselines(baselines)
+    settings, chosen = fit_to_data(settings, cross_validation=cross_validation or ablate)
+    if cross_validation or ablate:
         require_folds(settings)
         if processes.size > 1:
-            raise typer.BadParameter("--cross-validation trains in one process; start it without torchrun")
+            option = "--ablate" if ablate else "--cross-validation"
+            raise typer.BadParameter(f"{option} trains in one process; start it without torchrun")
     if not processes.first:
         if not processes.agree(False):
             PatchTSTTrainer(settings, resume=resume, overwrite=overwrite).train()
         return
     run_dir = settings.run_dir
-    finished = not overwrite and is_finished(settings, cross_validation=cross_validation, resume=resume)
+    finished = not overwrite and is_finished(
+        settings, cross_validation=cross_validation, ablation=ablate, resume=resume
+    )
     if processes.agree(finished):
         text = f"{run_dir}: already finished; --overwrite trains it again"
         if not resume:
@@ -117,12 +146,18 @@ def run(
     if chosen:
         listed = ", ".join(f"{name}={value}" for name, value in chosen.items())
         out.print(f"chosen from the data set: {listed}", soft_wrap=True)
-    scores = None
+    scores = parts = None
     with folder_lock(run_dir), progress() as on_progress, resumable():
         trainer = PatchTSTTrainer(settings, resume=resume, overwrite=overwrite, on_progress=on_progress)
         _, metrics = trainer.train()
         if cross_validation:
-            scores = cross_validate(settings, done=trainer, resume=resume, on_progress=on_progress)
+            scores = cross_validate(
+                settings, done=trainer, resume=resume, baselines=compared, on_progress=on_progress
+            )
+        else:
+            judge_baselines(trainer, compared, on_progress)
+        if ablate:
+            parts = run_ablation(settings, resume=resume, on_progress=on_progress)
         recognizer = Recognizer.from_pretrained(run_dir / "model")
         measure_run(run_dir, recognizer, trainer.judged, on_progress=on_progress)
         report = render_report(run_dir)
@@ -132,7 +167,23 @@ def run(
         out.print(line, soft_wrap=True)
     if scores is not None:
         out.print(score_table("Every participant held out once", scores, scores.baselines))
+    if parts is not None:
+        out.print(ablation_table(parts))
     out.print(f"run:    {run_dir}\nreport: {report}", soft_wrap=True)
+
+
+def _baselines(text: str) -> tuple[str, ...]:
+    """Return the names of baselines that an option lists."""
+    from patchtst_har.evaluation.baselines import BASELINES
+
+    if text in ("all", "none"):
+        return tuple(BASELINES) if text == "all" else ()
+    names = tuple(part.strip() for part in text.split(","))
+    for name in names:
+        if name not in BASELINES:
+            known = ", ".join(("all", "none", *BASELINES))
+            raise typer.BadParameter(f"{name!r} is not known (known: {known})", param_hint="--baselines")
+    return names
 
 
 def _what_was_judged(trainer: PatchTSTTrainer) -> Iterator[str]:

@@ -3,7 +3,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from studies.minirocket import MiniRocket
+from patchtst_har.evaluation.minirocket import MiniRocket
 
 
 def by_definition(rocket, windows):
