@@ -116,7 +116,7 @@ def read_recording(
     except SpillError as error:
         raise DataError(f"{path}: {error}") from error
     except MemoryError as error:
-        raise DataError(f"{path}: not enough memory to read it ({error or 'allocation failed'})") from error
+        raise DataError(f"{path}: not enough memory to read it ({str(error) or 'allocation failed'})") from error
 
 
 def _read(
