@@ -9,9 +9,9 @@ from patchtst_har.summaries.dictionary import TABLES
 HEAD = """# Data dictionary
 
 Every column and key that `patchtst-har predict` writes. NAME is the recording's, CLASS stands for each class
-of the model, and `*` for keys that depend on the file. `recordings.csv`, `daily.csv` and `failures.csv` are
-of [many recordings](cohorts.md). [summaries.md](summaries.md) has the definitions of days, bouts and means,
-[data.md](data.md) those of the rest. `docs/generate_data_dictionary.py` writes this
+of the model, and `*` for keys that depend on the file. `recordings.csv`, `daily.csv`, `failures.csv` and
+`timings.csv` are of [many recordings](cohorts.md). [summaries.md](summaries.md) has the definitions of days,
+bouts and means, [data.md](data.md) those of the rest. `docs/generate_data_dictionary.py` writes this
 page from `patchtst_har.summaries.dictionary`.
 """
 

@@ -783,3 +783,24 @@ def test_units_are_converted(cli, small_run, tmp_path):
     assert cli("predict", tmp_path / "si.csv", "--model", model, "--out", out, "--units", "m/s2")[0] == 0
     labels = [pd.read_csv(out / f"{name}_labels.csv")["label"].tolist() for name in ("g", "si")]
     assert labels[0] == labels[1] == ["sitting"] * 3
+
+
+def test_a_zone_is_used_or_said_to_be_of_no_use(cli, tmp_path):
+    recording = make_recording(bouts=(("sitting", 30.0),), start="2024-05-01 10:00:00")
+    epoch_ms = recording.index.as_unit("ms").asi8
+    recording[["x", "y", "z"]].assign(time=epoch_ms).to_csv(tmp_path / "log.csv", index=False)
+    common = ("predict", tmp_path / "log.csv", "--out", tmp_path)
+    zone = ("--timezone", "Europe/Berlin")
+    for options, clock, start in (
+        ((), "local wall clock", "2024-05-01 10:00:00"),
+        (zone, "local wall clock", "2024-05-01 10:00:00"),
+        (("--utc",), "UTC", "2024-05-01 10:00:00+00:00"),
+        ((*zone, "--utc"), "Europe/Berlin", "2024-05-01 12:00:00+02:00"),
+    ):
+        status, _, err = cli(*common, *options, "--time-unit", "ms", "--no-report")
+        assert status == 0, err
+        summary = json.loads((tmp_path / "log_summary.json").read_text())
+        assert (summary["recording"]["clock"], summary["recording"]["start"]) == (clock, start)
+        assert ("Europe/Berlin (--timezone) changes nothing" in err) == (options == zone)
+        assert any("those of UTC" in notice for notice in summary["notices"]) == (clock == "UTC")
+        assert pd.read_csv(tmp_path / "log_labels.csv")["start"][0] == start

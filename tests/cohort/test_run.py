@@ -24,6 +24,7 @@ from patchtst_har.cohort import LabelOptions, Outputs, job, label_recordings
 from patchtst_har.cohort.workers import LocalWorkers, WorkerDied
 from patchtst_har.errors import DataError, MissingDependencyError, WorkersError
 from patchtst_har.inference.label_file import label_file
+from patchtst_har.reports.prediction_files import write_prediction
 from patchtst_har.summaries import SummaryRules
 from patchtst_har.support.files import owner
 from patchtst_har.support.folders import folder_lock
@@ -142,6 +143,25 @@ def test_other_settings_are_refused_by_name_or_label_all_again(cohort, model, tm
     # Nothing is left to be labelled again.
     again = label_recordings([cohort], out, model=model, outputs=Outputs(windows=True))
     assert again.n_finished_before == 4
+
+
+def test_an_interrupted_overwrite_goes_on_without_leftovers(cohort, model, tmp_path, monkeypatch):
+    out, written = tmp_path / "out", []
+    label_recordings([cohort], out, model=model, outputs=Outputs(windows=True))
+
+    def write(*arguments, **options):
+        if written:
+            raise KeyboardInterrupt
+        written.append(write_prediction(*arguments, **options))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(job, "write_prediction", write)
+        with pytest.raises(KeyboardInterrupt):
+            label_recordings([cohort], out, model=model, overwrite=True)
+    assert len(list(out.rglob("*_windows.csv"))) == 2
+    again = label_recordings([cohort], out, model=model)
+    assert (again.n_labelled, again.n_finished_before) == (4, 1)
+    assert not list(out.rglob("*_windows.csv"))
 
 
 def test_another_model_or_version_is_another_setting(cohort, model, tmp_path, monkeypatch):

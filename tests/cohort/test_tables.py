@@ -47,9 +47,13 @@ def test_a_row_has_the_figures_of_a_summary():
         "n_gaps": 2,
         "gaps_s": 60.0,
         "calibration": {"policy": "auto", "applied": False, "reason": "few"},
+        "non_wear": {"policy": "auto", "applied": True, "non_wear_s": 6000.0},
     }
     recording = {**summary()["recording"], "reading": {"device": {"maker": "Axivity", "serial": 7}}}
     row = summary_row("P1", summary(recording=recording, signal=signal))
+    # In a short recording, non-wear is not looked for.
+    signal["non_wear"] = {"policy": "auto", "applied": False, "reason": "short"}
+    assert summary_row("P1", summary(recording=recording, signal=signal))["wear_share"] is None
     expected = {
         "recording": "P1",
         "source": "/d/a.cwa",

@@ -81,7 +81,8 @@ def test_a_clock_that_leaves_the_hour_unknown_is_refused() -> None:
     with pytest.raises(DataError) as caught:
         check_clock("wall", "Europe/London", "P01.csv")
     assert str(caught.value) == (
-        "P01.csv: stamps are local wall-clock time already; data.timezone must be empty"
+        "P01.csv: stamps are local wall-clock time already; data.timezone must be empty, "
+        "or --utc says that they are UTC"
     )
 
 

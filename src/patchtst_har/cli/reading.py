@@ -76,6 +76,12 @@ def _read_options(
             "Where stamps go back in time: refuse the recording, or drop the fewest samples.",
         ),
     ] = None,
+    utc: Annotated[
+        bool,
+        _option(
+            "--utc", "Stamps without a zone, such as seconds since 1970, are UTC, not the wearer's clock."
+        ),
+    ] = False,
 ) -> ReadOptions:
     if sort and on_disorder is not None:
         raise DataError("--sort and --on-disorder exclude each other")
@@ -93,4 +99,5 @@ def _read_options(
         start=start,
         rate_hz=rate_hz,
         on_disorder="sort" if sort else on_disorder or "refuse",
+        utc=utc,
     )

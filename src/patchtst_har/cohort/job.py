@@ -138,9 +138,9 @@ def _label(job: Job, source: Source, recognizer: Recognizer) -> Outcome:
             labelled = label_with(recognizer, job.model_dir, source.path, reader=job.options.reader())
     except Exception as error:
         return failed(source, error)
-    if job.overwrite:
-        for path in stale_files(job.out_dir, source.name, job.outputs):
-            path.unlink(missing_ok=True)
+    # What other settings left, also where a run that replaces them was interrupted.
+    for path in stale_files(job.out_dir, source.name, job.outputs):
+        path.unlink(missing_ok=True)
     origin = None if state is None else Origin(source=state, settings=job.settings)
     info = {**labelled.recording_info, "name": source.name}
     try:

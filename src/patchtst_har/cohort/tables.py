@@ -109,6 +109,7 @@ def summary_row(name: str, summary: Mapping[str, Any]) -> dict[str, Any]:
     recording, signal = summary["recording"], summary.get("signal", {})
     calibration = signal.get("calibration", {})
     worn, unworn = sum(summary["minutes"].values()), summary["non_wear_minutes"]
+    looked_for = "non_wear_s" in signal.get("non_wear", {})
     n_windows, n_unfamiliar = summary["n_windows"], summary["n_unfamiliar"]
     row = {
         "recording": name,
@@ -122,7 +123,7 @@ def summary_row(name: str, summary: Mapping[str, Any]) -> dict[str, Any]:
         "rest_magnitude_g": recording.get("rest_magnitude_g"),
         "wear_minutes": worn,
         "non_wear_minutes": unworn,
-        "wear_share": worn / (worn + unworn) if worn + unworn else None,
+        "wear_share": worn / (worn + unworn) if looked_for and worn + unworn else None,
         **{f"minutes_{label}": minutes for label, minutes in summary["minutes"].items()},
         "n_windows": n_windows,
         "n_unfamiliar": n_unfamiliar,

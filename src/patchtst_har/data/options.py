@@ -51,6 +51,8 @@ class ReadOptions:
     on_disorder : {"refuse", "sort", "drop"}
         What happens to stamps that go back in time: refuse the file, sort its samples by time, or drop the
         fewest samples that leave the others in order.
+    utc : bool
+        Stamps without a zone are UTC, not the wearer's clock.
 
     Raises
     ------
@@ -66,6 +68,7 @@ class ReadOptions:
     start: str | None = None
     rate_hz: float | None = None
     on_disorder: Disorder = "refuse"
+    utc: bool = False
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.columns if name not in ALIASES]

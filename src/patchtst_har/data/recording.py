@@ -116,7 +116,9 @@ def read_recording(
     except SpillError as error:
         raise DataError(f"{path}: {error}") from error
     except MemoryError as error:
-        raise DataError(f"{path}: not enough memory to read it ({str(error) or 'allocation failed'})") from error
+        raise DataError(
+            f"{path}: not enough memory to read it ({str(error) or 'allocation failed'})"
+        ) from error
 
 
 def _read(
@@ -125,6 +127,8 @@ def _read(
     recording, found = read_file(path, time_unit, options)
     if len(recording) == 0:
         raise DataError(f"{path}: has no samples")
+    if options.utc and cast(pd.DatetimeIndex, recording.index).tz is None:
+        recording = recording.tz_localize("UTC")
     recording, n_out_of_order = put_in_order(recording, options.on_disorder)
     time_ns, acceleration = check_recording(recording, str(path), found.place)
     copies = sent_twice(time_ns, acceleration) if count_repeated(time_ns) else np.empty(0, np.intp)

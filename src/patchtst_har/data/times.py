@@ -96,7 +96,10 @@ def check_clock(clock: Clock | None, timezone: str | None, source: str) -> None:
             "(or leave the time of day out with model.n_time_features=0)"
         )
     if clock == "wall" and timezone is not None:
-        raise DataError(f"{source}: stamps are local wall-clock time already; data.timezone must be empty")
+        raise DataError(
+            f"{source}: stamps are local wall-clock time already; data.timezone must be empty, "
+            "or --utc says that they are UTC"
+        )
 
 
 def _utc_offsets_ns(utc_ns: NDArray[np.int64], timezone: str) -> NDArray[np.int64]:

@@ -151,17 +151,20 @@ def label_with(
     dropped = {name: labelled.counts[name] for name in (*UNUSABLE, "short_stretches")}
     name = printable(path.name[: -len(recording_suffix(path) or path.suffix) or None])
     facts = {key: value for key, value in info.items() if key != "warnings"} | {"reading": reading}
+    extent = _extent(recording.index, labelled.timeline)
+    # By the clock of the labels.
+    facts |= {"start": str(extent[0]), "end": str(extent[1])}
     return LabelledFile(
         name=name,
         timeline=labelled.timeline,
         windows=labelled.windows,
-        extent=_extent(recording.index, labelled.timeline),
+        extent=extent,
         classes=recognizer.classes,
         recording_info={"name": name, **facts, "clock": labelled.clock, "dropped": dropped},
         model_info=_model_facts(recognizer, model_dir),
         counts=labelled.counts,
         warnings=[*info.get("warnings", []), *labelled.warnings, *_losses(labelled)],
-        notices=_notices(recognizer),
+        notices=_notices(recognizer, labelled.clock),
         signal=labelled.signal,
     )
 
@@ -219,10 +222,16 @@ def _losses(labelled: LabelledRecording) -> list[str]:
     return [f"{text}: {counts[name]:,}." for name, text in texts.items()]
 
 
-def _notices(recognizer: Recognizer) -> list[str]:
+def _notices(recognizer: Recognizer, clock: str) -> list[str]:
     """Return what holds for every prediction: what the model cannot say."""
     closed = "The model knows only its own classes: any other movement was given one of their names."
     offline = "Labels were smoothed over whole segments, past and future: they are not real-time results."
     unknown = "This model cannot recognise windows unlike its training data: train it again for that."
-    holds = {closed: True, unknown: recognizer.familiarity is None, offline: recognizer.smoothing == "hmm"}
+    universal = "Hours and days are those of UTC: --timezone names the wearer's zone."
+    holds = {
+        universal: clock == "UTC",
+        closed: True,
+        unknown: recognizer.familiarity is None,
+        offline: recognizer.smoothing == "hmm",
+    }
     return [text for text, true in holds.items() if true]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from patchtst_har.config import ExperimentConfig
 from patchtst_har.data.calibration import calibration_doubt
-from patchtst_har.data.times import check_clock, iana_zone
+from patchtst_har.data.times import Clock, check_clock, iana_zone
 from patchtst_har.data.units import UNUSABLE, SignalWarning, unusable_text
 from patchtst_har.data.windows import WindowBatches
 from patchtst_har.errors import DataError
@@ -136,7 +137,7 @@ def _judge(
 
 def _doubts(recognizer: Recognizer, cut: WindowBatches, n_unfamiliar: int | None) -> tuple[str, ...]:
     """Return what makes the labels of a recording doubtful, and warn of it."""
-    doubts = calibration_doubt(cut.info["calibration"])
+    doubts = [*calibration_doubt(cut.info["calibration"]), *_zone_doubt(cut.clock, recognizer.config)]
     strange = [
         *rate_doubt(
             cut.info.get("sample_rate_hz"), recognizer.config.data.sample_rate_hz, recognizer.trained_on
@@ -148,3 +149,13 @@ def _doubts(recognizer: Recognizer, cut: WindowBatches, n_unfamiliar: int | None
     for doubt in strange:
         warnings.warn(doubt, UnfamiliarWarning, stacklevel=5)
     return (*doubts, *strange)
+
+
+def _zone_doubt(clock: Clock | None, config: ExperimentConfig) -> list[str]:
+    """Say so if a zone is named that the stamps have no use for."""
+    if config.data.timezone is None or clock != "wall":
+        return []
+    return [
+        f"the stamps carry no zone, so {config.data.timezone} (--timezone) changes nothing: hours and days "
+        "are those of the stamps, also after clocks were changed; stamps that are UTC need --utc"
+    ]

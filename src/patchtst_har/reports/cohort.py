@@ -85,11 +85,17 @@ def _totals(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, Any]:
         "worn_h": worn / 60,
         "unworn_h": unworn / 60,
         "hours": float(table["hours"].sum()),
-        "wear_share": worn / (worn + unworn) if worn + unworn else None,
+        "wear_share": _wear_share(table[table["wear_share"].notna()]),
         "unfamiliar": float(known["n_unfamiliar"].sum() / known["n_windows"].sum()) if len(known) else None,
         "n_warned": int((table["n_warnings"] > 0).sum()),
         "classes": [(label, *_spread_of(table, label)) for label in classes],
     }
+
+
+def _wear_share(table: pd.DataFrame) -> float | None:
+    """Return the worn share of the time with data, of recordings in which non-wear was looked for."""
+    worn, unworn = float(table["wear_minutes"].sum()), float(table["non_wear_minutes"].sum())
+    return worn / (worn + unworn) if worn + unworn else None
 
 
 def _spread_of(table: pd.DataFrame, label: str) -> tuple[float, float | None, float, float, float]:

@@ -197,15 +197,15 @@ RECORDINGS = (
     Entry("recording", "text", "", "name of the recording, as in the names of its files"),
     Entry("source", "text", "", "path of the file"),
     Entry("device_*", "any", "", "what the file says of its device"),
-    Entry("start", "time", "", "stamp of the first sample, as in the file"),
-    Entry("end", "time", "", "stamp of the last sample"),
+    Entry("start", "time", "", "time of the first sample, by the clock of the labels"),
+    Entry("end", "time", "", "time of the last sample"),
     Entry("clock", "text", "", "UTC, the name of a zone, or local wall clock"),
     Entry("hours", "number", "h", "from start to end"),
     Entry("sample_rate_hz", "number", "Hz", "measured from the stamps"),
     Entry("rest_magnitude_g", "number", "g", "median magnitude of quiet parts"),
     Entry("wear_minutes", "number", "min", "with a class: all labelled time but non_wear"),
     Entry("non_wear_minutes", "number", "min", "labelled non_wear"),
-    Entry("wear_share", "number", "", "wear_minutes of both, 0 to 1"),
+    Entry("wear_share", "number", "", "wear_minutes of both, 0 to 1; empty if non-wear was not looked for"),
     Entry("minutes_CLASS", "number", "min", "with this class"),
     Entry("n_windows", "whole number", "", "windows classified"),
     Entry("n_unfamiliar", "whole number", "", "unfamiliar ones; empty if the model does not know"),
@@ -225,6 +225,13 @@ FAILURES = (
     Entry("error", "text", "", "kind of error"),
     Entry("reason", "text", "", "why it was not labelled"),
 )
+TIMINGS = (
+    Entry("recording", "text", "", "name of the recording"),
+    Entry("seconds", "number", "s", "that a worker spent on it, from reading to written files"),
+    Entry("cpu_seconds", "number", "s", "of processor time"),
+    Entry("error", "text", "", "kind of error; empty if it was labelled"),
+    Entry("ended", "time", "", "when it ended, UTC"),
+)
 
 TABLES: dict[str, tuple[Entry, ...]] = {
     "NAME_labels.csv": LABELS,
@@ -235,6 +242,7 @@ TABLES: dict[str, tuple[Entry, ...]] = {
     "recordings.csv": RECORDINGS,
     "daily.csv": (RECORDINGS[0], *DAILY),
     "failures.csv": FAILURES,
+    "timings.csv": TIMINGS,
 }
 
 

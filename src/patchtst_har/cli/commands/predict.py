@@ -66,7 +66,8 @@ def run(
         ),
     ] = None,
     table: Annotated[
-        Literal["csv", "parquet"], typer.Option("--format", help="Of the tables that are written.")
+        Literal["csv", "parquet"],
+        typer.Option("--format", help="Of labels, windows, and the table of recordings."),
     ] = "csv",
     units: options.Units = None,
     time_unit: options.TimeUnit = None,
