@@ -39,11 +39,11 @@ def write_file(path: Path, days: int) -> int:
     """Write a recording whose orientations cover the sphere; return its number of samples."""
     frame, _ = day_recording(hours=24 * days)
     samples = frame.to_numpy().copy()
-    # The sensor is turned by the hour, so that it can be calibrated.
+    # The sensor is turned every ten minutes, so that it can be calibrated.
     rng = np.random.default_rng(0)
-    for first in range(0, len(samples), 360_000):
+    for first in range(0, len(samples), 60_000):
         turn = np.linalg.qr(rng.normal(size=(3, 3)))[0].astype(np.float32)
-        samples[first : first + 360_000] = samples[first : first + 360_000] @ turn
+        samples[first : first + 60_000] = samples[first : first + 60_000] @ turn
     counts = np.rint(samples * 256).clip(-2048, 2047).astype("<i2")
     counts = counts[: len(counts) // _PER_BLOCK * _PER_BLOCK]
     if path.name.endswith(".cwa"):

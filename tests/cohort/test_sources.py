@@ -196,3 +196,11 @@ def test_a_file_is_recognised_by_size_time_and_ends(tmp_path):
     path.write_bytes(content)
     os.utime(path, ns=(times[0], times[1] + 1000))
     assert source_state(path) != state
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_list_may_be_a_table_of_any_usual_form(tmp_path, delimiter):
+    (tmp_path / "a b.csv").write_text("time,x,y,z\n")
+    (tmp_path / "list.csv").write_text(f"Name{delimiter}Path\nsite1/P01{delimiter}a b.csv\n")
+    (source,) = find_sources([], tmp_path / "list.csv")
+    assert (source.name, source.path.name) == ("site1/P01", "a b.csv")

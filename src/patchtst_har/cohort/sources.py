@@ -217,15 +217,19 @@ def _listed(list_file: Path) -> list[Source]:
     ]
     if not lines:
         raise DataError(f"{list_file}: lists no recording")
-    head = [cell.strip().lower() for cell in next(csv.reader([lines[0][1]]))]
-    if "path" not in head:
-        return [_named(list_file.parent / line.strip(), Path(line.strip()).name) for _, line in lines]
-    return [_row(list_file, number, line, head) for number, line in lines[1:]]
+    for delimiter in ",;\t":
+        head = [cell.lower() for cell in _cells(lines[0][1], delimiter)]
+        if "path" in head:
+            return [_row(list_file, number, _cells(line, delimiter), head) for number, line in lines[1:]]
+    return [_named(list_file.parent / line.strip(), Path(line.strip()).name) for _, line in lines]
 
 
-def _row(list_file: Path, number: int, line: str, head: Sequence[str]) -> Source:
+def _cells(line: str, delimiter: str) -> list[str]:
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter))]
+
+
+def _row(list_file: Path, number: int, cells: Sequence[str], head: Sequence[str]) -> Source:
     place = f"{list_file}: line {number}"
-    cells = [cell.strip() for cell in next(csv.reader([line]))]
     if len(cells) != len(head):
         raise DataError(f"{place}: has {len(cells)} columns, the header {len(head)}")
     row = dict(zip(head, cells, strict=True))
