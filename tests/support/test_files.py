@@ -114,6 +114,16 @@ def test_the_orphan_of_a_killed_writer_is_cleaned_by_the_next_write(tmp_path: Pa
 
 
 @pytest.mark.spawns
+def test_a_killed_writer_that_its_parent_has_not_asked_about_is_gone(tmp_path: Path) -> None:
+    process = start(STUCK_WRITER, tmp_path / "a.txt")
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    atomic_write_text(tmp_path / "b.txt", "other")
+    assert [path.name for path in tmp_path.iterdir()] == ["b.txt"]
+    process.communicate()
+
+
+@pytest.mark.spawns
 def test_the_temporary_of_a_living_writer_is_left_alone(tmp_path: Path) -> None:
     process = start(STUCK_WRITER, tmp_path / "a.txt")
     try:

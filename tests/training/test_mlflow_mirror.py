@@ -235,7 +235,7 @@ def test_where_the_copy_goes_is_no_part_of_a_run(config, small_run, tmp_path):
     assert config.without_paths().tracking == TrackingConfig()
     tracked = small_run.config.replace(tracking=config.tracking)
     data = small_run.trainer.data
-    assert data.fingerprint(tracked) == data.fingerprint(small_run.config)
+    assert data.identity(tracked) == data.identity(small_run.config)
     finished = config.replace(tracking=TrackingConfig())
     finished.run_dir.mkdir(parents=True)
     finished.save(finished.run_dir / "config.yaml")

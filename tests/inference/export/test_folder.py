@@ -29,7 +29,7 @@ def exported(small_run, folder, tmp_path_factory):
     """A file that was checked on held-out participants."""
     test = small_run.trainer.data.test
     path = tmp_path_factory.mktemp("export") / "new folder" / "model.onnx"
-    made = export_model(folder, path, windows=test.windows, start_ns=test.start_ns)
+    made = export_model(folder, path, windows=test.windows[:], start_ns=test.start_ns)
     assert (made.path, made.n_windows) == (path, len(test.windows))
     assert 0 <= made.largest_difference < 1e-5
     assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]
@@ -50,7 +50,7 @@ def labels_of(path, folder, windows, start_ns):
 @pytest.mark.compiles
 def test_the_file_labels_windows_of_new_people_as_the_engine_does(small_run, folder, exported):
     test = small_run.trainer.data.test
-    got, expected = labels_of(exported, folder, test.windows, test.start_ns)
+    got, expected = labels_of(exported, folder, test.windows[:], test.start_ns)
     np.testing.assert_array_equal(got, expected)
     assert len(set(expected)) == 3
 

@@ -40,6 +40,7 @@ _THEME = {
     "#e2e2e2": "grid",
     "#f2f2f2": "tint",
     "#e6e6e6": "tint",
+    "#ececec": "tint",
     "#eef1f4": "tint",
     "#b34700": "warn",
     TRUTH.lower(): "truth",
