@@ -543,3 +543,18 @@ def test_workers_end_at_once_when_calls_are_cancelled():
         pool.submit(time.sleep, 0)
     assert str(WorkerDied(1)) == "worker died (exit status 1)"
     assert str(WorkerDied(-11)) == "worker died (signal 11)"
+
+
+def test_a_process_in_which_numba_runs_can_label_and_compile_on(monkeypatch):
+    import numba
+
+    for name in job.THREAD_VARIABLES:
+        monkeypatch.setenv(name, "3" if name == "OMP_NUM_THREADS" else "")
+    monkeypatch.delenv("NUMBA_NUM_THREADS")
+    before = numba.get_num_threads()
+    try:
+        job.keep_to_one_thread()
+        assert (numba.get_num_threads(), os.environ["OMP_NUM_THREADS"]) == (1, "1")
+        assert numba.njit(lambda x: x + 1)(1) == 2
+    finally:
+        numba.set_num_threads(before)

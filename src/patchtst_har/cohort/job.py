@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import threading
 import time
 import traceback
@@ -183,6 +184,11 @@ def keep_to_one_thread() -> None:
     """Keep this process's libraries to one thread each, loaded already or not."""
     from threadpoolctl import threadpool_limits
 
+    # Once its threads run, numba refuses another value of its variable wherever it compiles.
+    numba = sys.modules.get("numba")
+    if numba is not None:
+        numba.set_num_threads(1)
     for name in THREAD_VARIABLES:
-        os.environ[name] = "1"
+        if numba is None or not name.startswith("NUMBA"):
+            os.environ[name] = "1"
     threadpool_limits(1)
