@@ -478,6 +478,7 @@ def test_a_pipe_is_no_recording(tmp_path: Path, suffix: str) -> None:
         (("12/31/2026 09:00:00 PM", "12/31/2026 09:00:01 PM"), ("%m/%d/%Y %I:%M:%S %p",)),
         (("31/12/2026 09:00", "31/12/2026 09:01"), ("%d/%m/%Y %H:%M",)),
         (("May 4, 2026 09:00", "May 4, 2026 09:01"), ()),
+        (("31/12/2026 09:00", "12/31/2026 09:01"), ()),
     ],
 )
 def test_the_format_of_usual_dates_is_proposed_and_reads_them(

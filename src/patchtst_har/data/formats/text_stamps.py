@@ -92,12 +92,12 @@ def _iso(column: pd.Series[Any], source: str, place: Place) -> tuple[NDArray[np.
     return index_ns(index, source, place), index.tz is not None
 
 
-_DAY_FIRST = re.compile(r"(\d\d?)([./-])(\d\d?)\2(\d{4})([ T])\d\d?:\d\d(:\d\d)?([.,]\d+)?( ?[AP]M)?")
+_YEAR_LAST = re.compile(r"(\d\d?)([./-])(\d\d?)\2(\d{4})([ T])\d\d?:\d\d(:\d\d)?([.,]\d+)?( ?[AP]M)?")
 
 
 def _likely_formats(column: pd.Series[Any]) -> str:
     """Return the formats that dates such as 04.05.2026 may have, with a blank before; of other texts none."""
-    parts = column.str.extract(f"^{_DAY_FIRST.pattern}$", flags=re.IGNORECASE)
+    parts = column.str.extract(f"^{_YEAR_LAST.pattern}$", flags=re.IGNORECASE)
     known = parts[parts[0].notna()]
     if known.empty:
         return ""
@@ -109,6 +109,8 @@ def _likely_formats(column: pd.Series[Any]) -> str:
     days = [order for order, fits in ((("%d", "%m"), second <= 12), (("%m", "%d"), first <= 12)) if fits]
     if between == ".":
         days = days[:1]
+    if not days:
+        return ""
     return " " + " or ".join(repr(f"{between.join((*order, '%Y'))}{time}") for order in days)
 
 
