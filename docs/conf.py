@@ -1,7 +1,7 @@
 """Settings of the documentation site (`make docs`).
 
-The source folder is the repository: pages outside docs/ are part of the site, and a link that works between files
-on a code host works in the site, too.
+The source folder is the repository, so pages outside docs/ are part of the site, and links between files that
+work on a code host work in the site, too.
 """
 
 import patchtst_har
