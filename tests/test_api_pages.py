@@ -1,8 +1,11 @@
 """The API reference has every public name, and every docstring there has what a caller needs."""
 
+import ast
 import inspect
 import re
+import textwrap
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from pkgutil import walk_packages
 
@@ -35,7 +38,7 @@ def documented():
             if kind == "currentmodule":
                 module = name
             else:
-                members = re.search(r":members: (.+)", options)
+                members = re.search(r":(?:no-)?members: ?(.*)", options)
                 assert (module, name) not in entries, f"{module}.{name} stands twice"
                 entries[module, name] = members[1].split(", ") if members else None
     return entries
@@ -93,6 +96,18 @@ def test_docstrings_have_sections_of_the_known_form(name):
     sections_of(doc)
 
 
+@pytest.mark.parametrize("name", CALLABLES)
+def test_docstrings_say_what_goes_in_and_what_comes_back(name):
+    value = CALLABLES[name]
+    doc = inspect.getdoc(value)
+    if isinstance(value, type) and issubclass(value, BaseException):
+        return
+    sections = sections_of(doc)
+    assert parameters_of(value) - described_in(doc, sections) - fields_described_in(name, value) == set()
+    if not isinstance(value, type) and returns_something(value):
+        assert {"Returns", "Yields"} & sections.keys() or re.match(r"(Return|Yield|Whether) ?", doc)
+
+
 def sections_of(doc):
     """Return {heading: text} of a numpydoc docstring; underlines must be as long as their headings."""
     pieces = re.split(r"^(\w[\w ]*)\n(-+)$", doc, flags=re.MULTILINE)
@@ -100,3 +115,41 @@ def sections_of(doc):
         assert heading in SECTIONS, heading
         assert len(line) == len(heading), heading
     return dict(zip(pieces[1::3], pieces[3::3], strict=True))
+
+
+def parameters_of(value):
+    names = inspect.signature(value).parameters
+    return {name for name in names if not name.startswith("_") and name not in ("self", "cls")}
+
+
+def described_in(doc, sections):
+    """Return the parameters that a docstring describes: in its section, or in a sentence if it has none."""
+    entries = "\n".join(sections.get(section, "") for section in ("Parameters", "Attributes"))
+    listed = re.findall(r"^\*{0,2}(\w[\w, ]*?)(?: : .*)?$", entries, re.MULTILINE)
+    found = {name.strip() for names in listed for name in names.split(",")}
+    other = re.search(r"[Pp]arameters (?:and errors )?(?:are those of|as) `([\w.]+)`", doc)
+    if other:
+        found |= set().union(
+            *(parameters_of(CALLABLES[name]) for name in CALLABLES if name.endswith(f".{other[1]}"))
+        )
+    return found if "Parameters" in sections else found | set(re.findall(r"`(\w+)`", doc))
+
+
+def fields_described_in(name, value):
+    """Return the fields of a class that have docstrings; of a method, what its class says of all methods."""
+    if not isinstance(value, type):
+        owner = inspect.getdoc(CALLABLES.get(name.rpartition(".")[0])) or ""
+        return set(re.findall(r"`(\w+)`", owner.split("\n----", 1)[0]))
+    found = set()
+    for kind in value.__mro__[:-1]:
+        if kind.__module__.startswith("patchtst_har"):
+            body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body
+            for field, text in pairwise(body):
+                if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
+                    found.add(field.target.id)
+    return found
+
+
+def returns_something(value):
+    annotation = inspect.signature(value).return_annotation
+    return annotation not in (None, "None", inspect.Signature.empty, "Self")
