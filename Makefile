@@ -180,6 +180,7 @@ wheel-check: install
 
 # The site of the documentation, in build/docs: warnings are errors, links are checked, nothing is fetched from the network.
 docs: $(VENV)/.docs
+	rm -rf build/docs build/doctrees
 	$(BIN)/python -m sphinx -W --keep-going --nitpicky -q -b html -c docs -d build/doctrees . build/docs
 	$(BIN)/python docs/check_site.py build/docs
 	@echo 'build/docs/index.html'

@@ -39,6 +39,7 @@ nitpicky = True
 nitpick_ignore_regex = [("py:obj", ".*")]
 toc_object_entries_show_parents = "hide"
 
+html_use_index = False
 html_theme = "pydata_sphinx_theme"
 html_title = "patchtst-har"
 html_static_path = ["_static"]
