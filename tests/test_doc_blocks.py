@@ -54,7 +54,6 @@ PYTHON = {
     "docs/data.md": "tests/datasets/test_capture24.py::test_the_example_of_the_documentation",
     "docs/export.md": "tests/test_docs.py::test_the_example_of_the_page_on_export_runs_without_torch",
     "docs/features.md": "tests/test_docs.py::test_the_examples_of_the_page_on_features_run",
-    "docs/models.md": "tests/test_docs.py::test_the_example_of_the_page_on_models_runs",
     "docs/profiling.md": "tests/test_docs.py::test_the_example_of_the_page_on_profiling_runs",
     "docs/streaming.md": "tests/test_docs.py::test_the_example_of_the_page_on_streams_runs",
     "docs/summaries.md": "tests/test_docs.py::test_the_example_of_the_page_on_summaries_prints_what_it_says",

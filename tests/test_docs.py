@@ -9,14 +9,13 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from patchtst_har import Recognizer, features, pretrained
+from patchtst_har import Recognizer, features
 from patchtst_har.benchmark.budget import Budget, Target
 from patchtst_har.config import N_STATISTICAL_FEATURES, AugmentationConfig, ExperimentConfig
 from patchtst_har.data import cut_windows, write_recording
 from patchtst_har.inference.export import export_model
 from patchtst_har.search.space import Space
 from patchtst_har.synthetic import recording as make_recording
-from shipped import a_model, ship
 from without_torch import REFUSE_TORCH
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -78,18 +77,6 @@ def test_the_examples_of_the_page_on_features_run(tmp_path):
     score = re.fullmatch(r"macro F1 on held-out participants: (\d\.\d\d)\n", forest)
     assert 0.75 < float(score[1]) < 0.97
     assert own == f"(4, 3)\n{N_STATISTICAL_FEATURES + 3}\n"
-
-
-def test_the_example_of_the_page_on_models_runs(tmp_path, monkeypatch, capsys):
-    ship(tmp_path / "weights", a_model())
-    monkeypatch.setattr(pretrained, "WEIGHTS", tmp_path / "weights")
-    monkeypatch.chdir(tmp_path)
-    write_recording(tmp_path / "recording.csv", make_recording())
-    (example,) = re.findall(
-        r"```python\n(.*?)```", (DOCS / "models.md").read_text(encoding="utf-8"), re.DOTALL
-    )
-    exec(compile(example, "models.md", "exec"), {})  # noqa: S102
-    assert "probability" in capsys.readouterr().out
 
 
 @pytest.mark.spawns
