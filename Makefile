@@ -16,6 +16,10 @@ CONFIGURE_KERNELS = $(CONFIGURE) -DPATCHTST_HAR_BINDINGS=OFF
 demo: $(VENV)/.demo
 	$(BIN)/patchtst-har demo --overwrite
 
+# Workers and the processes that tests start share Python's compiled code, also where the environment asks for none: to compile tests and
+# package in each of them takes longer than many tests.
+test test-fast: export PYTHONDONTWRITEBYTECODE :=
+
 # JOBS is the number of processes that share the files with tests; ARGS goes to pytest: `make test ARGS='-k stream --lf'`.
 JOBS ?= auto
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
