@@ -11,7 +11,7 @@ BENCH_RESULT ?= benches/results/$(shell git describe --always --dirty 2>/dev/nul
 CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DSKBUILD_PROJECT_VERSION=0.0.0
 CONFIGURE_KERNELS = $(CONFIGURE) -DPATCHTST_HAR_BINDINGS=OFF
 
-.PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare bench-history latency-table weights cuda-check wheel-check clean
+.PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare bench-history latency-table weights cuda-check wheel-check docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/patchtst-har demo --overwrite
@@ -181,6 +181,12 @@ wheel-check: install
 	cd build/wheel-check && venv/bin/patchtst-har info && venv/bin/patchtst-har models \
 	  && venv/bin/python -c 'from patchtst_har import data, synthetic; data.write_recording("day.csv", synthetic.recording())' \
 	  && venv/bin/patchtst-har predict day.csv
+
+# The site of the documentation, in build/docs: warnings are errors, links are checked, nothing is fetched from the network.
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -W --keep-going --nitpicky -q -b html -c docs -d build/doctrees . build/docs
+	$(BIN)/python docs/check_site.py build/docs
+	@echo 'build/docs/index.html'
 
 clean:
 	rm -rf $(VENV) build dist
