@@ -11,7 +11,7 @@ BENCH_RESULT ?= benches/results/$(shell git describe --always --dirty 2>/dev/nul
 CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DSKBUILD_PROJECT_VERSION=0.0.0
 CONFIGURE_KERNELS = $(CONFIGURE) -DPATCHTST_HAR_BINDINGS=OFF
 
-.PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare bench-history latency-table weights cuda-check wheel-check docs windows-check clean
+.PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare bench-history latency-table weights cuda-check wheel-check docs windows-check fuzz clean
 
 demo: $(VENV)/.demo
 	$(BIN)/patchtst-har demo --overwrite
@@ -81,6 +81,15 @@ sanitize: install
 	build/sanitize/address,undefined/stream_sweep
 	build/sanitize/thread/cloud_sweep threads
 	build/sanitize/thread/topology_sweep
+
+# Every reader under atheris, SECONDS each: `make fuzz SECONDS=600 ARGS='csv npz'`, `ARGS=--list`. What is found lies in build/fuzz.
+SECONDS ?= 60
+fuzz: $(VENV)/.fuzz
+	nice -n 10 $(BIN)/python -m fuzz --seconds $(SECONDS) $(ARGS)
+
+$(VENV)/.fuzz: $(VENV)/.dev
+	$(PIP_INSTALL) --group fuzz
+	touch $@
 
 # Instructions of every stage of the statistics, of 1000 windows (needs valgrind, which knows no AVX-512).
 ISA ?= avx2
