@@ -11,10 +11,14 @@ BENCH_RESULT ?= benches/results/$(shell git describe --always --dirty 2>/dev/nul
 CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DSKBUILD_PROJECT_VERSION=0.0.0
 CONFIGURE_KERNELS = $(CONFIGURE) -DPATCHTST_HAR_BINDINGS=OFF
 
-.PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check windows-check format bench bench-check bench-compare bench-history latency-table weights cuda-check wheel-check wheels clean
+.PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare bench-history latency-table weights cuda-check wheel-check wheels docs windows-check fuzz guards clean
 
 demo: $(VENV)/.demo
 	$(BIN)/patchtst-har demo --overwrite
+
+# Workers and the processes that tests start share Python's compiled code, also where the environment asks for none: to compile tests and
+# package in each of them takes longer than many tests.
+test test-fast: export PYTHONDONTWRITEBYTECODE :=
 
 # JOBS is the number of processes that share the files with tests; ARGS goes to pytest: `make test ARGS='-k stream --lf'`.
 JOBS ?= auto
@@ -63,6 +67,11 @@ tidy: install
 	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) > /dev/null
 	$(BIN)/clang-tidy --quiet -p build/tidy $(shell find csrc -name '*.cpp')
 
+# Removes each guard against the faults of docs/faults.md in a copy, and checks that its tests fail then: an hour at most.
+# `make guards ARGS='-k npz'` takes those whose fault, file or tests contain a text.
+guards: install
+	$(BIN)/python tests/support/guards.py $(ARGS)
+
 # The kernels over a sweep of sizes and kinds of signals, in every instruction set, under the sanitizers;
 # then in several threads at once.
 sanitize: install
@@ -77,6 +86,15 @@ sanitize: install
 	build/sanitize/address,undefined/stream_sweep
 	build/sanitize/thread/cloud_sweep threads
 	build/sanitize/thread/topology_sweep
+
+# Every reader under atheris, SECONDS each: `make fuzz SECONDS=600 ARGS='csv npz'`, `ARGS=--list`. What is found lies in build/fuzz.
+SECONDS ?= 60
+fuzz: $(VENV)/.fuzz
+	nice -n 10 $(BIN)/python -m fuzz --seconds $(SECONDS) $(ARGS)
+
+$(VENV)/.fuzz: $(VENV)/.dev
+	$(PIP_INSTALL) --group fuzz
+	touch $@
 
 # Instructions of every stage of the statistics, of 1000 windows (needs valgrind, which knows no AVX-512).
 ISA ?= avx2
@@ -193,9 +211,20 @@ wheel-check: install
 # The source distribution, and from it the wheel of each Python, repaired for other Linux systems and tested where there is no compiler: in
 # build/wheels. With pyenv: PYENV_VERSION=3.11.7:3.12.1 make wheels.
 WHEEL_PYTHONS ?= $(foreach version,3.11 3.12 3.13 3.14,$(shell command -v python$(version)))
-wheels: install $(VENV)/.release
+wheels: $(VENV)/.release
 	for system in linux macos windows; do $(BIN)/cibuildwheel --print-build-identifiers --platform $$system > /dev/null || exit 1; done
 	$(BIN)/python tests/support/wheels.py build/wheels $(WHEEL_PYTHONS)
+
+$(VENV)/.release: $(VENV)/.dev
+	$(PIP_INSTALL) --group release
+	touch $@
+
+# The site of the documentation, in build/docs: warnings are errors, links are checked, nothing is fetched from the network.
+docs: $(VENV)/.docs
+	rm -rf build/docs build/doctrees
+	$(BIN)/python -m sphinx -W --keep-going --nitpicky -q -b html -c docs -d build/doctrees . build/docs
+	$(BIN)/python docs/check_site.py build/docs
+	@echo 'build/docs/index.html'
 
 clean:
 	rm -rf $(VENV) build dist

@@ -98,6 +98,8 @@ def measure_cuda(
 
     Features and smoothing stay on the processor. Loads torch: measure the processor first.
 
+    Parameters and errors are those of `measure_feasibility`.
+
     Returns
     -------
     Measured or Unmeasured
