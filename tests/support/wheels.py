@@ -44,7 +44,7 @@ def one_wheel(python: str, folder: Path, source: Path, project: dict[str, Any]) 
     used = environment(python, wheel.with_name("use"))
     settings = project["tool"]["cibuildwheel"]
     needed = [one for one in project["project"]["dependencies"] if not one.startswith("torch")]
-    run(used, "-m", "pip", "install", "--quiet", *needed, *settings["test-requires"])
+    run(used, "-m", "pip", "install", "--quiet", "--no-compile", *needed, *settings["test-requires"])
     run(used, "-m", "pip", "install", "--quiet", "--no-deps", wheel)
     command = shlex.split(settings["test-command"].replace("{project}", str(source)))
     tests = subprocess.run(
