@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
+import warnings
 from functools import cache
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import numpy as np
 
@@ -110,7 +111,8 @@ def _use_state(data: bytes) -> None:
     smoothing = _SMOOTHING[Choices(data[1:]).below(4)]
     content = state_of(choices) if content is None else content
     try:
-        with np.load(io.BytesIO(content)) as archive:
+        with warnings.catch_warnings(), np.load(io.BytesIO(content)) as archive:
+            warnings.simplefilter("ignore")
             state = {name: archive[name] for name in archive.files}
     except Exception as error:  # NumPy's own reading is the user's.
         raise DataError("no archive") from error
@@ -140,10 +142,11 @@ def _page() -> tuple[Any, dict[str | None, Any]]:
 
 def request_of(choices: Choices) -> dict[str, Any]:
     """Return a request as a server hands it on."""
-    path = choices.one_of(("/", "/events", "/nowhere", "//", "/%2e%2e", "/" + choices.text()))
+    path = choices.one_of(("/", "/events", "/nowhere", "//", "/%2e%2e", "/" + quote(choices.text())))
     token = choices.one_of(
-        (f"token={_TOKEN}", "", "token=%ff", "token", f"token={choices.text()}", choices.text())
+        (f"token={_TOKEN}", "", "token=%ff", "token", f"token={quote(choices.text())}", quote(choices.text()))
     )
+    # What the server lets through: a target of ASCII, and other bytes in headers only.
     host = choices.one_of(("127.0.0.1", "localhost:80", "[::1]:8765", "example.org", choices.text()))
     headers = [(b"host", host.encode("latin-1", "replace"))] if choices.below(8) < 7 else []
     if choices.flag():

@@ -102,7 +102,7 @@ class Copy:
         _checked([sys.executable, "-m", "venv", "--without-pip", folder / "venv"])
         self._python = folder / "venv" / "bin" / "python"
         (packages,) = (folder / "venv").glob("lib/*/site-packages")
-        # A path in a .pth file does not bring the .pth files there: an editable installation has no influence.
+        # A path in a .pth file does not bring the .pth files there: an editable package has no influence.
         paths = f"{folder / 'src'}\n{sysconfig.get_path('purelib')}\n"
         (packages / "copy.pth").write_text(paths, encoding="utf-8")
         self._extension = folder / "src" / "patchtst_har" / Path(str(_core.__file__)).name

@@ -33,7 +33,7 @@ from patchtst_har.errors import DataError
 from patchtst_har.support.documents import MOST_JSON_BYTES, read_text
 from patchtst_har.support.files import ensure_folder, read_json
 from patchtst_har.support.names import unusable_name
-from patchtst_har.support.npz import MAX_EXPANDED_BYTES, read_npz
+from patchtst_har.support.npz import MAX_EXPANDED_BYTES, is_unicode, read_npz
 from patchtst_har.support.stored_arrays import StoredArray, extract_array
 
 logger = logging.getLogger(__name__)
@@ -308,6 +308,8 @@ def check_stored_labels(names: NDArray[Any], classes: Collection[str], n_windows
         raise DataError(f"{source}: labels_str holds {names.dtype}, strings are needed")
     if names.shape != (n_windows,):
         raise DataError(f"{source}: labels_str has shape {names.shape}, but there are {n_windows} windows")
+    if not is_unicode(names):
+        raise DataError(f"{source}: labels_str holds what is not Unicode text")
     unknown = [str(name) for name in np.unique(names) if str(name) not in classes]
     if unknown:
         raise DataError(f"{source}: labels_str holds {unknown[0]!r}, which is not in {CLASSES}")
