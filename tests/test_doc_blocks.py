@@ -96,7 +96,8 @@ def test_commands_name_what_there_is(block):
 
 
 def test_options_in_sentences_exist():
-    others = {"--lf", "--scheduler-file", "--backend-store-uri", "--tool"}  # pytest, Dask, MLflow, valgrind
+    # Of pip, pytest, Dask, MLflow and valgrind; and every program has the last.
+    others = {"--index-url", "--lf", "--scheduler-file", "--backend-store-uri", "--tool", "--help"}
     known = known_options() | others
     for page in PAGES:
         if page not in ("CHANGELOG.md", "docs/log.md"):  # What once was.
