@@ -5,6 +5,7 @@ import contextlib
 import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,17 @@ import pytest
 import yaml
 
 from device_writers import cwa, walk
-from doc_blocks import ROOT, blocks, check_command, commands, pages, project_entry_points, words_of
+from doc_blocks import (
+    FENCED,
+    ROOT,
+    blocks,
+    check_command,
+    commands,
+    known_options,
+    pages,
+    project_entry_points,
+    words_of,
+)
 from patchtst_har import training
 from patchtst_har.benchmark import loops
 from patchtst_har.benchmark.budget import Budget
@@ -82,6 +93,17 @@ def test_commands_name_what_there_is(block):
         for words in words_of(line):
             if words:
                 check_command(words)
+
+
+def test_options_in_sentences_exist():
+    # Of pip, pytest, Dask, MLflow and valgrind; and every program has the last.
+    others = {"--index-url", "--lf", "--scheduler-file", "--backend-store-uri", "--tool", "--help"}
+    known = known_options() | others
+    for page in PAGES:
+        if page not in ("CHANGELOG.md", "docs/log.md"):  # What once was.
+            text = FENCED.sub("", (ROOT / page).read_text(encoding="utf-8"))
+            quoted = " ".join(re.findall(r"`([^`]+)`", text))
+            assert set(re.findall(r"(?<![\w-])--[a-z][\w-]*", quoted)) <= known, page
 
 
 @pytest.mark.parametrize("block", of_language("yaml"))

@@ -196,6 +196,21 @@ CHECKS = {
 }
 
 
+def known_options() -> set[str]:
+    """Return every option of patchtst-har and of the scripts of the repository."""
+    found: set[str] = set()
+    waiting: list[Any] = [typer.main.get_command(app)]
+    while waiting:
+        command = waiting.pop()
+        waiting += getattr(command, "commands", {}).values()
+        for parameter in command.params:
+            found.update(parameter.opts, parameter.secondary_opts)
+    for folder in ("benches", "fuzz", "studies"):
+        for path in (ROOT / folder).rglob("*.py"):
+            found.update(re.findall(r'"(--[a-z][\w-]*)"', path.read_text(encoding="utf-8")))
+    return found
+
+
 @cache
 def project_entry_points() -> frozenset[str]:
     """Return the groups of entry points that the package looks for."""
