@@ -114,6 +114,7 @@ def test_a_recording_that_is_mended_does_not_cost_the_others(
 MAP = LabelMap({"sitting": "low", "walking": "high"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("config", "more"),
     [
