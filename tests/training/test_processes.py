@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from patchtst_har.model_folder import read_model_folder
 from patchtst_har.training import PatchTSTTrainer
 from patchtst_har.training.batches import Batch
 from patchtst_har.training.loop import share_of
-from patchtst_har.training.processes import Processes, joined
+from patchtst_har.training.processes import Processes, _is_said, _named, joined
 
 COMMAND = [sys.executable, "-m", "patchtst_har", "train", "--config"]
 # Starts `n` processes as forks of one that has imported everything: imports take longer than the training.
@@ -53,6 +52,7 @@ for rank in range(int(n)):
 print(*children, flush=True)
 print(*(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
 """
+STORES = []
 
 
 def experiment(prepared, folder, name: str, **sections) -> ExperimentConfig:
@@ -72,30 +72,36 @@ def experiment(prepared, folder, name: str, **sections) -> ExperimentConfig:
 
 def started(config: ExperimentConfig, n: int) -> list[subprocess.Popen]:
     """Start the command in `n` processes, as torchrun does but for its watch over them."""
-    port = free_port()
+    common = environment_of(n)
     command = [*COMMAND, path_of(config), "--baselines", "none"]
-    return [process(command, n, port, RANK=str(rank), LOCAL_RANK=str(rank)) for rank in range(n)]
+    return [process(command, {**common, "RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(n)]
 
 
 def forked(config: ExperimentConfig, n: int, how: str, *options: str) -> subprocess.Popen:
     """Start `FORKS`."""
-    return process([sys.executable, "-c", FORKS, how, str(n), path_of(config), *options], n, free_port())
+    command = [sys.executable, "-c", FORKS, how, str(n), path_of(config), *options]
+    return process(command, environment_of(n))
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+def environment_of(n: int) -> dict[str, str]:
+    # Torchrun's store lives on while the processes end; here it does until the tests end.
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    STORES.append(store)
+    return {
+        "WORLD_SIZE": str(n),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(store.port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+    }
 
 
 def path_of(config: ExperimentConfig) -> str:
     return str(config.output_dir / f"{config.experiment_name}.yaml")
 
 
-def process(command: list[str], n: int, port: int, **environment: str) -> subprocess.Popen:
-    common = {"WORLD_SIZE": str(n), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    env = {**os.environ, **common, **environment}
-    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def process(command: list[str], environment: dict[str, str]) -> subprocess.Popen:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, env={**os.environ, **environment}, **pipes)
 
 
 def ended(processes: list[subprocess.Popen]) -> list[tuple[int, str, str]]:
@@ -159,7 +165,8 @@ def test_a_killed_process_ends_the_run_with_a_checkpoint_from_which_it_goes_on(p
     os.kill(second, signal.SIGKILL)
     out, err = training.communicate(timeout=300)
     assert out.splitlines()[-1] == "2 -9"
-    assert "patchtst-har: error: another process of this training has ended; the last checkpoint is" in err
+    assert err.count("patchtst-har: error: ") == 1
+    assert "error: another process of this training has ended; the same command with --resume goes on" in err
     with pytest.raises(DataError, match="processes: 2 in the run, 1 now"):
         PatchTSTTrainer(cut, resume=True).train()
     trained = forked(cut, 2, "trainer", "--resume")
@@ -168,6 +175,46 @@ def test_a_killed_process_ends_the_run_with_a_checkpoint_from_which_it_goes_on(p
     assert metrics_of(cut) == metrics_of(whole)
     others = tensors_of(whole)
     assert all((values == others[name]).all() for name, values in tensors_of(cut).items())
+
+
+@pytest.mark.spawns
+@pytest.mark.slow
+def test_a_mistake_that_the_first_alone_finds_is_said_once_by_torchrun(prepared, tmp_path):
+    config = experiment(prepared, tmp_path, "mistaken")
+    config.run_dir.mkdir()
+    (config.run_dir / "metrics.jsonl").write_text("")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", *COMMAND[1:]]
+    found = subprocess.run(
+        [*torchrun, str(tmp_path / "mistaken.yaml")], capture_output=True, text=True, timeout=300
+    )
+    assert found.returncode == 1
+    text = f"{config.run_dir}: already holds a run; resume it"
+    assert found.stderr.count(f"patchtst-har: error: {text}") == 1, found.stderr
+    assert "another process" not in found.stderr
+    assert f"traceback : {text}" in found.stderr
+
+
+def test_of_the_same_error_and_of_what_it_leads_to_the_first_is_said():
+    def store():
+        return torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+
+    cause, lost = DataError("damaged"), ProcessError("another process has ended")
+    one = store()
+    said = [_is_said(one, error) for error in (cause, cause, lost, DataError("another"))]
+    assert said == [False, True, True, False]
+    other = store()
+    assert [_is_said(other, error) for error in (lost, lost)] == [False, True]
+
+
+def test_a_lost_connection_is_told_from_other_errors():
+    gloo = (
+        "[/somewhere/gloo/transport/tcp/pair.cc:537] Read error [127.0.0.1]:1: reset by peer. This is typical"
+    )
+    text = str(_named(RuntimeError(gloo)))
+    assert text.startswith("another process of this training has ended; the same command with --resume")
+    assert text.endswith("(Read error [127.0.0.1]:1: reset by peer)")
+    for error in (RuntimeError("mine"), DataError("a folder named gloo")):
+        assert _named(error) is error
 
 
 def test_the_shares_of_a_batch_are_all_of_it():

@@ -251,7 +251,7 @@ def _relative_stamps(recording: pd.DataFrame) -> list[str]:
 
 
 def write_recording(path: str | os.PathLike[str], recording: pd.DataFrame) -> None:
-    """Write a recording as CSV in the form of CAPTURE-24, gzipped if the name ends in ``.gz``.
+    """Write `recording` as CSV in the form of CAPTURE-24 to the file `path`, gzipped if it ends in ``.gz``.
 
     Stamps are written with microseconds, acceleration with six decimals; a zone is written as an offset.
 
