@@ -250,7 +250,7 @@ Engine::Result Engine::result_at(Place place, std::size_t n_floats) const {
 float* Engine::write_result(const Block& block, const Result& result, float* to) const {
     const float* from = block.sources[result.buffer] + result.offset;
     for (std::size_t i = 0; i < block.n_windows; ++i, to += result.width) {
-        std::memcpy(to, from + i * sizes_[result.buffer], result.width * sizeof(float));
+        std::copy_n(from + i * sizes_[result.buffer], result.width, to);
     }
     return to;
 }

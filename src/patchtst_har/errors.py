@@ -22,6 +22,15 @@ class PatchTSTHARError(Exception):
 
     decisions: tuple[Any, ...] = ()
 
+    def __str__(self) -> str:
+        """Return the message with escapes for what cannot be shown: it may quote what strangers wrote."""
+        text = super().__str__()
+        return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else repr(character)[1:-1]
+
 
 def keep_decisions(error: BaseException, decisions: Iterable[Any]) -> None:
     """Set the attribute `decisions` of an exception of any class."""

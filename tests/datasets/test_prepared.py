@@ -225,6 +225,10 @@ NAN[4, 3, 2] = np.nan
             {"labels_str": np.array(["sitting"] * 5 + ["flying"])},
             r"labels_str holds 'flying', .* not in classes\.json",
         ),
+        (
+            {"labels_str": np.array([0x110000] * 6, np.uint32).view("<U1")},
+            "labels_str holds what is not Unicode text",
+        ),
         ({"labels_str": np.array(["sitting"] * 6, object)}, "'labels_str' holds objects"),
     ],
 )

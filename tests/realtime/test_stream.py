@@ -378,6 +378,7 @@ def test_other_or_damaged_states_are_refused(recognizer):
     refuse("do not add up to 1", filters=np.zeros_like(state["filters"]))
     refuse("stamped must be", stamped=np.array(7))
     refuse("settings must be str_", settings=np.array({}, dtype=object))
+    refuse("settings holds what is not Unicode", settings=np.array(0x110000, np.uint32).view("<U1"))
 
 
 @pytest.mark.parametrize("rate_hz", [14.0, 100.0])

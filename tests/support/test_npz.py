@@ -1,5 +1,6 @@
 import io
 import os
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -179,6 +180,16 @@ def test_headers_made_to_exhaust_the_reader_are_refused(tmp_path: Path, header: 
         read_npz(path, ["x"])
     assert "'x'" in str(raised.value)
     assert len(str(raised.value)) < 500 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize("key", [r"'\&'", "1and'descr'", "1if 2else 3"])
+def test_a_header_of_which_the_compiler_would_warn_is_refused(tmp_path: Path, key: str) -> None:
+    path = _archive(tmp_path / "a.npz", {"x.npy": _raw_header(f"{{{key}: '<f4', 'shape': (1,)}}")})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with pytest.raises(DataError, match="no readable NPY header"):
+            read_npz(path, ["x"])
+    assert caught == []
 
 
 def test_a_list_of_members_without_end_is_refused_unread(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ void quantiles(const Quantiles& step, const Block& block) {
 }
 
 void constant(const Constant& step, const Block& block) {
+    if (step.width == 0) return;  // of no values, the addresses may be null
     for (std::size_t window = 0; window < block.n_windows; ++window) {
         float* target = target_of(block, step.target, window);
         __builtin_memcpy(target, step.values, step.width * sizeof(float));

@@ -33,7 +33,7 @@ from patchtst_har.errors import DataError
 from patchtst_har.support.documents import MOST_JSON_BYTES, read_text
 from patchtst_har.support.files import ensure_folder, read_json
 from patchtst_har.support.names import unusable_name
-from patchtst_har.support.npz import MAX_EXPANDED_BYTES, read_npz
+from patchtst_har.support.npz import MAX_EXPANDED_BYTES, is_unicode, read_npz
 from patchtst_har.support.stored_arrays import StoredArray, extract_array
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,13 @@ class StoredParticipant:
 
 @dataclass(frozen=True)
 class PreparedDataset:
-    """A prepared data set; `open` checks what is common to it, `load` what belongs to one participant."""
+    """A prepared data set; `open` checks what is common to it, `load` what belongs to one participant.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        Where it lies.
+    """
 
     folder: Path
     participants: tuple[str, ...]
@@ -103,6 +109,11 @@ class PreparedDataset:
         ----------
         folder : path-like
             The folder with `manifest.csv`.
+
+        Returns
+        -------
+        PreparedDataset
+            No windows are read yet.
 
         Raises
         ------
@@ -179,6 +190,11 @@ class PreparedDataset:
             One of `participants`.
         max_bytes : int
             Cap on the size of the arrays in memory.
+
+        Returns
+        -------
+        Windows
+            In order of time.
 
         Raises
         ------
@@ -292,6 +308,8 @@ def check_stored_labels(names: NDArray[Any], classes: Collection[str], n_windows
         raise DataError(f"{source}: labels_str holds {names.dtype}, strings are needed")
     if names.shape != (n_windows,):
         raise DataError(f"{source}: labels_str has shape {names.shape}, but there are {n_windows} windows")
+    if not is_unicode(names):
+        raise DataError(f"{source}: labels_str holds what is not Unicode text")
     unknown = [str(name) for name in np.unique(names) if str(name) not in classes]
     if unknown:
         raise DataError(f"{source}: labels_str holds {unknown[0]!r}, which is not in {CLASSES}")

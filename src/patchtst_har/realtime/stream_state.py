@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.errors import DataError
+from patchtst_har.support.npz import is_unicode
 
 _VERSION = 3
 MOST_NS = 2**62
@@ -116,6 +117,8 @@ def _check_array(name: str, value: Any, dtype: type[np.generic], shape: tuple[in
     )
     if not fits:
         raise DataError(f"state: {name} must have shape {shape}, has {array.shape}")
+    if not is_unicode(array):
+        raise DataError(f"state: {name} holds what is not Unicode text")
     # A distance that is not known is NaN.
     if array.dtype.kind == "f" and name != "held_distances" and not np.isfinite(array).all():
         raise DataError(f"state: {name} has a value that is not finite")

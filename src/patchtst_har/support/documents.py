@@ -105,8 +105,8 @@ def parse_yaml(text: str, source: str) -> Any:
         raise DataError(f"{source}: not YAML ({' '.join(str(error).split())[:500]})") from error
     except _RefusedError as error:
         raise DataError(f"{source}: {error}") from error
-    # What PyYAML's constructors let through: dates, numbers and tags without a value.
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    # What PyYAML's constructors let through: dates, numbers and tags without a value, and truth that is none.
+    except (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError) as error:
         raise DataError(f"{source}: a value is not of its type ({str(error)[:200]})") from error
 
 

@@ -13,6 +13,7 @@ import math
 import os
 import struct
 import sys
+import warnings
 import zipfile
 import zlib
 from collections import Counter
@@ -203,7 +204,11 @@ def npy_header(
         raise DataError(f"{unreadable} ({n_bytes:,} bytes, at most {_MAX_HEADER_BYTES:,} are read)")
     reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     try:
-        shape, fortran_order, dtype = reader(io.BytesIO(length + file.read(n_bytes)))
+        with warnings.catch_warnings():
+            # Of the compiler, on what no writer writes.
+            warnings.simplefilter("error", DeprecationWarning)
+            warnings.simplefilter("error", SyntaxWarning)
+            shape, fortran_order, dtype = reader(io.BytesIO(length + file.read(n_bytes)))
     # NumPy evaluates the header as a Python literal, and lets through whatever that raises: SyntaxError,
     # TokenError, MemoryError and RecursionError (deep nesting), TypeError, OverflowError.
     except Exception as error:
@@ -212,6 +217,19 @@ def npy_header(
     if not all(type(size) is int and 0 <= size <= sys.maxsize for size in shape):
         raise DataError(f"{unreadable} (its shape is not made of whole numbers up to {sys.maxsize})")
     return shape, fortran_order, dtype
+
+
+def is_unicode(array: NDArray[Any]) -> bool:
+    """Return whether an array of text holds characters alone; one of another type holds no others.
+
+    NumPy trusts the file: what is no character ends in an error of the interpreter, or in another text.
+    """
+    if array.dtype.kind != "U" or array.dtype.itemsize == 0:
+        return True
+    flat = np.ascontiguousarray(array).reshape(-1)
+    points = flat.view(np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+    beyond = points.size and points.max() > sys.maxunicode
+    return not (beyond or ((points >= 0xD800) & (points < 0xE000)).any())
 
 
 def _read_member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> NDArray[Any]:

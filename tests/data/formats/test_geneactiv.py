@@ -76,6 +76,9 @@ def test_decimal_commas_and_other_lines_do_not_move_anything(tmp_path: Path) -> 
     ("old", "new"),
     [
         ("Page Time:2024-03-04 09:30:06:000", "Page Time:2024-13-04 09:30:06:000"),
+        ("Page Time:2024-03-04 09:30:06:000", "Page Time:2024-03-04 09:30:06:000Z"),
+        ("Page Time:2024-03-04 09:30:06:000", "Page Time:2024-03-04 09:30:06:0+01"),
+        ("Page Time:2024-03-04 09:30:06:000", "Page Time:2608-07-12 09:04:39:709"),  # 2024, if ns wrap
         ("Page Time:2024-03-04 09:30:06:000", "Page Time:"),
         ("Page Time:2024-03-04 09:30:06:000\r\n", ""),
         ("Sequence Number:2", "Sequence Number:two"),

@@ -29,6 +29,8 @@ _MOST_HEADER_BYTES = 2**16
 _MOST_PAGES = 2**12
 _HEX_PER_SAMPLE = 12
 _GAINS = [f"{axis} {name}" for axis in "xyz" for name in ("gain", "offset")]
+# numpy would also read zones, and wrap years that 64 bits of ns do not reach.
+_CLOCK = re.compile(rb"((?:19|20|21)\d\d-\d\d-\d\d) (\d\d:\d\d:\d\d)[:.](\d{1,9})")
 # Lines that actfast expects; what it reads from them is decimal points and whole numbers only.
 _HEADER_LINES = 59
 _PAGE_HEAD = (
@@ -124,14 +126,22 @@ def _page(text: bytes) -> tuple[tuple[Any, ...], str] | None:
     try:
         sequence = int(fields[b"Sequence Number"])
         rate_hz = float(fields[b"Measurement Frequency"].replace(b",", b"."))
-        day, _, clock = fields[b"Page Time"].decode().partition(" ")
-        start = np.datetime64(f"{day}T{clock[:8]}.{clock[9:]}", "ns")
+        start_ns = _ns(fields[b"Page Time"])
         content = zlib.crc32(binascii.unhexlify(digits))
     except (KeyError, ValueError):
         return None
-    if rest or not n_samples or not 1 <= rate_hz <= 1000 or len(day) != 10 or not 0 <= sequence < 2**62:
+    if rest or not n_samples or not 1 <= rate_hz <= 1000 or not 0 <= sequence < 2**62:
         return None
-    return (n_samples, start.astype(np.int64), 1e9 / rate_hz, sequence, 0, content), digits.decode()
+    return (n_samples, start_ns, 1e9 / rate_hz, sequence, 0, content), digits.decode()
+
+
+def _ns(clock: bytes) -> int:
+    """Return a page's time as ns since 1970; a ValueError if it is none."""
+    found = _CLOCK.fullmatch(clock)
+    if found is None:
+        raise ValueError(clock)
+    day, time, fraction = (part.decode() for part in found.groups())
+    return int(np.datetime64(f"{day}T{time}.{fraction}", "ns").astype(np.int64))
 
 
 def _facts(header: dict[str, str]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from patchtst_har.data.options import Found, ReadOptions
 from patchtst_har.data.stamps import UNIT_HINT, TimeUnit, numbers_ns
 from patchtst_har.errors import DataError
 from patchtst_har.support.long_arrays import blocks, flagged, mapped
-from patchtst_har.support.npz import read_npz
+from patchtst_har.support.npz import is_unicode, read_npz
 
 
 def read_npz_recording(
@@ -170,11 +169,8 @@ def _checked(array: NDArray[Any], name: str, path: Path) -> NDArray[Any]:
 
 def _texts(array: NDArray[Any], name: str, path: Path) -> NDArray[Any]:
     """Return an array (n,) of text or of single values as objects."""
-    if array.dtype.kind == "U":
-        # NumPy trusts the file: what is no character ends in an error of the interpreter, or in another text.
-        points = np.ascontiguousarray(array).view(np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
-        if points.size and (points.max() > sys.maxunicode or ((points >= 0xD800) & (points < 0xE000)).any()):
-            raise DataError(f"{path}: array {name!r} holds what is not Unicode text")
+    if not is_unicode(array):
+        raise DataError(f"{path}: array {name!r} holds what is not Unicode text")
     return array.astype(object)
 
 

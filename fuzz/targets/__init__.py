@@ -1,0 +1,13 @@
+"""Every target by its name."""
+
+from fuzz.frame import Target
+from fuzz.targets import datasets, devices, documents, live, models, recordings
+
+TARGETS: dict[str, Target] = {
+    **recordings.TARGETS,
+    **devices.TARGETS,
+    **documents.TARGETS,
+    **models.TARGETS,
+    **datasets.TARGETS,
+    **live.TARGETS,
+}
