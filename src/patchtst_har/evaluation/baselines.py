@@ -140,6 +140,7 @@ def minirocket_ridge(
     windows = fitted.windows[rows]
     rocket = MiniRocket.fit(windows, seed=seed)
     known = rocket.transform(windows)
+    del windows
     mean, deviation = known.mean(axis=0), _deviation(known) + 1e-8
     known -= mean
     known /= deviation

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _PENALTIES = np.logspace(-1, 5, 13)
-_COLUMNS_AT_ONCE = 512
+_COLUMNS_AT_ONCE = 128
 
 
 @dataclass(frozen=True)
