@@ -11,10 +11,14 @@ BENCH_RESULT ?= benches/results/$(shell git describe --always --dirty 2>/dev/nul
 CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DSKBUILD_PROJECT_VERSION=0.0.0
 CONFIGURE_KERNELS = $(CONFIGURE) -DPATCHTST_HAR_BINDINGS=OFF
 
-.PHONY: demo test test-fast install lint types tidy sanitize sanitize-threads fuzz fuzz-kernels profile arm64-check format bench bench-check bench-compare bench-history latency-table weights cuda-check wheel-check clean
+.PHONY: demo test test-fast install lint types tidy sanitize sanitize-threads profile arm64-check format bench bench-check bench-compare bench-history latency-table weights cuda-check wheel-check docs windows-check fuzz fuzz-kernels guards clean
 
 demo: $(VENV)/.demo
 	$(BIN)/patchtst-har demo --overwrite
+
+# Workers and the processes that tests start share Python's compiled code, also where the environment asks for none: to compile tests and
+# package in each of them takes longer than many tests.
+test test-fast: export PYTHONDONTWRITEBYTECODE :=
 
 # JOBS is the number of processes that share the files with tests; ARGS goes to pytest: `make test ARGS='-k stream --lf'`.
 JOBS ?= auto
@@ -62,6 +66,11 @@ tidy: install
 	$(CONFIGURE) -B build/tidy -DPython_EXECUTABLE=$(abspath $(BIN))/python \
 	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) > /dev/null
 	$(BIN)/clang-tidy --quiet -p build/tidy $(shell find csrc -name '*.cpp')
+
+# Removes each guard against the faults of docs/faults.md in a copy, and checks that its tests fail then: an hour at most.
+# `make guards ARGS='-k npz'` takes those whose fault, file or tests contain a text.
+guards: install
+	$(BIN)/python tests/support/guards.py $(ARGS)
 
 # Under the address and undefined-behaviour sanitizers, and under that of threads: the kernels over sweeps of sizes and kinds of signals in
 # every instruction set, then the tests of native code, with an extension that is built so and found before the installed one. Leaks are not
@@ -126,21 +135,33 @@ profile: install
 	callgrind_annotate --inclusive=yes --threshold=100 build/profile/callgrind.out | grep -F 'statistics::(anonymous' \
 	  | sed -E -e 's/\(anonymous namespace\)::|patchtst_har::statistics::|\?\?\?:(void )?//g' -e 's/([a-z_0-9>])\(.*/\1/'
 
-# The kernels on 64-bit ARM, under emulation (for correctness, not for timing): their sweeps, then their results
-# compared with those of this machine.
-arm64-check: install
-	@for tool in aarch64-linux-gnu-g++ qemu-aarch64; do \
-	  command -v $$tool > /dev/null || { echo "$$tool is missing; Debian and Ubuntu have it in g++-aarch64-linux-gnu and qemu-user" >&2; exit 1; }; \
-	done
+# The kernels on another system, by an emulator (for correctness, not for timing): their sweeps, then their results compared with
+# those of this machine. $(1): folder and toolchain; $(2): how value_sweep runs there.
+define cross_check
 	$(CONFIGURE_KERNELS) -B build/native -DCMAKE_BUILD_TYPE=Release > /dev/null
-	$(CONFIGURE_KERNELS) -B build/arm64 -DCMAKE_BUILD_TYPE=Release \
-	  -DCMAKE_TOOLCHAIN_FILE=$(abspath cmake/aarch64-linux-gnu.cmake) > /dev/null
+	$(CONFIGURE_KERNELS) -B build/$(1) -DCMAKE_BUILD_TYPE=Release \
+	  -DCMAKE_TOOLCHAIN_FILE=$(abspath cmake/$(1).cmake) > /dev/null
 	$(BIN)/cmake --build build/native --target value_sweep
-	$(BIN)/cmake --build build/arm64 --target sweeps
+	$(BIN)/cmake --build build/$(1) --target sweeps
 	build/native/value_sweep > build/native/values.txt
-	$(BIN)/ctest --test-dir build/arm64 --output-on-failure
-	qemu-aarch64 -L /usr/aarch64-linux-gnu build/arm64/value_sweep > build/arm64/values.txt
-	$(BIN)/python tests/support/recorded_values.py build/native/values.txt build/arm64/values.txt
+	$(BIN)/ctest --test-dir build/$(1) --output-on-failure
+	$(2) > build/$(1)/values.txt
+	$(BIN)/python tests/support/recorded_values.py build/native/values.txt build/$(1)/values.txt
+endef
+# $(call need,TOOLS,PACKAGES)
+need = @for tool in $(1); do command -v $$tool > /dev/null || { echo "$$tool is missing; Debian and Ubuntu have it in $(2)" >&2; exit 1; }; done
+
+arm64-check: install
+	$(call need,aarch64-linux-gnu-g++ qemu-aarch64,g++-aarch64-linux-gnu and qemu-user)
+	$(call cross_check,arm64,qemu-aarch64 -L /usr/aarch64-linux-gnu build/arm64/value_sweep)
+
+# Clang for Windows, with MinGW's C library, under Wine, which keeps its settings below build/.
+WINE := $(shell command -v wine64 || ls /usr/lib/wine/wine64 2>/dev/null || echo wine64)
+windows-check: export WINEPREFIX = $(abspath build/wine)
+windows-check: export WINEDEBUG = -all
+windows-check: install
+	$(call need,clang++ ld.lld x86_64-w64-mingw32-g++-posix $(WINE),clang lld g++-mingw-w64-x86-64 and wine64)
+	$(call cross_check,windows,$(WINE) build/windows/value_sweep.exe)
 
 format: install
 	$(BIN)/ruff check --fix
@@ -214,6 +235,13 @@ wheel-check: install
 	cd build/wheel-check && venv/bin/patchtst-har info && venv/bin/patchtst-har models \
 	  && venv/bin/python -c 'from patchtst_har import data, synthetic; data.write_recording("day.csv", synthetic.recording())' \
 	  && venv/bin/patchtst-har predict day.csv
+
+# The site of the documentation, in build/docs: warnings are errors, links are checked, nothing is fetched from the network.
+docs: $(VENV)/.docs
+	rm -rf build/docs build/doctrees
+	$(BIN)/python -m sphinx -W --keep-going --nitpicky -q -b html -c docs -d build/doctrees . build/docs
+	$(BIN)/python docs/check_site.py build/docs
+	@echo 'build/docs/index.html'
 
 clean:
 	rm -rf $(VENV) build dist

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -29,6 +30,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         slow = {item.path for item in items if any(item.get_closest_marker(name) for name in SLOW)}
         items.sort(key=lambda item: (item.path not in slow, item.path.parent.name != "tests"))
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector skip what lives as long as the process: modules and collected tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The page of faults names tests that exist."""
+"""The page of faults names tests that exist, and every fault has guards that can be removed."""
 
 import ast
 import re
@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
+from guards import ROOT, Guard, read_guards
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "faults.md").read_text(encoding="utf-8")
@@ -29,3 +31,18 @@ def test_every_test_of_a_fault_exists(fault, tests):
     assert named
     assert len(named) == tests.count("`") // 2, "every name is a test"
     assert [name for path, name in named if name not in functions_of(TESTS / path)] == []
+
+
+def test_every_fault_has_a_guard():
+    assert {guard.fault for guard in read_guards()} == {fault.strip() for fault, _ in ROWS}
+
+
+@pytest.mark.parametrize(
+    "guard", read_guards(), ids=lambda guard: f"{guard.fault}: {guard.guard.strip()}"[:100]
+)
+def test_the_guard_is_there_and_its_tests_are_those_of_the_fault(guard: Guard):
+    text = (ROOT / guard.file).read_text(encoding="utf-8")
+    assert guard.removed(text) != text
+    (tests,) = [tests for fault, tests in ROWS if fault.strip() == guard.fault]
+    assert guard.tests
+    assert [test for test in guard.tests if f"`{test}`" not in tests] == []

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from doc_blocks import pages
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -24,10 +26,7 @@ def test_the_python_example_runs(tmp_path):
     assert "probability" in done.stdout
 
 
-@pytest.mark.parametrize(
-    "page",
-    [str(path.relative_to(ROOT)) for folder in (ROOT, ROOT / "docs") for path in sorted(folder.glob("*.md"))],
-)
+@pytest.mark.parametrize("page", pages())
 def test_links_inside_the_project_lead_somewhere(page):
     path = ROOT / page
     targets = re.findall(r"\]\((?!https?:)([^)]+)\)", path.read_text(encoding="utf-8"))

@@ -5,6 +5,9 @@
 #include <atomic>
 #include <cstdlib>
 #include <stdexcept>
+#if defined(PATCHTST_HAR_X86)
+#include <cpuid.h>
+#endif
 
 namespace patchtst_har::cpu {
 namespace {
@@ -23,21 +26,50 @@ constexpr Known kKnown[] = {
     {Isa::kBaseline, "baseline", {}},
 };
 
-// Each also tells whether the operating system saves the registers. The names have to be literals.
-std::vector<Feature> detect() {
 #if defined(PATCHTST_HAR_X86)
-    __builtin_cpu_init();
-    return {{"avx2", __builtin_cpu_supports("avx2") != 0},
-            {"fma", __builtin_cpu_supports("fma") != 0},
-            {"avx512f", __builtin_cpu_supports("avx512f") != 0},
-            {"avx512vl", __builtin_cpu_supports("avx512vl") != 0},
-            {"avx512dq", __builtin_cpu_supports("avx512dq") != 0},
-            {"avx512bw", __builtin_cpu_supports("avx512bw") != 0},
-            {"avx512_bf16", __builtin_cpu_supports("avx512bf16") != 0}};
-#else
-    return {};
-#endif
+using Words = std::array<unsigned, 4>;  // eax, ebx, ecx, edx
+
+// Zeros where the processor does not know the leaf.
+Words cpuid(unsigned leaf, unsigned part) {
+    Words words{};
+    __get_cpuid_count(leaf, part, &words[0], &words[1], &words[2], &words[3]);
+    return words;
 }
+
+bool has_bit(unsigned word, unsigned bit) {
+    return (word >> bit & 1U) != 0;
+}
+
+// The registers that the operating system saves, a bit for each kind.
+unsigned saved_registers(const Words& basic) {
+    constexpr unsigned kAsks = 27;
+    if (!has_bit(basic[2], kAsks)) return 0;
+    unsigned low = 0;
+    unsigned high = 0;
+    // Its intrinsic needs a compiler flag.
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0U));
+    return low;
+}
+
+// Asked here: __builtin_cpu_supports is a function of a library that clang does not link on Windows.
+std::vector<Feature> detect() {
+    constexpr unsigned kYmm = 0x06;
+    constexpr unsigned kZmm = 0xE6;
+    const Words basic = cpuid(1, 0);
+    const Words extended = cpuid(7, 0);
+    const unsigned saved = saved_registers(basic);
+    const bool ymm = (saved & kYmm) == kYmm;
+    const bool zmm = (saved & kZmm) == kZmm;
+    return {{"avx2", ymm && has_bit(extended[1], 5)},          {"fma", ymm && has_bit(basic[2], 12)},
+            {"avx512f", zmm && has_bit(extended[1], 16)},      {"avx512vl", zmm && has_bit(extended[1], 31)},
+            {"avx512dq", zmm && has_bit(extended[1], 17)},     {"avx512bw", zmm && has_bit(extended[1], 30)},
+            {"avx512_bf16", zmm && has_bit(cpuid(7, 1)[0], 5)}};
+}
+#else
+std::vector<Feature> detect() {
+    return {};
+}
+#endif
 
 bool runs(const Known& known) {
     return std::all_of(known.needs.begin(), known.needs.end(),

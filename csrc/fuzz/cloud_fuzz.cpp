@@ -13,9 +13,9 @@ void check(const std::string& where, const persistence::Diagrams& diagrams, std:
     if (diagrams.n_h0 >= (n_points == 0 ? 1 : n_points)) fail(where, "has more bars than points");
     const auto require_bars = [&](const persistence::Bar* bars, std::size_t n) {
         for (std::size_t i = 0; i < n; ++i) {
-            if (!(bars[i].birth >= 0.0F && bars[i].birth < bars[i].death && bars[i].death <= max_edge)) {
-                fail(where, "has a bar that cannot be");
-            }
+            const bool fits =
+                bars[i].birth >= 0.0F && bars[i].birth < bars[i].death && bars[i].death <= max_edge;
+            if (!fits) fail(where, "has a bar that cannot be");
         }
     };
     require_bars(diagrams.h0, diagrams.n_h0);

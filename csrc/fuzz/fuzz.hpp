@@ -24,8 +24,9 @@ class Input {
     std::uint64_t between(std::uint64_t least, std::uint64_t most) {
         const std::uint64_t range = most - least;
         std::uint64_t value = 0;
-        for (std::uint64_t left = range; left > 0 && next_ != end_; left >>= 8U)
+        for (std::uint64_t left = range; left > 0 && next_ != end_; left >>= 8U) {
             value = value << 8U | *next_++;
+        }
         return least + (range == UINT64_MAX ? value : value % (range + 1));
     }
     std::int64_t whole(std::int64_t least, std::int64_t most) {

@@ -8,17 +8,35 @@
 #include <cstring>
 #include <exception>
 #include <new>
+#if defined(_WIN32)
+#include <malloc.h>
+#endif
 
 namespace {
 
 std::atomic<std::size_t> n_counted{0};
 
+void* aligned(std::size_t line, std::size_t size) {
+#if defined(_WIN32)
+    return _aligned_malloc(size, line);
+#else
+    return std::aligned_alloc(line, (size + line) / line * line);
+#endif
+}
+
+void release(void* memory) {
+#if defined(_WIN32)
+    _aligned_free(memory);
+#else
+    std::free(memory);
+#endif
+}
+
 }  // namespace
 
 void* operator new(std::size_t size, std::align_val_t alignment) {
     ++n_counted;
-    const auto line = static_cast<std::size_t>(alignment);
-    void* memory = std::aligned_alloc(line, (size + line) / line * line);
+    void* memory = aligned(static_cast<std::size_t>(alignment), size);
     if (memory == nullptr) throw std::bad_alloc();
     return memory;
 }
@@ -26,13 +44,13 @@ void* operator new(std::size_t size) {
     return operator new(size, std::align_val_t{alignof(std::max_align_t)});
 }
 void operator delete(void* memory) noexcept {
-    std::free(memory);
+    release(memory);
 }
 void operator delete(void* memory, std::align_val_t /*alignment*/) noexcept {
-    std::free(memory);
+    release(memory);
 }
 void operator delete(void* memory, std::size_t /*size*/) noexcept {
-    std::free(memory);
+    release(memory);
 }
 
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)

@@ -1,6 +1,8 @@
 #include "threads/pool.hpp"
 
+#if !defined(_WIN32)
 #include <unistd.h>
+#endif
 
 #include <algorithm>
 #include <atomic>
@@ -72,8 +74,21 @@ class Pool {
     std::atomic<std::size_t> next_{0};
 };
 
+// Changes in a forked child alone: Windows knows no such.
+#if defined(_WIN32)
+using Process = int;
+Process this_process() {
+    return 0;
+}
+#else
+using Process = pid_t;
+Process this_process() {
+    return getpid();
+}
+#endif
+
 struct Owner {
-    pid_t process;
+    Process process;
     Pool pool;
 };
 
@@ -83,7 +98,7 @@ struct Owner {
 Pool& pool() {
     static std::atomic<Owner*> current{nullptr};
     Owner* owner = current.load(std::memory_order_acquire);
-    const pid_t process = getpid();
+    const Process process = this_process();
     while (owner == nullptr || owner->process != process) {
         auto* fresh = new Owner{process, {}};
         if (current.compare_exchange_strong(owner, fresh, std::memory_order_acq_rel)) return fresh->pool;

@@ -209,7 +209,10 @@ class TrackingConfig(Section):
 
 
 class ExperimentConfig(Section):
-    """Everything that defines one experiment."""
+    """Everything that defines one experiment.
+
+    Its sections are `data`, `model`, `features`, `smoothing`, `training` and `tracking`.
+    """
 
     experiment_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "patchtst_har_v1"
     """Name of the run and of its folder."""
@@ -304,7 +307,7 @@ class ExperimentConfig(Section):
         return text
 
     def save(self, path: Path | str) -> None:
-        """Write the configuration as YAML."""
+        """Write the configuration as YAML to the file `path`."""
         atomic_write_text(path, self.to_yaml())
 
     @classmethod
@@ -329,9 +332,10 @@ class ExperimentConfig(Section):
     def from_mapping(
         cls, values: Mapping[str, Any], overrides: Sequence[str] = (), source: str = "configuration"
     ) -> Self:
-        """Build from nested mappings and `section.field=value` overrides (see `load`).
+        """Build from nested mappings `values` and `overrides`, each ``section.field=value``.
 
-        ``preset`` at the top names one of `patchtst_har.presets.PRESETS`, which fills in what is left out.
+        Errors are those of `load`; they name `source`. ``preset`` at the top names one of
+        `patchtst_har.presets.PRESETS`, which fills in what is left out.
         """
         merged = with_overrides(values, overrides)
         name = merged.pop("preset", "seed")

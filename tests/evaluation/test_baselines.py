@@ -3,6 +3,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
 from patchtst_har.config import N_STATISTICAL_FEATURES
 from patchtst_har.errors import DataError
@@ -63,6 +64,16 @@ def test_the_forest_learns_what_is_there_and_nothing_that_is_not():
         assert scores.model_minus_baseline.accuracy.estimate == pytest.approx(1 - scores.accuracy)
     assert accuracy[6.0] > 0.95
     assert 0.2 < accuracy[0.0] < 0.47
+
+
+def test_trees_grown_a_few_at_a_time_are_those_of_one_forest():
+    labels = np.tile([0, 2, 2, 1], 30)
+    fitted, judged = (features(["P1"], labels, 0.5, seed) for seed in (1, 2))
+    rows = np.arange(10, 110)
+    one = RandomForestClassifier(25, class_weight="balanced", random_state=3)
+    one.fit(fitted.stats[rows], labels[rows])
+    found = random_forest(fitted, rows, judged, 3, n_trees=25)
+    np.testing.assert_array_equal(found, one.predict_proba(judged.stats))
 
 
 def test_the_difference_is_paired_over_participants():

@@ -129,7 +129,7 @@ def test_read_only_windows_are_welcome():
 
 
 @pytest.mark.spawns
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
 def test_child_processes_compute_after_the_parent_used_threads(method):
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"no {method} on this platform")

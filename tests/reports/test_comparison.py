@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from patchtst_har.config import ExperimentConfig
@@ -52,6 +54,13 @@ def test_the_page_has_every_number(runs, tmp_path, parse_lone_page):
     assert "training.lr 0.001 0.0001 0.001" in page.sections["settings"]
     assert "Versions and machine are equal" in page.sections["environment"]
     assert "Macro F1 in validation" in page.sections["learning"]
+
+
+def test_runs_lead_to_their_reports(tmp_path):
+    folders = [write_run(tmp_path / "my runs" / name, people=PEOPLE[:2]) for name in "ab"]
+    (folders[1] / "report.html").write_text("<p>")
+    page = write_comparison(Comparison.of(list(map(StoredRun.open, folders))), tmp_path / "pages" / "c.html")
+    assert re.findall('href="([^#"]+)"', page.read_text()) == ["../my%20runs/b/report.html"]
 
 
 def test_a_run_without_epochs_is_compared_too(tmp_path, parse_lone_page):

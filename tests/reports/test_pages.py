@@ -6,13 +6,17 @@ from browser import Browser, needs_chromium, wait_for
 from cohorts import COHORT_CLASSES, COHORT_SETTINGS, cohort_table
 from feasibility_documents import feasibility_record
 from patchtst_har.records.cohort import Failure
+from patchtst_har.records.search import SearchRecord, TrialRecord
 from patchtst_har.records.stored_run import StoredRun
 from patchtst_har.reports.cohort import render_cohort
 from patchtst_har.reports.comparison import Comparison, write_comparison
 from patchtst_har.reports.feasibility import render_feasibility
 from patchtst_har.reports.prediction import render_prediction_report
 from patchtst_har.reports.run import render_report
+from patchtst_har.reports.search import write_search_report
 from run_folders import write_run
+
+LONG_NAME = "training.augmentation.forearm_rotation_deg"
 
 pytestmark = [pytest.mark.draws]
 
@@ -27,6 +31,9 @@ CUT_CAPTIONS = """[...document.querySelectorAll("caption span")].filter((caption
   const box = caption.getBoundingClientRect();
   return box.height > 0 && (box.left < 0 || box.right > window.innerWidth);
 }).length"""
+# Values beside their names: how narrow the narrowest is.
+LEAST_VALUE_PX = """Math.min(1000, ...[...document.querySelectorAll("table.facts td")]
+  .map((value) => value.getBoundingClientRect().width).filter((width) => width > 0))"""
 SCROLL_ALL = 'document.querySelectorAll(".scroll").forEach((place) => { place.scrollLeft = 300; })'
 # Whether a line says so wherever something is wider than its place, and nowhere else.
 HINTS = """[...document.querySelectorAll(".scroll")].every((place) =>
@@ -56,6 +63,19 @@ def page(request, tmp_path, run_dir, timeline):
         folders = [write_run(tmp_path / name, right=right) for name, right in (("a", 0.5), ("b", 0.8))]
         comparison = Comparison.of([StoredRun.open(folder) for folder in folders])
         return write_comparison(comparison, tmp_path / "c.html").as_uri()
+    if request.param == "search":
+        trials = tuple(
+            TrialRecord(number=n, state="complete", score=n / 9, settings={LONG_NAME: n / 7})
+            for n in range(9)
+        )
+        facts = {"n_trials": 9, "pruner": "none", "sampler_seed": 0, "n_seeds": 1, "n_epochs": 2}
+        people = {"data": "processed", "data_fingerprint": "ab" * 32, "train": ("P1",), "val": ("P2",)}
+        space, best = (
+            {LONG_NAME: {"type": "float", "low": 0.0, "high": 2.0}},
+            {"importance": {LONG_NAME: 1.0}},
+        )
+        record = SearchRecord(name="wide", space=space, trials=trials, best=8, **facts, **people, **best)
+        return write_search_report(record, tmp_path / "s.html").as_uri()
     if request.param == "feasibility":
         return render_feasibility(feasibility_record(n=1400), tmp_path / "f.html").as_uri()
     if request.param == "cohort":
@@ -72,7 +92,9 @@ def page(request, tmp_path, run_dir, timeline):
 
 
 @needs_chromium
-@pytest.mark.parametrize("page", ["run", "comparison", "feasibility", "prediction", "cohort"], indirect=True)
+@pytest.mark.parametrize(
+    "page", ["run", "comparison", "feasibility", "prediction", "cohort", "search"], indirect=True
+)
 def test_a_page_can_be_read_on_a_phone_and_on_a_dark_screen(page, tmp_path, request):
     is_prediction = request.node.callspec.params["page"] == "prediction"
     browser = Browser(tmp_path / "profile", page)
@@ -91,6 +113,7 @@ def test_a_page_can_be_read_on_a_phone_and_on_a_dark_screen(page, tmp_path, requ
         assert dark < 0.15
         assert contrast > 0.2
         assert not browser.overflows(390)
+        assert browser.evaluate(LEAST_VALUE_PX) > 150
         assert browser.evaluate(LEAST_TEXT_PX) >= 11
         # The pictures of a prediction are drawn for a phone.
         assert browser.evaluate(WIDER) > 2 or (is_prediction and browser.evaluate(WIDER_CHARTS) == 0)

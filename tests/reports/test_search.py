@@ -12,7 +12,10 @@ def trial(number, state="complete", score=None, **values):
 
 
 def search(*trials, best=None, importance=None, **values):
-    space = {"training.lr": {"type": "float", "low": 0.0001, "high": 0.1, "log": True}, "training.betas": {}}
+    space = {
+        "training.lr": {"type": "float", "low": 0.0001, "high": 0.1, "log": True},
+        "training.betas": {"choices": [[0.9, 0.98], None]},
+    }
     facts = {"n_trials": 40, "pruner": "median", "sampler_seed": 3, "n_seeds": 2, "n_epochs": 16}
     people = {"train": ("P1", "P2"), "val": ("P<3>",), "data": "processed", "data_fingerprint": "ab" * 32}
     return SearchRecord(
@@ -52,6 +55,7 @@ def test_the_page_shows_what_was_tried(tmp_path, parse_lone_page):
     assert rows == sorted(rows)
     assert "Trial 4: model.d_model (7) must be even & <b>whole</b>" in text["trials"]
     assert "type float, low 0.0001, high 0.1, log True" in text["space"]
+    assert "choices 0.9, 0.98 | (none)" in text["space"]
     assert "seed of the sampler: 3; 2 trainings a trial, of at most 16 epochs" in text["space"]
     assert "P<3>" in text["people"]
 

@@ -38,7 +38,7 @@ def arm64_build(*targets: str) -> Path:
     settings = {
         "CMAKE_BUILD_TYPE": "Release",
         "CMAKE_MAKE_PROGRAM": ninja,
-        "CMAKE_TOOLCHAIN_FILE": ROOT / "cmake/aarch64-linux-gnu.cmake",
+        "CMAKE_TOOLCHAIN_FILE": ROOT / "cmake/arm64.cmake",
         "PATCHTST_HAR_BINDINGS": "OFF",
         "SKBUILD_PROJECT_VERSION": "0.0.0",
     }

@@ -183,9 +183,7 @@ def test_headers_made_to_exhaust_the_reader_are_refused(tmp_path: Path, header: 
 
 
 @pytest.mark.parametrize("key", [r"'\&'", "1and'descr'", "1if 2else 3"])
-def test_a_header_of_which_the_compiler_would_warn_is_refused(
-    tmp_path: Path, key: str
-) -> None:
+def test_a_header_of_which_the_compiler_would_warn_is_refused(tmp_path: Path, key: str) -> None:
     path = _archive(tmp_path / "a.npz", {"x.npy": _raw_header(f"{{{key}: '<f4', 'shape': (1,)}}")})
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -2,10 +2,12 @@
 
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounterWithBackend
 
 from experiments import small_config
 from patchtst_har.config import ModelConfig, SmoothingConfig, TrainingConfig
@@ -13,7 +15,7 @@ from patchtst_har.datasets.featureset import FeatureSet
 from patchtst_har.datasets.training_set import TrainingSet
 from patchtst_har.errors import ConfigError, DataError
 from patchtst_har.models import PatchTSTClassifier
-from patchtst_har.training import Callback, PatchTSTTrainer, loop, machine
+from patchtst_har.training import Callback, PatchTSTTrainer, machine
 from patchtst_har.training.batches import TrainingBatches
 from patchtst_har.training.callbacks import Checkpointing
 from patchtst_har.training.checkpoint import Trainee
@@ -293,10 +295,12 @@ def test_what_the_machine_cannot_do_is_refused_all_at_once(monkeypatch):
 
 
 @pytest.mark.trains
-def test_a_captured_step_learns_the_same(monkeypatch):
-    """What torch.compile does before its code generator, which takes most of a minute."""
-    monkeypatch.setattr(loop, "compiled", lambda module: torch.compile(module, backend="aot_eager"))
-    assert_alike_with(TrainingConfig(epochs=2, keep="last", compile=True))
+def test_a_captured_step_learns_the_same_from_batches_of_any_size(monkeypatch):
+    """What torch.compile does before its code generator, which takes most of a minute, is done once."""
+    captured = CompileCounterWithBackend("aot_eager")
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=captured))
+    assert_alike_with(TrainingConfig(epochs=2, keep="last", compile=True, batch_size=10))
+    assert captured.frame_count == 1
 
 
 @pytest.mark.study
@@ -307,7 +311,7 @@ def test_a_compiled_step_learns_the_same():
 
 def assert_alike_with(config: TrainingConfig) -> None:
     plain, compiled = Story(), Story()
-    fit(TrainingConfig(epochs=2, keep="last"), plain)
+    fit(config.replace(compile=False), plain)
     fit(config, compiled)
     for one, other in zip(plain.metrics, compiled.metrics, strict=True):
         assert math.isclose(other["train"]["loss"], one["train"]["loss"], rel_tol=1e-4)

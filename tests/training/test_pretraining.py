@@ -368,6 +368,10 @@ def test_windows_reach_across_labels_but_not_across_people_or_gaps(root):
         ({"training": {"teachers": ["a"]}}, "training.teachers: has no meaning in pre-training"),
         ({"training": {"init": "wrist"}}, "training.init: has no meaning in pre-training"),
         ({"model": {"window_size": WINDOW, "patch_len": WINDOW}}, "model: a window of one patch"),
+        ({"training": {"accumulation": 2}}, "training.accumulation: 2 is not for pre-training without"),
+        ({"training": {"amp": "bf16"}}, "training.amp: bf16 is not for pre-training without labels"),
+        ({"training": {"compile": True}}, "training.compile: True is not for pre-training without labels"),
+        ({"training": {"schedule": "plateau"}}, "training.schedule: plateau is not for pre-training"),
     ],
 )
 def test_what_has_no_meaning_is_refused(tmp_path, changes, message):

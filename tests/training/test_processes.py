@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,12 +12,12 @@ import torch
 
 from experiments import small_config
 from patchtst_har.config import ExperimentConfig, SmoothingConfig
-from patchtst_har.errors import ProcessError
+from patchtst_har.errors import DataError, ProcessError
 from patchtst_har.model_folder import read_model_folder
 from patchtst_har.training import PatchTSTTrainer
 from patchtst_har.training.batches import Batch
 from patchtst_har.training.loop import share_of
-from patchtst_har.training.processes import Processes, joined
+from patchtst_har.training.processes import Processes, _is_said, _named, joined
 
 COMMAND = [sys.executable, "-m", "patchtst_har", "train", "--config"]
 # Without what the command measures and draws afterwards.
@@ -31,6 +30,7 @@ with joined():
     PatchTSTTrainer(ExperimentConfig.load(sys.argv[1]), resume="--resume" in sys.argv).train()
 """
 TRAIN_ONLY = [sys.executable, "-c", TRAINING]
+STORES = []
 
 
 def experiment(prepared, folder, name: str, **sections) -> ExperimentConfig:
@@ -50,10 +50,15 @@ def experiment(prepared, folder, name: str, **sections) -> ExperimentConfig:
 
 def started(config: ExperimentConfig, n: int, *options: str, command=COMMAND) -> list[subprocess.Popen]:
     """Start a command in `n` processes, as torchrun does but for its watch over them."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = {"WORLD_SIZE": str(n), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    # Torchrun's store lives on while the processes end; here it does until the tests end.
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    STORES.append(store)
+    common = {
+        "WORLD_SIZE": str(n),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(store.port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+    }
     command = [*command, str(config.output_dir / f"{config.experiment_name}.yaml"), *options]
     return [
         subprocess.Popen(
@@ -125,7 +130,8 @@ def test_a_killed_process_ends_the_run_with_a_checkpoint_from_which_it_goes_on(p
     second.send_signal(signal.SIGKILL)
     (status, _, err), _ = ended([first, second])
     assert status == 2
-    assert "patchtst-har: error: another process of this training has ended; the last checkpoint is" in err
+    assert err.count("patchtst-har: error: ") == 1
+    assert "error: another process of this training has ended; the same command with --resume goes on" in err
     status, _, err = ended(started(cut, 1, "--resume"))[0]
     assert status == 2
     assert "processes: 2 in the run, 1 now" in err
@@ -133,6 +139,46 @@ def test_a_killed_process_ends_the_run_with_a_checkpoint_from_which_it_goes_on(p
     assert metrics_of(cut) == metrics_of(whole)
     others = tensors_of(whole)
     assert all((values == others[name]).all() for name, values in tensors_of(cut).items())
+
+
+@pytest.mark.spawns
+@pytest.mark.slow
+def test_a_mistake_that_the_first_alone_finds_is_said_once_by_torchrun(prepared, tmp_path):
+    config = experiment(prepared, tmp_path, "mistaken")
+    config.run_dir.mkdir()
+    (config.run_dir / "metrics.jsonl").write_text("")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", *COMMAND[1:]]
+    found = subprocess.run(
+        [*torchrun, str(tmp_path / "mistaken.yaml")], capture_output=True, text=True, timeout=300
+    )
+    assert found.returncode == 1
+    text = f"{config.run_dir}: already holds a run; resume it"
+    assert found.stderr.count(f"patchtst-har: error: {text}") == 1, found.stderr
+    assert "another process" not in found.stderr
+    assert f"traceback : {text}" in found.stderr
+
+
+def test_of_the_same_error_and_of_what_it_leads_to_the_first_is_said():
+    def store():
+        return torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+
+    cause, lost = DataError("damaged"), ProcessError("another process has ended")
+    one = store()
+    said = [_is_said(one, error) for error in (cause, cause, lost, DataError("another"))]
+    assert said == [False, True, True, False]
+    other = store()
+    assert [_is_said(other, error) for error in (lost, lost)] == [False, True]
+
+
+def test_a_lost_connection_is_told_from_other_errors():
+    gloo = (
+        "[/somewhere/gloo/transport/tcp/pair.cc:537] Read error [127.0.0.1]:1: reset by peer. This is typical"
+    )
+    text = str(_named(RuntimeError(gloo)))
+    assert text.startswith("another process of this training has ended; the same command with --resume")
+    assert text.endswith("(Read error [127.0.0.1]:1: reset by peer)")
+    for error in (RuntimeError("mine"), DataError("a folder named gloo")):
+        assert _named(error) is error
 
 
 def test_the_shares_of_a_batch_are_all_of_it():

@@ -18,7 +18,10 @@ INPUT_NAMES = ("patches", "times", "stats", "topo")
 
 
 def input_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each input for one window, in the order of `INPUT_NAMES`; (0,): not used."""
+    """Return the shape of each input of the network in `config` for one window, (0,) where it is not used.
+
+    In the order of `INPUT_NAMES`.
+    """
     patches = (config.channels, config.n_patches, config.patch_len)
     vectors = ((n,) for n in (config.n_time_features, config.n_stat_features, config.n_topo_features))
     return dict(zip(INPUT_NAMES, (patches, *vectors), strict=True))

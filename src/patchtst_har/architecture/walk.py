@@ -46,7 +46,7 @@ def expected_tensors(config: ModelConfig, num_classes: int) -> dict[str, TensorS
 def checked_weights(
     tensors: Mapping[str, Any], config: ModelConfig, num_classes: int
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the tensors as float64.
+    """Return `tensors`, arrays by name, as float64 (other parameters as `walk_layers`).
 
     Raises
     ------

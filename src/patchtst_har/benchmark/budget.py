@@ -38,6 +38,11 @@ class Budget(Section):
     def load(cls, path: Path | str) -> Self:
         """Read a budget file.
 
+        Parameters
+        ----------
+        path : path-like
+            YAML with a list `targets`.
+
         Raises
         ------
         ConfigError

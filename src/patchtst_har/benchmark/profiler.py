@@ -247,7 +247,7 @@ class ComprehensiveProfiler:
         }
 
     def write_json(self, path: str | os.PathLike[str]) -> None:
-        """Write `to_dict` to a file, whole or not at all."""
+        """Write `to_dict` to the JSON file `path`, whole or not at all."""
         atomic_write_json(path, self.to_dict())
 
     def table(self) -> Table:

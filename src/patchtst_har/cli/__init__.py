@@ -96,6 +96,12 @@ def main() -> None:
     except (PatchTSTHARError, OSError) as error:
         print(f"patchtst-har: error: {_one_line(error)}", file=sys.stderr)
         sys.exit(2)
+    except ModuleNotFoundError as error:
+        # Left out where it has no packages (pyproject.toml); what labels recordings does without it.
+        if error.name != "torch":
+            raise
+        print("patchtst-har: error: this command needs torch, which is not installed", file=sys.stderr)
+        sys.exit(2)
     except MemoryError as error:
         print(
             f"patchtst-har: error: not enough memory ({str(error) or 'allocation failed'})", file=sys.stderr

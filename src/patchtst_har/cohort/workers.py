@@ -29,7 +29,7 @@ class WorkerDied(BrokenExecutor):
     def __str__(self) -> str:
         if self.exit_status >= 0:
             return f"worker died (exit status {self.exit_status})"
-        likely = "; likely memory" if -self.exit_status == signal.SIGKILL else ""
+        likely = "; likely memory" if -self.exit_status == getattr(signal, "SIGKILL", None) else ""
         return f"worker died (signal {-self.exit_status}{likely})"
 
 

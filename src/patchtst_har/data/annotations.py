@@ -44,6 +44,11 @@ class LabelMap:
             The column of classes, for example ``"label:Walmsley2020"``; may be left out if `annotation` and
             one other column are all there are.
 
+        Returns
+        -------
+        LabelMap
+            Classes by annotation.
+
         Raises
         ------
         DataError

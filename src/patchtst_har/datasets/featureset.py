@@ -36,6 +36,7 @@ class FeatureSet(ModelInputs):
     start_ns: NDArray[np.int64]
     """(n,) stamp of the first sample, ns since 1970."""
     classes: tuple[str, ...]
+    """In the order of `labels`."""
 
     def __post_init__(self) -> None:
         n_windows = len(self.windows)
@@ -72,6 +73,11 @@ def load_feature_set(
     in_memory : bool
         Load all windows into one array. If not, they stay on disk (`PreparedDataset.stored`), and
         `FeatureSet.windows` reads those that it is indexed with.
+
+    Returns
+    -------
+    FeatureSet
+        Windows, features and labels of all of them.
 
     Raises
     ------

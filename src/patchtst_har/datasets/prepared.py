@@ -82,7 +82,13 @@ class StoredParticipant:
 
 @dataclass(frozen=True)
 class PreparedDataset:
-    """A prepared data set; `open` checks what is common to it, `load` what belongs to one participant."""
+    """A prepared data set; `open` checks what is common to it, `load` what belongs to one participant.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        Where it lies.
+    """
 
     folder: Path
     participants: tuple[str, ...]
@@ -103,6 +109,11 @@ class PreparedDataset:
         ----------
         folder : path-like
             The folder with `manifest.csv`.
+
+        Returns
+        -------
+        PreparedDataset
+            No windows are read yet.
 
         Raises
         ------
@@ -179,6 +190,11 @@ class PreparedDataset:
             One of `participants`.
         max_bytes : int
             Cap on the size of the arrays in memory.
+
+        Returns
+        -------
+        Windows
+            In order of time.
 
         Raises
         ------

@@ -24,7 +24,13 @@ _FIRST, _BENCHMARK = _CAPTURE24[:100], _CAPTURE24[100:]
 
 @dataclass(frozen=True)
 class Split:
-    """Three groups of participants without overlap, each sorted."""
+    """Three groups of participants without overlap.
+
+    Attributes
+    ----------
+    train, val, test : tuple of str
+        Each sorted.
+    """
 
     train: tuple[str, ...]
     val: tuple[str, ...]
@@ -67,6 +73,11 @@ def split_participants(participants: Sequence[str], config: DataConfig) -> Split
         Everyone there is.
     config : DataConfig
         The fields of the split.
+
+    Returns
+    -------
+    Split
+        Nobody is in two groups.
 
     Raises
     ------

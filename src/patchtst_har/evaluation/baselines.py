@@ -20,6 +20,8 @@ from patchtst_har.records.run import BaselineScores
 from patchtst_har.support.progress import OnProgress
 
 _N_TREES = 300
+_TREES_AT_ONCE = 10
+_COLUMNS_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -110,39 +112,52 @@ def random_forest(
     """
     from sklearn.ensemble import RandomForestClassifier
 
-    forest = RandomForestClassifier(n_trees, class_weight="balanced", random_state=seed, n_jobs=1)
     known, asked = (_columns(part, topology) for part in (fitted, judged))
-    forest.fit(known[rows], fitted.labels[rows])
-    return _all_classes(forest.predict_proba(asked), forest.classes_, fitted)
+    random = np.random.RandomState(seed)
+    total = np.zeros(())
+    # As of one forest, but a few trees at a time: 300 that grew on many windows take a gigabyte.
+    for first in range(0, n_trees, _TREES_AT_ONCE):
+        some = min(_TREES_AT_ONCE, n_trees - first)
+        forest = RandomForestClassifier(some, class_weight="balanced", random_state=random, n_jobs=1)
+        forest.fit(known[rows], fitted.labels[rows])
+        for tree in forest.estimators_:
+            total = total + tree.predict_proba(asked)
+    return _all_classes(total / n_trees, forest.classes_, fitted)
 
 
 def minirocket_ridge(
     fitted: LabelledFeatures, rows: NDArray[np.int64], judged: LabelledFeatures, seed: int
 ) -> NDArray[np.float64]:
     """Fit a ridge classifier on 10,000 MiniRocket features; probabilities are the softmax of its scores."""
-    from sklearn.linear_model import RidgeClassifierCV
-
     from patchtst_har.evaluation.minirocket import MiniRocket
+    from patchtst_har.evaluation.ridge import Ridge
 
     if fitted.windows is None or judged.windows is None:
         raise ValueError("MiniRocket needs windows")
-    if len(np.unique(fitted.labels[rows])) < 2:
+    present, labels = np.unique(fitted.labels[rows], return_inverse=True)
+    if len(present) < 2:
         return majority(fitted, rows, judged, seed)
     windows = fitted.windows[rows]
     rocket = MiniRocket.fit(windows, seed=seed)
     known = rocket.transform(windows)
-    mean, deviation = known.mean(axis=0), known.std(axis=0) + 1e-8
-    ridge = RidgeClassifierCV(np.logspace(-1, 5, 13), class_weight="balanced")
-    ridge.fit((known - mean) / deviation, fitted.labels[rows])
+    del windows
+    mean, deviation = known.mean(axis=0), _deviation(known) + 1e-8
+    known -= mean
+    known /= deviation
+    ridge = Ridge.fit(known, labels)
     parts = [
-        ridge.decision_function((rocket.transform(block) - mean) / deviation)
+        ridge.scores((rocket.transform(block) - mean) / deviation)
         for block in blocks_of_windows(judged.windows)
     ]
-    scores = np.concatenate(parts).astype(np.float64)
-    if scores.ndim == 1:
-        scores = np.stack([-scores, scores], axis=1)
+    scores = np.concatenate(parts)
     exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return _all_classes(exponentials / exponentials.sum(axis=1, keepdims=True), ridge.classes_, fitted)
+    return _all_classes(exponentials / exponentials.sum(axis=1, keepdims=True), present, fitted)
+
+
+def _deviation(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the SD of each column; some columns at a time, since numpy's function copies its argument."""
+    parts = np.array_split(features, -(-features.shape[1] // _COLUMNS_AT_ONCE), axis=1)
+    return np.concatenate([part.std(axis=0) for part in parts])
 
 
 BASELINES: Mapping[str, Baseline] = {

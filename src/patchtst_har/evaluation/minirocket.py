@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 _LENGTH = 9
 _MOST_DILATIONS = 32
+_WINDOWS_AT_ONCE = 256
 _PLACES = np.array(list(combinations(range(_LENGTH), 3)), np.int64)
 _GOLDEN = (np.sqrt(5) + 1) / 2
 
@@ -70,12 +71,18 @@ class MiniRocket:
     def transform(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the features (n, about `n_features`) of windows (n, T, C), each from 0 to 1."""
         subsets, codes = np.unique(self.channels.reshape(-1, windows.shape[2]), axis=0, return_inverse=True)
-        signals = np.stack([windows[:, :, subset].sum(axis=2) for subset in subsets])
-        parts = [np.empty((len(windows), biases.size), np.float32) for biases in self.biases]
-        columns = zip(self.dilations, codes.reshape(-1, len(_PLACES)), self.biases, parts, strict=True)
-        for index, (dilation, own, biases, part) in enumerate(columns):
-            _shares(signals, own, _PLACES, int(dilation), biases, index % 2, part)
-        return np.concatenate(parts, axis=1)
+        kernels = codes.reshape(-1, len(_PLACES))
+        result = np.empty((len(windows), sum(biases.size for biases in self.biases)), np.float32)
+        for first in range(0, len(windows), _WINDOWS_AT_ONCE):
+            some, rows = windows[first : first + _WINDOWS_AT_ONCE], result[first : first + _WINDOWS_AT_ONCE]
+            signals = np.stack([some[:, :, subset].sum(axis=2) for subset in subsets])
+            used = 0
+            for index, (dilation, own) in enumerate(zip(self.dilations, kernels, strict=True)):
+                biases = self.biases[index]
+                part = rows[:, used : used + biases.size]
+                used += biases.size
+                _shares(signals, own, _PLACES, int(dilation), biases, index % 2, part)
+        return result
 
 
 def _dilations(length: int, per_kernel: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -63,7 +63,7 @@ class FeatureGroups:
 
 
 def extended_statistics_names(plugins: Sequence[str] = (), *, movement: bool = False) -> tuple[str, ...]:
-    """Return the columns of `compute_extended_statistics_batch`: built-in, then of the plug-ins."""
+    """Return the columns of `compute_extended_statistics_batch` with the same `plugins` and `movement`."""
     return FeatureGroups(movement=movement, plugins=plugins).names()
 
 

@@ -19,7 +19,13 @@ BATCH_SIZE = 256
 
 
 def check_windows(windows: NDArray[np.float32], window_size: int) -> None:
-    """Refuse windows that are not finite float32 of shape (n, window_size, 3), with the reason."""
+    """Refuse `windows` that are not finite float32 of shape (n, `window_size`, 3).
+
+    Raises
+    ------
+    DataError
+        With the reason.
+    """
     expected = (window_size, 3)
     if not isinstance(windows, np.ndarray) or windows.dtype != np.float32:
         found = windows.dtype if isinstance(windows, np.ndarray) else type(windows).__name__
@@ -34,9 +40,21 @@ def check_windows(windows: NDArray[np.float32], window_size: int) -> None:
 def model_inputs(
     config: ExperimentConfig, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None
 ) -> ModelInputs:
-    """Compute what a model of this configuration takes of windows (n, window_size, 3), in g and finite.
+    """Compute what a model takes of windows.
 
-    `start_ns` (n,) may be None where the model does not use the time of day.
+    Parameters
+    ----------
+    config : ExperimentConfig
+        Of the model.
+    windows : ndarray of float32, shape (n, window_size, 3)
+        In g, finite.
+    start_ns : ndarray of int64, shape (n,), or None
+        First moment of each window; None where the model does not use the time of day.
+
+    Returns
+    -------
+    ModelInputs
+        In the order of the windows.
     """
     n = len(windows)
     stats = topo = np.empty((n, 0), np.float32)

@@ -117,7 +117,7 @@ class NativeClassifier:
 
     @classmethod
     def from_pretrained(cls, folder: Path | str, precision: Precision = "float32") -> Self:
-        """Load a shipped model by name, or a model folder (`find_model`), without torch.
+        """Load the shipped model or the model folder that `folder` names, without torch.
 
         For `precision` see the class.
 
@@ -132,7 +132,7 @@ class NativeClassifier:
 
     @classmethod
     def from_stored(cls, stored: StoredModel, precision: Precision = "float32") -> Self:
-        """Compile what `read_model_folder` returned; raises `PrecisionError` as `from_pretrained`."""
+        """Compile `stored`, which `read_model_folder` returned; `precision` as `from_pretrained`."""
         return cls(stored.config.model, len(stored.classes), stored.tensors, precision)
 
     def logits(
@@ -192,7 +192,9 @@ class NativeClassifier:
     def embed(
         self, patches: Float32Array, times: Float32Array, stats: Float32Array, topo: Float32Array
     ) -> tuple[Float32Array, Float32Array]:
-        """Return logits (n, num_classes) and embeddings (n, embedding_width); parameters, errors as `logits`.
+        """Return logits (n, num_classes) and embeddings (n, embedding_width).
+
+        Parameters and errors are those of `logits`.
 
         The logits are the head's linear function of the embedding.
         """

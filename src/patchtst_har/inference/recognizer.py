@@ -222,7 +222,7 @@ class Recognizer:
         )
 
     def replace(self, **changes: Any) -> Recognizer:
-        """Return a copy with other values of some of the constructor's arguments.
+        """Return a copy with `changes`: other values of some of the constructor's arguments.
 
         Another model, or other classes, are not what the documents describe: it has none then.
         """
@@ -231,6 +231,16 @@ class Recognizer:
 
     def save_pretrained(self, folder: Path | str) -> Path:
         """Write the model folder, with provenance, summary and card if the model was loaded with them.
+
+        Parameters
+        ----------
+        folder : path-like
+            Created if need be; files of these names are replaced.
+
+        Returns
+        -------
+        pathlib.Path
+            The folder.
 
         Raises
         ------
@@ -266,7 +276,12 @@ class Recognizer:
         return build_module(self.model.config, self.model.num_classes, self.model.tensors)
 
     def in_zone(self, timezone: str | None) -> Recognizer:
-        """Return the same recogniser for wearers in another zone (`data.timezone`); None changes nothing.
+        """Return the same recogniser for wearers in another zone (`data.timezone`).
+
+        Parameters
+        ----------
+        timezone : str or None
+            IANA name, such as ``Europe/Berlin``; None changes nothing.
 
         Raises
         ------
@@ -279,7 +294,7 @@ class Recognizer:
         return self.with_data(timezone=timezone)
 
     def with_data(self, **changes: Any) -> Recognizer:
-        """Return the same recogniser with other values of some fields of `data`, such as ``non_wear="off"``.
+        """Return the same recogniser with `changes` of some fields of `data`, such as ``non_wear="off"``.
 
         None leaves a field as it is.
 
@@ -303,6 +318,11 @@ class Recognizer:
         start_ns : ndarray of int64, shape (n,), optional
             Needed if the model uses the time of day.
 
+        Returns
+        -------
+        ModelInputs
+            Patches, times, statistical and topological features, as `probabilities` takes them.
+
         Raises
         ------
         DataError
@@ -314,7 +334,7 @@ class Recognizer:
         return model_inputs(self.config, windows, start_ns)
 
     def probabilities(self, inputs: ModelInputs) -> NDArray[np.float64]:
-        """Return the class probabilities (n, K) of windows whose features are known."""
+        """Return the class probabilities, float64 (n, K), of windows whose `inputs` are known."""
         if isinstance(self.model, NativeClassifier):
             return predict_native(self.model, inputs, n_threads=self.config.features.n_threads)
         return predict_probabilities(self.model, inputs)
@@ -327,11 +347,16 @@ class Recognizer:
         return probabilities_of(logits), self.familiarity.distances(embeddings)
 
     def embed(self, inputs: ModelInputs) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return logits (n, K) and embeddings (n, E) of windows whose features are known."""
+        """Return logits (n, K) and embeddings (n, E), float32, of windows whose `inputs` are known."""
         return predict_embedded(self.model, inputs, n_threads=self.config.features.n_threads)
 
     def predict(self, windows: NDArray[np.float32], start_ns: NDArray[np.int64] | None = None) -> Prediction:
-        """Classify windows one by one, without smoothing (parameters and errors as `inputs`).
+        """Classify windows one by one, without smoothing. Parameters and errors are those of `inputs`.
+
+        Returns
+        -------
+        Prediction
+            Labels and probabilities of each window.
 
         Warns
         -----
@@ -428,7 +453,17 @@ class Recognizer:
         return self.familiarity
 
     def save_adaptation(self, path: Path | str) -> Path:
-        """Write what `adapt` found, for ``from_pretrained(model, adaptation=path)``; return its path.
+        """Write what `adapt` found, for ``from_pretrained(model, adaptation=path)``.
+
+        Parameters
+        ----------
+        path : path-like
+            The file, a ``.safetensors``; one that is there is replaced.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
 
         Raises
         ------
@@ -501,6 +536,13 @@ class Recognizer:
         idle_ns: ArrayLike | None = None,
     ) -> LabelledRecording:
         """Do what `predict_recording` does; keep all probabilities, what could not be used, and doubts.
+
+        Parameters and errors are those of `predict_recording`.
+
+        Returns
+        -------
+        LabelledRecording
+            The timeline, the table of windows, and what was done to the signal.
 
         Warns
         -----

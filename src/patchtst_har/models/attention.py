@@ -26,7 +26,7 @@ _override: Backend = "auto"
 
 
 def precompute_freqs_cis(head_dim: int, n_tokens: int, base: float = 10000.0) -> tuple[Tensor, Tensor]:
-    """Return the rotation tables of RoPE as tensors (n_tokens, head_dim / 2): see `rotation_tables`."""
+    """Return cosines and sines of RoPE, tensors (n_tokens, head_dim / 2); parameters as `rotation_tables`."""
     cos, sin = rotation_tables(head_dim, n_tokens, base)
     # Not from_numpy: that would ignore torch's default device.
     return torch.tensor(cos), torch.tensor(sin)

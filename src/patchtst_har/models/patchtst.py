@@ -78,7 +78,7 @@ class PatchTSTClassifier(nn.Module):
         self.register_buffer("rope_sin", sin, persistent=False)
 
     def fit_scaling(self, windows: Tensor | SlicedWindows, stats: Tensor, topo: Tensor) -> None:
-        """Take the scaling from the training set: windows (n, T, C), stats and topo as in `forward`.
+        """Take the scaling from the training set: `windows` (n, T, C) in g, `stats`, `topo` as in `forward`.
 
         Windows on disk (`patchtst_har.datasets.window_store`) are read in parts.
         """
@@ -139,7 +139,10 @@ class PatchTSTClassifier(nn.Module):
         return embedding
 
     def encoded(self, tokens: Tensor, return_attn: bool = False) -> Tensor:
-        """Return tokens (B, N, d_model) after the layers; their positions are 0 to N - 1 < n_tokens."""
+        """Return `tokens` (B, N, d_model) after the layers; their positions are 0 to N - 1 < n_tokens.
+
+        With `return_attn`, the layers keep their attention weights.
+        """
         tokens = self.dropout(tokens)
         n_tokens = tokens.shape[1]
         tables = (self.rope_cos[:n_tokens], self.rope_sin[:n_tokens])

@@ -63,7 +63,7 @@ class StreamPool:
         return key in self._streams
 
     def stream(self, key: Hashable) -> Stream:
-        """Return the stream of a key, a new one for a new key.
+        """Return the stream of `key`, a new one for a new key.
 
         Raises
         ------
@@ -81,11 +81,11 @@ class StreamPool:
             return self._streams[key]
 
     def push(self, key: Hashable, samples: Any, t: Any = None) -> list[Decision]:
-        """Do `Stream.push` with the stream of a key."""
+        """Return the decisions of `Stream.push` with the stream of `key`; other parameters as `push`."""
         return self.stream(key).push(samples, t)
 
     def feed(self, key: Hashable, samples: Any, t: Any = None) -> int:
-        """Do `Stream.feed` with the stream of a key."""
+        """Return how many windows wait after `Stream.feed` with the stream of `key`; parameters as `push`."""
         try:
             n_pending = self.stream(key).feed(samples, t)
         except BacklogError:
@@ -136,7 +136,7 @@ class StreamPool:
         return decisions
 
     def close(self, key: Hashable) -> list[Decision]:
-        """Finish the stream of a key and forget it; return what was still to be decided.
+        """Return what the stream of `key` has still to decide, and forget the stream.
 
         Raises
         ------

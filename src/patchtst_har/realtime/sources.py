@@ -14,6 +14,8 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from queue import Empty, Queue
+from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,6 +27,7 @@ from patchtst_har.errors import DataError
 from patchtst_har.realtime.sample_lines import LineParser, Sample
 
 _POLL_S = 0.1
+_POLLS_PIPES = os.name != "nt"  # Windows polls sockets only.
 _READ_BYTES = 2**16
 _MOST_LINE_CHARACTERS = 4096
 _CHUNK_SAMPLES = 1000
@@ -183,6 +186,9 @@ def standard_input() -> Iterator[Callable[[], bytes | None]]:
     if sys.stdin is None:
         raise DataError("standard input: is closed; name another source with --from")
     descriptor = sys.stdin.fileno()
+    if not _POLLS_PIPES:
+        yield _receiver_in_thread(descriptor)
+        return
 
     def receive() -> bytes | None:
         # A poll, so that a view can be drawn and Ctrl-C seen while nothing comes.
@@ -190,6 +196,27 @@ def standard_input() -> Iterator[Callable[[], bytes | None]]:
         return os.read(descriptor, _READ_BYTES) if readable else None
 
     yield receive
+
+
+def _receiver_in_thread(descriptor: int) -> Callable[[], bytes | None]:
+    """Return a receiver for systems that cannot poll a pipe."""
+    arrived: Queue[bytes] = Queue(maxsize=16)
+
+    def read() -> None:
+        content = b"more"
+        while content:
+            content = os.read(descriptor, _READ_BYTES)
+            arrived.put(content)
+
+    Thread(target=read, name="patchtst-har-stdin", daemon=True).start()
+
+    def receive() -> bytes | None:
+        try:
+            return arrived.get(timeout=_POLL_S)
+        except Empty:
+            return None
+
+    return receive
 
 
 @contextlib.contextmanager

@@ -145,9 +145,14 @@ class Stream:
                 raise
 
     def feed(self, samples: Any, t: Any = None) -> int:
-        """Take samples without deciding anything; return how many windows wait now.
+        """Take samples without deciding anything.
 
         Parameters are those of `push`.
+
+        Returns
+        -------
+        int
+            How many windows wait now.
 
         Raises
         ------
@@ -210,7 +215,7 @@ class Stream:
         return decisions
 
     def finish(self) -> list[Decision]:
-        """End the segment and the sequence; return what was still to be decided.
+        """Return what was still to be decided; the segment and the sequence end here.
 
         The stream can still be used: the next sample starts a new segment.
 

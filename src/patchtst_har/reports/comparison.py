@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from patchtst_har.errors import ConfigError, DataError
 from patchtst_har.evaluation.metrics import SUMMARY
@@ -131,7 +133,12 @@ def write_comparison(comparison: Comparison, path: Path) -> Path:
             gains = {each.participant: each.difference for each in paired.pairing.each}
             name = f"differences-{number}"
             figures[name] = plots.plot_differences(gains, paired.pairing.mean, name=name)
-    html = render("comparison.html.j2", comparison=comparison, figures=pictures(figures))
+    reports = {
+        label: quote(Path(os.path.relpath(run.folder / "report.html", path.parent)).as_posix())
+        for label, run in comparison.runs.items()
+        if (run.folder / "report.html").is_file()
+    }
+    html = render("comparison.html.j2", comparison=comparison, figures=pictures(figures), reports=reports)
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write_text(path, html)
     return path

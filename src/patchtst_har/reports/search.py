@@ -40,7 +40,7 @@ def write_search_report(search: SearchRecord, path: Path) -> Path:
         ranked=[(trial, _state(trial), _settings(trial, search)) for trial in ranked[:_MOST_TRIALS]],
         n_more=max(len(ranked) - _MOST_TRIALS, 0),
         space=[
-            (path, ", ".join(f"{key} {_text(value)}" for key, value in fields.items()))
+            (path, ", ".join(f"{key} {_of_space(value)}" for key, value in fields.items()))
             for path, fields in search.space.items()
         ],
         few=FEW_FOR_IMPORTANCE,
@@ -64,3 +64,8 @@ def _settings(trial: TrialRecord, search: SearchRecord) -> list[str]:
 
 def _text(value: Any) -> str:
     return ", ".join(map(_text, value)) if isinstance(value, list | tuple) else readable(value)
+
+
+def _of_space(value: Any) -> str:
+    """Return a value of the space; of choices, which may be lists, each stands apart."""
+    return " | ".join(map(_text, value)) if isinstance(value, list | tuple) else _text(value)

@@ -185,15 +185,18 @@ class HMMSmoother:
     def decode(
         self, probabilities: npt.ArrayLike, sequences: npt.ArrayLike
     ) -> tuple[npt.NDArray[np.int64], FloatArray]:
-        """Return what `predict` and `predict_proba` return, bit for bit, from one pass of the emissions."""
+        """Return what `predict` and `predict_proba` return, bit for bit, from one pass of the emissions.
+
+        Parameters and errors are those of `predict`.
+        """
         likelihoods, bounds = self._likelihoods(probabilities, sequences)
         return self._viterbi(likelihoods, bounds), self._smooth(likelihoods, bounds)
 
     def filter_proba(self, probabilities: npt.ArrayLike, sequences: npt.ArrayLike) -> FloatArray:
         """Return the posterior probability of every class given the windows so far (causal filter).
 
-        What a stream can know of a window when it ends: no later window has an influence. Parameters and
-        errors are those of `predict`.
+        What a stream can know of a window when it ends: no later window has an influence.
+        Parameters and errors are those of `predict`.
 
         Returns
         -------
@@ -230,7 +233,10 @@ class HMMSmoother:
     def fixed_lags_proba(
         self, probabilities: npt.ArrayLike, sequences: npt.ArrayLike, lags: Sequence[int]
     ) -> list[FloatArray]:
-        """Return what `fixed_lag_proba` returns for each of `lags`, from one pass of the filter."""
+        """Return what `fixed_lag_proba` returns for each of `lags`, from one pass of the filter.
+
+        The other parameters are those of `predict`.
+        """
         from patchtst_har.smoothing import kernels
 
         for lag in lags:
@@ -278,14 +284,14 @@ class HMMSmoother:
         return posterior
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model as JSON (`smoothing.json` in a model folder)."""
+        """Write the model as JSON to the file `path` (`smoothing.json` in a model folder)."""
         settings = {name: getattr(self, name) for name in storage.SETTINGS}
         tables = {name: getattr(self, name).tolist() for name in storage.TABLES}
         storage.write_document(path, {**settings, **tables})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a model that `save` wrote.
+        """Read a model that `save` wrote to the file `path`.
 
         Raises
         ------
@@ -311,6 +317,19 @@ class HMMSmoother:
         hop_s: float | None = None,
     ) -> Self:
         """Build a smoother from known parameters.
+
+        Parameters
+        ----------
+        start_probabilities : array_like, shape (K,)
+            Of each class in the first window of a sequence.
+        transition_matrix : array_like, shape (K, K)
+            Of each class (column) one hop after each class (row); rows sum to 1.
+        emission_matrix : array_like, shape (K, K)
+            Mean predicted probability of each class (column) in windows of each class (row); rows sum to 1.
+        n_classes : int
+            K.
+        pseudo_count, hop_s : float
+            See the class.
 
         Raises
         ------

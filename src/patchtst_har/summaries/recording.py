@@ -91,6 +91,11 @@ def summarise(
     rules : SummaryRules, optional
         What is counted how.
 
+    Returns
+    -------
+    RecordingSummary
+        Days, bouts and means over valid days.
+
     Raises
     ------
     DataError

@@ -72,7 +72,7 @@ class SummaryRules:
             raise DataError(f"min_wear_hours: needs a number from 0 to 24, is {self.min_wear_hours:g}")
 
     def inactive_of(self, classes: Sequence[str]) -> tuple[str, ...]:
-        """Return which classes of a model count as inactive; none if it has none of a known name.
+        """Return which of a model's `classes` count as inactive; none if it has none of a known name.
 
         Raises
         ------

@@ -27,6 +27,7 @@ from patchtst_har.support.documents import MOST_JSON_BYTES, parse_json, read_tex
 from patchtst_har.support.names import printable
 
 _SUFFIX = ".part"
+_WINDOWS = os.name == "nt"
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -191,6 +192,9 @@ def owner() -> str:
 
 
 def _alive(pid: int) -> bool:
+    # Windows takes signal 0 for Ctrl-C: nobody is asked there, and what was left stays for a week.
+    if _WINDOWS:
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -206,7 +210,10 @@ def _alive(pid: int) -> bool:
 
 def sync(path: Path) -> None:
     """Have a file's content, or a folder's entries, on the disk before going on."""
-    descriptor = os.open(path, os.O_RDONLY)
+    # Windows opens no folders, writes their entries itself, and wants a file open for writing.
+    if _WINDOWS and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDWR if _WINDOWS else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

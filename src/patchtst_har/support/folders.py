@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import logging
 import os
 import socket
+import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from patchtst_har.errors import DataError
 from patchtst_har.support.files import ensure_folder, is_orphan, owner, sync
+from patchtst_har.support.locks import is_locked, try_lock_twice
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +23,10 @@ LOCK_FILE = ".lock"
 _NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 _NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+# No link is followed to a file of somebody else, where the system can say so.
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+# Windows renames no folder in which a file is open: there the lock lies next to the folder.
+_LOCK_IS_INSIDE = os.name != "nt"
 
 # Which thread holds a folder, and how often: what it calls may lock the folder again.
 _held: dict[str, tuple[int, int]] = {}
@@ -32,7 +36,8 @@ _held: dict[str, tuple[int, int]] = {}
 def folder_lock(folder: Path) -> Iterator[None]:
     """Hold a folder for this thread; it is created, and removed again if it stays empty.
 
-    The lock is the system's (``flock``): that of a process that died, by whatever signal, is gone with it.
+    The lock is the system's (`patchtst_har.support.locks`): that of a process that died, by whatever signal,
+    is gone with it.
 
     Raises
     ------
@@ -57,9 +62,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         del _held[key]
-        # While it is held: whoever waits for this file sees that it is another one now.
-        (folder / LOCK_FILE).unlink(missing_ok=True)
-        os.close(descriptor)
+        _release(descriptor, _lock_file(folder))
         for created in missing:
             with suppress(OSError):
                 created.rmdir()
@@ -68,13 +71,11 @@ def folder_lock(folder: Path) -> Iterator[None]:
 def is_held(folder: Path) -> bool:
     """Whether a living process holds a folder (`folder_lock`), this one included."""
     try:
-        descriptor = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_NOFOLLOW)
+        descriptor = os.open(_lock_file(folder), os.O_RDONLY | _NO_LINK)
     except (FileNotFoundError, NotADirectoryError):
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return is_locked(descriptor)
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
@@ -88,13 +89,32 @@ def _missing(folder: Path) -> list[Path]:
     return [path for path in (folder, *folder.absolute().parents) if not path.exists()]
 
 
+def _lock_file(folder: Path) -> Path:
+    if _LOCK_IS_INSIDE:
+        return folder / LOCK_FILE
+    folder = folder.resolve()
+    return folder.with_name(f".{folder.name}{LOCK_FILE}")
+
+
+def _release(descriptor: int, path: Path) -> None:
+    if not _LOCK_IS_INSIDE:
+        # Another may have opened it by now, and keeps it.
+        os.close(descriptor)
+        with suppress(OSError):
+            path.unlink()
+        return
+    # While it is held: whoever waits for this file sees that it is another one now.
+    path.unlink(missing_ok=True)
+    os.close(descriptor)
+
+
 def _acquire(folder: Path) -> int:
-    path = folder / LOCK_FILE
+    path = _lock_file(folder)
     while True:
         ensure_folder(folder)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o644)
         try:
-            _flock(descriptor, folder)
+            _lock(descriptor, folder)
             # Its last holder may have removed it between the two calls.
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(descriptor), path.stat()):
@@ -107,14 +127,9 @@ def _acquire(folder: Path) -> int:
         os.close(descriptor)
 
 
-def _flock(descriptor: int, folder: Path) -> None:
+def _lock(descriptor: int, folder: Path) -> None:
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            # `is_held` has it for a moment.
-            time.sleep(0.05)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try_lock_twice(descriptor)
     except BlockingIOError as error:
         holder = os.read(descriptor, 200).decode("utf-8", "replace") or "another process"
         raise DataError(
@@ -162,7 +177,8 @@ def exchange(one: Path, other: Path) -> None:
     if (one / LOCK_FILE).exists():
         with suppress(OSError):
             (other / LOCK_FILE).hardlink_to(one / LOCK_FILE)
-    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    library = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+    renameat2 = getattr(library, "renameat2", None)
     paths = os.fsencode(one), os.fsencode(other)
     if renameat2 is not None:
         if renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE) == 0:

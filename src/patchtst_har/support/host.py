@@ -68,7 +68,7 @@ def host_facts() -> dict[str, Any]:
         "n_cores": os.cpu_count(),
         "n_usable_cores": _usable_cores(),
         **clock_settings(),
-        "load_average": os.getloadavg()[0],
+        "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "container": container_limits(),
         "garbage_collection": gc.isenabled(),
         "platform": platform.platform(),

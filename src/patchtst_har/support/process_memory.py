@@ -1,9 +1,9 @@
-"""Memory of this process, as Linux counts it."""
+"""Memory of this process, as Linux counts it; on macOS only the peak of its life, on Windows nothing."""
 
 from __future__ import annotations
 
+import mmap
 import os
-import resource
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+from patchtst_har.errors import DataError
+
+try:
+    import resource
+except ImportError:  # Windows
+    _HAS_RESOURCE = False
+else:
+    _HAS_RESOURCE = True
+
+# Of ru_maxrss.
+_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ def mark() -> MemoryMark:
 def resident_bytes() -> int | None:
     """Return the resident memory now; None where it is not known."""
     content = _content("statm")
-    return None if content is None else int(content.split()[1]) * _PAGE_BYTES
+    return None if content is None else int(content.split()[1]) * mmap.PAGESIZE
 
 
 def peak_resident_bytes() -> int | None:
@@ -51,9 +61,19 @@ def reset_peak() -> bool:
 
 
 def peak_rss_mb() -> float:
-    """Return the largest resident memory since `reset_peak`, or of the process's life."""
+    """Return the largest resident memory since `reset_peak`, or of the process's life.
+
+    Raises
+    ------
+    DataError
+        If it is not known, as on Windows.
+    """
     peak = peak_resident_bytes()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 if peak is None else peak / 2**20
+    if peak is None:
+        if not _HAS_RESOURCE:
+            raise DataError(f"memory: {sys.platform} does not tell that of a process; Linux and macOS do")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT_BYTES
+    return peak / 2**20
 
 
 def _content(name: str) -> bytes | None:

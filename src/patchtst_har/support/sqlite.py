@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from patchtst_har.errors import DataError
+from patchtst_har.support.locks import wait_for_lock
 
 _PREFIX = "sqlite:///"
 
@@ -67,5 +67,5 @@ def check_tables(path: Path, table: str, what: str) -> None:
 def turn(path: Path) -> Iterator[None]:
     """Wait until no other process has its turn at a file, and have it; the lock lies next to the file."""
     with path.with_name(f"{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        wait_for_lock(lock.fileno())
         yield

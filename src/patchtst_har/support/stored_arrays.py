@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,9 @@ from patchtst_har.support.npz import (
 )
 
 _BLOCK_BYTES = 2**20
+# Windows would take line ends for text.
+_BINARY = getattr(os, "O_BINARY", 0)
+_seeking = Lock()
 # Of a member's own header: lengths of its name and of its extra field.
 _LOCAL_HEADER_BYTES, _LENGTHS, _LENGTHS_AT = 30, struct.Struct("<HH"), 26
 
@@ -84,7 +88,8 @@ class StoredArray:
                 header_bytes = file.tell()
         in_place = member.compress_type == zipfile.ZIP_STORED and not fortran_order
         with _opened(path) as handle:
-            local = os.pread(handle, _LOCAL_HEADER_BYTES, member.header_offset)
+            local = bytearray(_LOCAL_HEADER_BYTES)
+            _read_at(handle, memoryview(local), member.header_offset)
             start = member.header_offset + len(local) + sum(_LENGTHS.unpack_from(local, _LENGTHS_AT))
             stamp = _stamp(handle)
         return cls(path, name, shape, dtype, in_place, start, header_bytes, member.CRC, stamp)
@@ -136,7 +141,7 @@ class StoredArray:
     def _read(self, handle: int, place: int, out: memoryview) -> None:
         done = 0
         while done < len(out):
-            n_bytes = os.preadv(handle, [out[done:]], place + done)
+            n_bytes = _read_at(handle, out[done:], place + done)
             if n_bytes == 0:
                 raise DataError(f"{self.path}: ends before array {self.name!r} does")
             done += n_bytes
@@ -186,7 +191,7 @@ def _member_blocks(source: StoredArray) -> Iterator[bytes]:
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | _BINARY)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
     try:
@@ -195,6 +200,18 @@ def _opened(path: Path) -> Iterator[int]:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
     finally:
         os.close(handle)
+
+
+def _read_at(handle: int, out: memoryview, place: int) -> int:
+    """Fill memory with the bytes from a place on, as many as come at once; return their number."""
+    if hasattr(os, "preadv"):
+        return os.preadv(handle, [out], place)
+    # The place in the file is one for all threads.
+    with _seeking:
+        os.lseek(handle, place, os.SEEK_SET)
+        found = os.read(handle, min(len(out), _BLOCK_BYTES))
+    out[: len(found)] = found
+    return len(found)
 
 
 def _stamp(handle: int) -> tuple[int, ...]:

@@ -56,20 +56,21 @@ class Fit:
         return self.progress.epoch
 
     def call(self, event: str) -> None:
-        """Call a method of all callbacks."""
+        """Call the method `event` of all callbacks."""
         for callback in self.callbacks:
             getattr(callback, event)(self)
 
     def stop(self, reason: str) -> None:
-        """Let training end with this epoch."""
+        """Let training end with this epoch; the log names the `reason`."""
         self.progress.stopped = self.progress.stopped or reason
 
 
 class Callback:
     """Base of callbacks: what is not overridden does nothing.
 
-    A callback with a state that decides something returns it from `state_dict`, at every time, so that a run
-    that was interrupted goes on with it.
+    Methods get `fit`, the training under way (`Fit`); `path` is the checkpoint's, `state` what `state_dict`
+    returned. A callback with a state that decides something returns it from `state_dict`, at every time, so
+    that a run that was interrupted goes on with it.
     """
 
     def on_train_begin(self, fit: Fit) -> None:

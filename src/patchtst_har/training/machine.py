@@ -82,8 +82,16 @@ class Machine:
 
 
 def compiled(module: nn.Module) -> nn.Module:
-    """Return a module that computes the same, by code that is compiled on its first batch."""
-    return cast(nn.Module, torch.compile(module))
+    """Return a module that computes the same for batches of any size, compiled on the first one."""
+    made = cast(nn.Module, torch.compile(module))
+    # Else the last batch of an epoch, which is smaller, would be compiled for as well, as long again.
+    made.register_forward_pre_hook(_let_size_vary)
+    return made
+
+
+def _let_size_vary(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+    for tensor in inputs:
+        torch._dynamo.maybe_mark_dynamic(tensor, 0)
 
 
 def has_bfloat16() -> bool:

@@ -84,12 +84,12 @@ class ExperimentTracker:
             self._mirror = None
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Add parameters (JSON values) to ``params.json``."""
+        """Add `params` (JSON values by name) to ``params.json``."""
         self.params.update(params)
         atomic_write_json(self.output_dir / "params.json", self.params)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int, phase: str = "train") -> None:
-        """Append one line to ``metrics.jsonl``; it is on disk when this returns."""
+        """Append the `metrics` of one `step` (epoch) and `phase` to ``metrics.jsonl``, at once on disk."""
         now = datetime.now(UTC).isoformat()
         line = MetricLine(phase=phase, step=step, time=now, metrics=dict(metrics))
         path = self.output_dir / "metrics.jsonl"
@@ -118,6 +118,13 @@ class ExperimentTracker:
     def log_artifact(self, artifact_path: Path | str, description: str = "") -> None:
         """Add a file or folder to ``artifacts.json``; inside the run folder its relative path is kept.
 
+        Parameters
+        ----------
+        artifact_path : path-like
+            The file or folder.
+        description : str
+            What it is.
+
         Raises
         ------
         DataError
@@ -135,7 +142,18 @@ class ExperimentTracker:
             self._mirror.log_artifact(path)
 
     def save_summary(self, final_metrics: Mapping[str, float] | None = None) -> Path:
-        """Write ``experiment_summary.yaml``: parameters, last value of every metric, artifacts."""
+        """Write ``experiment_summary.yaml``: parameters, last value of every metric, artifacts.
+
+        Parameters
+        ----------
+        final_metrics : mapping of str to float, optional
+            Scores of the whole run.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+        """
         last = {name: values[-1][1] for name, values in self.metrics.items()}
         summary = {
             "experiment_name": self.experiment_name,

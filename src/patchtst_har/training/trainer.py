@@ -242,7 +242,7 @@ class PatchTSTTrainer:
         return data.provenance().model_copy(update={"temperature": self.calibration})
 
     def judge(self, model: PatchTSTClassifier, features: FeatureSet) -> HeldOut:
-        """Return the decisions of a trained model on labelled windows."""
+        """Return the decisions of a trained `model` on labelled windows, the `features` of participants."""
         return HeldOut.judge(features, predict_probabilities(model, features), self.config, self.smoother)
 
     def _evaluate(

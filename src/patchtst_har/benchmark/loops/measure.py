@@ -73,10 +73,12 @@ def measure_feasibility(
     Raises
     ------
     DataError
-        If there is no workload, the hop or the smoothing does not fit the model, or a cold start fails.
+        If there is no workload, the hop or the smoothing does not fit the model, a cold start fails, or the
+        system does not tell the memory of a process (Windows).
     """
     if not workloads:
         raise DataError("workloads: there is nothing to measure on")
+    peak_rss_mb()  # Refused now, not after minutes.
     geometry = StreamGeometry.of(recognizer, settings.hop_s, settings.smoothing)
     tell = on_progress or (lambda *_: None)
     bench = _Bench(single_threaded(recognizer), settings, geometry, WallClock(), tell)
@@ -95,6 +97,8 @@ def measure_cuda(
     """Do `measure_feasibility` with a copy of the model in torch on the current CUDA device.
 
     Features and smoothing stay on the processor. Loads torch: measure the processor first.
+
+    Parameters and errors are those of `measure_feasibility`.
 
     Returns
     -------

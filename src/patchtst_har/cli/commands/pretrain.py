@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +41,10 @@ def run(
     from patchtst_har.training.pretraining import EncoderPretraining, SupervisedPretraining
 
     start_logging(verbose)
+    if "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        if os.environ.get("RANK") != "0":
+            raise typer.Exit(2)
+        raise typer.BadParameter("pretrain works in one process; start it without torchrun")
     if resume and overwrite:
         raise typer.BadParameter("--resume goes on with a run, --overwrite begins it again")
     if supervised and mask_fraction is not None:

@@ -46,7 +46,7 @@ def list_runs(
     for title in ("began", "state"):
         table.add_column(title, no_wrap=True)
     for title in ("epochs", *_HEADLINES):
-        table.add_column(title, justify="right")
+        table.add_column(title.replace(" ", "\n"), justify="right", no_wrap=True)
     for run in runs:
         of = "" if run.most_epochs is None else f"/{run.most_epochs}"
         table.add_row(

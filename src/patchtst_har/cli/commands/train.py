@@ -146,6 +146,8 @@ def run(
     if chosen:
         listed = ", ".join(f"{name}={value}" for name, value in chosen.items())
         out.print(f"chosen from the data set: {listed}", soft_wrap=True)
+    if settings.training.compile:
+        out.print("compile: the first step is compiled before it is taken; a minute or more", soft_wrap=True)
     scores = parts = None
     with folder_lock(run_dir), progress() as on_progress, resumable():
         trainer = PatchTSTTrainer(settings, resume=resume, overwrite=overwrite, on_progress=on_progress)

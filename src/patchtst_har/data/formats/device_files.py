@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -106,25 +107,38 @@ def decode(content: bytes, table: str, n_samples: int, path: Path) -> NDArray[np
     """Return the acceleration (n_samples, 3) of a device file that is whole, as actfast decodes it, in g."""
     import actfast
 
-    # actfast takes a path only; this file lies in memory.
-    descriptor = os.memfd_create("patchtst-har")
     try:
-        with open(descriptor, "wb", closefd=False) as file:
-            file.write(content)
-        acceleration = actfast.read(f"/proc/self/fd/{descriptor}")["timeseries"][table]["acceleration"]
+        with _file_of(content) as file:
+            acceleration = actfast.read(file)["timeseries"][table]["acceleration"]
     except (MemoryError, KeyboardInterrupt):
         raise
     # A panic of Rust is no Exception.
     except BaseException as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: actfast {version('actfast')} cannot decode it ({reason})") from error
-    finally:
-        os.close(descriptor)
     if not n_samples and not acceleration.size:
         return np.empty((0, 3), np.float32)
     if acceleration.shape != (n_samples, 3):
         raise DataError(f"{path}: actfast decodes {acceleration.shape} where {n_samples} samples are")
     return acceleration
+
+
+@contextmanager
+def _file_of(content: bytes) -> Iterator[str]:
+    """Yield the path that actfast wants; the file lies in memory where the system has such (Linux)."""
+    if not hasattr(os, "memfd_create"):
+        with TemporaryDirectory(prefix="patchtst-har") as folder:
+            file = Path(folder) / "blocks"
+            file.write_bytes(content)
+            yield str(file)
+        return
+    descriptor = os.memfd_create("patchtst-har")
+    try:
+        with open(descriptor, "wb", closefd=False) as memory:
+            memory.write(content)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
 
 
 @dataclass(eq=False)

@@ -129,6 +129,11 @@ def register_feature(name: str, outputs: Sequence[str]) -> Callable[[Function], 
 def unregister_feature(name: str) -> None:
     """Forget a feature that this process registered, for example to redefine it in a notebook.
 
+    Parameters
+    ----------
+    name : str
+        As it was registered.
+
     Raises
     ------
     FeatureError
@@ -166,7 +171,13 @@ def _origin(name: str) -> str:
 
 
 def feature_outputs(plugins: Iterable[str]) -> tuple[str, ...]:
-    """Return the columns of some plug-ins, in order (raises `FeatureError` as `selected` does)."""
+    """Return the columns of the plug-ins that `plugins` names, in order.
+
+    Raises
+    ------
+    FeatureError
+        If there is no plug-in of a name, or its package cannot be imported.
+    """
     return tuple(output for plugin in selected(plugins) for output in plugin.outputs)
 
 

@@ -38,7 +38,8 @@ class _Threads:
 
 
 _threads = _Threads()
-os.register_at_fork(after_in_child=_threads.after_fork)
+if hasattr(os, "register_at_fork"):  # Windows forks no process.
+    os.register_at_fork(after_in_child=_threads.after_fork)
 
 
 def compute_plugin_features(window: Float32Array, plugins: Iterable[str], sr: float = 100.0) -> Float32Array:

@@ -123,6 +123,11 @@ def export_model(
     overwrite : bool
         Replace `target` if it exists.
 
+    Returns
+    -------
+    Exported
+        The file, and how far it is from what the model computes.
+
     Raises
     ------
     ModelFolderError

@@ -66,7 +66,7 @@ class RoPETransformerEncoderLayer(nn.Module):
 
     @classmethod
     def of(cls, config: ModelConfig) -> Self:
-        """Return the layer that a configuration asks for."""
+        """Return the layer that the architecture in `config` asks for."""
         sizes = (config.d_model, config.n_heads, config.dropout, config.d_ff)
         return cls(*sizes, norm=config.norm, activation=config.activation)
 
