@@ -16,6 +16,7 @@ namespace patchtst_har::fuzz {
 namespace {
 
 constexpr std::size_t kMostBlock = 3;
+constexpr std::size_t kMostWidth = 40;
 
 void require_close(const std::string& where, const Floats& a, const Floats& b) {
     tests::require_finite(where, a);
@@ -34,7 +35,9 @@ void require_close_in_every_set(const std::string& what, const Compute& compute)
         cpu::select_isa(isa);
         const Floats found = compute();
         if (isa == cpu::available_isas().front()) expected = found;
-        require_close(isa + ", " + what, found, expected);
+        std::string where = isa;
+        where.append(", ").append(what);
+        require_close(where, found, expected);
     }
 }
 
@@ -49,8 +52,8 @@ void add_step(model::Engine& engine, Input& input, std::size_t n_buffers) {
     const std::size_t n_rows = input.between(0, 5);
     const model::Place source = place(input, n_buffers);
     const model::Place target = place(input, n_buffers);
-    const Floats a = input.floats(4 * 40 * 40, false);
-    const Floats b = input.floats(40 * 40, false);
+    const Floats a = input.floats(4 * kMostWidth * kMostWidth, false);
+    const Floats b = input.floats(kMostWidth * kMostWidth, false);
     switch (input.between(0, 6)) {
         case 0:
             return engine.add_linear(source, target, {n_rows, input.between(0, 3)},
@@ -80,8 +83,9 @@ void engine_of_any_steps(Input& input) {
     cpu::select_isa(cpu::available_isas()[input.between(0, cpu::available_isas().size() - 1)]);
     model::Engine engine(sizes, input.between(1, kMostBlock));
     std::size_t n_buffers = model::kInputs;
-    for (std::size_t i = input.between(1, 3); i > 0; --i)
+    for (std::size_t i = input.between(1, 3); i > 0; --i) {
         n_buffers = engine.add_buffer(input.between(0, 200)) + 1;
+    }
     for (std::size_t i = input.between(1, 5); i > 0; --i) {
         try {
             add_step(engine, input, n_buffers);
@@ -166,7 +170,7 @@ void classifier(Input& input) {
     cpu::select_isa(cpu::available_isas()[input.between(0, cpu::available_isas().size() - 1)]);
     model::Engine engine({3 * n_patches * options.patch_len, 0, n_statistics, 24}, 1);
     const model::Place outputs{engine.add_buffer(16), 0, 1, 1};
-    const Floats ones(16 * 24, 0.01F);
+    const Floats ones(std::size_t{16} * 24, 0.01F);
     engine.add_linear({3, 0, 1, 1}, outputs, {1, 1}, {1, 24, 0}, 4, ones.data(), ones.data(),
                       model::Activation::kNone, false);
     engine.set_outputs(outputs, 4);

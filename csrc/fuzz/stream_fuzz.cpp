@@ -114,7 +114,8 @@ void interpolation(Input& input) {
             const auto [least, largest] =
                 std::minmax(samples[kAxes * low + axis], samples[kAxes * high + axis]);
             const double point = points[kAxes * i + axis];
-            if (!(point >= least - 1e-6 && point <= largest + 1e-6)) fail("interpolation", "leaves the line");
+            const bool is_between = point >= least - 1e-6 && point <= largest + 1e-6;
+            if (!is_between) fail("interpolation", "leaves the line");
         }
     }
 }
@@ -151,11 +152,9 @@ void smoother(Input& input) {
     };
     while (!input.is_empty()) {
         const std::size_t kind = input.between(0, 7);
-        if (kind == 0) {
-            made.restart();
-        } else if (kind == 1) {
+        if (kind == 1) {
             made.skip();
-        } else if (!made.observe(row(input, n).data())) {
+        } else if (kind == 0 || !made.observe(row(input, n).data())) {
             made.restart();
         }
         if (made.n_held() == 0) continue;

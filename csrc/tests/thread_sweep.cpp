@@ -23,6 +23,7 @@ constexpr std::size_t kTurns = 3;
 // compute(turn) gives the same in every thread.
 void require_same_in_threads(const std::string& what, const std::function<Floats(std::size_t)>& compute) {
     std::vector<Floats> expected;
+    expected.reserve(kTurns);
     for (std::size_t turn = 0; turn < kTurns; ++turn) expected.push_back(compute(turn));
     std::vector<std::thread> threads;
     threads.reserve(kThreads);
@@ -39,11 +40,13 @@ void require_same_in_threads(const std::string& what, const std::function<Floats
 
 void share_engine() {
     constexpr std::size_t kWindows = 5;
+    constexpr LayerShape kShape{12, 2, 28, 100};
+    constexpr std::size_t kPatches = kShape.n_tokens * kShape.length;
     ExactRandom random;
-    const EncoderLayer layer({12, 2, 28, 100}, random);
-    const Floats patches = random.floats(kWindows * 12 * 100, 0.5F);
-    const Floats features = random.floats(kWindows * 100, 0.5F);
-    model::Engine engine({12 * 100, 100, 0, 0}, 2);
+    const EncoderLayer layer(kShape, random);
+    const Floats patches = random.floats(kWindows * kPatches, 0.5F);
+    const Floats features = random.floats(kWindows * kShape.length, 0.5F);
+    model::Engine engine({kPatches, kShape.length, 0, 0}, 2);
     layer.add_to(engine);
     require_same_in_threads("engine", [&](std::size_t turn) {
         Floats outputs((kWindows - turn) * EncoderLayer::kOutputs);
