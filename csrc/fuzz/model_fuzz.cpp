@@ -133,7 +133,10 @@ void attention_for_training(Input& input) {
     const Floats cos = input.floats(shape.n_tokens * shape.head_dim / 2, false);
     const Floats sin = input.floats(cos.size(), false);
     const Floats grad_out = input.floats(n_out, false);
-    const Floats qkv = input.floats(3 * n_out, false);
+    // Scores of thousands stay finite, but their rounding is magnified.
+    const float scale = input.flag() ? 60.0F : 1.0F;
+    Floats qkv = input.floats(3 * n_out, false);
+    for (float& value : qkv) value *= scale;
     require_close_in_every_set("attention", [&] {
         Floats out(n_out);
         Floats lse(shape.n_batch * shape.n_heads * shape.n_tokens);
@@ -149,7 +152,8 @@ void attention_for_training(Input& input) {
         out.insert(out.end(), lse.begin(), lse.end());
         out.insert(out.end(), grad_qkv.begin(), grad_qkv.end());
         tests::require_finite("dropout", dropped);
-        return out;
+        tests::require_finite("attention", out);
+        return scale == 1.0F ? out : Floats{};
     });
 }
 
