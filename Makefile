@@ -11,7 +11,7 @@ BENCH_RESULT ?= benches/results/$(shell git describe --always --dirty 2>/dev/nul
 CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DSKBUILD_PROJECT_VERSION=0.0.0
 CONFIGURE_KERNELS = $(CONFIGURE) -DPATCHTST_HAR_BINDINGS=OFF
 
-.PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare bench-history latency-table weights cuda-check wheel-check wheels docs windows-check fuzz guards clean
+.PHONY: demo test test-fast install lint types tidy sanitize sanitize-threads profile arm64-check format bench bench-check bench-compare bench-history latency-table weights cuda-check wheel-check wheels docs windows-check fuzz fuzz-kernels guards clean
 
 demo: $(VENV)/.demo
 	$(BIN)/patchtst-har demo --overwrite
@@ -72,20 +72,48 @@ tidy: install
 guards: install
 	$(BIN)/python tests/support/guards.py $(ARGS)
 
-# The kernels over a sweep of sizes and kinds of signals, in every instruction set, under the sanitizers;
-# then in several threads at once.
+# Under the address and undefined-behaviour sanitizers, and under that of threads: the kernels over sweeps of sizes and kinds of signals in
+# every instruction set, then the tests of native code, with an extension that is built so and found before the installed one. Leaks are not
+# looked for, since Python's own would be found; some tests ask for more memory than there is. ARGS goes to pytest.
+sanitize: SANITIZERS := address,undefined
+sanitize: RUNTIME := libasan.so
+sanitize-threads: SANITIZERS := thread
+sanitize-threads: RUNTIME := libtsan.so
+sanitize sanitize-threads: SANITIZED = build/sanitize/$(SANITIZERS)
+BUILD_SANITIZED = $(CONFIGURE) -B $(SANITIZED) -DPATCHTST_HAR_SANITIZE=$(SANITIZERS) -DPython_EXECUTABLE=$(abspath $(BIN))/python \
+  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) > /dev/null && $(BIN)/cmake --build $(SANITIZED) --target sweeps _core
+SANITIZED_PYTEST = PYTHONPATH=tests/support/sanitized PATCHTST_HAR_CORE=$$(echo $(abspath $(SANITIZED))/_core.*.so) \
+  LD_PRELOAD="$$($(CXX) -print-file-name=$(RUNTIME)) $$($(CXX) -print-file-name=libstdc++.so.6)" \
+  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 $(BIN)/python -m pytest -q -p no:cacheprovider
+NATIVE_TESTS := test_core_arguments.py $(addprefix features/test_,isa.py movement.py statistics.py statistics_awkward.py statistics_batch.py \
+  topology.py persistence.py persistence_threads.py) $(addprefix realtime/test_,window_buffer.py stream_smoothing.py stream.py) \
+  $(addprefix inference/test_,native.py familiarity.py window_classifier.py) models/test_attention_kernels.py data/test_resample.py
 sanitize: install
-	for sanitizers in address,undefined thread; do \
-	  $(CONFIGURE_KERNELS) -B build/sanitize/$$sanitizers -DPATCHTST_HAR_SANITIZE=$$sanitizers > /dev/null && \
-	  $(BIN)/cmake --build build/sanitize/$$sanitizers --target sweeps || exit 1; \
+	$(BUILD_SANITIZED)
+	for sweep in size cloud topology model stream thread; do $(SANITIZED)/$${sweep}_sweep || exit 1; done
+	for target in $(FUZZERS); do $(SANITIZED)/$${target}_fuzz || exit 1; done
+	$(SANITIZED_PYTEST) -m 'not (study or compiles or trains)' $(addprefix tests/,$(NATIVE_TESTS)) $(ARGS)
+
+THREADED_TESTS := features/test_persistence_threads.py features/test_threads.py models/test_attention_kernels.py inference/test_native.py \
+  realtime/test_pool.py realtime/test_stream.py
+sanitize-threads: install
+	$(BUILD_SANITIZED)
+	$(SANITIZED)/cloud_sweep threads
+	$(SANITIZED)/topology_sweep
+	$(SANITIZED)/thread_sweep
+	$(SANITIZED_PYTEST) -m 'not (study or compiles or trains)' -k thread $(addprefix tests/,$(THREADED_TESTS)) $(ARGS)
+
+# The kernels' entry points under libFuzzer and the same sanitizers (clang and its runtimes; Debian: clang), SECONDS each.
+FUZZERS ?= window cloud stream model
+fuzz-kernels: install
+	@command -v clang++ > /dev/null || { echo "clang++ is missing; Debian and Ubuntu have it in clang and libclang-rt-dev" >&2; exit 1; }
+	$(CONFIGURE_KERNELS) -B build/fuzz-kernels -DCMAKE_CXX_COMPILER=clang++ -DPATCHTST_HAR_SANITIZE=fuzzer,address,undefined > /dev/null
+	$(BIN)/cmake --build build/fuzz-kernels --target fuzzers
+	for name in $(FUZZERS); do \
+	  mkdir -p build/fuzz-kernels/corpus/$$name && \
+	  nice -n 10 build/fuzz-kernels/$${name}_fuzz -max_total_time=$(SECONDS) -max_len=4096 -len_control=0 -timeout=30 -print_final_stats=1 \
+	    -artifact_prefix=build/fuzz-kernels/$$name- build/fuzz-kernels/corpus/$$name || exit 1; \
 	done
-	build/sanitize/address,undefined/size_sweep
-	build/sanitize/address,undefined/cloud_sweep
-	build/sanitize/address,undefined/topology_sweep
-	build/sanitize/address,undefined/model_sweep
-	build/sanitize/address,undefined/stream_sweep
-	build/sanitize/thread/cloud_sweep threads
-	build/sanitize/thread/topology_sweep
 
 # Every reader under atheris, SECONDS each: `make fuzz SECONDS=600 ARGS='csv npz'`, `ARGS=--list`. What is found lies in build/fuzz.
 SECONDS ?= 60

@@ -11,6 +11,9 @@ constexpr float kLn2 = 0.693147181F;
 // Adding it to a float32 leaves the nearest whole number in the last bits.
 constexpr float kRounder = 0x1.8p23F;
 
+// Unsigned, so that what overflows in lanes that are not used is defined.
+using Unsigned = Register<std::uint32_t>;
+
 // NaN stays NaN.
 PATCHTST_HAR_INLINE Floats limited(const Floats& value, float low, float high) {
     return smaller(filled<Floats>(high), larger(filled<Floats>(low), value));
@@ -35,7 +38,7 @@ PATCHTST_HAR_INLINE Floats exponential(Floats x) {
     const Floats r = fused(n, filled<Floats>(-kLn2Low), fused(n, filled<Floats>(-kLn2High), x));
     const Floats series =
         polynomial(r, 1.0F / 5040, 1.0F / 720, 1.0F / 120, 1.0F / 24, 1.0F / 6, 0.5F, 1.0F, 1.0F);
-    const Integers power = (bits_as<Integers>(shifted) << 23) + 0x3F800000;
+    const Unsigned power = (bits_as<Unsigned>(shifted) << 23U) + 0x3F800000U;
     return series * bits_as<Floats>(power);
 }
 
@@ -47,7 +50,7 @@ PATCHTST_HAR_INLINE Floats power_of_two(const Floats& x) {
     // Least relative error over [-1/2, 1/2].
     const Floats series = polynomial(f, 1.5337577e-4F, 1.33998599e-3F, 9.61851981e-3F, 5.55032901e-2F,
                                      2.40226462e-1F, 6.93147182e-1F, 1.0F);
-    const Integers bits = bits_as<Integers>(series) + (bits_as<Integers>(shifted) << 23);
+    const Unsigned bits = bits_as<Unsigned>(series) + (bits_as<Unsigned>(shifted) << 23U);
     const Floats result = x < -126.0F ? Floats{} : bits_as<Floats>(bits);
     return x == x ? result : x;
 }

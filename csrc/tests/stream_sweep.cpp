@@ -1,6 +1,6 @@
 // Feeds the stream's buffer and smoother with every kind of trouble; fails if a window is not the slice it
-// should be, or if memory is allocated after construction. `stream_sweep profile` feeds 1e6 samples, for an
-// instruction counter, and prints the nanoseconds a sample.
+// should be, or if memory is allocated after construction; puts recordings on grids of every kind.
+// `stream_sweep profile` feeds 1e6 samples, for an instruction counter, and prints the nanoseconds a sample.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -9,6 +9,7 @@
 #include <random>
 
 #include "stream/causal_smoother.hpp"
+#include "stream/interpolation.hpp"
 #include "stream/window_buffer.hpp"
 #include "tests/sweep.hpp"
 
@@ -93,6 +94,47 @@ void check_allocations() {
     std::printf("%zu windows out of 100000 troubled samples, no allocation\n", n_windows);
 }
 
+// A point of the grid, by its definition.
+double value_at(const std::vector<std::int64_t>& stamps, const Floats& samples, std::int64_t at_ns,
+                std::size_t axis) {
+    std::size_t n_before = 0;
+    while (n_before < stamps.size() && stamps[n_before] <= at_ns) ++n_before;
+    const std::size_t low = n_before == 0 ? 0 : n_before - 1;
+    const double from = samples[stream::kAxes * low + axis];
+    if (n_before == 0 || n_before == stamps.size() || stamps[low] == at_ns) return from;
+    const double to = samples[stream::kAxes * n_before + axis];
+    const auto step_ns = static_cast<double>(stamps[n_before] - stamps[low]);
+    return (to - from) / step_ns * static_cast<double>(at_ns - stamps[low]) + from;
+}
+
+// Samples with repeats, pauses and years between them, on grids that begin before and end after them.
+void check_interpolation(std::size_t n_samples, std::size_t n_points) {
+    std::mt19937_64 random(n_samples * 1000 + n_points);
+    const auto moments = [&](std::size_t n) {
+        std::vector<std::int64_t> result(n);
+        std::int64_t at_ns = -stream::kMostNs;
+        for (std::int64_t& moment : result) {
+            const auto dice = random() % 10;
+            at_ns += static_cast<std::int64_t>(dice < 2   ? 0
+                                               : dice < 9 ? random() % 1000
+                                                          : random() % 1'000'000'000'000);
+            moment = at_ns;
+        }
+        return result;
+    };
+    const std::vector<std::int64_t> stamps = moments(n_samples);
+    const std::vector<std::int64_t> grid = moments(n_points);
+    Floats samples(stream::kAxes * n_samples);
+    for (float& value : samples) value = static_cast<float>(random() % 256) / 64.0F;
+    std::vector<double> points(stream::kAxes * n_points);
+    stream::interpolate(stamps.data(), samples.data(), n_samples, grid.data(), n_points, points.data());
+    for (std::size_t i = 0; i < points.size(); ++i) {
+        if (points[i] != value_at(stamps, samples, grid[i / stream::kAxes], i % stream::kAxes)) {
+            fail("interpolation of " + std::to_string(n_samples), std::to_string(i) + " is off the line");
+        }
+    }
+}
+
 void profile() {
     constexpr std::size_t kSamples = 1'000'000;
     stream::WindowBuffer buffer({100.0, 1000, 100, 1e9});
@@ -114,6 +156,9 @@ void run(const Arguments& arguments) {
         for (const std::size_t hop_size : {1, 2, 5, 16, 63, 100}) {
             if (hop_size <= window_size) check_slices(window_size, hop_size);
         }
+    }
+    for (const std::size_t n_samples : {1, 2, 3, 7, 64, 300}) {
+        for (const std::size_t n_points : {0, 1, 2, 5, 100, 401}) check_interpolation(n_samples, n_points);
     }
     check_allocations();
 }

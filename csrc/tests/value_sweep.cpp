@@ -9,6 +9,7 @@
 #include "attention/attention.hpp"
 #include "statistics/statistics.hpp"
 #include "stream/causal_smoother.hpp"
+#include "stream/interpolation.hpp"
 #include "stream/window_buffer.hpp"
 #include "tests/encoder_layer.hpp"
 #include "tests/inputs.hpp"
@@ -184,6 +185,30 @@ void add_grid(Cases& cases) {
     cases.push_back(windows);
 }
 
+// Samples with jitter and repeats, on finer, coarser and longer grids.
+void add_interpolation(Cases& cases) {
+    constexpr std::size_t kSamples = 500;
+    constexpr std::int64_t kPeriodNs = 10'000'000;
+    ExactRandom random;
+    const Floats samples = random.floats(stream::kAxes * kSamples, kSpread);
+    std::vector<std::int64_t> stamps(kSamples);
+    for (std::size_t i = 1; i < kSamples; ++i) {
+        const auto jitter_ns = static_cast<std::int64_t>(random.uniform() * 1e6);
+        stamps[i] = stamps[i - 1] + (i % 50 == 0 ? 0 : kPeriodNs + jitter_ns);
+    }
+    for (const std::int64_t step_ns : {3'333'333, 10'000'000, 33'000'000}) {
+        std::vector<std::int64_t> grid;
+        for (std::int64_t at_ns = -kPeriodNs; at_ns < stamps.back() + kPeriodNs; at_ns += step_ns) {
+            grid.push_back(at_ns);
+        }
+        std::vector<double> points(stream::kAxes * grid.size());
+        stream::interpolate(stamps.data(), samples.data(), kSamples, grid.data(), grid.size(), points.data());
+        Case found{"interpolation_" + std::to_string(step_ns), kBits, {}};
+        for (const double point : points) found.values.push_back(static_cast<float>(point));
+        cases.push_back(found);
+    }
+}
+
 std::vector<double> probabilities(ExactRandom& random, std::size_t n) {
     std::vector<double> values;
     double sum = 0.0;
@@ -225,6 +250,7 @@ Cases all_cases() {
     add_attention(cases);
     add_model(cases);
     add_grid(cases);
+    add_interpolation(cases);
     add_smoother(cases, 1.0);
     add_smoother(cases, 0.5);
     return cases;

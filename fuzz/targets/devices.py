@@ -87,7 +87,7 @@ def _changed_lines(lines: list[str], choices: Choices) -> list[str]:
         elif kind == 1 and colon:
             lines[at] = f"{name}:{choices.number()}"
         elif kind == 2:
-            lines[at] = changed_bytes(lines[at].encode("latin-1"), choices).decode("latin-1")
+            lines[at] = changed_bytes(lines[at].encode("latin-1", "replace"), choices).decode("latin-1")
         elif kind == 3:
             lines[at] = name + value
         else:

@@ -231,14 +231,17 @@ def parquet_of(choices: Choices) -> bytes:
     table = pa.table(list(columns.values()), names=names)
     sink = io.BytesIO()
     compression = choices.one_of(("none", "snappy", "gzip", "zstd"))
-    pq.write_table(
-        table,
-        sink,
-        compression=compression,
-        row_group_size=choices.one_of((1000, 7)),
-        data_page_version=choices.one_of(("1.0", "2.0")),
-        use_dictionary=choices.flag(),
-    )
+    try:
+        pq.write_table(
+            table,
+            sink,
+            compression=compression,
+            row_group_size=choices.one_of((1000, 7)),
+            data_page_version=choices.one_of(("1.0", "2.0")),
+            use_dictionary=choices.flag(),
+        )
+    except pa.ArrowException:  # what this writer cannot write, others might
+        return b"PAR1"
     content = sink.getvalue()
     return changed_bytes(content, choices) if choices.below(3) == 2 else content
 

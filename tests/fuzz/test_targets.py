@@ -53,8 +53,8 @@ def test_another_error_is_a_finding() -> None:
         frame.judge(target_of(run), b"")
 
 
-@pytest.mark.parametrize("text", ["", "one\ntwo", "x" * 10_000])
-def test_an_error_of_no_or_several_lines_is_a_finding(text: str) -> None:
+@pytest.mark.parametrize("text", ["", "x" * 10_000])
+def test_an_error_of_no_line_or_a_long_one_is_a_finding(text: str) -> None:
     def run(data: bytes) -> None:
         raise DataError(text)
 

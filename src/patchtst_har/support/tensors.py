@@ -104,7 +104,7 @@ def _check_entry(path: Path, name: str, entry: Any) -> None:
     dtype, shape = (entry.get(key) if isinstance(entry, dict) else None for key in ("dtype", "shape"))
     if dtype == "I64" and shape == []:
         return
-    if dtype not in _ITEM_BYTES:
+    if not isinstance(dtype, str) or dtype not in _ITEM_BYTES:
         known = " and ".join(_ITEM_BYTES)
         raise DataError(f"{path}: {name[:80]} is of type {str(dtype)[:40]}, read are {known}")
     if not isinstance(shape, list) or not all(type(length) is int and length >= 0 for length in shape):
