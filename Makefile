@@ -11,7 +11,7 @@ BENCH_RESULT ?= benches/results/$(shell git describe --always --dirty 2>/dev/nul
 CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DSKBUILD_PROJECT_VERSION=0.0.0
 CONFIGURE_KERNELS = $(CONFIGURE) -DPATCHTST_HAR_BINDINGS=OFF
 
-.PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare bench-history latency-table weights cuda-check wheel-check docs windows-check fuzz guards clean
+.PHONY: demo test test-fast install lint types tidy sanitize profile arm64-check format bench bench-check bench-compare bench-history latency-table weights cuda-check wheel-check wheels docs windows-check fuzz guards clean
 
 demo: $(VENV)/.demo
 	$(BIN)/patchtst-har demo --overwrite
@@ -207,6 +207,17 @@ wheel-check: install
 	cd build/wheel-check && venv/bin/patchtst-har info && venv/bin/patchtst-har models \
 	  && venv/bin/python -c 'from patchtst_har import data, synthetic; data.write_recording("day.csv", synthetic.recording())' \
 	  && venv/bin/patchtst-har predict day.csv
+
+# The source distribution, and from it the wheel of each Python, repaired for other Linux systems and tested where there is no compiler: in
+# build/wheels. With pyenv: PYENV_VERSION=3.11.7:3.12.1 make wheels.
+WHEEL_PYTHONS ?= $(foreach version,3.11 3.12 3.13 3.14,$(shell command -v python$(version)))
+wheels: $(VENV)/.release
+	for system in linux macos windows; do $(BIN)/cibuildwheel --print-build-identifiers --platform $$system > /dev/null || exit 1; done
+	$(BIN)/python tests/support/wheels.py build/wheels $(WHEEL_PYTHONS)
+
+$(VENV)/.release: $(VENV)/.dev
+	$(PIP_INSTALL) --group release
+	touch $@
 
 # The site of the documentation, in build/docs: warnings are errors, links are checked, nothing is fetched from the network.
 docs: $(VENV)/.docs

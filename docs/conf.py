@@ -30,7 +30,6 @@ highlight_language = "text"
 # Types stand in the docstrings, in words ("ndarray, shape (n, T, 3)"), and are not looked up as references.
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True}
 autosummary_generate = False
 numpydoc_show_class_members = False
 # `name` in a docstring is a link where it is a documented object, else code.

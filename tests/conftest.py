@@ -17,7 +17,8 @@ SLOW = ("browser", "compiles", "draws", "spawns", "trains")
 
 # nohup and some schedulers start programs with SIGHUP ignored, and shells those in the background with SIGINT
 # ignored, which the command respects; its tests send both.
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if hasattr(signal, "SIGHUP"):  # Windows has none.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Read when a library is loaded, so set before all imports. Workers with a thread per core hold each other up.

@@ -14,7 +14,9 @@ import pytest
 import patchtst_har
 
 API = Path(__file__).parents[1] / "docs" / "api"
-DIRECTIVE = re.compile(r"^\.\. (currentmodule|auto\w+):: (\S+)\n((?:   :.*\n)*)", re.MULTILINE)
+DIRECTIVE = re.compile(
+    r"^\.\. (currentmodule|auto\w+|py:data):: (\w[\w.]*)\S*\n((?:   :.*\n)*)", re.MULTILINE
+)
 SECTIONS = (
     "Parameters",
     "Attributes",
@@ -30,7 +32,7 @@ SECTIONS = (
 
 
 def documented():
-    """Return {(module, name): members that are listed or None} of the API pages."""
+    """Return {(module, name): members that are listed, None for all} of the API pages."""
     entries = {}
     for page in sorted(API.glob("*.md")):
         module = ""
@@ -38,9 +40,10 @@ def documented():
             if kind == "currentmodule":
                 module = name
             else:
-                members = re.search(r":(?:no-)?members: ?(.*)", options)
+                members = re.search(r":members: ?(.*)", options)
                 assert (module, name) not in entries, f"{module}.{name} stands twice"
-                entries[module, name] = members[1].split(", ") if members else None
+                listed = members[1].split(", ") if members and members[1] else []
+                entries[module, name] = None if members and not members[1] else listed
     return entries
 
 

@@ -3,6 +3,7 @@
 import ast
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,14 @@ def looks_like_a_path(text):
     return plain and (text.endswith((".py", ".pyi", ".cpp", ".hpp", ".md", ".toml")) or "/" in text)
 
 
+@cache
+def parsed(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def defined_in_python(path, name):
     """Whether a module or class body defines a dotted name."""
-    body = ast.parse(path.read_text(encoding="utf-8")).body
+    body = parsed(path).body
     for part in name.split("."):
         node = next((node for node in body if part in names_of(node)), None)
         if node is None:
@@ -105,7 +111,7 @@ def contract_layers():
 def lazy_entries():
     """Yield (package, name, module) of every call of `lazy_exports`: imports that no contract sees."""
     for file in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(file)):
             if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "lazy_exports":
                 package = ".".join(("patchtst_har", *file.parent.relative_to(PACKAGE).parts))
                 for module, names in ast.literal_eval(node.args[1]).items():

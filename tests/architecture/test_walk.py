@@ -34,6 +34,7 @@ def test_the_reference_configuration_by_hand():
     assert expected_complexity(ModelConfig(), 6)["flops"] == 2 * products
 
 
+@pytest.mark.spawns
 def test_sizes_are_known_without_torch():
     """Nor pydantic: attention uses the rotation tables, and runs where only torch and numpy are installed."""
     run_without_torch(

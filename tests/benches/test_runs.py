@@ -109,16 +109,17 @@ def test_pairs_find_less_than_stored_runs_do():
     assert not outcomes(compared(*pairs[0]))
 
 
-def test_equal_pairs_are_hardly_ever_flagged():
+@pytest.mark.parametrize(("n", "most"), [(4, 1), pytest.param(10, 2, marks=pytest.mark.study)])
+def test_equal_pairs_are_hardly_ever_flagged(n, most):
     flagged = 0
-    for seed in range(10):
+    for seed in range(n):
         # Of some benchmarks, whole runs differ by more than of others.
         shift = {name: 0.03 if number % 5 == 0 else 0.01 for number, name in enumerate(NAMES)}
         rows = [1000 * seed + n for n in range(6)]
         changes = compared_in_turn([(made_run(n, shift=shift), made_run(n + 500, shift=shift)) for n in rows])
         flagged += sum(change.outcome != "no clear change" for change in changes)
-    # Of 400 comparisons.
-    assert flagged <= 2
+    # Of 40 comparisons each.
+    assert flagged <= most
 
 
 def test_pairs_of_few_rounds_tell_no_p95():

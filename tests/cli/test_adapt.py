@@ -27,6 +27,7 @@ def person(small_run, tmp_path_factory):
     return small_run.folder / "model", folder / "own.csv", adapted.save_adaptation(folder / "own.safetensors")
 
 
+@pytest.mark.slow
 def test_the_command_does_what_the_function_does(cli, person, tmp_path, monkeypatch):
     model, recording, expected = person
     monkeypatch.chdir(tmp_path)
@@ -66,6 +67,7 @@ def test_recordings_in_another_form_and_classes_without_labels(cli, person, tmp_
     assert Recognizer.from_pretrained(model, adaptation=output).adaptation.n_windows == {"walking": 21}
 
 
+@pytest.mark.slow
 def test_predict_stream_and_export_use_it(cli, person, tmp_path, monkeypatch):
     model, recording, adaptation = person
     labels = {}
@@ -89,6 +91,7 @@ def test_predict_stream_and_export_use_it(cli, person, tmp_path, monkeypatch):
     assert all(line["unfamiliar"] == (line["distance"] > 1) for line in lines)
 
 
+@pytest.mark.slow
 def test_other_annotations_are_left_out_or_mapped(cli, person, tmp_path):
     model, recording, _ = person
     frame = pd.read_csv(recording)

@@ -84,6 +84,7 @@ def test_the_seed_split_has_people_of_these_examples():
     assert split_participants(PEOPLE, config).val == ("P006", "P009")
 
 
+@pytest.mark.slow
 def test_a_schema_is_asked_for_and_looked_up(cli, published, tmp_path):
     arguments = ("prepare", "capture24", published, "--out", tmp_path / "out")
     known = (
@@ -101,6 +102,7 @@ def test_a_schema_is_asked_for_and_looked_up(cli, published, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_word_and_a_folder_of_that_name_are_kept_apart(cli, published, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     out = ("--out", tmp_path / "out")
@@ -126,6 +128,7 @@ def test_the_word_and_a_folder_of_that_name_are_kept_apart(cli, published, tmp_p
     assert not (tmp_path / "third").exists()
 
 
+@pytest.mark.slow
 def test_an_interruption_says_how_to_go_on(cli, published, tmp_path, monkeypatch):
     arguments = ("prepare", "capture24", published, "--schema", "Walmsley2020", "--out", tmp_path / "out")
 

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import sys
+import threading
 import warnings
 from importlib.metadata import entry_points
 
@@ -318,6 +319,14 @@ def test_bars_are_drawn_from_the_first_report_on_and_stop_with_their_stage(monke
         assert second.finished
     assert "3/4" in out.getvalue()
     assert "1/1" in out.getvalue()
+
+
+def test_bars_in_a_file_start_no_thread():
+    """Without memory for it, CPython would wait for the thread for ever."""
+    before = threading.active_count()
+    with console.progress() as on_progress:
+        on_progress(1, 2, "anything")
+        assert threading.active_count() == before
 
 
 @pytest.mark.parametrize("verbose", [False, True])

@@ -61,6 +61,7 @@ def test_the_report_names_the_model(cli, here):
         assert re.search(rf"<td[^>]*>{re.escape(text)}</td>", page), text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [(), ("wrist",)])
 def test_a_stream_needs_no_model_either(cli, arguments):
     status, out, err = cli("stream", *arguments, "--from", "a.csv", "--speed", "max", "--json")

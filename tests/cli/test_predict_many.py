@@ -12,6 +12,7 @@ def model(tmp_path):
     return small_recognizer().save_pretrained(tmp_path / "model")
 
 
+@pytest.mark.slow
 def test_a_folder_a_glob_and_a_list(cli, model, tmp_path):
     folder = write_cohort(tmp_path / "in", 4)
     common = ("--model", model, "--out")

@@ -116,6 +116,7 @@ def test_files_that_are_gone_are_made_again(cohort, model, tmp_path):
     assert contents(tmp_path / "out") == before
 
 
+@pytest.mark.slow
 def test_other_settings_are_refused_by_name_or_label_all_again(cohort, model, tmp_path):
     out = tmp_path / "out"
     label_recordings([cohort], out, model=model)
@@ -145,6 +146,7 @@ def test_other_settings_are_refused_by_name_or_label_all_again(cohort, model, tm
     assert again.n_finished_before == 4
 
 
+@pytest.mark.slow
 def test_an_interrupted_overwrite_goes_on_without_leftovers(cohort, model, tmp_path, monkeypatch):
     out, written = tmp_path / "out", []
     label_recordings([cohort], out, model=model, outputs=Outputs(windows=True))
@@ -290,6 +292,7 @@ def error_of(cohort, out, model, **more):
     return str(raised.value)
 
 
+@pytest.mark.slow
 def test_shards_run_next_to_each_other_and_a_last_run_collates(cohort, model, tmp_path):
     whole, out = tmp_path / "whole", tmp_path / "out"
     label_recordings([cohort], whole, model=model)
@@ -320,6 +323,7 @@ def test_shards_run_next_to_each_other_and_a_last_run_collates(cohort, model, tm
     )
 
 
+@pytest.mark.spawns
 def test_temporaries_of_killed_processes_are_removed(cohort, model, tmp_path):
     out = tmp_path / "out"
     label_recordings([cohort], out, model=model)
@@ -335,6 +339,7 @@ def test_temporaries_of_killed_processes_are_removed(cohort, model, tmp_path):
     assert alive.exists()
 
 
+@pytest.mark.slow
 def test_tables_as_parquet(cohort, model, tmp_path, monkeypatch):
     out = tmp_path / "out"
     outputs = Outputs(table="parquet", windows=True)
@@ -375,6 +380,7 @@ class Counting(Executor):
             future.set_result(fn(*args))
 
 
+@pytest.mark.slow
 def test_any_executor_gives_the_same_files_with_few_calls_waiting(cohort, model, tmp_path):
     label_recordings([cohort], tmp_path / "a", model=model)
     executor = Counting()
@@ -441,8 +447,7 @@ def test_a_recording_that_kills_its_worker_fails_alone(model, tmp_path):
     folder, out = write_cohort(tmp_path / "in", 3), tmp_path / "out"
     # Long enough to be seen while it is read.
     big = folder / "site0" / "P09.csv"
-    frame = pd.DataFrame({"time": np.arange(200_000) * 10, "x": 0.0, "y": 0.0, "z": 1.0})
-    frame.to_csv(big, index=False)
+    big.write_text("time,x,y,z\n" + "".join(f"{10 * row},0.0,0.0,1.0\n" for row in range(200_000)))
     killed, stop = [], threading.Event()
     killer = threading.Thread(target=kill_who_reads, args=(big, killed, stop))
     killer.start()

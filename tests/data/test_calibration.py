@@ -52,6 +52,7 @@ def test_scale_and_offset_are_found_again() -> None:
     assert found.n_windows == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_the_fit_is_that_of_the_definition(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -40,6 +40,7 @@ def assert_as_published(recording: pd.DataFrame, config: DataConfig = CONFIG) ->
     return len(cut)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 10_000))
 def test_windows_are_those_of_the_published_rule(seed: int) -> None:

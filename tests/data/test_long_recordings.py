@@ -127,7 +127,13 @@ def windows_of(recording: pd.DataFrame) -> list[Any]:
 
 
 @pytest.mark.filterwarnings("ignore::patchtst_har.data.units.SignalWarning")
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in ("a.npz", "a.gt3x", "sort.parquet") else pytest.mark.slow)
+        for name in FILES
+    ],
+)
 def test_a_recording_in_files_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     FILES[name](tmp_path / name)
     kind = name.partition(".")[0]

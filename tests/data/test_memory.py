@@ -46,6 +46,7 @@ def test_cutting_windows_needs_little_more_than_the_windows(annotated: bool) -> 
     assert peak_bytes_per_sample(lambda: cut_windows(recording)) < RESULT_BYTES + annotated + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("annotation", "n_bytes"),
     [

@@ -48,6 +48,7 @@ def test_an_hour_on_the_table_is_non_wear_and_has_no_windows() -> None:
     assert (facts["idle_s"], facts["n_spans"]) == (0, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_the_rule_is_that_of_the_definition(seed: int) -> None:
     """Hours around the limits of deviation and range, with a gap that leaves some of them too empty."""

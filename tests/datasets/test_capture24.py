@@ -228,6 +228,7 @@ def test_other_files_are_passed_over_with_a_word(folder: Path, caplog: pytest.Lo
     assert "passed over P1.csv.gz, notes.csv, not named as recordings of CAPTURE-24" in caplog.text
 
 
+@pytest.mark.slow
 def test_the_example_of_the_documentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     section = (DOCS / "data.md").read_text("utf-8").split("## CAPTURE-24\n")[1].split("\n## ")[0]

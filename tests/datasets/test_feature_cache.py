@@ -183,6 +183,7 @@ def test_the_groups_are_those_of_the_configuration(tmp_path: Path) -> None:
         assert set(found.topo_engines) == {feature_cache.NOT_COMPUTED}
 
 
+@pytest.mark.compiles
 def test_a_redefined_plug_in_has_another_key(windows: NDArray[np.float32]) -> None:
     from patchtst_har.features import register_feature, unregister_feature
 

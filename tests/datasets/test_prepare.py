@@ -430,7 +430,8 @@ for _ in sys.stdin:
 
 
 @pytest.mark.spawns
-def test_a_kill_at_any_moment_leaves_a_whole_data_set(recordings: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("n_kills", [4, pytest.param(30, marks=pytest.mark.study)])
+def test_a_kill_at_any_moment_leaves_a_whole_data_set(recordings: Path, tmp_path: Path, n_kills: int) -> None:
     folder = tmp_path / "out"
     prepare_recordings(recordings, folder, CONFIG)
     (folder / "features_cache").mkdir()
@@ -439,7 +440,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_data_set(recordings: Path, tmp_path
     command = [sys.executable, "-c", REPLACERS, str(folder), str(recordings)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as replacers:
         assert replacers.stdout is not None
-        for _ in range(8):
+        for _ in range(n_kills):
             print(file=replacers.stdin, flush=True)
             child = int(replacers.stdout.readline())
             assert replacers.stdout.readline() == "replaced\n"

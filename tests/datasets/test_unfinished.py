@@ -114,6 +114,7 @@ def test_a_recording_that_is_mended_does_not_cost_the_others(
 MAP = LabelMap({"sitting": "low", "walking": "high"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("config", "more"),
     [
@@ -230,8 +231,12 @@ def test_kills_at_any_moment_lose_nobody_who_is_done(recordings: Path, tmp_path:
             print(file=preparers.stdin, flush=True)
             child = int(preparers.stdout.readline())
             written = [preparers.stdout.readline()]
+            # On a slow machine, too, somebody is done before some of the kills.
+            for _ in range(int(chance.integers(3))):
+                if written[-1] != "over\n":
+                    written.append(preparers.stdout.readline())
             time.sleep(chance.uniform(0.0, 0.06))
-            if written != ["over\n"]:
+            if written[-1] != "over\n":
                 with suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
                 written += iter(preparers.stdout.readline, "over\n")

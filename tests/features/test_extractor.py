@@ -53,6 +53,7 @@ class OnTables(FeatureExtractor):
 
 
 # scikit-learn generates tables only, so nothing can be checked on the transformer itself: it refuses them.
+@pytest.mark.slow
 @parametrize_with_checks(
     [
         OnTables(),
@@ -219,6 +220,7 @@ def test_clone_and_pickle(windows):
     assert clone(extractor).set_params(plugins=(), sr=20.0).get_params()["sr"] == 20.0
 
 
+@pytest.mark.compiles
 def test_a_pickle_does_not_carry_a_plug_in(windows):
     from patchtst_har.features import register_feature, unregister_feature
 

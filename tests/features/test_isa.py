@@ -54,6 +54,7 @@ def signals(n_samples):
     yield invalid
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sr", [12.5, 100.0])
 def test_every_set_gives_the_same_bits_at_every_size(every_isa, sr):
     for n_samples in SIZES:

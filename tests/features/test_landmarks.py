@@ -3,7 +3,6 @@ from __future__ import annotations
 import math
 import re
 
-import gudhi
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -48,6 +47,7 @@ def test_landmarks_are_chosen_by_the_definition(kind, n_landmarks):
 )
 @pytest.mark.slow
 def test_the_diagrams_differ_by_no_more_than_the_bound(kind, n_points, dimension, seed, n_landmarks):
+    gudhi = pytest.importorskip("gudhi")
     points = cloud(kind, n_points, dimension, seed)
     result = landmark_persistence(points, n_landmarks)
     rounding = 1e-6 * float(np.abs(points).max())

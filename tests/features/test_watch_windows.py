@@ -33,14 +33,14 @@ def windows(labelled) -> np.ndarray:
 
 def test_statistical_features(windows):
     assert len(windows) > 1000
-    # Each window shares three quarters with the next one; every fifth new one is computed slowly, too.
+    # Each window shares three quarters with the next one; every tenth new one is computed slowly, too.
     rows = compute_statistical_features_batch(windows)
-    for row, window in zip(rows[::20], windows[::20], strict=True):
+    for row, window in zip(rows[::40], windows[::40], strict=True):
         assert_features_close(row, statistical_features(window, 100.0), STATISTICAL_FEATURE_NAMES)
 
 
 def test_topological_features(windows):
-    chosen = windows[:: len(windows) // 100].copy()
+    chosen = windows[:: len(windows) // 50].copy()
     for row, window in zip(compute_topological_features_batch(chosen), chosen, strict=True):
         assert_features_close(row, topological_features(window, 100.0), TOPOLOGICAL_FEATURE_NAMES)
 

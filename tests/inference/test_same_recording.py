@@ -115,6 +115,7 @@ FORMATS: dict[str, Callable[[Path, list[np.ndarray]], object]] = {
 }
 
 
+@pytest.mark.slow
 def test_one_recording_in_every_format_gives_one_timeline(tmp_path: Path, parts: list[np.ndarray]) -> None:
     recognizer = Recognizer.from_pretrained("wrist")
     timelines = {}

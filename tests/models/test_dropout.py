@@ -53,6 +53,7 @@ def test_what_is_not_finite_stays_where_it_is_kept():
     assert OP(torch.full((640,), float("inf")), torch.tensor([SEED]), P_THIRD / 65536).isinf().any()
 
 
+@pytest.mark.compiles
 def test_opcheck():
     x = torch.randn(5, 7, requires_grad=True)
     torch.library.opcheck(OP, (x, torch.tensor([3]), 0.4))

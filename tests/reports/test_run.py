@@ -46,8 +46,8 @@ def test_report_is_one_balanced_page_that_needs_nothing_else(rendered, parse_lon
     assert len(html) < 2_000_000
 
 
-def test_every_section_has_its_numbers(run_dir, page_of):
-    text = page_of(run_dir).sections
+def test_every_section_has_its_numbers(rendered, parse_page):
+    text, run_dir = parse_page(rendered.read_text(encoding="utf-8")).sections, rendered.parent
     document = json.loads((run_dir / "evaluation.json").read_text())
     raw, smoothed, intervals = document["raw"], document["smoothed"], document["bootstrap"]
     gain = intervals["smoothed_minus_raw"]["macro_f1"]
@@ -128,8 +128,8 @@ def test_what_computed_the_topology_is_told(run_dir, page_of, fell_back, said):
     assert ("Some fell back" in text) == said
 
 
-def test_plots_are_written_beside_the_report(run_dir):
-    html = render_report(run_dir).read_text(encoding="utf-8")
+def test_plots_are_written_beside_the_report(rendered):
+    html, run_dir = rendered.read_text(encoding="utf-8"), rendered.parent
     names = {path.stem for path in (run_dir / "plots").iterdir()}
     assert names == {
         "learning",
@@ -487,6 +487,7 @@ def test_a_damaged_record_is_named_by_file_and_field(run_dir, name, change, mess
     assert not (run_dir / "report.html").exists()
 
 
+@pytest.mark.usefixtures("without_drawing")
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

@@ -153,6 +153,7 @@ def test_the_people_who_test_are_never_read(root, tmp_path, monkeypatch):
     assert scores[0] == scores[1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_training")
 def test_a_search_repeats_and_goes_on_as_if_it_had_not_stopped(searching):
     whole = searching(name="whole.db", n_trials=12)
@@ -171,6 +172,7 @@ def test_a_search_repeats_and_goes_on_as_if_it_had_not_stopped(searching):
     assert all(1e-4 <= lr <= 1e-1 for lr in lrs)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_training")
 @pytest.mark.parametrize(("pruner", "stopped"), [("none", False), ("median", True), ("hyperband", True)])
 def test_trials_that_are_worse_than_others_are_stopped(searching, root, pruner, stopped):
@@ -186,6 +188,7 @@ def test_trials_that_are_worse_than_others_are_stopped(searching, root, pruner, 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_training")
 def test_importance_finds_the_setting_that_matters(searching):
     search = searching(n_trials=3)
@@ -199,6 +202,7 @@ def test_importance_finds_the_setting_that_matters(searching):
     assert importance["training.lr"] > 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError("disk full"), ZeroDivisionError])
 def test_a_trial_that_was_interrupted_is_tried_again(searching, without_training, monkeypatch, error):
     score, calls = study.score_settings, []
@@ -251,6 +255,7 @@ def test_two_processes_share_the_trials(searching, worker):
     assert len({trial.settings["training.lr"] for trial in trials}) == 5
 
 
+@pytest.mark.slow
 def test_settings_that_cannot_be_trained_are_recorded_and_avoided(searching, without_training, caplog):
     space = {**SPACE, "model.n_heads": {"type": "categorical", "choices": [2, 4]}}
     search = searching(space=space, n_trials=12)
@@ -273,6 +278,7 @@ def test_a_search_without_any_score_says_why(searching, monkeypatch):
     assert search.best_config() is None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_training")
 def test_another_search_under_the_same_name_is_refused(searching, root, tmp_path):
     searching().run()

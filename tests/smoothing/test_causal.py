@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from hmmlearn.hmm import CategoricalHMM
 
 from patchtst_har.errors import DataError
 from patchtst_har.smoothing import HMMSmoother
@@ -13,7 +12,8 @@ def random_model(rng, size):
         rng.dirichlet(np.ones(size), size),
     )
     smoother = HMMSmoother.from_parameters(start, transitions, emissions, n_classes=size)
-    model = CategoricalHMM(n_components=size, n_features=size)
+    # No wheels for CPython 3.14.
+    model = pytest.importorskip("hmmlearn.hmm").CategoricalHMM(n_components=size, n_features=size)
     model.startprob_, model.transmat_, model.emissionprob_ = start, transitions, emissions
     return smoother, model
 

@@ -64,6 +64,7 @@ def test_an_unknown_set_fails_the_import_and_names_the_choices():
     assert last.endswith(", ".join(patchtst_har.cpu_info()["available"]))
 
 
+@pytest.mark.spawns
 def test_an_unavailable_set_fails_the_import_and_names_the_choices():
     available = patchtst_har.cpu_info()["available"]
     missing = [name for name in NAMES if name not in available]

@@ -152,13 +152,14 @@ def test_a_damaged_file_is_named(tmp_path, content):
 
 
 @pytest.mark.spawns
-def test_kills_at_random_moments_never_lose_or_damage_the_state(tmp_path):
+@pytest.mark.parametrize("n_kills", [3, pytest.param(30, marks=pytest.mark.study)])
+def test_kills_at_random_moments_never_lose_or_damage_the_state(tmp_path, n_kills):
     path = tmp_path / "last.safetensors"
     command = [sys.executable, "-c", SAVERS, str(path), os.path.dirname(__file__)]  # noqa: PTH120
     chance = random.Random(0)  # noqa: S311
     reached = 0
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as savers:
-        for _ in range(6):
+        for _ in range(n_kills):
             print(file=savers.stdin, flush=True)
             child = int(savers.stdout.readline())
             assert savers.stdout.readline() == "saved\n"

@@ -20,16 +20,38 @@ from patchtst_har.training.loop import share_of
 from patchtst_har.training.processes import Processes, _is_said, _named, joined
 
 COMMAND = [sys.executable, "-m", "patchtst_har", "train", "--config"]
-# Without what the command measures and draws afterwards.
-TRAINING = """
+# Starts `n` processes as forks of one that has imported everything: imports take longer than the training.
+# Writes their numbers, and at the end their statuses. With `trainer`, without what the command measures and
+# draws afterwards.
+FORKS = """
+import os
 import sys
+import torch._dynamo
+import patchtst_har.cli
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.training import PatchTSTTrainer
 from patchtst_har.training.processes import joined
-with joined():
-    PatchTSTTrainer(ExperimentConfig.load(sys.argv[1]), resume="--resume" in sys.argv).train()
+
+how, n, *arguments = sys.argv[1:]
+
+def train(rank):
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
+    sys.argv = ["patchtst-har", "train", "--config", *arguments]
+    if how == "command":
+        patchtst_har.cli.main()
+    else:
+        with joined():
+            PatchTSTTrainer(ExperimentConfig.load(arguments[0]), resume="--resume" in arguments).train()
+    raise SystemExit
+
+children = []
+for rank in range(int(n)):
+    children.append(os.fork())
+    if children[-1] == 0:
+        train(rank)
+print(*children, flush=True)
+print(*(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
 """
-TRAIN_ONLY = [sys.executable, "-c", TRAINING]
 STORES = []
 
 
@@ -48,28 +70,38 @@ def experiment(prepared, folder, name: str, **sections) -> ExperimentConfig:
     return config
 
 
-def started(config: ExperimentConfig, n: int, *options: str, command=COMMAND) -> list[subprocess.Popen]:
-    """Start a command in `n` processes, as torchrun does but for its watch over them."""
+def started(config: ExperimentConfig, n: int) -> list[subprocess.Popen]:
+    """Start the command in `n` processes, as torchrun does but for its watch over them."""
+    common = environment_of(n)
+    command = [*COMMAND, path_of(config), "--baselines", "none"]
+    return [process(command, {**common, "RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(n)]
+
+
+def forked(config: ExperimentConfig, n: int, how: str, *options: str) -> subprocess.Popen:
+    """Start `FORKS`."""
+    command = [sys.executable, "-c", FORKS, how, str(n), path_of(config), *options]
+    return process(command, environment_of(n))
+
+
+def environment_of(n: int) -> dict[str, str]:
     # Torchrun's store lives on while the processes end; here it does until the tests end.
     store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     STORES.append(store)
-    common = {
+    return {
         "WORLD_SIZE": str(n),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(store.port),
         "TORCHELASTIC_USE_AGENT_STORE": "True",
     }
-    command = [*command, str(config.output_dir / f"{config.experiment_name}.yaml"), *options]
-    return [
-        subprocess.Popen(
-            command,
-            env={**os.environ, **common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(n)
-    ]
+
+
+def path_of(config: ExperimentConfig) -> str:
+    return str(config.output_dir / f"{config.experiment_name}.yaml")
+
+
+def process(command: list[str], environment: dict[str, str]) -> subprocess.Popen:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, env={**os.environ, **environment}, **pipes)
 
 
 def ended(processes: list[subprocess.Popen]) -> list[tuple[int, str, str]]:
@@ -120,22 +152,26 @@ def test_two_processes_have_the_loss_curve_of_one(prepared, tmp_path):
 def test_a_killed_process_ends_the_run_with_a_checkpoint_from_which_it_goes_on(prepared, tmp_path):
     """With dropout: each process draws its own, and finds it again."""
     whole, cut = (experiment(prepared, tmp_path, name) for name in ("whole", "cut"))
-    assert [status for status, *_ in ended(started(whole, 2, command=TRAIN_ONLY))] == [0, 0]
-    first, second = started(cut, 2)
+    trained = forked(whole, 2, "trainer")
+    out, err = trained.communicate(timeout=300)
+    assert out.splitlines()[1] == "0 0", err
+    training = forked(cut, 2, "command")
+    second = int(training.stdout.readline().split()[1])
     path, deadline = cut.run_dir / "metrics.jsonl", time.monotonic() + 300
     while not path.exists() or path.read_text().count("\n") < 3:
-        assert second.poll() is None
+        assert training.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    second.send_signal(signal.SIGKILL)
-    (status, _, err), _ = ended([first, second])
-    assert status == 2
+    os.kill(second, signal.SIGKILL)
+    out, err = training.communicate(timeout=300)
+    assert out.splitlines()[-1] == "2 -9"
     assert err.count("patchtst-har: error: ") == 1
     assert "error: another process of this training has ended; the same command with --resume goes on" in err
-    status, _, err = ended(started(cut, 1, "--resume"))[0]
-    assert status == 2
-    assert "processes: 2 in the run, 1 now" in err
-    assert [status for status, *_ in ended(started(cut, 2, "--resume", command=TRAIN_ONLY))] == [0, 0]
+    with pytest.raises(DataError, match="processes: 2 in the run, 1 now"):
+        PatchTSTTrainer(cut, resume=True).train()
+    trained = forked(cut, 2, "trainer", "--resume")
+    out, err = trained.communicate(timeout=300)
+    assert out.splitlines()[1] == "0 0", err
     assert metrics_of(cut) == metrics_of(whole)
     others = tensors_of(whole)
     assert all((values == others[name]).all() for name, values in tensors_of(cut).items())

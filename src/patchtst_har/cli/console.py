@@ -132,7 +132,8 @@ class _Bars:
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
             )
-            self._progress = Progress(*columns, console=err)
+            # A file shows nothing of what a thread draws, and a thread without memory to begin hangs.
+            self._progress = Progress(*columns, console=err, auto_refresh=err.is_terminal)
             self._progress.start()
         if what not in self._tasks:
             for earlier in self._tasks.values():

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from patchtst_har.errors import DataError
@@ -74,6 +73,9 @@ def fit_temperature(logits: npt.NDArray[np.floating[Any]], y_true: Labels) -> fl
         )
     if not np.isfinite(scores).all():
         raise DataError("logits: have values that are not finite")
+    # Half a second that reading scores need not wait for.
+    from scipy.optimize import minimize_scalar
+
     rows = np.arange(len(scores))
 
     def loss(log_temperature: float) -> float:

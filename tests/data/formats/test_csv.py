@@ -268,6 +268,7 @@ def packed(path: Path, head: str, block: bytes, times: int) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("block", "message"),
     [

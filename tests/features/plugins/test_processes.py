@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -54,15 +55,21 @@ def run(*arguments, stdin=None, **environment):
     )
 
 
+@pytest.fixture(scope="module")
+def script(tmp_path_factory):
+    """The script in a file: what the first of the tests compiles, the others find."""
+    path = tmp_path_factory.mktemp("script") / "script.py"
+    path.write_text(SCRIPT)
+    return path
+
+
 @pytest.mark.parametrize(
     ("method", "layer"),
     [("spawn", "default"), ("forkserver", "default"), ("fork", "default"), ("fork", "workqueue")],
 )
-def test_other_processes_compute_the_same(tmp_path, method, layer):
+def test_other_processes_compute_the_same(script, method, layer):
     if method == "fork" and sys.platform == "darwin":
         pytest.skip("fork is not safe on macOS")
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
     done = run(script, method, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS="2")
     assert (done.returncode, done.stdout) == (0, "the same\n"), done.stderr
     assert ("computing in one thread" in done.stderr) == (method == "fork")
@@ -110,24 +117,30 @@ print(*(sum(part.stats.cache_hits.values()) for part in parts))
 """
 
 
-def test_the_second_process_finds_compiled_code(tmp_path):
-    script = tmp_path / "script.py"
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A script that has run once, with its compiled code beside it. Copy it."""
+    script = tmp_path_factory.mktemp("kept") / "script.py"
     script.write_text(KEPT)
-    assert [run(script).stdout for _ in range(2)] == ["0 0 0 0\n", "1 1 1 1\n"]
+    assert run(script).stdout == "0 0 0 0\n"
+    return script
+
+
+def test_the_second_process_finds_compiled_code(kept):
+    assert run(kept).stdout == "1 1 1 1\n"
 
 
 @pytest.mark.parametrize(("files", "error"), [("*.nbi", "EOFError"), ("*.nbc", "UnpicklingError")])
-def test_damaged_compiled_code_is_named_and_not_used(tmp_path, files, error):
+def test_damaged_compiled_code_is_named_and_not_used(kept, tmp_path, files, error):
     """A full disk leaves such files."""
-    script = tmp_path / "script.py"
-    script.write_text(KEPT)
-    run(script)
-    damaged = list((tmp_path / "__pycache__").glob(files))
+    folder = shutil.copytree(kept.parent, tmp_path / "copy")
+    script = folder / "script.py"
+    damaged = list((folder / "__pycache__").glob(files))
     assert damaged
     for path in damaged:
         path.write_bytes(path.read_bytes()[: 0 if error == "EOFError" else 100])
     done = run(script)
     assert (done.returncode, done.stdout) == (0, "0 0 0 0\n"), done.stderr
     assert "kept.kept" in done.stderr
-    assert f"compiled code in {tmp_path}" in done.stderr
+    assert f"compiled code in {folder}" in done.stderr
     assert error in done.stderr

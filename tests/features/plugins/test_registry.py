@@ -83,6 +83,7 @@ def unset():
     later = 1.0
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize(
     ("function", "outputs", "message"),
     [
@@ -130,12 +131,14 @@ def test_bad_outputs_are_refused(outputs, message):
         register_feature("good", outputs=outputs)
 
 
+@pytest.mark.compiles
 def test_the_decorated_function_stays_a_plain_function():
     assert register_feature("mine", outputs=["mine_one"])(one) is one
     assert "mine" in registered_features()
     assert feature_outputs(["mine", "jerk_rms"]) == ("mine_one", "jerk_rms")
 
 
+@pytest.mark.compiles
 def test_a_name_is_taken_once_and_can_be_given_back():
     register_feature("mine", outputs=["a"])(one)
     with pytest.raises(FeatureError, match=r"'mine': is already registered \(.*one\).*unregister_feature"):
@@ -164,6 +167,7 @@ def test_unknown_and_repeated_selections_are_named():
         feature_outputs("hjorth")
 
 
+@pytest.mark.compiles
 def test_two_features_with_a_common_column_are_refused_together():
     register_feature("first", outputs=["same"])(one)
     register_feature("second", outputs=["same"])(one)
@@ -172,6 +176,7 @@ def test_two_features_with_a_common_column_are_refused_together():
         feature_outputs(["first", "second"])
 
 
+@pytest.mark.compiles
 def test_an_installed_package_brings_a_feature_that_is_loaded_when_asked_for(entry_points):
     entry_points("brings_one", SOURCE, {"packaged": "brings_one"})
     assert "packaged" in registered_features()
@@ -201,6 +206,7 @@ def test_a_failing_entry_point_is_named(entry_points, source, value, message):
         feature_outputs(["faulty"])
 
 
+@pytest.mark.compiles
 def test_the_origins_of_all_features_are_told_and_the_broken_ones_named(entry_points):
     entry_points("brings_one", SOURCE, {"packaged": "brings_one"})
     entry_points("broken_one", "raise OSError('no disk')", {"faulty": "broken_one"})

@@ -39,6 +39,7 @@ def moody(window, sr):
     return np.array([1.0, 2.0])
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("n_threads", [1, 2, 64])
 def test_every_window_is_given_to_the_function(windows, n_threads):
     register_feature("sums", outputs=["total", "length", "fast"])(sums)
@@ -58,6 +59,7 @@ def test_columns_follow_the_selection_and_out_is_written(windows):
     np.testing.assert_array_equal(out, both[:, [2, 0, 1]])
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize(
     ("value", "message"),

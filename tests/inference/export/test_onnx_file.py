@@ -21,13 +21,16 @@ pytestmark = pytest.mark.compiles
 # Between them: every choice of every option. An export takes seconds, so some are in one.
 ONNX_ARCHITECTURES = {
     **ARCHITECTURES,
-    "one patch, wide heads": {**ARCHITECTURES["one patch"], **ARCHITECTURES["wide heads"]},
+    "one patch, wide heads, attention pooling post-norm relu, no features": {
+        **ARCHITECTURES["one patch"],
+        **ARCHITECTURES["wide heads"],
+        **ARCHITECTURES["attention pooling post-norm relu"],
+        **ARCHITECTURES["no features"],
+    },
 }
 CHOSEN = (
-    "attention pooling post-norm relu",
     "everything",
-    "no features",
-    "one patch, wide heads",
+    "one patch, wide heads, attention pooling post-norm relu, no features",
     "window stem, branch, mean and maximum",
     "branch of one vector, cls",
 )

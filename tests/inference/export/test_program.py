@@ -24,6 +24,7 @@ def test_the_model_is_not_changed():
         assert torch.equal(tensor, before[name]), name
 
 
+@pytest.mark.compiles
 def test_only_used_inputs_are_asked_for():
     everything = used_inputs(ModelConfig())
     assert everything == {
