@@ -91,6 +91,18 @@ def test_the_usage_of_pretrain_is_plain(cli):
     assert usage.strip().endswith("[OPTIONS] DATA..."), usage
 
 
+def test_pretrain_is_refused_in_several_processes_and_says_so_once(cli, here, monkeypatch):
+    for name, value in {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    status, _, err = cli("pretrain", "a", "--output", "x")
+    assert status == 2
+    assert "pretrain works in one process; start it without torchrun" in err
+    monkeypatch.setenv("RANK", "1")
+    assert cli("pretrain", "a", "--output", "x") == (2, "", "")
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID")
+    assert "torchrun" not in cli("pretrain", "a", "--output", "x", "--mask-fraction", "1")[2]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
