@@ -11,7 +11,7 @@ BENCH_RESULT ?= benches/results/$(shell git describe --always --dirty 2>/dev/nul
 CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DSKBUILD_PROJECT_VERSION=0.0.0
 CONFIGURE_KERNELS = $(CONFIGURE) -DPATCHTST_HAR_BINDINGS=OFF
 
-.PHONY: demo test test-fast install lint types tidy sanitize sanitize-threads profile arm64-check format bench bench-check bench-compare bench-history latency-table weights cuda-check wheel-check wheels docs windows-check fuzz fuzz-kernels guards clean
+.PHONY: demo test test-fast install lint types tidy sanitize sanitize-threads profile arm64-check format bench bench-check bench-compare bench-history latency-table weights cuda-check wheel-check wheels docs windows-check fuzz fuzz-kernels guards coverage clean
 
 demo: $(VENV)/.demo
 	$(BIN)/patchtst-har demo --overwrite
@@ -66,6 +66,32 @@ tidy: install
 	$(CONFIGURE) -B build/tidy -DPython_EXECUTABLE=$(abspath $(BIN))/python \
 	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) > /dev/null
 	$(BIN)/clang-tidy --quiet -p build/tidy $(shell find csrc -name '*.cpp')
+
+# Which lines and branches the tests reach: those of Python by coverage.py, those of C++ by gcov, whose counters a build of its own has.
+# The copy of the package and its environment lie in build/coverage, and so do the pages. An hour; ARGS goes to pytest.
+COVERED := $(abspath build/coverage)
+coverage: export COVERAGE_FILE = $(COVERED)/python
+coverage: $(VENV)/.coverage
+	rm -rf $(COVERED)/site $(COVERED)/venv $(COVERED)/python* && mkdir -p $(COVERED)/site
+	cp -r src/patchtst_har $(COVERED)/site
+	$(CONFIGURE) -B $(COVERED)/native -DCMAKE_CXX_FLAGS='--coverage -O1' -DPython_EXECUTABLE=$(abspath $(BIN))/python \
+	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) > /dev/null
+	$(BIN)/cmake --build $(COVERED)/native --target _core
+	find $(COVERED)/native -name '*.gcda' -delete
+	cp $(COVERED)/native/_core*.so $(COVERED)/site/patchtst_har
+	$(BIN)/python -m venv --without-pip $(COVERED)/venv
+	printf '%s\n' $(COVERED)/site $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+	  > $$(echo $(COVERED)/venv/lib/*/site-packages)/package.pth
+	-$(COVERED)/venv/bin/python -m coverage run -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m coverage combine --quiet $(COVERED)
+	$(BIN)/python -m coverage html --quiet --directory $(COVERED)/pages
+	$(BIN)/python -m gcovr --root . --filter csrc/ --exclude csrc/tests/ --exclude csrc/fuzz/ --gcov-ignore-errors all \
+	  --html-details $(COVERED)/csrc.html --print-summary --fail-under-line 90 $(COVERED)/native
+	$(BIN)/python -m coverage report --skip-covered --fail-under 92
+
+$(VENV)/.coverage: $(VENV)/.dev
+	$(PIP_INSTALL) --group coverage
+	touch $@
 
 # Removes each guard against the faults of docs/faults.md in a copy, and checks that its tests fail then: an hour at most.
 # `make guards ARGS='-k npz'` takes those whose fault, file or tests contain a text.
