@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import shutil
+import subprocess
 import sys
 import threading
 import warnings
@@ -813,3 +814,13 @@ def test_a_zone_is_used_or_said_to_be_of_no_use(cli, tmp_path):
         assert ("Europe/Berlin (--timezone) changes nothing" in err) == (options == zone)
         assert any("those of UTC" in notice for notice in summary["notices"]) == (clock == "UTC")
         assert pd.read_csv(tmp_path / "log_labels.csv")["start"][0] == start
+
+
+@pytest.mark.spawns
+def test_a_command_without_torch_says_what_it_lacks(tmp_path):
+    """There is no torch for macOS on Intel, and `None` is how Python marks a module that is not there."""
+    script = "import sys; sys.modules['torch'] = None; from patchtst_har.cli import main; main()"
+    command = [sys.executable, "-c", script, "pretrain", str(tmp_path), "--output", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "patchtst-har: error: this command needs torch, which is not installed\n"
