@@ -165,7 +165,7 @@ profile: install
 # those of this machine. $(1): folder and toolchain; $(2): how value_sweep runs there.
 define cross_check
 	$(CONFIGURE_KERNELS) -B build/native -DCMAKE_BUILD_TYPE=Release > /dev/null
-	$(CONFIGURE_KERNELS) -B build/$(1) -DCMAKE_BUILD_TYPE=Release \
+	$(CONFIGURE_KERNELS) --fresh -B build/$(1) -DCMAKE_BUILD_TYPE=Release \
 	  -DCMAKE_TOOLCHAIN_FILE=$(abspath cmake/$(1).cmake) > /dev/null
 	$(BIN)/cmake --build build/native --target value_sweep
 	$(BIN)/cmake --build build/$(1) --target sweeps

@@ -43,7 +43,7 @@ def arm64_build(*targets: str) -> Path:
         "SKBUILD_PROJECT_VERSION": "0.0.0",
     }
     definitions = [f"-D{name}={value}" for name, value in settings.items()]
-    subprocess.run([cmake, "-S", ROOT, "-B", folder, "-G", "Ninja", *definitions], check=True)
+    subprocess.run([cmake, "--fresh", "-S", ROOT, "-B", folder, "-G", "Ninja", *definitions], check=True)
     subprocess.run([cmake, "--build", folder, "--target", *targets], check=True)
     return folder
 
