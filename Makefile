@@ -106,7 +106,7 @@ sanitize: RUNTIME := libasan.so
 sanitize-threads: SANITIZERS := thread
 sanitize-threads: RUNTIME := libtsan.so
 sanitize sanitize-threads: SANITIZED = build/sanitize/$(SANITIZERS)
-BUILD_SANITIZED = $(CONFIGURE) -B $(SANITIZED) -DPATCHTST_HAR_SANITIZE=$(SANITIZERS) -DPython_EXECUTABLE=$(abspath $(BIN))/python \
+BUILD_SANITIZED = $(CONFIGURE) -B $(SANITIZED) -DPATCHTST_HAR_BINDINGS=ON -DPATCHTST_HAR_SANITIZE=$(SANITIZERS) -DPython_EXECUTABLE=$(abspath $(BIN))/python \
   -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) > /dev/null && $(BIN)/cmake --build $(SANITIZED) --target sweeps _core
 SANITIZED_PYTEST = PYTHONPATH=tests/support/sanitized PATCHTST_HAR_CORE=$$(echo $(abspath $(SANITIZED))/_core.*.so) \
   LD_PRELOAD="$$($(CXX) -print-file-name=$(RUNTIME)) $$($(CXX) -print-file-name=libstdc++.so.6)" \
