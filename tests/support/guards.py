@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -129,18 +131,22 @@ class Copy:
     def outcome(self, tests: Iterable[str]) -> tuple[int, str]:
         """Return pytest's exit status of some tests, and the end of what it printed."""
         command = [self._python, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", "-rN"]
-        try:
-            done = subprocess.run(
-                [*command, *(self.folder / "tests" / test for test in tests)],
-                cwd=self.folder,
-                capture_output=True,
-                text=True,
-                timeout=_LONGEST_S,
-                preexec_fn=_limit_memory,
-            )
-        except subprocess.TimeoutExpired:
-            return 1, f"ran for more than {_LONGEST_S} s"
-        return done.returncode, (done.stdout + done.stderr)[-2000:]
+        with subprocess.Popen(
+            [*command, *(self.folder / "tests" / test for test in tests)],
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            preexec_fn=_limit_memory,
+        ) as process:
+            try:
+                output, _ = process.communicate(timeout=_LONGEST_S)
+            except subprocess.TimeoutExpired:
+                # The processes that tests start are of its session.
+                os.killpg(process.pid, signal.SIGKILL)
+                return _FAILED, f"ran for more than {_LONGEST_S} s"
+        return process.returncode, output[-2000:]
 
 
 def _limit_memory() -> None:
@@ -161,7 +167,9 @@ def uncaught(copy: Copy, guard: Guard) -> list[str]:
     try:
         if guard.compiled:
             copy.build()
-        return [test for test in guard.tests if copy.outcome([test])[0] != _FAILED]
+        # Killed by a signal, as one that native code leads out of memory, it has failed as well.
+        statuses = {test: copy.outcome([test])[0] for test in guard.tests}
+        return [test for test, status in statuses.items() if status != _FAILED and status >= 0]
     finally:
         path.write_text(whole, encoding="utf-8")
 

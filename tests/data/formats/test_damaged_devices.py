@@ -84,3 +84,20 @@ def test_whatever_is_damaged_is_read_or_refused_in_one_line(tmp_path: Path, name
         assert np.isfinite(recording[["x", "y", "z"]].to_numpy()).all()
     # The archive has a checksum over everything; of the others, most is read.
     assert n_read > 15 or name == "archive.gt3x"
+
+
+class Panic(BaseException):
+    """As a panic of Rust code comes to Python."""
+
+
+@pytest.mark.parametrize("error", [Panic("index out of\nbounds"), ValueError("no such block")])
+def test_what_the_decoder_raises_is_one_line_that_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def read(path: str) -> None:
+        raise error
+
+    monkeypatch.setattr("actfast.read", read)
+    (tmp_path / "a.cwa").write_bytes(FILES["plain.cwa"][0])
+    with pytest.raises(DataError, match=r"a\.cwa: actfast 1\S+ cannot decode it \((index out|no such) "):
+        read_recording(tmp_path / "a.cwa")
