@@ -132,6 +132,7 @@ def test_the_address_that_is_shown_works_with_any_token(page):
         assert get(url)[1]
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_read_is_cut(page, monkeypatch):
     """What it finds when it reads at last ends; a stream that waited for it would go on."""
     monkeypatch.setattr(live_page, "_MOST_SEND_S", 0.2)

@@ -16,6 +16,7 @@ def watched(function, repeats=30, warm_up=5):
     return watch_repeats(function, repeats, warm_up, tolerance_bytes=1024)
 
 
+@pytest.mark.slow
 def test_memory_that_is_kept_is_a_leak():
     kept = []
 
