@@ -68,7 +68,7 @@ tidy: install
 	$(BIN)/clang-tidy --quiet -p build/tidy $(shell find csrc -name '*.cpp')
 
 # Which lines and branches the tests reach: those of Python by coverage.py, those of C++ by gcov, whose counters a build of its own has.
-# The copy of the package and its environment lie in build/coverage, and so do the pages. An hour; ARGS goes to pytest.
+# The copy of the package and its environment lie in build/coverage, and so do the pages. Much slower than `make test`; ARGS goes to pytest.
 COVERED := $(abspath build/coverage)
 coverage: export COVERAGE_FILE = $(COVERED)/python
 coverage: $(VENV)/.coverage
@@ -93,7 +93,7 @@ $(VENV)/.coverage: $(VENV)/.dev
 	$(PIP_INSTALL) --group coverage
 	touch $@
 
-# Removes each guard against the faults of docs/faults.md in a copy, and checks that its tests fail then: an hour at most.
+# Removes each guard against the faults of docs/faults.md in a copy, and checks that its tests fail then: some 25 minutes.
 # `make guards ARGS='-k npz'` takes those whose fault, file or tests contain a text.
 guards: install
 	$(BIN)/python tests/support/guards.py $(ARGS)
