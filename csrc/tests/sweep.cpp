@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -73,17 +72,6 @@ void fail(const std::string& where, const std::string& what) {
 
 std::size_t n_allocations() {
     return n_counted;
-}
-
-bool same_bits(const Floats& a, const Floats& b) {
-    if (a.size() != b.size()) return false;
-    return a.empty() || std::memcmp(a.data(), b.data(), sizeof(float) * a.size()) == 0;
-}
-
-void require_finite(const std::string& where, const Floats& values) {
-    const bool all =
-        std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
-    if (!all) fail(where, "a value is not finite");
 }
 
 }  // namespace patchtst_har::tests

@@ -1,7 +1,10 @@
 // What the programs of this folder share. Each is one source file that defines run(), linked with sweep.cpp.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -21,9 +24,16 @@ void run(const Arguments& arguments);
 // How often memory was allocated so far: by operator new and, where it can be counted, by the C library.
 std::size_t n_allocations();
 
-bool same_bits(const Floats& a, const Floats& b);
+inline bool same_bits(const Floats& a, const Floats& b) {
+    if (a.size() != b.size()) return false;
+    return a.empty() || std::memcmp(a.data(), b.data(), sizeof(float) * a.size()) == 0;
+}
 
-void require_finite(const std::string& where, const Floats& values);
+inline void require_finite(const std::string& where, const Floats& values) {
+    const bool all =
+        std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
+    if (!all) fail(where, "a value is not finite");
+}
 
 // For what has been computed once.
 template <typename Compute>
