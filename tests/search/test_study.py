@@ -1,4 +1,3 @@
-import os
 import shutil
 import signal
 import sqlite3
@@ -7,6 +6,7 @@ import sys
 
 import pytest
 
+from forking import python
 from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.errors import ConfigError, DataError
 from patchtst_har.search import study
@@ -18,6 +18,7 @@ from searches import SPACE, search_config
 # A process that searches as the tests do; its trials wait for a line.
 WORKER = """
 import sys
+sys.path += sys.argv[4:]
 from pathlib import Path
 from patchtst_har.search import study
 from patchtst_har.search.space import Space
@@ -74,10 +75,9 @@ def worker(root, tmp_path):
     started = []
 
     def start(n_trials):
-        command = [sys.executable, "-c", WORKER, str(root), str(tmp_path / "s.db"), str(n_trials)]
-        path = os.pathsep.join(sys.path)
+        command = [*python(), "-c", WORKER, str(root), str(tmp_path / "s.db"), str(n_trials), *sys.path]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, **pipes)
+        process = subprocess.Popen(command, **pipes)
         started.append(process)
         return process
 
