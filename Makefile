@@ -11,14 +11,14 @@ BENCH_RESULT ?= benches/results/$(shell git describe --always --dirty 2>/dev/nul
 CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DSKBUILD_PROJECT_VERSION=0.0.0
 CONFIGURE_KERNELS = $(CONFIGURE) -DPATCHTST_HAR_BINDINGS=OFF
 
-.PHONY: demo test test-fast install lint types tidy sanitize sanitize-threads profile arm64-check format bench bench-check bench-compare bench-history latency-table weights cuda-check wheel-check wheels docs windows-check fuzz fuzz-kernels guards coverage clean
+.PHONY: demo test test-fast test-long install lint types tidy sanitize sanitize-threads profile arm64-check format bench bench-check bench-compare bench-history latency-table weights cuda-check wheel-check wheels docs windows-check fuzz fuzz-kernels guards coverage clean
 
 demo: $(VENV)/.demo
 	$(BIN)/patchtst-har demo --overwrite
 
 # Workers and the processes that tests start share Python's compiled code, also where the environment asks for none: to compile tests and
 # package in each of them takes longer than many tests.
-test test-fast: export PYTHONDONTWRITEBYTECODE :=
+test test-fast test-long: export PYTHONDONTWRITEBYTECODE :=
 
 # JOBS is the number of processes that share the files with tests; ARGS goes to pytest: `make test ARGS='-k stream --lf'`.
 JOBS ?= auto
@@ -29,7 +29,11 @@ test: install
 # A first answer in about a minute: some tests of every folder but tests/reports. It needs no training, compilers, pictures,
 # processes of their own or browsers. It leaves out what is marked so, and as `slow` the long sweeps, oracles and whole commands: `make test` has them.
 test-fast: install
-	$(PYTEST) -m 'not (study or slow or trains or compiles or draws or spawns or browser)' $(ARGS)
+	$(PYTEST) -m 'not (study or long or slow or trains or compiles or draws or spawns or browser)' $(ARGS)
+
+# The tests that take ten seconds or more each.
+test-long: install
+	$(PYTEST) -m long $(ARGS)
 
 install: $(VENV)/.dev
 
@@ -61,6 +65,7 @@ lint: install
 
 types: install
 	$(BIN)/mypy
+	MYPYPATH=src $(BIN)/python -m mypy.stubtest patchtst_har._core --mypy-config-file tests/support/stubtest.ini
 
 tidy: install
 	$(CONFIGURE) -B build/tidy -DPython_EXECUTABLE=$(abspath $(BIN))/python \
@@ -82,7 +87,7 @@ coverage: $(VENV)/.coverage
 	$(BIN)/python -m venv --without-pip $(COVERED)/venv
 	printf '%s\n' $(COVERED)/site $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
 	  > $$(echo $(COVERED)/venv/lib/*/site-packages)/package.pth
-	-$(COVERED)/venv/bin/python -m coverage run -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	-$(COVERED)/venv/bin/python -m coverage run -m pytest -m 'not study' -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 	$(BIN)/python -m coverage combine --quiet $(COVERED)
 	$(BIN)/python -m coverage html --quiet --directory $(COVERED)/pages
 	$(BIN)/python -m gcovr --root . --filter csrc/ --exclude csrc/tests/ --exclude csrc/fuzz/ --gcov-ignore-errors all \

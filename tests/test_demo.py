@@ -21,9 +21,7 @@ def result(tmp_path_factory):
 
     def shorter(run_dir):
         config = whole(run_dir)
-        return config.replace(
-            data=config.data.replace(n_folds=2), training=config.training.replace(epochs=5)
-        )
+        return config.replace(data=config.data.replace(n_folds=2), training=config.training.replace(epochs=5))
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(demo, "demo_config", shorter)

@@ -150,6 +150,7 @@ def test_two_processes_have_the_loss_curve_of_one(prepared, tmp_path):
 @pytest.mark.spawns
 @pytest.mark.slow
 @pytest.mark.trains
+@pytest.mark.long
 def test_a_killed_process_ends_the_run_with_a_checkpoint_from_which_it_goes_on(prepared, tmp_path):
     """With dropout: each process draws its own, and finds it again."""
     whole, cut = (experiment(prepared, tmp_path, name) for name in ("whole", "cut"))
@@ -180,6 +181,7 @@ def test_a_killed_process_ends_the_run_with_a_checkpoint_from_which_it_goes_on(p
 
 @pytest.mark.spawns
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_mistake_that_the_first_alone_finds_is_said_once_by_torchrun(prepared, tmp_path):
     config = experiment(prepared, tmp_path, "mistaken")
     config.run_dir.mkdir()
