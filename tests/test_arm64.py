@@ -38,6 +38,7 @@ def values(value_sweep):
     return path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.parts[-3])
 def test_a_baseline_unit_compiles_for_arm64(tmp_path, unit):
     need(COMPILER)
