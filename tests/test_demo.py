@@ -21,7 +21,7 @@ def result(tmp_path_factory):
 
     def shorter(run_dir):
         config = whole(run_dir)
-        return config.replace(data=config.data.replace(n_folds=2), training=config.training.replace(epochs=5))
+        return config.replace(data=config.data.replace(n_folds=3), training=config.training.replace(epochs=5))
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(demo, "demo_config", shorter)
@@ -36,7 +36,7 @@ def test_people_never_met_are_recognised(result):
     assert raw.per_participant.n_participants == 10
     evaluation = json.loads((result.run_dir / "evaluation.json").read_text())
     assert evaluation["smoothed"]["macro_f1"] >= 0.80
-    assert len(evaluation["split"]["test"]) == 5
+    assert len(evaluation["split"]["test"]) == 4
 
 
 @pytest.mark.trains

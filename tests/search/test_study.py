@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-from forking import python
 from patchtst_har.datasets.prepared import PreparedDataset
 from patchtst_har.errors import ConfigError, DataError
 from patchtst_har.search import study
@@ -75,7 +74,7 @@ def worker(root, tmp_path):
     started = []
 
     def start(n_trials):
-        command = [*python(), "-c", WORKER, str(root), str(tmp_path / "s.db"), str(n_trials), *sys.path]
+        command = [sys.executable, "-c", WORKER, str(root), str(tmp_path / "s.db"), str(n_trials), *sys.path]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         process = subprocess.Popen(command, **pipes)
         started.append(process)

@@ -7,6 +7,7 @@ the fork does. Tests of imports, and those that kill it and need it dead at once
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import selectors
@@ -15,7 +16,7 @@ import socket
 import sys
 
 # Read when something is imported: where one of them differs, the client becomes an interpreter of its own.
-_READ_BY_IMPORTS = ("LD_", "MKL_", "MPL", "NUMBA_", "OMP_", "OPENBLAS_", "PATCHTST_HAR_", "PYTHON", "TORCH")
+_READ_BY_IMPORTS = ("LD_", "MKL_", "MPL", "NUMBA_", "OMP_", "OPENBLAS_", "PATCHTST_HAR_", "PYTHON")
 _OTHER = b"-"
 _command: tuple[str, ...] | None = None
 
@@ -116,12 +117,7 @@ def _watched(client: socket.socket, begun: dict[str, str]) -> list[str]:
     child = os.fork()
     if child == 0:
         client.close()
-        for number, stream in enumerate(streams):
-            os.dup2(stream, number)
-            os.close(stream)
-        os.chdir(folder)
-        os.environ.clear()
-        os.environ.update(environment)
+        _take_over(streams, folder, environment)
         return arguments
     for stream in (0, 1, 2, *streams):
         os.close(stream)
@@ -135,6 +131,28 @@ def _watched(client: socket.socket, begun: dict[str, str]) -> list[str]:
                 waiting.unregister(client)
     client.send(str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])).encode())
     os._exit(0)
+
+
+def _take_over(streams: list[int], folder: str, environment: dict[str, str]) -> None:
+    """Be where the client is, with its streams and environment."""
+    from multiprocessing import process
+
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    # What these are, such as seekable, is asked when they are opened.
+    through = bool(environment.get("PYTHONUNBUFFERED"))
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    for name, number, errors in (("stdout", 1, "strict"), ("stderr", 2, "backslashreplace")):
+        plain = open(number, "wb", 0 if through else -1, closefd=False)  # noqa: SIM115
+        options = {"errors": errors, "line_buffering": number == 2, "write_through": through}
+        text = io.TextIOWrapper(plain, encoding="utf-8", **options)
+        setattr(sys, name, text)
+        setattr(sys, f"__{name}__", text)
+    os.chdir(folder)
+    process.ORIGINAL_DIR = folder
+    os.environ.clear()
+    os.environ.update(environment)
 
 
 def _received(client: socket.socket, n_bytes: int) -> bytes:
