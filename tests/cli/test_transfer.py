@@ -1,6 +1,7 @@
 """`pretrain`, and `train` that begins with a stored model."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,14 @@ def test_an_encoder_of_two_data_sets_is_trained_and_then_fine_tuned(cli, here, m
 
 
 @pytest.mark.trains
+def test_an_encoder_trained_on_labels_tells_its_score(cli, here):
+    options = ("--output", "encoder", "--config", "network.yaml", *FEW)
+    status, out, err = cli("pretrain", "a", "--supervised", *options)
+    assert status == 0, err
+    assert re.search(r"^macro F1 over the classes of all data sets: 0\.\d{3}$", out, re.MULTILINE)
+
+
+@pytest.mark.trains
 def test_another_network_than_that_of_the_encoder_is_refused(cli, here):
     network = ("--config", "network.yaml", *FEW)
     assert cli("pretrain", "a", "--output", "encoder", *network)[0] == 0
@@ -101,6 +110,22 @@ def test_pretrain_is_refused_in_several_processes_and_says_so_once(cli, here, mo
     assert cli("pretrain", "a", "--output", "x") == (2, "", "")
     monkeypatch.delenv("TORCHELASTIC_RUN_ID")
     assert "torchrun" not in cli("pretrain", "a", "--output", "x", "--mask-fraction", "1")[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("train", "--resume", "--overwrite"), "--resume goes on with a run, --overwrite begins it again"),
+        (("pretrain", "a", "--output", "x", "--resume", "--overwrite"), "--overwrite begins it again"),
+        (("pretrain", "a", "--output", "x", "--supervised", "--mask-fraction", "0.5"), "nothing is hidden"),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused(cli, here, options, message):
+    status, out, err = cli(*options)
+    assert (status, out) == (2, "")
+    assert message in " ".join(err.replace("│", "").split())
+    assert not (here / "x").exists()
+    assert not (here / "runs").exists()
 
 
 @pytest.mark.parametrize(
