@@ -451,9 +451,7 @@ def test_a_call_that_is_repeated_labels_nothing_again(cohort, model, tmp_path):
 
 def test_a_worker_of_another_version_ends_the_run(cohort, model, tmp_path):
     older = Calling(lambda label_one, run, source: label_one(replace(run, version="0.0.1"), source))
-    with pytest.raises(
-        WorkersError, match=r"has patchtst-har .*, the run 0\.0\.1: install the same"
-    ):
+    with pytest.raises(WorkersError, match=r"has patchtst-har .*, the run 0\.0\.1: install the same"):
         label_recordings([cohort], tmp_path / "out", model=model, executor=older)
     assert summaries(tmp_path / "out") == {}
 
