@@ -72,7 +72,7 @@ tidy: install
 # tests of such functions run once more, interpreted. A test that fails does not end it; a kernel's loop may well run 2^32 times, and a killed
 # process may leave its counters damaged. Figures: docs/robustness.md. ARGS goes to pytest.
 COVERED := $(abspath build/coverage)
-COVERED_PYTEST = $(COVERED)/venv/bin/python -m coverage run -m pytest
+COVERED_PYTEST = $(COVERED)/venv/bin/python -m coverage run --source=$(COVERED)/site/patchtst_har -m pytest
 COMPILED_TESTS := smoothing evaluation/test_minirocket.py features/plugins/test_templates.py
 coverage: export COVERAGE_FILE = $(COVERED)/python
 coverage: export PYTHONDONTWRITEBYTECODE :=
