@@ -141,6 +141,17 @@ def test_options_that_exclude_each_other_are_refused(cli, here, options, message
         ),
         (("pretrain", "a", "a", "--output", "x"), "a: given more than once"),
         (("pretrain", "a", "--output", "x", "--set", "data.test_participants=[P9]"), "unknown P9"),
+        (
+            (
+                *("pretrain", "a", "--output", "x", "--set", "data.split=lists"),
+                *("--set", "data.train_participants=[P9]"),
+            ),
+            "P9",
+        ),
+        (
+            ("pretrain", "a", "--output", "x", "--supervised", "--set", "training.keep=best"),
+            'training.keep: pre-training needs "last"',
+        ),
     ],
 )
 def test_bad_input_is_one_line(cli, here, options, message):
