@@ -1,3 +1,4 @@
+import contextlib
 import shutil
 import signal
 import sqlite3
@@ -315,3 +316,10 @@ def test_a_file_that_is_no_storage_is_refused_and_left_alone(searching, tmp_path
     with pytest.raises(DataError, match=r"other\.db: is a database of another program, not of Optuna"):
         searching(name="other.db")
     assert (tmp_path / "other.db").read_bytes() == before
+
+
+def test_a_storage_of_other_tables_is_named(searching, tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "odd.db")) as odd:
+        odd.execute("CREATE TABLE studies (name TEXT)")
+    with pytest.raises(DataError, match=r"odd\.db: cannot be used as the storage of a search \(\w"):
+        searching(name="odd.db")
