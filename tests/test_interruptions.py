@@ -31,7 +31,7 @@ N_KILLS = int(os.environ.get("KILLS", "200"))
 # Calls commands in children of a process that has imported what they need: else, most kills hit imports.
 CALLER = """
 import json, os, resource, sys
-import torch
+import onnx, onnxruntime, onnxscript, torch._dynamo, torch.export
 import patchtst_har.cli, patchtst_har.cohort, patchtst_har.datasets.prepare, patchtst_har.training
 from patchtst_har.inference import export
 for line in sys.stdin:
@@ -238,6 +238,7 @@ def test_two_hundred_kills_at_random_moments_change_nothing(commands, tmp_path, 
             ended = status != -signal.SIGKILL
             n_kills += not ended
             n_finished += ended
+            print(f"{name}: {n_kills} kills, {n_finished} whole runs in between", flush=True)
         status = call([*command.arguments(out), *command.again])
         assert status == 0 or "already" in call.printed(), call.printed()
     assert command.content(out) == expected
