@@ -31,7 +31,7 @@ N_KILLS = int(os.environ.get("KILLS", "200"))
 # Calls commands in children of a process that has imported what they need: else, most kills hit imports.
 CALLER = """
 import json, os, resource, sys
-import onnx, onnxruntime, onnxscript, torch._dynamo, torch.export
+import onnx, onnxscript, torch._dynamo, torch.export
 import patchtst_har.cli, patchtst_har.cohort, patchtst_har.datasets.prepare, patchtst_har.training
 from patchtst_har.inference import export
 for line in sys.stdin:

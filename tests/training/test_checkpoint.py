@@ -234,6 +234,13 @@ def test_best_epochs_that_cannot_be_are_refused(tmp_path, saved):
         assert_refused(tmp_path / "last", {**record, **changes}, tensors, "the best epoch is none")
 
 
+def test_more_epochs_than_the_training_has_are_refused(tmp_path):
+    path, run = tmp_path / "last", Identity({"training.epochs": 6}, {})
+    save_checkpoint(path, trainee(), Progress(7, 1, {"val_loss": 1.25}), run)
+    with pytest.raises(DataError, match="last: not a checkpoint: progress: epoch: 7, the training has 6"):
+        check_resumable(path, run)
+
+
 WEIGHT = "head.norm.bias"
 
 
@@ -279,8 +286,11 @@ def test_states_of_generators_that_are_none_are_refused(tmp_path, saved, name):
         path,
         record,
         {**tensors, name: torch.full_like(state, 255)},
-        "the state of a random generator is none",
+        f"{name} is no state of a random generator \\(Invalid",
     )
+    state = state.clone()
+    state[-1] += 1
+    assert_refused(path, record, {**tensors, name: state}, f"{name} is no state of a random generator$")
 
 
 def test_a_scaler_without_its_numbers_is_refused(tmp_path, saved):

@@ -8,7 +8,7 @@ atomic rename: a kill leaves the previous checkpoint or the new one, never a mix
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -180,6 +180,9 @@ def _check_identity(path: Path, record: CheckpointRecord, identity: Identity) ->
         text = "; ".join(problems)
         cut = text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}..."
         raise DataError(f"{path}: cannot be resumed: {cut}")
+    most = identity.settings.get("training.epochs", record.epoch)
+    if record.epoch > most:
+        raise DataError(f"{path}: not a checkpoint: {RECORD}: epoch: {record.epoch}, the training has {most}")
 
 
 def _weights(trainee: Trainee[Any]) -> dict[str, Tensor]:
@@ -233,16 +236,19 @@ def _own_states() -> dict[str, Tensor]:
 def _restore_generators(
     path: Path, generators: Mapping[str, torch.Generator], tensors: Mapping[str, Tensor]
 ) -> None:
-    cuda = _own_state("cuda")
-    try:
-        for name, generator in generators.items():
-            generator.set_state(tensors[f"random/{name}"])
-        torch.set_rng_state(tensors[_own_state("cpu")])
-        if torch.cuda.is_available() and cuda in tensors:
-            torch.cuda.set_rng_state(tensors[cuda])
-    except (RuntimeError, TypeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise DataError(f"{path}: the state of a random generator is none ({reason})") from error
+    own: dict[str, tuple[Callable[[Tensor], object], Callable[[], Tensor]]]
+    own = {f"random/{name}": (each.set_state, each.get_state) for name, each in generators.items()}
+    own[_own_state("cpu")] = (torch.set_rng_state, torch.get_rng_state)
+    if torch.cuda.is_available() and _own_state("cuda") in tensors:
+        own[_own_state("cuda")] = (torch.cuda.set_rng_state, torch.cuda.get_rng_state)
+    for name, (restore, state) in own.items():
+        try:
+            restore(tensors[name])
+        except (RuntimeError, TypeError) as error:
+            reason = str(error).partition("\n")[0]
+            raise DataError(f"{path}: {name} is no state of a random generator ({reason})") from error
+        if not torch.equal(state(), tensors[name]):
+            raise DataError(f"{path}: {name} is no state of a random generator")
 
 
 def _own_state(device: str) -> str:
