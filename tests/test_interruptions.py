@@ -31,9 +31,12 @@ N_KILLS = int(os.environ.get("KILLS", "200"))
 # Calls commands in children of a process that has imported what they need: else, most kills hit imports.
 CALLER = """
 import json, os, resource, sys
-import onnx, onnxscript, torch._dynamo, torch.export
+import torch
 import patchtst_har.cli, patchtst_har.cohort, patchtst_har.datasets.prepare, patchtst_har.training
 from patchtst_har.inference import export
+if "export" in sys.argv:
+    # ONNX Runtime has a thread of its own, so that a child could not use it.
+    import onnx, onnxscript, torch._dynamo, torch.export
 for line in sys.stdin:
     log, most_bytes, arguments = json.loads(line)
     begin, started = os.pipe()
@@ -79,22 +82,25 @@ class Command:
 class Caller:
     """Calls commands, and kills them.
 
-    Attributes
+    Parameters
     ----------
     log : pathlib.Path
         What the last one printed.
+    name : str
+        Of the commands that are called.
     """
 
-    def __init__(self, log: Path) -> None:
-        self.log = log
+    def __init__(self, log: Path, name: str) -> None:
+        self.log, self._name = log, name
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", CALLER],
+            [sys.executable, "-c", CALLER, self._name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            # Installed code is compiled; without memory for it, Python's compiler raises anything.
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""},
         )
         assert self(["--help"]) == 0
         return self
@@ -217,7 +223,7 @@ NAMES = ["train", "prepare", "predict", "cohort", "export"]
 def test_two_hundred_kills_at_random_moments_change_nothing(commands, tmp_path, name):
     command, out = commands[name], tmp_path / "place" / "out"
     out.mkdir(parents=True)
-    with Caller(tmp_path / "log") as call:
+    with Caller(tmp_path / "log", name) as call:
         took_s = []
         for _ in range(2):
             shutil.rmtree(out)
@@ -278,7 +284,7 @@ def test_a_full_disk_is_named_and_the_command_goes_on_when_there_is_room(
 ):
     command, out = commands[name], small_disk / "out"
     out.mkdir()
-    with Caller(tmp_path / "log") as call:
+    with Caller(tmp_path / "log", name) as call:
         assert call(command.arguments(out)) == 0, call.printed()
         expected = command.content(out)
         needed = sum(path.stat().st_blocks * 512 for path in out.rglob("*"))
@@ -302,7 +308,7 @@ def test_a_full_disk_is_named_and_the_command_goes_on_when_there_is_room(
 def test_a_disk_that_cannot_be_written_is_named_before_any_work(commands, tmp_path, small_disk, name):
     command, out = commands[name], small_disk / "out"
     out.mkdir()
-    with Caller(tmp_path / "log") as call:
+    with Caller(tmp_path / "log", name) as call:
         mounted("-o", "remount,ro", "none", small_disk)
         assert call(command.arguments(out)) == 2
         assert re.search(r"Read-only file system|cannot be written", one_line(call))
@@ -316,7 +322,7 @@ def test_a_disk_that_cannot_be_written_is_named_before_any_work(commands, tmp_pa
 def test_memory_that_does_not_suffice_is_an_error_that_leaves_nothing_broken(commands, tmp_path, name):
     command, out = commands[name], tmp_path / "place" / "out"
     out.mkdir(parents=True)
-    with Caller(tmp_path / "log") as call:
+    with Caller(tmp_path / "log", name) as call:
         assert call(command.arguments(out)) == 0, call.printed()
         expected, n_refused = command.content(out), 0
         for most_mib in (150, 200, 250, 300, 350, 400, 500, 700):
