@@ -158,7 +158,8 @@ def main() -> int:
     if unknown:
         parser.error(f"no target {unknown[0]} (there are {', '.join(TARGETS)})")
     outcomes = []
-    print("| target | processor minutes | inputs | edges at first | edges | findings |\n|---|---|---|---|---|---|")
+    print("| target | processor minutes | inputs | edges at first | edges | findings |")
+    print("|---|---|---|---|---|---|")
     for name in given.names or TARGETS:
         outcomes.append(fuzz_apart(name, given.seconds, given.folder.resolve(), given.seed))
         print(outcomes[-1].row(), flush=True)

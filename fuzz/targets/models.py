@@ -46,7 +46,7 @@ def _model() -> tuple[Path, dict[str, bytes]]:
     }
 
 
-def _changed_tensors(content: bytes, choices: Choices) -> bytes:
+def changed_tensors(content: bytes, choices: Choices) -> bytes:
     """Return a safetensors file whose header was changed, and whose length fits it unless it is spoilt."""
     length = int.from_bytes(content[:8], "little")
     header, payload = json.loads(content[8 : 8 + length]), content[8 + length :]
@@ -99,7 +99,7 @@ def _use_model(data: bytes) -> None:
     else:
         for _ in range(choices.below(3)):
             name = choices.one_of(sorted(files))
-            change = _changed_json if name in _JSON else _changed_tensors
+            change = _changed_json if name in _JSON else changed_tensors
             changed[name] = change(files[name], choices)
     for name in changed:
         (folder / name).write_bytes(changed[name])

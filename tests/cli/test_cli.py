@@ -28,6 +28,7 @@ from patchtst_har.config import DataConfig, TrainingConfig
 from patchtst_har.data import write_recording
 from patchtst_har.errors import DataError
 from patchtst_har.records.run import Ablation, AblationArm, Interval, Intervals
+from patchtst_har.support import process_memory
 from patchtst_har.support.log import close_logging
 from patchtst_har.synthetic import recording as make_recording
 from patchtst_har.training.processes import Processes
@@ -185,6 +186,21 @@ def test_errors_of_any_kind_are_one_short_line(monkeypatch, capsys, error, messa
         main()
     assert ended.value.code == 2
     assert capsys.readouterr().err == f"patchtst-har: error: {message}\n"
+
+
+def test_any_error_without_memory_is_one_of_memory_and_else_a_bug(monkeypatch, capsys):
+    def fail(**_):
+        raise SystemError("error return without\nexception set")
+
+    monkeypatch.setattr(cli_module, "app", fail)
+    with pytest.raises(SystemError):
+        main()
+    monkeypatch.setattr(process_memory, "_LITTLE_BYTES", 2**62)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    reason = "SystemError: error return without exception set"
+    assert capsys.readouterr().err == f"patchtst-har: error: not enough memory ({reason})\n"
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from patchtst_har.errors import DataError, MissingDependencyError, WorkersError
 from patchtst_har.inference.label_file import label_file
 from patchtst_har.reports.prediction_files import write_prediction
 from patchtst_har.summaries import SummaryRules
+from patchtst_har.support import process_memory
 from patchtst_har.support.files import owner
 from patchtst_har.support.folders import folder_lock
 
@@ -257,6 +258,9 @@ def test_a_bug_is_a_failure_with_its_place(cohort, model, tmp_path, monkeypatch)
     assert (bug.recording, bug.error) == ("site0/P02", "IndexError")
     assert "P02.npz: a bug (out of range; test_run.py, line " in bug.reason
     assert memory.reason.endswith("P03.npz: not enough memory (allocation failed)")
+    monkeypatch.setattr(process_memory, "_LITTLE_BYTES", 2**62)
+    result = label_recordings([cohort], tmp_path / "again", model=model)
+    assert result.failures[0].reason.endswith("P02.npz: not enough memory (IndexError: out of range)")
 
 
 def test_a_full_disk_ends_the_run_and_is_named(cohort, model, tmp_path, monkeypatch):

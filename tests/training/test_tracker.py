@@ -60,6 +60,28 @@ def test_a_damaged_record_is_named(tmp_path):
         ExperimentTracker("walk", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("params.json", "[1]", "needs a mapping at the top, has list"),
+        ("params.json", "{", "not JSON"),
+        ("artifacts.json", "3", "needs a list at the top, has int"),
+        ("artifacts.json", '{"path": "a"}', "needs a list at the top, has dict"),
+        ("artifacts.json", '["a"]', "entry 1: Input should be"),
+        (
+            "artifacts.json",
+            '[{"path": "a", "description": ""}, {"path": 1}]',
+            "entry 2: path: Input should be",
+        ),
+    ],
+)
+def test_a_damaged_list_of_parameters_or_artifacts_is_named(tmp_path, name, content, problem):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=rf"{name}: {problem}"):
+        ExperimentTracker("walk", tmp_path)
+    assert (tmp_path / name).read_text() == content
+
+
 def test_metrics_that_are_not_finite_are_refused_before_anything_is_written(tmp_path):
     tracker = ExperimentTracker("walk", tmp_path)
     with pytest.raises(ValueError, match="finite number"):

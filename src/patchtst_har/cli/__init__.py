@@ -6,7 +6,7 @@ import errno
 import sys
 import warnings
 from io import TextIOWrapper
-from typing import Annotated, TextIO
+from typing import Annotated, NoReturn, TextIO
 
 import typer
 
@@ -31,6 +31,7 @@ from patchtst_har.cli.commands import (
 from patchtst_har.cli.console import warn
 from patchtst_har.cli.help import Command, Group
 from patchtst_har.errors import PatchTSTHARError
+from patchtst_har.support.process_memory import lacks_memory
 from patchtst_har.support.termination import Terminated, ending_signals_raise
 
 # Of a message: it may quote what a file holds.
@@ -103,10 +104,16 @@ def main() -> None:
         print("patchtst-har: error: this command needs torch, which is not installed", file=sys.stderr)
         sys.exit(2)
     except MemoryError as error:
-        print(
-            f"patchtst-har: error: not enough memory ({str(error) or 'allocation failed'})", file=sys.stderr
-        )
-        sys.exit(2)
+        _end_without_memory(str(error) or "allocation failed")
+    except Exception as error:
+        if not lacks_memory():
+            raise
+        _end_without_memory(f"{type(error).__name__}: {_one_line(error)}")
+
+
+def _end_without_memory(reason: str) -> NoReturn:
+    print(f"patchtst-har: error: not enough memory ({reason})", file=sys.stderr)
+    sys.exit(2)
 
 
 def _one_line(error: Exception) -> str:

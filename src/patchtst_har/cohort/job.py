@@ -23,6 +23,7 @@ from patchtst_har.inference.label_file import label_with
 from patchtst_har.records.prediction import Origin
 from patchtst_har.reports.prediction_files import write_prediction
 from patchtst_har.support.names import unusable_name
+from patchtst_har.support.process_memory import lacks_memory
 
 if TYPE_CHECKING:
     from patchtst_har.inference.recognizer import Recognizer
@@ -117,11 +118,14 @@ def failed(source: Source, error: Exception, *, stops: bool = False) -> Outcome:
         text = f"{error.filename}: {error.strerror}"
     elif isinstance(error, MemoryError):
         text = f"{source.path}: not enough memory ({str(error) or 'allocation failed'})"
-    else:
+    elif isinstance(error, PatchTSTHARError | OSError):
         text = " ".join(str(error).split())
-    if not isinstance(error, PatchTSTHARError | OSError | MemoryError):
+    elif lacks_memory():
+        text = f"{source.path}: not enough memory ({type(error).__name__}: {' '.join(str(error).split())})"
+    else:
         place = traceback.extract_tb(error.__traceback__)[-1]
-        text = f"{source.path}: a bug ({text}; {Path(place.filename).name}, line {place.lineno})"
+        what = " ".join(str(error).split())
+        text = f"{source.path}: a bug ({what}; {Path(place.filename).name}, line {place.lineno})"
     return Outcome(source.name, error=type(error).__name__, reason=text[:2000], stops=stops)
 
 

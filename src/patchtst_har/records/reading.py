@@ -35,7 +35,7 @@ def read_record(path: Path, kind: type[Checked]) -> Checked | None:
     """
     if not path.exists():
         return None
-    return _validate(read_json(path, MOST_RECORD_BYTES), kind, str(path))
+    return validated(read_json(path, MOST_RECORD_BYTES), kind, str(path))
 
 
 def read_json_lines(path: Path, kind: type[Checked]) -> list[Checked]:
@@ -51,7 +51,7 @@ def read_json_lines(path: Path, kind: type[Checked]) -> list[Checked]:
     lines = []
     for number, text in enumerate(read_text(path, MOST_RECORD_BYTES).splitlines(), start=1):
         source = f"{path}: line {number}"
-        lines.append(_validate(parse_json(text, source), kind, source))
+        lines.append(validated(parse_json(text, source), kind, source))
     return lines
 
 
@@ -147,11 +147,18 @@ def wall_clock(texts: pd.Series[str], source: str) -> pd.Series[Any]:
     return times.astype("datetime64[ns]")
 
 
-def _validate(document: Any, kind: type[Checked], source: str) -> Checked:
+def validated(document: Any, kind: type[Checked], source: str) -> Checked:
+    """Return a JSON value as `kind`.
+
+    Raises
+    ------
+    DataError
+        If a field is missing or wrong; the message begins with `source` and names the field.
+    """
     try:
         return kind.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
+        field = ".".join(str(part)[:80] for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
         raise DataError(f"{source}: {field + ': ' if field else ''}{message}") from error

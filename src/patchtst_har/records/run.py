@@ -405,6 +405,13 @@ class TopologyExample(Record):
     features: dict[str, float]
 
 
+class Artifact(Record):
+    """A file or folder of a run."""
+
+    path: str
+    description: str
+
+
 class MetricLine(Record):
     """One line of `metrics.jsonl`."""
 

@@ -22,6 +22,8 @@ else:
 
 # Of ru_maxrss.
 _UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
+# Who cannot have so much has none.
+_LITTLE_BYTES = 2**24
 
 
 @dataclass(frozen=True)
@@ -97,3 +99,15 @@ def pooled_slope(groups: list[tuple[NDArray[np.float64], NDArray[np.float64]]]) 
         products += float(centred @ (y - y.mean()))
         squares += float(centred @ centred)
     return products / squares if squares else 0.0
+
+
+def lacks_memory() -> bool:
+    """Whether there is next to none: an error of any class may come from that.
+
+    Python's compiler raises a `SystemError` or `ValueError` then, which says nothing of memory.
+    """
+    try:
+        bytearray(_LITTLE_BYTES)
+    except MemoryError:
+        return True
+    return False

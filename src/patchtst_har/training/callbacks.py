@@ -174,6 +174,7 @@ class Checkpointing(Callback):
         if not self._resume:
             return
         fit.progress = load_checkpoint(self._path, fit.trainee, self._identity)
+        self._check_best(fit.progress, fit.config)
         restore(fit.callbacks, fit.progress.callbacks, self._path)
         logger.info("resuming after epoch %d", fit.epoch)
 
@@ -183,6 +184,16 @@ class Checkpointing(Callback):
         save_checkpoint(self._path, fit.trainee, fit.progress, self._identity)
         for callback in fit.callbacks:
             callback.on_checkpoint(fit, self._path)
+
+    def _check_best(self, progress: Progress, config: TrainingConfig) -> None:
+        """Refuse a best epoch that others cannot be compared with, or that cannot be kept."""
+        needed = {"train_loss"}
+        if config.keep == "best" or any(name.startswith("val_") for name in progress.best):
+            needed |= {config.monitor, "val_macro_f1"}
+        if missing := sorted(needed - progress.best.keys()):
+            raise DataError(f"{self._path}: lacks {missing[0]} of the best epoch")
+        if config.keep == "best" and not progress.best_state:
+            raise DataError(f"{self._path}: lacks the weights of the best epoch")
 
 
 def states_of(callbacks: Iterable[Callback]) -> list[list[Any]]:

@@ -8,22 +8,23 @@ atomic rename: a kill leaves the previous checkpoint or the new one, never a mix
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from patchtst_har.errors import DataError
+from patchtst_har.records.reading import validated
 from patchtst_har.support.documents import parse_json
 from patchtst_har.support.files import atomic_path
 from patchtst_har.training.averaging import WeightAverage
+from patchtst_har.training.checkpoint_file import RECORD, CheckpointRecord, check_tensors, read_checkpoint
 from patchtst_har.training.identity import Identity
 from patchtst_har.training.processes import Processes
 from patchtst_har.training.scheduler import Schedule
@@ -58,6 +59,8 @@ class Progress:
 
 
 Network = TypeVar("Network", bound=nn.Module)
+_MOST_CHARACTERS = 4000
+"""Of what differs, in an error."""
 _RECORDED = ("epoch", "best_epoch", "best", "stopped", "callbacks")
 
 
@@ -117,19 +120,22 @@ def save_checkpoint(path: Path, trainee: Trainee[Any], progress: Progress, ident
     if not Processes.current().first:
         return
     tensors = {
-        **_prefixed("model", trainee.model.state_dict()),
+        **_weights(trainee),
         **_prefixed("best", progress.best_state),
         **_optimizer_tensors(trainee.optimizer),
         **random,
     }
-    if trainee.average is not None:
-        tensors |= _prefixed("average", trainee.average.state_dict())
     record = {name: getattr(progress, name) for name in _RECORDED}
     record |= {"schedule": trainee.schedule.state_dict(), "identity": asdict(identity)}
     if trainee.scaler is not None:
         record["scaler"] = trainee.scaler.state_dict()
+    try:
+        text = json.dumps(record)
+        validated(parse_json(text, RECORD), CheckpointRecord, RECORD)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: a callback has a state that is not of JSON values ({error})") from error
     with atomic_path(path) as temporary:
-        temporary.write_bytes(safetensors.torch.save(tensors, metadata={"progress": json.dumps(record)}))
+        temporary.write_bytes(safetensors.torch.save(tensors, metadata={RECORD: text}))
 
 
 def load_checkpoint(path: Path, trainee: Trainee[Any], identity: Identity) -> Progress:
@@ -138,42 +144,50 @@ def load_checkpoint(path: Path, trainee: Trainee[Any], identity: Identity) -> Pr
     Raises
     ------
     DataError
-        If the file is damaged, or a setting or the data differ from the run's; each is named.
+        If the file is damaged, belongs to another network, or a setting or the data differ from the run's;
+        each is named. Nothing is restored then, unless the state of a random generator is none.
     """
-    record, tensors = _read(path)
+    record, tensors = read_checkpoint(path)
     _check_identity(path, record, identity)
+    generators = {f"random/{name}": generator.get_state() for name, generator in trainee.generators.items()}
+    needed = {**_weights(trainee), **generators, _own_state("cpu"): torch.get_rng_state()}
+    check_tensors(path, tensors, needed, _prefixed("best", trainee.model.state_dict()), trainee.optimizer)
+    scaler, needed_of_it = record.scaler or {}, trainee.scaler.state_dict() if trainee.scaler else {}
+    if not needed_of_it.keys() <= scaler.keys():
+        raise DataError(f"{path}: not a checkpoint: {RECORD}: scaler: needs {', '.join(needed_of_it)}")
+    _restore_generators(path, trainee.generators, tensors)
     trainee.model.load_state_dict(_section("model", tensors))
     _restore_optimizer(trainee.optimizer, tensors)
-    trainee.schedule.load_state_dict(record["schedule"])
+    trainee.schedule.load_state_dict(record.schedule.to_json())
     if trainee.scaler is not None:
-        trainee.scaler.load_state_dict(record["scaler"])
-    _restore_generators(trainee.generators, tensors)
+        trainee.scaler.load_state_dict(scaler)
     if trainee.average is not None:
         trainee.average.load_state_dict(_section("average", tensors))
-    return Progress(**{name: record[name] for name in _RECORDED}, best_state=_section("best", tensors))
+    recorded = record.model_dump(mode="json", include=set(_RECORDED))
+    return Progress(**recorded, best_state=_section("best", tensors))
 
 
 def check_resumable(path: Path, identity: Identity) -> int:
-    """Raise what `load_checkpoint` would raise; return the epochs completed, without restoring anything."""
-    record, _ = _read(path)
+    """Raise what `load_checkpoint` raises without a network; return the epochs completed."""
+    record, _ = read_checkpoint(path)
     _check_identity(path, record, identity)
-    return int(record["epoch"])
+    return record.epoch
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    try:
-        with safe_open(path, framework="pt") as archive:
-            record = parse_json(archive.metadata()["progress"], "progress")
-            return record, {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118 - no dict
-    except (SafetensorError, KeyError, TypeError, DataError) as error:
-        raise DataError(f"{path}: not a checkpoint ({error})") from error
+def _check_identity(path: Path, record: CheckpointRecord, identity: Identity) -> None:
+    before = Identity(record.identity.settings, record.identity.data)
+    if problems := identity.refusals(before, record.epoch):
+        text = "; ".join(problems)
+        cut = text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}..."
+        raise DataError(f"{path}: cannot be resumed: {cut}")
+    most = identity.settings.get("training.epochs", record.epoch)
+    if record.epoch > most:
+        raise DataError(f"{path}: not a checkpoint: {RECORD}: epoch: {record.epoch}, the training has {most}")
 
 
-def _check_identity(path: Path, record: Mapping[str, Any], identity: Identity) -> None:
-    if "identity" not in record:
-        raise DataError(f"{path}: was written by another version; it cannot be resumed")
-    if problems := identity.refusals(Identity(**record["identity"]), record["epoch"]):
-        raise DataError(f"{path}: cannot be resumed: {'; '.join(problems)}")
+def _weights(trainee: Trainee[Any]) -> dict[str, Tensor]:
+    average = {} if trainee.average is None else trainee.average.state_dict()
+    return {**_prefixed("model", trainee.model.state_dict()), **_prefixed("average", average)}
 
 
 def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -219,10 +233,24 @@ def _own_states() -> dict[str, Tensor]:
     return states
 
 
-def _restore_generators(generators: Mapping[str, torch.Generator], tensors: Mapping[str, Tensor]) -> None:
-    for name, generator in generators.items():
-        generator.set_state(tensors[f"random/{name}"])
-    rank = Processes.current().rank
-    torch.set_rng_state(tensors[f"random/cpu/{rank}"])
-    if torch.cuda.is_available() and f"random/cuda/{rank}" in tensors:
-        torch.cuda.set_rng_state(tensors[f"random/cuda/{rank}"])
+def _restore_generators(
+    path: Path, generators: Mapping[str, torch.Generator], tensors: Mapping[str, Tensor]
+) -> None:
+    own: dict[str, tuple[Callable[[Tensor], object], Callable[[], Tensor]]]
+    own = {f"random/{name}": (each.set_state, each.get_state) for name, each in generators.items()}
+    own[_own_state("cpu")] = (torch.set_rng_state, torch.get_rng_state)
+    if torch.cuda.is_available() and _own_state("cuda") in tensors:
+        own[_own_state("cuda")] = (torch.cuda.set_rng_state, torch.cuda.get_rng_state)
+    for name, (restore, state) in own.items():
+        try:
+            restore(tensors[name])
+        except (RuntimeError, TypeError) as error:
+            reason = str(error).partition("\n")[0]
+            raise DataError(f"{path}: {name} is no state of a random generator ({reason})") from error
+        if not torch.equal(state(), tensors[name]):
+            raise DataError(f"{path}: {name} is no state of a random generator")
+
+
+def _own_state(device: str) -> str:
+    """Return the name of the state of torch's own generator in this process."""
+    return f"random/{device}/{Processes.current().rank}"

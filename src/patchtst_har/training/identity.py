@@ -14,6 +14,8 @@ _COPIES = {"tracking"}
 _ELSEWHERE = {*_COPIES, "output_dir", "experiment_name", "features"}
 """Where the run lies; what the features are shows in their values."""
 _MISSING = "not known"
+_MOST_CHARACTERS = 1000
+"""Of a name or value in an error: those of a stored run may be anything."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Identity:
         differing = differences(before.settings, self.settings)
         problems = named([each for each in differing if not may_differ(*each, n_done)])
         if before.data is not None and self.data is not None:
-            problems += [f"{name}: other values" for name, *_ in differences(before.data, self.data)]
+            others = differences(before.data, self.data)
+            problems += [f"{name[:_MOST_CHARACTERS]}: other values" for name, *_ in others]
         return problems
 
 
@@ -69,14 +72,14 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple
 
 def named(differing: Iterable[tuple[str, Any, Any]]) -> list[str]:
     """Return what to say of each difference."""
-    return [f"{path}: {old} in the run, {new} now{_hint(path)}" for path, old, new in differing]
+    texts = ([str(each)[:_MOST_CHARACTERS] for each in difference] for difference in differing)
+    return [f"{path}: {old} in the run, {new} now{_hint(path)}" for path, old, new in texts]
 
 
 def may_differ(path: str, old: Any, new: Any, n_done: int = 0) -> bool:
     """Whether a run would have been the same up to now with another value of a setting."""
-    if path == "training.epochs":
-        return bool(new >= n_done)
-    return path == "training.early_stop_patience" and bool(new >= old)
+    least = {"training.epochs": n_done, "training.early_stop_patience": old}.get(path)
+    return isinstance(least, int) and isinstance(new, int) and new >= least
 
 
 def _hint(path: str) -> str:

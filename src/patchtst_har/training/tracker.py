@@ -16,8 +16,8 @@ import yaml
 
 from patchtst_har.config import ExperimentConfig
 from patchtst_har.errors import DataError
-from patchtst_har.records.reading import MOST_RECORD_BYTES, read_json_lines
-from patchtst_har.records.run import MetricLine
+from patchtst_har.records.reading import MOST_RECORD_BYTES, read_json_lines, read_mapping, validated
+from patchtst_har.records.run import Artifact, MetricLine
 from patchtst_har.support.documents import read_text
 from patchtst_har.support.files import (
     atomic_write_json,
@@ -171,10 +171,8 @@ class ExperimentTracker:
 
     def _restore(self) -> None:
         """Read the record back; a last line cut short by a kill is removed, so that appending stays valid."""
-        if (self.output_dir / "params.json").exists():
-            self.params = read_json(self.output_dir / "params.json")
-        if (self.output_dir / "artifacts.json").exists():
-            self.artifacts = read_json(self.output_dir / "artifacts.json")
+        self.params = read_mapping(self.output_dir / "params.json") or {}
+        self.artifacts = _read_artifacts(self.output_dir / "artifacts.json")
         path = self.output_dir / "metrics.jsonl"
         if not path.exists():
             return
@@ -189,6 +187,14 @@ class ExperimentTracker:
     def _remember(self, line: MetricLine) -> None:
         for name, value in line.metrics.items():
             self.metrics[f"{line.phase}_{name}"].append((line.step, value))
+
+
+def _read_artifacts(path: Path) -> list[dict[str, Any]]:
+    entries = read_json(path) if path.exists() else []
+    if not isinstance(entries, list):
+        raise DataError(f"{path}: needs a list at the top, has {type(entries).__name__}")
+    checked = (validated(entry, Artifact, f"{path}: entry {n}") for n, entry in enumerate(entries, start=1))
+    return [entry.to_json() for entry in checked]
 
 
 class EpochRecord:
