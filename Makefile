@@ -11,14 +11,14 @@ BENCH_RESULT ?= benches/results/$(shell git describe --always --dirty 2>/dev/nul
 CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DSKBUILD_PROJECT_VERSION=0.0.0
 CONFIGURE_KERNELS = $(CONFIGURE) -DPATCHTST_HAR_BINDINGS=OFF
 
-.PHONY: demo test test-fast install lint types tidy sanitize sanitize-threads profile arm64-check format bench bench-check bench-compare bench-history latency-table weights cuda-check wheel-check wheels docs windows-check fuzz fuzz-kernels guards coverage clean
+.PHONY: demo test test-fast test-long install lint types tidy sanitize sanitize-threads profile arm64-check format bench bench-check bench-compare bench-history latency-table weights cuda-check wheel-check wheels docs windows-check fuzz fuzz-kernels guards coverage clean
 
 demo: $(VENV)/.demo
 	$(BIN)/patchtst-har demo --overwrite
 
 # Workers and the processes that tests start share Python's compiled code, also where the environment asks for none: to compile tests and
 # package in each of them takes longer than many tests.
-test test-fast: export PYTHONDONTWRITEBYTECODE :=
+test test-fast test-long: export PYTHONDONTWRITEBYTECODE :=
 
 # JOBS is the number of processes that share the files with tests; ARGS goes to pytest: `make test ARGS='-k stream --lf'`.
 JOBS ?= auto
@@ -29,7 +29,11 @@ test: install
 # A first answer in about a minute: some tests of every folder but tests/reports. It needs no training, compilers, pictures,
 # processes of their own or browsers. It leaves out what is marked so, and as `slow` the long sweeps, oracles and whole commands: `make test` has them.
 test-fast: install
-	$(PYTEST) -m 'not (study or slow or trains or compiles or draws or spawns or browser)' $(ARGS)
+	$(PYTEST) -m 'not (study or long or slow or trains or compiles or draws or spawns or browser)' $(ARGS)
+
+# The tests that take ten seconds or more each.
+test-long: install
+	$(PYTEST) -m long $(ARGS)
 
 install: $(VENV)/.dev
 
@@ -61,31 +65,43 @@ lint: install
 
 types: install
 	$(BIN)/mypy
+	MYPYPATH=src $(BIN)/python -m mypy.stubtest patchtst_har._core --mypy-config-file tests/support/stubtest.ini
 
 tidy: install
 	$(CONFIGURE) -B build/tidy -DPython_EXECUTABLE=$(abspath $(BIN))/python \
 	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) > /dev/null
 	$(BIN)/clang-tidy --quiet -p build/tidy $(shell find csrc -name '*.cpp')
 
-# Which lines and branches the tests reach: those of Python by coverage.py, those of C++ by gcov, whose counters a build of its own has.
-# The copy of the package and its environment lie in build/coverage, and so do the pages. Much slower than `make test`; ARGS goes to pytest.
+# Which lines and branches the tests reach: those of Python by coverage.py, those of C++ by gcov, whose counters a build of its own has. The copy
+# of the package, an environment that finds it first, and the pages lie in build/coverage. coverage.py does not see what numba compiled: the
+# tests of such functions run once more, interpreted. A test that fails does not end it; a kernel's loop may well run 2^32 times, and a killed
+# process may leave its counters damaged. Figures: docs/robustness.md. ARGS goes to pytest.
 COVERED := $(abspath build/coverage)
+COVERED_PYTEST = $(COVERED)/venv/bin/python -m coverage run --source=$(COVERED)/site/patchtst_har -m pytest
+COMPILED_TESTS := smoothing evaluation/test_minirocket.py features/plugins/test_templates.py
 coverage: export COVERAGE_FILE = $(COVERED)/python
+coverage: export PYTHONDONTWRITEBYTECODE :=
 coverage: $(VENV)/.coverage
 	rm -rf $(COVERED)/site $(COVERED)/venv $(COVERED)/python* && mkdir -p $(COVERED)/site
 	cp -r src/patchtst_har $(COVERED)/site
+	rm -f $(COVERED)/site/patchtst_har/_core.*.so
 	$(CONFIGURE) -B $(COVERED)/native -DCMAKE_CXX_FLAGS='--coverage -O1' -DPython_EXECUTABLE=$(abspath $(BIN))/python \
+	  -DSKBUILD_PROJECT_VERSION=$$($(BIN)/python -c 'from patchtst_har import __version__; print(__version__)') \
 	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) > /dev/null
 	$(BIN)/cmake --build $(COVERED)/native --target _core
 	find $(COVERED)/native -name '*.gcda' -delete
 	cp $(COVERED)/native/_core*.so $(COVERED)/site/patchtst_har
 	$(BIN)/python -m venv --without-pip $(COVERED)/venv
 	printf '%s\n' $(COVERED)/site $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
-	  > $$(echo $(COVERED)/venv/lib/*/site-packages)/package.pth
-	-$(COVERED)/venv/bin/python -m coverage run -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	  'import coverage; coverage.process_startup()' > $$(echo $(COVERED)/venv/lib/*/site-packages)/package.pth
+	sed '1s|.*|#!$(COVERED)/venv/bin/python|' $(BIN)/patchtst-har > $(COVERED)/venv/bin/patchtst-har
+	chmod +x $(COVERED)/venv/bin/patchtst-har
+	-$(COVERED_PYTEST) -m 'not study' -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	-NUMBA_DISABLE_JIT=1 $(COVERED_PYTEST) -q -k 'not ten_thousand' $(addprefix tests/,$(COMPILED_TESTS))
 	$(BIN)/python -m coverage combine --quiet $(COVERED)
 	$(BIN)/python -m coverage html --quiet --directory $(COVERED)/pages
-	$(BIN)/python -m gcovr --root . --filter csrc/ --exclude csrc/tests/ --exclude csrc/fuzz/ --gcov-ignore-errors all \
+	$(BIN)/python -m gcovr --root . --filter csrc/ --exclude csrc/tests/ --exclude csrc/fuzz/ --merge-lines \
+	  --gcov-ignore-errors all --gcov-suspicious-hits-threshold 0 \
 	  --html-details $(COVERED)/csrc.html --print-summary --fail-under-line 90 $(COVERED)/native
 	$(BIN)/python -m coverage report --skip-covered --fail-under 92
 

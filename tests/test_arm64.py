@@ -38,6 +38,7 @@ def values(value_sweep):
     return path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.parts[-3])
 def test_a_baseline_unit_compiles_for_arm64(tmp_path, unit):
     need(COMPILER)
@@ -47,6 +48,7 @@ def test_a_baseline_unit_compiles_for_arm64(tmp_path, unit):
     )
 
 
+@pytest.mark.long
 def test_arm64_gives_the_values_of_this_machine(values, tmp_path):
     need(COMPILER, "qemu-aarch64")
     folder = arm64_build("value_sweep", "stream_sweep")

@@ -2,11 +2,11 @@
 
 import json
 import subprocess
-import sys
 
 import pandas as pd
 import pytest
 
+from forking import python
 from patchtst_har import demo
 from patchtst_har.demo import MARKER, run_demo
 from patchtst_har.errors import ConfigError, DataError
@@ -16,12 +16,12 @@ from streams import small_recognizer
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
-    """A demonstration of fewer steps than `make demo` takes: enough to be better than chance by far."""
+    """A demonstration of fewer steps and folds than `make demo` takes: better than chance by far."""
     whole = demo.demo_config
 
     def shorter(run_dir):
         config = whole(run_dir)
-        return config.replace(training=config.training.replace(epochs=5))
+        return config.replace(data=config.data.replace(n_folds=3), training=config.training.replace(epochs=5))
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(demo, "demo_config", shorter)
@@ -36,7 +36,7 @@ def test_people_never_met_are_recognised(result):
     assert raw.per_participant.n_participants == 10
     evaluation = json.loads((result.run_dir / "evaluation.json").read_text())
     assert evaluation["smoothed"]["macro_f1"] >= 0.80
-    assert len(evaluation["split"]["test"]) == 2
+    assert len(evaluation["split"]["test"]) == 4
 
 
 @pytest.mark.trains
@@ -140,7 +140,7 @@ demo.run_demo(Path(sys.argv[1]), overwrite=True)
 def test_an_earlier_demonstration_comes_back_after_a_kill(tmp_path):
     folder = earlier_demo(tmp_path / "demo")
     before = contents(folder)
-    done = subprocess.run([sys.executable, "-c", KILLED, str(folder)], capture_output=True, timeout=120)
+    done = subprocess.run([*python(), "-c", KILLED, str(folder)], capture_output=True, timeout=120)
     assert done.returncode == -9, done.stderr
     assert not (folder / "old.txt").exists()
     with pytest.raises(DataError, match="is not empty"):

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from doc_blocks import (
     project_entry_points,
     words_of,
 )
+from forking import python
 from patchtst_har import training
 from patchtst_har.benchmark import loops
 from patchtst_har.benchmark.budget import Budget
@@ -196,7 +198,7 @@ def run_line(line, monkeypatch):
     if len(pipe) == 1:
         assert run_command(pipe[0], monkeypatch) == expected, line
         return
-    shell = line.replace("patchtst-har", f"{sys.executable} -m patchtst_har")
+    shell = line.replace("patchtst-har", f"{shlex.join(python())} -m patchtst_har")
     done = subprocess.run(shell, shell=True, capture_output=True, text=True, check=False)  # noqa: S602 - our own
     assert done.returncode == expected, done.stderr
 

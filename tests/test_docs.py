@@ -2,13 +2,13 @@ import re
 import runpy
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 import yaml
 
+from forking import python
 from patchtst_har import Recognizer, features
 from patchtst_har.benchmark.budget import Budget, Target
 from patchtst_har.config import N_STATISTICAL_FEATURES, AugmentationConfig, ExperimentConfig
@@ -121,7 +121,7 @@ def test_the_example_of_the_page_on_cohorts_runs(tmp_path):
         r"```python\n(.*?)```", (DOCS / "cohorts.md").read_text(encoding="utf-8"), re.DOTALL
     )
     (tmp_path / "example.py").write_text(local, encoding="utf-8")
-    command = [sys.executable, "-W", "error", "example.py"]
+    command = [*python(), "-W", "error", "example.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "2 labelled, 0 failed\n['recording', 'source']\n"
@@ -191,7 +191,7 @@ def printed_by(page, tmp_path, before="", first=None):
     for number, example in enumerate(examples[:first]):
         script = tmp_path / f"example_{number}.py"
         script.write_text(before + example, encoding="utf-8")
-        command = [sys.executable, "-W", "error", str(script)]
+        command = [*python(), "-W", "error", str(script)]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         printed.append(done.stdout)

@@ -135,6 +135,12 @@ def test_scores_on_the_training_people_of_a_shipped_model_are_doubted(weights, h
     (folder / "provenance.json").write_text(json.dumps(values))
     (doubt,) = _doubts(folder, ["P026", "P1"])
     assert doubt == "1 of 2 participants have names of people the model was trained on (P026)"
+    assert _doubts(folder, ["P1"]) == ()
+    (folder / "provenance.json").unlink()
+    (doubt,) = _doubts(folder, ["P1"])
+    assert doubt.endswith(
+        "provenance.json is missing: whether the model was trained on these participants is unknown"
+    )
 
 
 def test_a_damaged_summary_names_file_and_field(weights, here):

@@ -25,8 +25,10 @@ def why_missing() -> str | None:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return this process's environment, in which the package of this checkout is found."""
-    paths = [str(PROJECT / "src"), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    """Return this process's environment; the package is found that this process has, else the checkout's."""
+    package = importlib.util.find_spec("patchtst_har")
+    folder = PROJECT / "src" if package is None else Path(str(package.origin)).parents[1]
+    paths = [str(folder), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),

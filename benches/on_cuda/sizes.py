@@ -32,7 +32,7 @@ ON_A_DEVICE: tuple[Size, ...] = (
 INTERPRETED: tuple[Size, ...] = (
     DEFAULT_MODEL,
     (1, 1, 1, 2),
-    (2, 17, 2, 6),
+    (1, 17, 2, 6),
     (1, 40, 1, 34),
     (1, 18, 1, 66),
     (2, 0, 1, 4),

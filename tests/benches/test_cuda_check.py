@@ -62,6 +62,7 @@ def make_document(**changes):
 
 
 @pytest.mark.spawns
+@pytest.mark.long
 def test_numerics_in_the_interpreter(tmp_path, capsys, monkeypatch):
     """The checks of a device on tiny sizes, in two processes: against the compiled kernels and float64."""
     monkeypatch.setattr(parts, "n_processes", lambda _part: 2)

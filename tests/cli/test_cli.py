@@ -21,13 +21,17 @@ from rich.console import Console
 from rich.progress import Progress
 
 import patchtst_har
+from experiments import small_config
 from patchtst_har import cli as cli_module
 from patchtst_har.cli import app, console, main
+from patchtst_har.config import DataConfig, TrainingConfig
 from patchtst_har.data import write_recording
 from patchtst_har.errors import DataError
+from patchtst_har.records.run import Ablation, AblationArm, Interval, Intervals
 from patchtst_har.support import process_memory
 from patchtst_har.support.log import close_logging
 from patchtst_har.synthetic import recording as make_recording
+from patchtst_har.training.processes import Processes
 
 pytestmark = pytest.mark.slow
 
@@ -582,6 +586,62 @@ def test_cross_validation_without_folds_is_refused_before_training(cli, prepared
     options = (*options, "--set", "data.split=counts")
     for asked in ("--cross-validation", "--ablate"):
         assert "needs kfold" in error_of(cli("train", asked, *options))
+    assert list(tmp_path.iterdir()) == []
+
+
+def ablation_of(gains):
+    """An ablation whose arms gain so much macro F1: estimate and bounds."""
+    few = {"n_resamples": 10, "confidence": 0.95, "seed": 0, "n_participants": 6}
+    nothing = Interval(estimate=None, low=None, high=None)
+
+    def arm(number, gain):
+        f1 = gain and Interval(**dict(zip(("estimate", "low", "high"), gain, strict=True)))
+        minus = f1 and Intervals(**few, accuracy=nothing, macro_f1=f1)
+        return AblationArm(name=f"arm {number}", macro_f1=0.5, accuracy=0.5, minus_before=minus)
+
+    arms = tuple(arm(number, gain) for number, gain in enumerate(gains))
+    left_out = {"time of day": "the clock is UTC"}
+    return Ablation(n_folds=2, n_participants=6, n_windows=216, arms=arms, left_out=left_out)
+
+
+@pytest.mark.trains
+def test_cross_validation_and_ablation_are_told(cli, prepared, tmp_path, monkeypatch):
+    # What comes after training is the same for every run, and arms have their own tests: both take long.
+    monkeypatch.setattr("patchtst_har.benchmark.run_measurements.measure_run", lambda *_, **__: None)
+    monkeypatch.setattr("patchtst_har.reports.run.render_report", lambda run_dir: run_dir)
+    gains = (None, (0.1, -0.02, 0.31), (0.05, None, None), (None, None, None))
+    monkeypatch.setattr("patchtst_har.training.ablation.ablate", lambda *_, **__: ablation_of(gains))
+    data = DataConfig(proc_dir=prepared / "prepared", split="kfold", n_folds=2, val_n=1)
+    config = small_config(tmp_path, data=data, training=TrainingConfig(epochs=1, n_threads=1))
+    config.save(tmp_path / "run.yaml")
+    options = ("--cross-validation", "--ablate", "--baselines", "majority")
+    status, out, err = cli("train", "--config", tmp_path / "run.yaml", *options)
+    assert status == 0, err
+    assert "Every participant held out once" in out
+    *scores, first, sure, unsure, unknown, left_out = (
+        [cell.strip() for cell in line[1:-1].split("│")] for line in out.splitlines() if line[:1] == "│"
+    )
+    # Name, raw, smoothed, and what always calls the commonest of three classes.
+    assert {len(row) for row in scores} == {4}
+    assert [row[3] for row in scores if row[0] == "accuracy"] == ["0.333"]
+    assert all(re.fullmatch(r"0\.\d{3}", text) for _, raw, smoothed, _ in scores for text in (raw, smoothed))
+    assert first == ["arm 0", "0.500", ""]
+    assert sure == ["arm 1", "0.500", "+0.100 (-0.020 to +0.310)"]
+    assert (unsure[2], unknown[2]) == ("+0.050", "")
+    assert left_out == ["time of day: left out", "", "the clock is UTC"]
+
+
+@pytest.mark.parametrize("asked", ["--cross-validation", "--ablate"])
+def test_what_trains_several_models_is_refused_in_several_processes(
+    cli, prepared, tmp_path, monkeypatch, asked
+):
+    monkeypatch.setattr("patchtst_har.training.processes.ALONE", Processes(rank=0, size=2))
+    options = ("--set", f"data.proc_dir={prepared / 'prepared'}", "--set", f"output_dir={tmp_path}")
+    status, out, err = cli("train", asked, *options, "--set", "data.split=kfold")
+    assert (status, out) == (2, "")
+    assert f"{asked} trains in one process; start it without torchrun" in " ".join(
+        err.replace("│", "").split()
+    )
     assert list(tmp_path.iterdir()) == []
 
 

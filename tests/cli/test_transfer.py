@@ -1,6 +1,7 @@
 """`pretrain`, and `train` that begins with a stored model."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,14 @@ def test_an_encoder_of_two_data_sets_is_trained_and_then_fine_tuned(cli, here, m
 
 
 @pytest.mark.trains
+def test_an_encoder_trained_on_labels_tells_its_score(cli, here):
+    options = ("--output", "encoder", "--config", "network.yaml", *FEW)
+    status, out, err = cli("pretrain", "a", "--supervised", *options)
+    assert status == 0, err
+    assert re.search(r"^macro F1 over the classes of all data sets: 0\.\d{3}$", out, re.MULTILINE)
+
+
+@pytest.mark.trains
 def test_another_network_than_that_of_the_encoder_is_refused(cli, here):
     network = ("--config", "network.yaml", *FEW)
     assert cli("pretrain", "a", "--output", "encoder", *network)[0] == 0
@@ -106,6 +115,22 @@ def test_pretrain_is_refused_in_several_processes_and_says_so_once(cli, here, mo
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (("train", "--resume", "--overwrite"), "--resume goes on with a run, --overwrite begins it again"),
+        (("pretrain", "a", "--output", "x", "--resume", "--overwrite"), "--overwrite begins it again"),
+        (("pretrain", "a", "--output", "x", "--supervised", "--mask-fraction", "0.5"), "nothing is hidden"),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused(cli, here, options, message):
+    status, out, err = cli(*options)
+    assert (status, out) == (2, "")
+    assert message in " ".join(err.replace("│", "").split())
+    assert not (here / "x").exists()
+    assert not (here / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
         (("train", "--init", "nowhere"), "nowhere: no such model folder"),
         (("train", "--set", "training.init=nowhere"), "nowhere: no such model folder"),
         (("train", "--fine-tune", "frozen"), "training.fine_tune (frozen) has no meaning with no init"),
@@ -116,6 +141,17 @@ def test_pretrain_is_refused_in_several_processes_and_says_so_once(cli, here, mo
         ),
         (("pretrain", "a", "a", "--output", "x"), "a: given more than once"),
         (("pretrain", "a", "--output", "x", "--set", "data.test_participants=[P9]"), "unknown P9"),
+        (
+            (
+                *("pretrain", "a", "--output", "x", "--set", "data.split=lists"),
+                *("--set", "data.train_participants=[P9]"),
+            ),
+            "P9",
+        ),
+        (
+            ("pretrain", "a", "--output", "x", "--supervised", "--set", "training.keep=best"),
+            'training.keep: pre-training needs "last"',
+        ),
     ],
 )
 def test_bad_input_is_one_line(cli, here, options, message):

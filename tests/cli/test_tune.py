@@ -73,6 +73,16 @@ def test_a_search_and_a_training_with_its_best_settings(cli, config, tmp_path):
     assert summary["final_metrics"]["best_val_macro_f1"] == pytest.approx(best["score"])
 
 
+def test_interrupting_says_how_to_go_on(cli, config, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("patchtst_har.search.study.Search.run", interrupt)
+    status, _, err = cli("tune", "--config", config(), "--trials", "1")
+    assert status == 130
+    assert "interrupted; the same command goes on with the search" in err
+
+
 @pytest.mark.parametrize(
     ("space", "options", "message"),
     [

@@ -12,6 +12,7 @@ import threading
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from multiprocessing import active_children
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import pandas as pd
 import pytest
 
 from cohorts import contents, summaries, write_cohort, write_npz
+from patchtst_har import Recognizer
 from patchtst_har.cohort import LabelOptions, Outputs, job, label_recordings
 from patchtst_har.cohort.workers import LocalWorkers, WorkerDied
 from patchtst_har.errors import DataError, MissingDependencyError, WorkersError
@@ -180,6 +182,22 @@ def test_another_model_or_version_is_another_setting(cohort, model, tmp_path, mo
         label_recordings([cohort], out, model=model)
 
 
+def test_an_adaptation_is_used_and_is_a_setting(cohort, model, tmp_path):
+    windows = np.random.default_rng(0).normal(size=(20, 200, 3)).astype(np.float32)
+    adaptation = tmp_path / "own.safetensors"
+
+    def adapted_to(n_sitting):
+        labels = ["sitting"] * n_sitting + ["walking"] * (20 - n_sitting)
+        Recognizer.from_pretrained(model).adapt(windows, labels).save_adaptation(adaptation)
+        return {"options": LabelOptions(adaptation=adaptation)}
+
+    label_recordings([cohort], tmp_path / "out", model=model, **adapted_to(4))
+    summary = json.loads((tmp_path / "out/recordings/site0/P00_summary.json").read_text())
+    assert summary["model"]["adapted_to"] == "sitting 4 windows (8 s), walking 16 windows (32 s)"
+    adaptation.unlink()
+    assert "options.adaptation was" in error_of(cohort, tmp_path / "out", model, **adapted_to(16))
+
+
 def test_a_folder_of_other_files_is_refused(cohort, model, tmp_path):
     (tmp_path / "note.txt").write_text("mine")
     with pytest.raises(DataError, match=r"holds other files \(such as note\.txt\)"):
@@ -280,12 +298,17 @@ def test_two_runs_on_one_folder_are_refused(cohort, model, tmp_path):
 
     def second(done, total, what):
         # Another thread: the lock of the same one would be entered again.
-        run = threading.Thread(target=lambda: problems.append(error_of(cohort, out, model)))
+        run = threading.Thread(
+            target=lambda: problems.extend(
+                [error_of(cohort, out, model), error_of(cohort, out, model, shard=(1, 2))]
+            )
+        )
         run.start()
         run.join()
 
     label_recordings([cohort / "site0" / "P00.npz"], out, model=model, on_progress=second)
     assert "is being written by process" in problems[0]
+    assert "is being written by a run of all recordings" in problems[1]
     with pytest.raises(ValueError, match="exclude each other"), ThreadPoolExecutor(1) as pool:
         label_recordings([cohort], out, model=model, workers=2, executor=pool)
 
@@ -325,6 +348,15 @@ def test_shards_run_next_to_each_other_and_a_last_run_collates(cohort, model, tm
     assert {name: content for name, content in contents(out).items() if "shards" not in name} == contents(
         whole
     )
+
+
+def test_a_line_that_a_kill_cut_short_stays_alone(cohort, model, tmp_path):
+    label_recordings([cohort / "site0"], tmp_path / "out", model=model)
+    timings = tmp_path / "out" / "timings.csv"
+    timings.write_bytes(timings.read_bytes()[:-5])
+    label_recordings([cohort], tmp_path / "out", model=model)
+    names = [row["recording"] for row in rows(timings)]
+    assert names == ["P00", "P02", "site0/P00", "site0/P02", "site1/P01", "site1/P03"]
 
 
 @pytest.mark.spawns
@@ -393,6 +425,53 @@ def test_any_executor_gives_the_same_files_with_few_calls_waiting(cohort, model,
     with ThreadPoolExecutor(3) as pool:
         label_recordings([cohort], tmp_path / "c", model=model, executor=pool)
     assert contents(tmp_path / "a") == contents(tmp_path / "b") == contents(tmp_path / "c")
+
+
+class Calling(Executor):
+    """Calls at once, in its own way."""
+
+    def __init__(self, call):
+        self.call = call
+
+    def submit(self, fn, /, *args, **kwargs):
+        future = Future()
+        future.set_result(self.call(fn, *args))
+        return future
+
+
+def test_a_call_that_is_repeated_labels_nothing_again(cohort, model, tmp_path):
+    before = {}
+
+    def twice(label_one, run, source):
+        assert label_one(run, source).seconds > 0
+        before.update(summaries(tmp_path / "out"))
+        return label_one(run, source)
+
+    label_recordings([cohort], tmp_path / "out", model=model, executor=Calling(twice))
+    assert len(before) == 4
+    assert summaries(tmp_path / "out") == before
+    assert {row["seconds"] for row in rows(tmp_path / "out" / "timings.csv")} == {"0.000"}
+
+
+def test_a_worker_of_another_version_ends_the_run(cohort, model, tmp_path):
+    older = Calling(lambda label_one, run, source: label_one(replace(run, version="0.0.1"), source))
+    with pytest.raises(WorkersError, match=r"has patchtst-har .*, the run 0\.0\.1: install the same"):
+        label_recordings([cohort], tmp_path / "out", model=model, executor=older)
+    assert summaries(tmp_path / "out") == {}
+
+
+def test_a_file_that_another_run_wrote_meanwhile_is_not_replaced(cohort, model, tmp_path):
+    other = write_npz(tmp_path / "other" / "site0" / "P00.npz", seed=50)
+
+    def late(label_one, run, source):
+        if source.name == "site0/P00":
+            label_one(run, replace(source, path=other))
+        return label_one(run, source)
+
+    result = label_recordings([cohort], tmp_path / "out", model=model, executor=Calling(late))
+    (failure,) = result.failures
+    assert (failure.recording, failure.error) == ("site0/P00", "DataError")
+    assert f"is the summary of another file of this name, {other}" in failure.reason
 
 
 class Broken(Executor):

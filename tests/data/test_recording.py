@@ -250,6 +250,7 @@ def test_npz_with_one_array_of_acceleration_and_class_indices(tmp_path: Path) ->
         ({"t_ms": np.arange(3), "acc": np.zeros((3, 2))}, r"'acc' has shape \(3, 2\)"),
         ({"t_ms": np.arange(4), "acc": np.ones((3, 3))}, r"time has shape \(4,\), acceleration \(3, 3\)"),
         ({"t_ms": np.arange(3.0), "acc": np.ones((3, 3))}, "holds float64, integers are needed"),
+        ({"t_ms": np.zeros((3, 1), int), "acc": np.ones((3, 3))}, r"stamps has shape \(3, 1\), \(n,\) is"),
         ({"t_ms": np.arange(3), "acc": np.full((3, 3), "a")}, "'acc' holds <U1, numbers are needed"),
         ({"t_ms": np.arange(3), "x": np.ones(3), "y": np.ones(3), "z": np.ones(2)}, "x, y, z have shapes"),
         (
@@ -369,6 +370,14 @@ def test_what_is_wrong_in_a_csv_is_named(tmp_path: Path, text: str, message: str
     assert "\n" not in str(caught.value)
 
 
+def test_a_value_that_is_no_number_is_found_behind_the_first_chunk(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("patchtst_har.data.formats.csv._CHUNK_ROWS", 10)
+    rows = [f"2024-03-01 08:00:{k:02d},0,0,1\n" for k in range(40)]
+    rows[33] = rows[33].replace("0,0,1", "0,zero,1")
+    with pytest.raises(DataError, match=r"P001\.csv: line 35, column 'y': 'zero' is not a number"):
+        read_recording(write(tmp_path, "time,x,y,z\n" + "".join(rows)))
+
+
 def test_damaged_text_and_archives_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not UTF-8 text"):
         read_recording(write(tmp_path, CSV.encode().replace(b"home", b"h\xf6me")))
@@ -414,6 +423,12 @@ def test_parquet_columns_are_checked(tmp_path: Path) -> None:
     assert read_recording(tmp_path / "b.parquet", time_unit="s")[0].index[1] == pd.Timestamp(
         "1970-01-01 00:00:02"
     )
+    pd.DataFrame({"time": [True, False], "x": 0.0, "y": 0.0, "z": 1.0}).to_parquet(tmp_path / "e.parquet")
+    with pytest.raises(DataError, match="column 'time' holds bool, timestamps are needed"):
+        read_recording(tmp_path / "e.parquet")
+    pd.DataFrame({"time": index, "x": 0.0, "y": 0.0, "z": 1.0})[:0].to_parquet(tmp_path / "d.parquet")
+    with pytest.raises(DataError, match=r"d\.parquet: has no samples"):
+        read_recording(tmp_path / "d.parquet")
     pd.DataFrame({"time": [index[0], None], "x": 0.0, "y": 0.0, "z": 1.0}).to_parquet(tmp_path / "c.parquet")
     with pytest.raises(DataError, match=r"row 1 \(counted from 0\) has no time stamp"):
         read_recording(tmp_path / "c.parquet")

@@ -143,7 +143,9 @@ def test_manifest_rows_are_checked(folder: Path, rows: list[str], message: str) 
         ("manifest.csv", "", r"no column 'participant', 'status', 'outfile' \(found: none\)"),
         ("manifest.csv", "participant,status,outfile,outfile\n", "2 columns are named 'outfile'"),
         ("manifest.csv", b"participant,status,outfile\n\xff,ok,a\n", "not UTF-8 text"),
+        ("manifest.csv", 'participant,status,outfile\nP01,ok,"P01.npz\n', "not CSV text"),
         ("classes.json", "{}", "needs a list of class names"),
+        ("classes.json", '["a\\nb"]', "class .* line"),
         ("classes.json", "[]", "needs a list of class names"),
         ("classes.json", '["a", 1]', "needs a list of class names"),
         ("classes.json", '["a", "a"]', "a class name occurs twice"),
@@ -177,6 +179,14 @@ def test_common_files_are_checked(folder: Path, name: str, content: str | bytes,
     with pytest.raises(DataError, match=message) as caught:
         PreparedDataset.open(folder)
     assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["classes.json", "label_encoder.json", "preparation.json"])
+def test_a_folder_in_place_of_a_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).mkdir()
+    with pytest.raises(DataError, match=rf"{name}: is a folder, a file is needed"):
+        PreparedDataset.open(folder)
 
 
 @pytest.mark.parametrize("name", ["manifest.csv", "classes.json", "label_encoder.json"])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from experiments import small_config
+from forking import python
 from patchtst_har import Recognizer
 from patchtst_har.benchmark.latency import measure_latency
 from patchtst_har.config import N_STATISTICAL_FEATURES, FeatureConfig, TrainingConfig
@@ -96,7 +96,7 @@ def test_the_folder_names_plug_ins_and_a_process_without_them_cannot_load_it(run
     assert json.loads((folder / "config.json").read_text())["features"]["plugins"] == list(PLUGINS)
     assert "is loaded): own_spread, jerk_rms." in (folder / "MODEL_CARD.md").read_text()
     code = f"import patchtst_har; patchtst_har.Recognizer.from_pretrained({str(folder)!r})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([*python(), "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert "ModelFolderError" in last

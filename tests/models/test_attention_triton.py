@@ -9,12 +9,12 @@ import contextlib
 import itertools
 import re
 import subprocess
-import sys
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from forking import python
 from on_cuda.sizes import ON_A_DEVICE, THIRD
 from patchtst_har.models import precompute_freqs_cis
 
@@ -171,7 +171,7 @@ assert precision() == "ieee"
 @pytest.mark.spawns
 def test_products_are_rounded_only_where_torch_allows_it():
     """In a process of its own: torch does not let the two settings be mixed."""
-    subprocess.run([sys.executable, "-c", PRECISIONS], check=True, timeout=120)
+    subprocess.run([*python(), "-c", PRECISIONS], check=True, timeout=120)
 
 
 def test_tensors_of_cuda_go_to_triton():

@@ -1,13 +1,17 @@
 """Where live samples come from: damaged lines, and a source that is not there."""
 
+import errno
+import os
+import socket
 import sys
 
 import pytest
 
-from patchtst_har.data.units import MOST_G
+from patchtst_har.data.units import MOST_G, SignalWarning
 from patchtst_har.errors import DataError
+from patchtst_har.realtime import sources
 from patchtst_har.realtime.sample_lines import LineParser
-from patchtst_har.realtime.sources import sample_batches, standard_input
+from patchtst_har.realtime.sources import sample_batches, standard_input, udp_server
 
 
 @pytest.mark.parametrize(
@@ -50,6 +54,37 @@ def test_a_byte_order_mark_is_passed_over():
 def test_a_marker_of_a_missing_value_stays_beyond_what_is_usable(line):
     sample, _ = LineParser("source", "ms", "mg").parse(line)
     assert max(map(abs, sample)) > MOST_G
+
+
+def test_a_port_that_is_taken_is_named():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"udp://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(DataError, match=f"{address}: cannot listen \\(Address already in use\\)"):
+            udp_server(address).__enter__()
+
+
+class Connection:
+    """A socket of which each receipt ends in the next of some errors."""
+
+    def __init__(self, *errors):
+        self.errors = iter(errors)
+
+    def recv(self, n_bytes):
+        raise next(self.errors)
+
+
+def test_a_silent_source_is_waited_for_and_one_that_is_gone_is_at_its_end():
+    gone = TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+    receive = sources._receiver(Connection(TimeoutError("timed out"), gone, ConnectionResetError()))
+    assert [receive(), receive(), receive()] == [None, b"", b""]
+
+
+def test_a_first_line_that_is_cut_off_is_an_error_and_a_later_one_a_warning():
+    with pytest.raises(DataError, match="source: line 1: "):
+        samples_of(LineParser("source", "ms"), b"10,0,0")
+    with pytest.warns(SignalWarning, match="line 2: .*; the source was cut off there, the line is left out"):
+        assert len(samples_of(LineParser("source", "ms"), b"10,0,0,1\n20,0,0")) == 1
 
 
 def test_a_closed_standard_input_is_named(monkeypatch):

@@ -28,6 +28,21 @@ from streams import (
 from without_torch import run_without_torch
 
 
+@pytest.mark.parametrize("early_ms", [0, 3])
+def test_a_last_sample_that_comes_early_completes_its_window(early_ms):
+    samples, stamps = make_samples(4.0)
+    samples, stamps = samples[:400], stamps[0] + np.arange(400) * 10_000_000
+    stamps[-1] -= early_ms * 1_000_000
+    stream = small_recognizer().stream(smoothing="none")
+    pushed = stream.push(samples, stamps)
+    finished = stream.finish()
+    assert (len(pushed), len(finished)) == ((2, 0) if early_ms == 0 else (1, 1))
+    starts, probabilities = offline(small_recognizer(), samples, stamps, None)
+    assert [decision.start_ns for decision in pushed + finished] == starts.tolist()
+    got = np.array([decision.probabilities for decision in pushed + finished])
+    np.testing.assert_allclose(got, probabilities, atol=1e-6)
+
+
 @pytest.fixture(scope="module")
 def recognizer():
     return with_familiarity(small_recognizer())

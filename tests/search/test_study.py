@@ -1,4 +1,4 @@
-import os
+import contextlib
 import shutil
 import signal
 import sqlite3
@@ -18,6 +18,7 @@ from searches import SPACE, search_config
 # A process that searches as the tests do; its trials wait for a line.
 WORKER = """
 import sys
+sys.path += sys.argv[4:]
 from pathlib import Path
 from patchtst_har.search import study
 from patchtst_har.search.space import Space
@@ -74,10 +75,9 @@ def worker(root, tmp_path):
     started = []
 
     def start(n_trials):
-        command = [sys.executable, "-c", WORKER, str(root), str(tmp_path / "s.db"), str(n_trials)]
-        path = os.pathsep.join(sys.path)
+        command = [sys.executable, "-c", WORKER, str(root), str(tmp_path / "s.db"), str(n_trials), *sys.path]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, **pipes)
+        process = subprocess.Popen(command, **pipes)
         started.append(process)
         return process
 
@@ -316,3 +316,10 @@ def test_a_file_that_is_no_storage_is_refused_and_left_alone(searching, tmp_path
     with pytest.raises(DataError, match=r"other\.db: is a database of another program, not of Optuna"):
         searching(name="other.db")
     assert (tmp_path / "other.db").read_bytes() == before
+
+
+def test_a_storage_of_other_tables_is_named(searching, tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "odd.db")) as odd:
+        odd.execute("CREATE TABLE studies (name TEXT)")
+    with pytest.raises(DataError, match=r"odd\.db: cannot be used as the storage of a search \(\w"):
+        searching(name="odd.db")

@@ -130,7 +130,8 @@ class Copy:
 
     def outcome(self, tests: Iterable[str]) -> tuple[int, str]:
         """Return pytest's exit status of some tests, and the end of what it printed."""
-        command = [self._python, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", "-rN"]
+        options = ["-q", "-x", "-m", "not study", "-p", "no:cacheprovider", "--no-header", "-rN"]
+        command = [self._python, "-m", "pytest", *options]
         with subprocess.Popen(
             [*command, *(self.folder / "tests" / test for test in tests)],
             cwd=self.folder,

@@ -134,6 +134,24 @@ def test_the_temporary_of_a_living_writer_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.spawns
+@pytest.mark.parametrize("asked", ["kill", "read_text"])
+def test_of_a_process_that_cannot_be_asked_nothing_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    """Of another user, or where /proc is hidden."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    temporary = tmp_path / f".a.{files.owner()}.x.part"
+    temporary.touch()
+    files.owner()  # Reads /proc, once.
+    with monkeypatch.context() as patch:
+        patch.setattr(os if asked == "kill" else Path, asked, refused)
+        clean_orphans(tmp_path)
+    assert temporary.exists()
+
+
 def test_temporaries_of_other_hosts_and_strange_names_are_left_alone(tmp_path: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()

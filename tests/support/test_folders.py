@@ -1,5 +1,6 @@
 """Folders with one writer at a time, and folders that are replaced whole."""
 
+import errno
 import fcntl
 import os
 import signal
@@ -76,6 +77,37 @@ def test_who_asks_does_not_keep_others_from_a_folder(tmp_path: Path) -> None:
         with folder_lock(tmp_path):
             pass
         release.join()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    def without(*_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", without)
+    with folder_lock(tmp_path):
+        assert not is_held(tmp_path)
+    assert f"{tmp_path}: its file system has no locks; nothing else may write there" in caplog.text
+
+
+def test_another_failure_of_a_lock_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    (tmp_path / LOCK_FILE).touch()
+    monkeypatch.setattr(fcntl, "flock", broken)
+    with pytest.raises(OSError, match="Input/output error"):
+        is_held(tmp_path)
+    with pytest.raises(OSError, match="Input/output error"), folder_lock(tmp_path):
+        pass
+
+
+def test_nothing_is_left_where_there_is_no_folder(tmp_path: Path) -> None:
+    assert left_stages(tmp_path / "missing" / "folder", "stage") == []
 
 
 def test_a_lock_file_is_never_written_through_a_link(tmp_path: Path) -> None:

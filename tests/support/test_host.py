@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import patchtst_har
-from patchtst_har.support.host import host_facts
+from patchtst_har.support.host import host_facts, package_versions
 
 NAMES = ["avx512", "avx2", "baseline"]
 
@@ -85,6 +85,16 @@ def test_host_facts_name_the_active_set():
 def test_cpu_info_loads_nothing_heavy():
     code = "import sys, patchtst_har; patchtst_har.cpu_info(); print({'torch', 'pandas'} & {*sys.modules})"
     assert import_with("", code).stdout.strip() == "set()"
+
+
+def test_a_system_that_tells_little_gives_what_python_knows(monkeypatch):
+    monkeypatch.setattr(Path, "exists", lambda _: False)
+    monkeypatch.delattr(os, "sched_getaffinity")
+    facts = host_facts()
+    assert facts["cpu"] == (platform.processor() or platform.machine())
+    assert facts["n_usable_cores"] == os.cpu_count()
+    versions = package_versions(["numpy", "no-such-package"])
+    assert versions == {"numpy": facts["numpy"], "no-such-package": "not installed"}
 
 
 def test_host_facts_name_the_processor(monkeypatch):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from patchtst_har.errors import DataError
+from patchtst_har.support import stored_arrays
 from patchtst_har.support.npz import write_npz
 from patchtst_har.support.stored_arrays import StoredArray, extract_array
 
@@ -55,6 +56,23 @@ def test_an_extraction_that_another_process_repeats_can_be_read_on(tmp_path):
     first = StoredArray.find(target, "windows")
     extract_array(source, target)
     np.testing.assert_array_equal(values_of(first), VALUES)
+
+
+def test_more_than_memory_may_take_is_not_extracted(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "a.npz", windows=VALUES)
+    monkeypatch.setattr(stored_arrays, "MAX_EXPANDED_BYTES", VALUES.nbytes - 1)
+    with pytest.raises(
+        DataError, match=r"a\.npz: array 'windows' declares 240 bytes, more than the cap of 239"
+    ):
+        extract_array(StoredArray.find(tmp_path / "a.npz", "windows"), tmp_path / "b.npz")
+    assert not (tmp_path / "b.npz").exists()
+
+
+def test_a_file_that_is_gone_is_named(path):
+    array = StoredArray.find(path, "windows")
+    path.unlink()
+    with pytest.raises(DataError, match=r"a\.npz: cannot be read \(No such file or directory\)"):
+        array.check_values()
 
 
 def test_compressed_values_are_not_read_in_place(tmp_path):

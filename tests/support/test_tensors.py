@@ -1,6 +1,7 @@
 """Safetensors files of anyone: what is not read as it is, is refused before memory is spent on it."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.model_folder import read_model_folder
-from patchtst_har.support.tensors import MOST_TENSOR_BYTES, read_header, read_tensors
+from patchtst_har.support.tensors import MOST_TENSOR_BYTES, read_header, read_metadata, read_tensors
 from streams import small_recognizer
 
 
@@ -40,6 +41,26 @@ def test_float32_and_float16_are_read(tmp_path):
         "half": (np.dtype("f2"), (2,)),
         "norm.num_batches_tracked": (np.dtype("i8"), ()),
     }
+
+
+def test_values_that_are_not_finite_are_named(tmp_path):
+    path = write(tmp_path / "m", one("F32", [2]), 8)
+    path.write_bytes(path.read_bytes()[:-4] + np.float32(np.nan).tobytes())
+    with pytest.raises(DataError, match=r"m: head\.weight has values that are not finite"):
+        read_tensors(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "m")
+    with pytest.raises(DataError, match="m: is not a regular file"):
+        read_tensors(tmp_path / "m")
+
+
+@pytest.mark.parametrize("metadata", [["a"], {"a": 1}, "a"])
+def test_metadata_are_texts(tmp_path, metadata):
+    path = write(tmp_path / "m", {"__metadata__": metadata, **one("F32", [2])}, 8)
+    with pytest.raises(DataError, match=r"m: not a safetensors file \(its metadata are no texts\)"):
+        read_metadata(path)
 
 
 TYPES = [

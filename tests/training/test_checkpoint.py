@@ -14,6 +14,7 @@ import pytest
 import safetensors.torch
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 
 from patchtst_har.config import N_STATISTICAL_FEATURES, ExperimentConfig, ModelConfig, TrainingConfig
 from patchtst_har.errors import DataError
@@ -164,6 +165,12 @@ def test_a_damaged_file_is_named(tmp_path, content):
     (tmp_path / "last.safetensors").write_bytes(content)
     with pytest.raises(DataError, match=r"last\.safetensors: not a checkpoint"):
         load_checkpoint(tmp_path / "last.safetensors", trainee(), RUN)
+
+
+def test_a_checkpoint_of_another_version_is_refused(tmp_path):
+    save_file({"a": torch.zeros(1)}, tmp_path / "c", {"progress": json.dumps({"epoch": 1})})
+    with pytest.raises(DataError, match="c: was written by another version; it cannot be resumed"):
+        load_checkpoint(tmp_path / "c", trainee(), RUN)
 
 
 def test_what_is_no_file_is_named(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from experiments import small_config
+from forking import python
 from patchtst_har.config import ExperimentConfig, SmoothingConfig
 from patchtst_har.errors import DataError, ProcessError
 from patchtst_har.model_folder import read_model_folder
@@ -19,7 +20,7 @@ from patchtst_har.training.batches import Batch
 from patchtst_har.training.loop import share_of
 from patchtst_har.training.processes import Processes, _is_said, _named, joined
 
-COMMAND = [sys.executable, "-m", "patchtst_har", "train", "--config"]
+COMMAND = ["-m", "patchtst_har", "train", "--config"]
 # Starts `n` processes as forks of one that has imported everything: imports take longer than the training.
 # Writes their numbers, and at the end their statuses. With `trainer`, without what the command measures and
 # draws afterwards.
@@ -73,13 +74,13 @@ def experiment(prepared, folder, name: str, **sections) -> ExperimentConfig:
 def started(config: ExperimentConfig, n: int) -> list[subprocess.Popen]:
     """Start the command in `n` processes, as torchrun does but for its watch over them."""
     common = environment_of(n)
-    command = [*COMMAND, path_of(config), "--baselines", "none"]
+    command = [*python(), *COMMAND, path_of(config), "--baselines", "none"]
     return [process(command, {**common, "RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(n)]
 
 
 def forked(config: ExperimentConfig, n: int, how: str, *options: str) -> subprocess.Popen:
     """Start `FORKS`."""
-    command = [sys.executable, "-c", FORKS, how, str(n), path_of(config), *options]
+    command = [*python(), "-c", FORKS, how, str(n), path_of(config), *options]
     return process(command, environment_of(n))
 
 
@@ -149,6 +150,7 @@ def test_two_processes_have_the_loss_curve_of_one(prepared, tmp_path):
 @pytest.mark.spawns
 @pytest.mark.slow
 @pytest.mark.trains
+@pytest.mark.long
 def test_a_killed_process_ends_the_run_with_a_checkpoint_from_which_it_goes_on(prepared, tmp_path):
     """With dropout: each process draws its own, and finds it again."""
     whole, cut = (experiment(prepared, tmp_path, name) for name in ("whole", "cut"))
@@ -179,11 +181,12 @@ def test_a_killed_process_ends_the_run_with_a_checkpoint_from_which_it_goes_on(p
 
 @pytest.mark.spawns
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_mistake_that_the_first_alone_finds_is_said_once_by_torchrun(prepared, tmp_path):
     config = experiment(prepared, tmp_path, "mistaken")
     config.run_dir.mkdir()
     (config.run_dir / "metrics.jsonl").write_text("")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", *COMMAND[1:]]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", *COMMAND]
     found = subprocess.run(
         [*torchrun, str(tmp_path / "mistaken.yaml")], capture_output=True, text=True, timeout=300
     )

@@ -130,6 +130,17 @@ def test_more_epochs_are_those_of_a_run_that_had_them_from_the_start(prepared, t
     assert not (short.run_dir / "report.html").exists(), "a report of fewer epochs would pass for its own"
 
 
+def test_a_finished_run_that_cannot_be_read_is_named(prepared, tmp_path):
+    config = experiment(prepared, tmp_path, "old")
+    config.run_dir.mkdir(parents=True)
+    for name in ("experiment_summary.yaml", "report.html"):
+        (config.run_dir / name).touch()
+    (config.run_dir / "config.yaml").write_text("training: {lr: fast}\n")
+    message = rf"{config.run_dir}: holds a finished run that this version cannot read \(.*training\.lr"
+    with pytest.raises(DataError, match=message):
+        is_finished(config)
+
+
 @pytest.mark.trains
 def test_more_epochs_are_refused_where_the_schedule_has_ended(prepared, tmp_path):
     short = experiment(prepared, tmp_path, "short", epochs=1, lr=3e-3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,12 @@ _KEPT_NAMES = frozenset({"patchtst_har"})
 
 def render(template: str, folder: Path = _TEMPLATES, **values: Any) -> str:
     """Return the HTML of a template; text is escaped, a name that the template lacks is an error."""
+    return _environment(folder).get_template(template).render(**values)
+
+
+@cache
+def _environment(folder: Path) -> jinja2.Environment:
+    """Return what compiles templates once: that takes as long as drawing two figures."""
     loader = jinja2.FileSystemLoader([folder, _TEMPLATES])
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
@@ -37,7 +44,7 @@ def render(template: str, folder: Path = _TEMPLATES, **values: Any) -> str:
         environment.filters[function.__name__] = function
     environment.globals.update(zip=zip, scores_of=scores_of, durations=durations, pooled_rows=_POOLED_ROWS)
     environment.globals.update(BY_PARTICIPANT=BY_PARTICIPANT, PROBABILITY_METRICS=PROBABILITY_METRICS)
-    return environment.get_template(template).render(**values)
+    return environment
 
 
 def pictures(drawn: Mapping[str, str]) -> dict[str, Markup]:

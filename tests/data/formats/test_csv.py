@@ -150,11 +150,31 @@ def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path, last: str, hea
             read_recording(write(tmp_path, f"{header}\n{whole}{last}\n", name))
 
 
+def test_want_of_memory_while_a_table_is_parsed_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise pd.errors.ParserError("Error tokenizing data. C error: out of memory")
+
+    monkeypatch.setattr(pd, "read_csv", full)
+    with pytest.raises(DataError, match=r"a\.csv: not enough memory to read it"):
+        read_recording(write(tmp_path, "time,x,y,z\n" + rows()))
+
+
+def test_the_format_of_stamps_may_have_the_name_of_a_zone(tmp_path: Path) -> None:
+    path = write(tmp_path, "time,x,y,z\n" + rows([f"{stamp} UTC" for stamp in ISO]))
+    recording, _ = read(path, time_format="%Y-%m-%d %H:%M:%S.%f %Z")
+    assert recording.index.tolist() == STAMPS.tz_localize("UTC").tolist()
+
+
 def test_a_last_line_without_its_end_is_not_cut_if_it_is_whole(tmp_path: Path) -> None:
     text = "x,y,z,time\n0,0,1,99.99\n0,0,1,100"
     assert len(read_recording(write(tmp_path, text), time_unit="s")[0]) == 2
     text = "x,y,z,time\n0,0,1,2024-05-01 10:00:00.990000\n0,0,1,2024-05-01 10:00:01"
     assert len(read_recording(write(tmp_path, text))[0]) == 2
+    # A line before it with more columns tells nothing of it, and is an error of its own.
+    with pytest.raises(DataError, match="Expected 4 fields in line 3, saw 5"):
+        read_recording(write(tmp_path, "x,y,z,time\n0,0,1,1\n0,0,1,2,3\n0,0,1,3"), time_unit="s")
     text = "time,x,y,z,label\n2024-05-01,0,0,1,walk\n2024-05-02,0,0,1,sit"
     assert read_recording(write(tmp_path, text))[0]["annotation"].tolist() == ["walk", "sit"]
 

@@ -114,6 +114,15 @@ def test_an_actigraph_export_with_stamps(tmp_path: Path) -> None:
     assert info["reading"]["time_format"] == "%m/%d/%Y %H:%M:%S.%f"
 
 
+def test_the_format_of_stamps_of_an_actigraph_export_may_be_said_or_be_iso(tmp_path: Path) -> None:
+    rows = table(before=stamps("%d.%m.%Y %H:%M:%S.%ms", 30.0))
+    path = write(tmp_path, [*actigraph(), f"Timestamp,{AXES}", *rows])
+    check(path, 30.0, options=ReadOptions(time_format="%d.%m.%Y %H:%M:%S.%f"))
+    iso = [line.replace("date format M/d/yyyy ", "") for line in actigraph()]
+    rows = table(before=stamps("%Y-%m-%d %H:%M:%S.%ms", 30.0))
+    check(write(tmp_path, [*iso, f"Timestamp,{AXES}", *rows], name="b.csv"), 30.0)
+
+
 def test_what_the_user_says_counts_more(tmp_path: Path) -> None:
     path = write(tmp_path, [*actigraph(), AXES, *table()])
     for skip_rows in (0, 10):
@@ -171,6 +180,21 @@ def test_an_empatica_file(tmp_path: Path, end: str) -> None:
     assert recording.index[32] == pd.Timestamp(START, tz="UTC") + pd.Timedelta(seconds=1)
     assert info["reading"]["device"]["maker"] == "Empatica"
     assert info["sample_rate_hz"] == pytest.approx(32)
+
+
+def test_three_columns_of_numbers_need_not_be_of_an_empatica(tmp_path: Path) -> None:
+    counts = np.rint(SAMPLES * 64)
+    start = f"{START.replace(tzinfo=UTC).timestamp():.6f}"
+    other = f"{START.replace(tzinfo=UTC).timestamp() + 1:.6f}"
+    for first in ([start, start, other], ["32.000000"] * 3):
+        path = write(tmp_path, [", ".join(first), ", ".join(["32.000000"] * 3), *table(counts, 0)])
+        with pytest.raises(DataError, match=r"a\.csv: line 1: no column 'time'"):
+            read_recording(path)
+    path = write(tmp_path, [", ".join([start] * 3), ", ".join(["32.000000"] * 3), *table(counts, 0)])
+    options = ReadOptions(start="2024-01-01 10:00", rate_hz=50.0)
+    recording, info = read_recording(path, options=options)
+    assert str(recording.index[0]) == "2024-01-01 10:00:00"
+    assert info["sample_rate_hz"] == pytest.approx(50)
 
 
 def epoch(unit: str, rate_hz: float = 50.0) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 
 from patchtst_har.data import formats
 from patchtst_har.data.formats import ENTRY_POINT_GROUP, FORMATS, known_suffixes, recording_suffix
+from patchtst_har.data.options import ReadOptions
 from patchtst_har.data.recording import read_recording
 from patchtst_har.datasets.prepare import find_recordings
 from patchtst_har.errors import DataError
@@ -104,6 +105,14 @@ def test_a_broken_reader_is_named(
     with pytest.raises(DataError, match=message) as raised:
         read_recording(file(tmp_path, "P01.omx"))
     assert str(tmp_path / "P01.omx") in str(raised.value)
+
+
+def test_columns_of_a_format_of_a_package_are_its_own(install: Install, tmp_path: Path) -> None:
+    install("reads_omx", TEN_LINES, {"omx": "reads_omx:read"})
+    path = file(tmp_path, "P01.omx")
+    assert len(read_recording(path, options=ReadOptions(columns={"time": "t"}))[0]) == 3
+    with pytest.raises(DataError, match=r"P01\.omx: columns other than time do not apply to files that"):
+        read_recording(path, options=ReadOptions(columns={"x": "lateral"}))
 
 
 def test_a_built_in_format_cannot_be_taken_and_the_attempt_is_reported(

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from device_writers import START, geneactiv, geneactiv_header, geneactiv_pages, on_geneactiv_grid, walk
+from patchtst_har.data.formats import device_files
 from patchtst_har.data.recording import ReadingWarning, read_recording
 from patchtst_har.data.resample import resample_recording
 from patchtst_har.errors import DataError
@@ -42,6 +43,32 @@ def test_samples_and_times_are_those_that_were_written(
     np.testing.assert_allclose(seconds, np.arange(1500) / rate_hz, rtol=0, atol=2e-3)
     assert info["sample_rate_hz"] == pytest.approx(rate_hz, rel=1e-3)
     assert info["warnings"] == []
+
+
+def test_more_damage_or_samples_than_are_looked_at_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = geneactiv_pages(SAMPLES)
+    pages[1:3] = [page[: len(page) // 2] for page in pages[1:3]]
+    path = write(tmp_path, geneactiv_header(len(pages)) + "".join(pages))
+    with pytest.warns(ReadingWarning, match="2 of 5 pages damaged"):
+        read_recording(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(device_files, "MOST_DAMAGED", 1)
+        with pytest.raises(DataError, match=r"a\.bin: is damaged in more than 1 places"):
+            read_recording(path)
+    monkeypatch.setattr(device_files, "MAX_SAMPLES", 1499)
+    with pytest.raises(DataError, match=r"b\.bin: has more than the 1,499 samples that are read"):
+        read_recording(write(tmp_path, geneactiv(SAMPLES), "b.bin"))
+
+
+def test_a_decoder_that_finds_another_number_of_samples_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {"timeseries": {"high_frequency": {"acceleration": np.zeros((1499, 3), np.float32)}}}
+    monkeypatch.setattr("actfast.read", lambda _: found)
+    with pytest.raises(DataError, match=r"actfast decodes \(1499, 3\) where 1500 samples are"):
+        read_recording(write(tmp_path, geneactiv(SAMPLES)))
 
 
 def test_what_the_file_says_about_the_device_is_kept(tmp_path: Path) -> None:

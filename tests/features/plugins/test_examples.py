@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from patchtst_har.features import compute_plugin_features
+from patchtst_har.features.plugins.hjorth import hjorth
+from patchtst_har.features.plugins.jerk_rms import jerk_rms
+from patchtst_har.features.plugins.sample_entropy import sample_entropy
 from patchtst_har.synthetic import bout as activity_signal
 from plugin_reference import REFERENCES
 
@@ -19,6 +22,17 @@ def test_agrees_with_the_slow_reference(name, activity, n_samples, sr):
     window = activity_signal(activity, n_samples, np.random.default_rng(5), sample_rate_hz=sr)
     computed = compute_plugin_features(window, [name], sr)
     np.testing.assert_allclose(computed, REFERENCES[name](window, sr), rtol=1e-5)
+
+
+@pytest.mark.parametrize("function", [hjorth, jerk_rms, sample_entropy])
+@pytest.mark.parametrize("n_samples", [1, 4, 40])
+def test_compiled_and_interpreted_results_agree(function, n_samples):
+    rng = np.random.default_rng(n_samples)
+    ramp = np.outer(np.arange(n_samples), [1.0, 0.0, 0.0])
+    for window in (rng.normal(size=(n_samples, 3)), ramp, np.ones((n_samples, 3))):
+        window = window.astype(np.float32)
+        computed = compute_plugin_features(window, [function.__name__])
+        np.testing.assert_allclose(computed, np.atleast_1d(function(window, 100.0)), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", REFERENCES)

@@ -36,6 +36,7 @@ def test_only_core_operators_remain(name):
     assert {target.__name__ for target in operators if target not in named} <= {"getitem"}
 
 
+@pytest.mark.long
 def test_the_program_computes_what_the_model_does(tmp_path):
     pytest.importorskip("executorch")
     model = model_of("everything")

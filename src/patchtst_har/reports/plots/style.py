@@ -177,7 +177,8 @@ def to_svg(figure: Figure, name: str, description: str) -> str:
         An ``<svg>`` element with a view box and no fixed size; equal figures give equal text.
     """
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    # `savefig` draws twice where there is a layout to be made: for the layout, and again for the file.
+    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :].strip()
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
