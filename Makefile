@@ -31,7 +31,7 @@ test: install
 test-fast: install
 	$(PYTEST) -m 'not (study or long or slow or trains or compiles or draws or spawns or browser)' $(ARGS)
 
-# The tests that take ten seconds or more each.
+# The tests that take five seconds or more each.
 test-long: install
 	$(PYTEST) -m long $(ARGS)
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from experiments import SmallRun
 
 SLOW = ("browser", "compiles", "draws", "spawns", "trains")
@@ -35,6 +37,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Let the garbage collector skip what lives as long as the process: modules and collected tests."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _frozen() -> Iterator[None]:
+    """Let it skip what a file leaves as well: tests that collect garbage would go through all of it."""
+    yield
     gc.collect()
     gc.freeze()
 

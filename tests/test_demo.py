@@ -29,6 +29,7 @@ def result(tmp_path_factory):
 
 
 @pytest.mark.trains
+@pytest.mark.long
 def test_people_never_met_are_recognised(result):
     raw, smoothed = result.scores.raw, result.scores.smoothed
     assert raw.macro_f1 >= 0.80
@@ -40,6 +41,7 @@ def test_people_never_met_are_recognised(result):
 
 
 @pytest.mark.trains
+@pytest.mark.long
 def test_what_is_left_behind(result):
     assert result.report == result.run_dir / "report.html"
     page = result.report.read_text()
@@ -52,6 +54,7 @@ def test_what_is_left_behind(result):
 
 
 @pytest.mark.trains
+@pytest.mark.long
 def test_the_shipped_model_labels_a_simulated_day(result):
     assert result.day.labelled.classes == read_summary(default_model()).classes
     # Simulated, so it says little; but activities that are this clear must not be confused.
@@ -60,6 +63,7 @@ def test_the_shipped_model_labels_a_simulated_day(result):
 
 
 @pytest.mark.trains
+@pytest.mark.long
 def test_a_second_run_needs_permission(result):
     with pytest.raises(DataError, match="is not empty"):
         run_demo(result.run_dir)

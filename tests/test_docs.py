@@ -89,6 +89,7 @@ def test_the_examples_of_the_page_on_topology_run(tmp_path):
 
 @pytest.mark.compiles
 @pytest.mark.spawns
+@pytest.mark.long
 def test_the_example_of_the_page_on_export_runs_without_torch(small_run, tmp_path):
     model = small_run.folder / "model"
     export_model(model, tmp_path / "model.onnx")

@@ -9,6 +9,7 @@ import pytest
 
 from feasibility_documents import MEDIAN_US, measured
 from patchtst_har.benchmark import feasibility
+from patchtst_har.benchmark.loops import fresh_process
 from patchtst_har.cli.commands.benchmark import FAILED
 from patchtst_har.data import write_recording
 from patchtst_har.records.measurement import Unmeasured
@@ -33,6 +34,7 @@ def files(tmp_path):
 def quicker(monkeypatch):
     for name, value in (("n_decisions", 80), ("n_blocks", 4), ("n_rested", 1), ("open_loop_s", 0.5)):
         monkeypatch.setitem(feasibility._QUICK, name, value)
+    monkeypatch.setattr(fresh_process, "_N_COLD_STARTS", 1)
 
 
 @pytest.mark.spawns

@@ -21,6 +21,7 @@ def export(cli, small_run):
 
 
 @pytest.mark.compiles
+@pytest.mark.long
 def test_onnx_checked_on_a_recording(export, tmp_path):
     write_recording(tmp_path / "a.csv", make_recording(start="2023-11-14 22:20:00"))
     path = tmp_path / "model.onnx"

@@ -44,6 +44,7 @@ def test_help(cli):
 
 @pytest.mark.trains
 @pytest.mark.draws
+@pytest.mark.long
 def test_a_search_and_a_training_with_its_best_settings(cli, config, tmp_path):
     path = config()
     storage = tmp_path / "trials.db"

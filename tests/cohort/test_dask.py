@@ -14,6 +14,7 @@ distributed = pytest.importorskip("distributed")
 
 
 @pytest.mark.spawns
+@pytest.mark.long
 def test_a_worker_killed_in_mid_run_costs_nothing_and_the_files_are_the_same(model, tmp_path):
     folder, out = write_cohort(tmp_path / "in", 8), tmp_path / "out"
     killed = {}

@@ -565,6 +565,7 @@ def test_a_killed_worker_costs_nothing_that_is_finished(cohort, model, tmp_path)
 
 
 @pytest.mark.spawns
+@pytest.mark.long
 def test_a_killed_run_goes_on_where_it_was(model, tmp_path):
     folder, out = write_cohort(tmp_path / "in", 16), tmp_path / "out"
     command = [sys.executable, "-c", RUN, str(folder), str(out), str(model), "2"]

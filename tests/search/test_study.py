@@ -242,6 +242,7 @@ def test_a_trial_whose_process_was_killed_is_tried_again(searching, worker):
 
 @pytest.mark.spawns
 @pytest.mark.usefixtures("without_training")
+@pytest.mark.long
 def test_two_processes_share_the_trials(searching, worker):
     process = worker(5)
     assert process.stdout.readline() == "trial\n"

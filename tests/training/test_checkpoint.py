@@ -376,7 +376,9 @@ def test_settings_that_differ_are_cut_where_they_are_many(tmp_path, saved):
 
 
 @pytest.mark.spawns
-@pytest.mark.parametrize("n_kills", [3, pytest.param(30, marks=pytest.mark.study)])
+@pytest.mark.parametrize(
+    "n_kills", [pytest.param(3, marks=pytest.mark.long), pytest.param(30, marks=pytest.mark.study)]
+)
 def test_kills_at_random_moments_never_lose_or_damage_the_state(tmp_path, n_kills):
     path = tmp_path / "last.safetensors"
     command = [sys.executable, "-c", SAVERS, str(path), os.path.dirname(__file__)]  # noqa: PTH120

@@ -127,6 +127,7 @@ def tensors_of(config: ExperimentConfig) -> dict:
 @pytest.mark.spawns
 @pytest.mark.slow
 @pytest.mark.trains
+@pytest.mark.long
 def test_two_processes_have_the_loss_curve_of_one(prepared, tmp_path):
     settings = {
         "model": {"dropout": 0.0},

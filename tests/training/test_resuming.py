@@ -71,6 +71,7 @@ def killed_at(process: subprocess.Popen, config: ExperimentConfig, n_lines: int)
 @pytest.mark.spawns
 @pytest.mark.trains
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_run_ends_bit_for_bit_as_one_that_never_was(prepared, tmp_path):
     whole, cut = (experiment(prepared, tmp_path, name, epochs=4, **STATEFUL) for name in ("whole", "cut"))
     PatchTSTTrainer(whole).train()

@@ -168,6 +168,7 @@ def test_a_failing_process_is_named(model_dir, tmp_path, monkeypatch):
 
 
 @pytest.mark.spawns
+@pytest.mark.long
 def test_torchs_engine_and_a_lag_are_measured_as_well(model_dir, monkeypatch):
     monkeypatch.setattr(fresh_process, "_N_COLD_STARTS", 1)
     monkeypatch.setattr(measure, "N_PUSHES", 50)

@@ -30,9 +30,11 @@ ONNX_ARCHITECTURES = {
 }
 CHOSEN = (
     "everything",
-    "one patch, wide heads, attention pooling post-norm relu, no features",
-    "window stem, branch, mean and maximum",
-    "branch of one vector, cls",
+    pytest.param(
+        "one patch, wide heads, attention pooling post-norm relu, no features", marks=pytest.mark.long
+    ),
+    pytest.param("window stem, branch, mean and maximum", marks=pytest.mark.long),
+    pytest.param("branch of one vector, cls", marks=pytest.mark.long),
 )
 
 
