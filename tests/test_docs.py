@@ -71,6 +71,7 @@ def test_the_example_of_the_page_on_summaries_prints_what_it_says(capsys):
 
 
 @pytest.mark.spawns
+@pytest.mark.long
 def test_the_examples_of_the_page_on_features_run(tmp_path):
     """The one on real recordings holds out whole people."""
     forest, own = printed_by("features.md", tmp_path)

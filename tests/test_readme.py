@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.mark.trains
 @pytest.mark.spawns
+@pytest.mark.long
 def test_the_python_example_runs(tmp_path):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)

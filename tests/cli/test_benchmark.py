@@ -39,6 +39,7 @@ def quicker(monkeypatch):
 
 @pytest.mark.spawns
 @pytest.mark.usefixtures("quicker")
+@pytest.mark.long
 def test_standard_output_is_one_json_document(cli, files):
     common = ("benchmark", files / "model", "--quick", "--budget", files / "easy.yaml")
     own = pd.read_csv(files / "walk.csv").rename(columns={"x": "ax"})

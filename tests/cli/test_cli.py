@@ -65,6 +65,7 @@ def test_the_console_script_is_this_function():
 
 
 @pytest.mark.trains
+@pytest.mark.long
 def test_from_recordings_to_labels(cli, recordings, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 
 import pytest
 import torch
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
-from forking import python
 from patchtst_har.config import N_STATISTICAL_FEATURES, ModelConfig
 from patchtst_har.models import PatchTSTClassifier, RoPETransformerEncoderLayer, precompute_freqs_cis
 from patchtst_har.models.attention import attention_backend, rope_attention, use_attention_backend
@@ -420,4 +420,5 @@ def test_distributed_data_parallel(tmp_path):
     """Two processes: gradients of the halves of a batch average to the whole's, and agree under dropout."""
     script = tmp_path / "ddp.py"
     script.write_text(DDP)
-    subprocess.run([*python(), script, tmp_path / "store"], check=True, timeout=120)
+    # Not a fork: there, torch's process group and its thread could wait for each other at the end.
+    subprocess.run([sys.executable, script, tmp_path / "store"], check=True, timeout=120)
