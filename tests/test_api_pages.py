@@ -93,6 +93,7 @@ CALLABLES = dict(callables())
 
 
 @pytest.mark.parametrize("name", CALLABLES)
+@pytest.mark.slow
 def test_docstrings_have_sections_of_the_known_form(name):
     doc = inspect.getdoc(CALLABLES[name])
     assert doc
@@ -100,6 +101,7 @@ def test_docstrings_have_sections_of_the_known_form(name):
 
 
 @pytest.mark.parametrize("name", CALLABLES)
+@pytest.mark.slow
 def test_docstrings_say_what_goes_in_and_what_comes_back(name):
     value = CALLABLES[name]
     doc = inspect.getdoc(value)

@@ -73,6 +73,7 @@ def test_every_path_that_a_map_names_exists(page):
 
 
 @pytest.mark.parametrize("page", MAPS)
+@pytest.mark.slow
 def test_every_function_that_a_map_names_is_where_it_says(page):
     named = [text.split("::", 1) for text in quoted_in(page) if ".py::" in text or ".cpp::" in text]
     assert len(named) > 10
@@ -125,6 +126,7 @@ def test_the_layers_are_those_of_the_import_contract():
     assert layers == contract_layers()
 
 
+@pytest.mark.slow
 def test_lazy_names_point_upwards_in_the_two_documented_places_only():
     rank = {name: -row for row, names in enumerate(contract_layers()) for name in names}
     entries = [each for each in lazy_entries() if each[0] != "patchtst_har"]  # The top may name anything.

@@ -90,6 +90,7 @@ def test_every_block_says_what_it_is():
 
 
 @pytest.mark.parametrize("block", of_language("bash"))
+@pytest.mark.slow
 def test_commands_name_what_there_is(block):
     for line in commands(block):
         for words in words_of(line):

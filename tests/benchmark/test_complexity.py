@@ -99,6 +99,7 @@ def test_an_error_in_forward_restores_the_mode():
 
 
 @pytest.mark.parametrize("options", ARCHITECTURES.values(), ids=ARCHITECTURES)
+@pytest.mark.slow
 def test_the_model_has_the_parameters_and_flops_of_the_closed_form(options):
     config = ModelConfig(**options)
     found = model_complexity(PatchTSTClassifier(config, 5), random_inputs(config, 1))

@@ -50,6 +50,7 @@ def test_the_command_does_what_the_function_does(cli, person, tmp_path, monkeypa
     assert written.read_bytes() == expected.read_bytes()
 
 
+@pytest.mark.slow
 def test_recordings_in_another_form_and_classes_without_labels(cli, person, tmp_path):
     model, recording, _ = person
     frame = pd.read_csv(recording).rename(columns={"x": "X (mg)", "y": "Y (mg)", "z": "Z (mg)"})
@@ -165,6 +166,7 @@ def test_an_export_is_of_the_adapted_model(cli, person, tmp_path):
     assert said["adapted_with"]["n_windows"] == {"running": 21, "sitting": 26, "walking": 21}
 
 
+@pytest.mark.slow
 def test_mistakes_are_one_line_and_leave_nothing(cli, person, small_run, tmp_path):
     model, recording, adaptation = person
     frame = read_recording(recording)[0]

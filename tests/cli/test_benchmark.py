@@ -131,6 +131,7 @@ def test_a_latency_that_is_too_long_fails_a_script_only_on_a_quiet_machine(
         (["--smoothing", "median"], "smoothing: must be filter, lag:K"),
     ],
 )
+@pytest.mark.slow
 def test_mistakes_are_one_line_and_leave_nothing(cli, files, monkeypatch, options, message):
     monkeypatch.chdir(files)
     (files / "wrong.yaml").write_text("targets: [{name: a, hop_s: 0}]\n")

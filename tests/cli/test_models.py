@@ -80,6 +80,7 @@ def test_a_stream_needs_no_model_either(cli, arguments):
         ("export", "--out", "model.onnx"),
     ],
 )
+@pytest.mark.slow
 def test_every_command_takes_names_and_says_which_there_are(cli, here, arguments):
     message = "wirst: no such model folder, and no shipped model is called so (wrist, wrist-base)"
     assert message in error_of(cli(*arguments, "wirst"))

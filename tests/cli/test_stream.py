@@ -207,6 +207,7 @@ def test_iso_stamps_zones_and_units(cli, model, piped):
         ("9" * 30 + ",0,0,1\n", ("--time-unit", "s"), "not within 145 years of 1970"),
     ],
 )
+@pytest.mark.slow
 def test_a_bad_line_is_named(cli, model, piped, lines, options, message):
     piped(lines)
     status, out, err = cli(model, "--json", *options)
@@ -397,6 +398,7 @@ def test_a_udp_source(cli, model):
         (("--sort", "--skip-rows", "3"), "standard input: skip_rows, on_disorder: only for recordings"),
     ],
 )
+@pytest.mark.slow
 def test_wrong_options_are_one_line(cli, model, options, message):
     status, out, err = cli(model, *options)
     assert status == 2
@@ -453,6 +455,7 @@ def test_the_live_page_stays_after_a_replay_until_ctrl_c(model, tmp_path, option
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_a_model_that_uses_the_hour_asks_for_the_zone(cli, piped, tmp_path):
     model = small_recognizer(n_time_features=5).save_pretrained(tmp_path / "model")
     lines = "2024-01-01T00:00:00Z,0,0,1\n"

@@ -154,6 +154,7 @@ def test_options_that_exclude_each_other_are_refused(cli, here, options, message
         ),
     ],
 )
+@pytest.mark.slow
 def test_bad_input_is_one_line(cli, here, options, message):
     assert message in error_of(cli(*options))
     assert not (here / "x").exists()

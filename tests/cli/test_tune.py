@@ -74,6 +74,7 @@ def test_a_search_and_a_training_with_its_best_settings(cli, config, tmp_path):
     assert summary["final_metrics"]["best_val_macro_f1"] == pytest.approx(best["score"])
 
 
+@pytest.mark.slow
 def test_interrupting_says_how_to_go_on(cli, config, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt

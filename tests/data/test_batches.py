@@ -98,6 +98,7 @@ def test_a_batch_that_was_sent_twice_is_dropped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rates_hz", [(50, 200), (100, 25), (200, 50)])
 @pytest.mark.parametrize("whole_seconds", [False, True])
+@pytest.mark.slow
 def test_a_rate_that_changes(tmp_path: Path, rates_hz: tuple[int, int], whole_seconds: bool) -> None:
     t = np.concatenate(
         [np.arange(90 * rates_hz[0]) / rates_hz[0], 90 + np.arange(90 * rates_hz[1]) / rates_hz[1]]

@@ -66,6 +66,7 @@ def test_a_deviation_is_exact_far_from_zero() -> None:
 
 @pytest.mark.parametrize("rate_hz", [0.05, 1.0, 20.0])
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.slow
 def test_constant_runs_are_those_found_sample_by_sample(rate_hz: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, int(150 * rate_hz) + 4, 30)

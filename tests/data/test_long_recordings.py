@@ -134,6 +134,7 @@ def windows_of(recording: pd.DataFrame) -> list[Any]:
         for name in FILES
     ],
 )
+@pytest.mark.slow
 def test_a_recording_in_files_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     FILES[name](tmp_path / name)
     kind = name.partition(".")[0]

@@ -510,6 +510,7 @@ def test_the_format_of_usual_dates_is_proposed_and_reads_them(
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 @pytest.mark.parametrize("zone", [None, "America/New_York", "UTC"])
 @pytest.mark.parametrize("name", ["a.parquet", "a.csv", "a.csv.gz"])
+@pytest.mark.slow
 def test_stamps_of_any_unit_and_zone_are_the_same_in_every_file(
     tmp_path: Path, unit: Literal["s", "ms", "us", "ns"], zone: str | None, name: str
 ) -> None:

@@ -69,6 +69,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), Terminated(signal.SIGTERM), OSError(28, "full")])
+@pytest.mark.slow
 def test_who_is_done_is_not_done_again(
     recordings: Path, tmp_path: Path, written: list[str], error: BaseException
 ) -> None:

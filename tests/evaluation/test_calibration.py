@@ -49,6 +49,7 @@ def test_overconfidence_is_the_difference():
 
 
 @pytest.mark.parametrize("true_temperature", [0.7, 1.0, 3.0])
+@pytest.mark.slow
 def test_the_temperature_is_that_of_a_grid_search(true_temperature):
     rng = np.random.default_rng(3)
     logits = rng.normal(0, 2, (800, 4))

@@ -38,6 +38,7 @@ def test_bad_arguments_are_named():
 @pytest.mark.parametrize("n_samples", [1, 2, 20, 127, 128, 129, 150, 256, 500, 1000, 1001, 3000])
 @pytest.mark.parametrize("rate_hz", [1.0, 20.0, 30.0, 50.0, 100.0, 104.26, 400.0])
 @pytest.mark.parametrize(("max_points", "dimension", "delay_s"), [(128, 3, 0.1), (2, 2, 0.05), (490, 3, 0.1)])
+@pytest.mark.slow
 def test_the_plan_is_the_first_that_fits(n_samples, rate_hz, max_points, dimension, delay_s):
     arguments = (n_samples, rate_hz, max_points, dimension, delay_s)
     assert embedding_plan(*arguments) == reference.embedding_plan(*arguments)

@@ -58,6 +58,7 @@ def check_simplified(window):
 
 @pytest.mark.parametrize("n_samples", [*range(1, 18), 31, 32, 33, 100, 250])
 @pytest.mark.parametrize("name", ["sitting", "walking"])
+@pytest.mark.slow
 def test_simplified_features_equal_the_reference(name, n_samples):
     window = activity_signal(name, n_samples, np.random.default_rng(n_samples))
     check_simplified(window)

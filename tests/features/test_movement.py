@@ -35,6 +35,7 @@ def named(features):
 
 
 @pytest.mark.parametrize("n_samples", [*LENGTHS, 997, 1000, 1001])
+@pytest.mark.slow
 def test_equal_the_reference_at_every_length(n_samples):
     check(noisy(n_samples))
     check(walking(n_samples))

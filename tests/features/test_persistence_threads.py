@@ -43,6 +43,7 @@ def bytes_of(job):
     return b"|".join(array.tobytes() for array in (result if isinstance(result, tuple) else (result,)))
 
 
+@pytest.mark.slow
 def test_threads_do_not_disturb_one_another():
     work = jobs()
     expected = [bytes_of(job) for job in work]

@@ -27,6 +27,7 @@ ordinary = arrays(
 
 
 @pytest.mark.parametrize("n_samples", LENGTHS)
+@pytest.mark.slow
 def test_equals_the_reference_at_every_length(n_samples):
     check(noisy(n_samples))
     check(walking(n_samples))

@@ -113,5 +113,6 @@ def test_quartiles_survive_an_outlier_that_fills_one_bucket():
 
 @fixed
 @given(samples, st.floats(0.01, 1e4))
+@pytest.mark.slow
 def test_any_window_gives_finite_features(window, sr):
     assert np.isfinite(compute_statistical_features(window, sr)).all()

@@ -47,6 +47,7 @@ def check(window, sr=100.0, **settings):
 
 
 @pytest.mark.parametrize("n_samples", LENGTHS)
+@pytest.mark.slow
 def test_equals_the_reference_at_every_length(n_samples):
     check(activity("walking", n_samples))
 

@@ -23,6 +23,7 @@ def _quiet() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.slow
 def test_a_target_reads_its_first_seed_and_stands_some_others(name: str) -> None:
     target = TARGETS[name]
     seeds = frame.ready(target)

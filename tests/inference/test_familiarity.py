@@ -130,6 +130,7 @@ def test_windows_like_the_training_windows_are_familiar_and_others_are_not(recog
     np.testing.assert_allclose(ours, theirs, rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_model_of_another_version_calls_nothing_unfamiliar(small_run, tmp_path):
     model = shutil.copytree(small_run.folder / "model", tmp_path / "model")
     (model / "familiarity.safetensors").unlink()
@@ -156,6 +157,7 @@ def test_many_unfamiliar_windows_are_said():
     assert "6 of 20 windows (30%) are far from all" in unfamiliar_doubt(6, 20)[0]
 
 
+@pytest.mark.slow
 def test_a_foreign_recording_is_counted_and_said(small_run, recognizer, tmp_path):
     recording = make_recording(bouts=(("sitting", 60.0),), start="2024-01-01")
     rng = np.random.default_rng(0)

@@ -64,6 +64,7 @@ def arrays_of(config, n, seed=0):
 
 
 @pytest.mark.parametrize("options", ARCHITECTURES.values(), ids=ARCHITECTURES)
+@pytest.mark.slow
 def test_every_architecture_equals_the_reference_and_torch(options, every_isa):
     config = ModelConfig(**options)
     model = model_of(config)
@@ -393,6 +394,7 @@ def unaligned(shape):
         (3, lambda x: unaligned(x.shape), "topo must be C-ordered and aligned"),
     ],
 )
+@pytest.mark.slow
 def test_a_wrong_input_is_named(position, change, message, n_threads):
     native, inputs = NativeClassifier.from_torch(model_of(ModelConfig())), arrays_of(ModelConfig(), 4)
     inputs[position] = change(inputs[position])
@@ -530,6 +532,7 @@ def test_the_refusal_of_torch_works():
         run_without_torch("import torch")
 
 
+@pytest.mark.slow
 def test_what_the_trainer_makes_of_other_options_runs_as_in_torch(prepared, tmp_path):
     options = {**ARCHITECTURES["two convolutions, overlap, relu"], "pooling": "attention", "n_layers": 1}
     config = small_config(

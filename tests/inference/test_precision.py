@@ -69,6 +69,7 @@ def product(values, weights, bias, *, segments=None, activation="none", adds=Fal
 
 @pytest.mark.parametrize("n_values", SIZES)
 @pytest.mark.parametrize("n_rows", [1, 2, 3, 4, 5, 6, 7])
+@pytest.mark.slow
 def test_a_product_is_that_of_rounded_factors(bfloat16, n_values, n_rows):
     rng = np.random.default_rng(n_values)
     values = rng.normal(size=(2, n_rows * n_values)).astype(np.float32)
@@ -105,6 +106,7 @@ def test_activations(bfloat16):
 
 
 @pytest.mark.parametrize("options", ARCHITECTURES.values(), ids=ARCHITECTURES)
+@pytest.mark.slow
 def test_every_architecture_is_close_to_float32(options, bfloat16):
     config = ModelConfig(**options)
     model, inputs = model_of(config), arrays_of(config, 9)

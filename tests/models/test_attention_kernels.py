@@ -67,6 +67,7 @@ def assert_close(got, wanted, tolerance=2e-6):
 
 
 @pytest.mark.parametrize("n_tokens", SIZES)
+@pytest.mark.slow
 def test_every_number_of_tokens(isa, n_tokens):
     width = WIDTHS[SIZES.index(n_tokens) % len(WIDTHS)]
     inputs = arrays(2, n_tokens, 3, width)
@@ -187,6 +188,7 @@ def test_dropout_pattern_is_the_documented_one(isa, seed):
 
 @pytest.mark.parametrize("n_tokens", [1, 12, 33, 130])
 @pytest.mark.parametrize("threshold", [P_THIRD, 65535])
+@pytest.mark.slow
 def test_dropout_forward_and_backward(isa, n_tokens, threshold):
     inputs = arrays(2, n_tokens, 2, 6)
     factors = dropout_factors(4, n_tokens, SEED, threshold).reshape(2, 2, n_tokens, n_tokens)

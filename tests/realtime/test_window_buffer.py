@@ -53,6 +53,7 @@ def damaged(samples, stamps, seed=0):
 
 @pytest.mark.parametrize("rate_hz", [25.0, 50.0, 97.0, 99.7, 100.0, 101.3, 103.0, 109.0])
 @pytest.mark.parametrize(("window", "hop"), [(1000, 1000), (1000, 100), (200, 7), (1, 1), (3, 2)])
+@pytest.mark.slow
 def test_windows_are_those_of_a_recording(rate_hz, window, hop):
     samples, stamps = damaged(*make_samples(45, rate_hz))
     cut = cut_windows(recording_of(samples, stamps), DataConfig(window_size=window, hop_size=hop))

@@ -53,6 +53,7 @@ def flattened(document, prefix=""):
             yield f"{prefix}{key}", value
 
 
+@pytest.mark.slow
 def test_days_bouts_and_enmo_of_a_recording(labelled, tmp_path):
     rules = SummaryRules(min_wear_hours=0.2, inactive=("sitting",), bouts=BoutRules(min_minutes=2))
     tables, summary = written(labelled, tmp_path, rules=rules)

@@ -268,6 +268,7 @@ def test_settings_that_cannot_be_trained_are_recorded_and_avoided(searching, wit
     assert f"trial {refused[0].number} cannot be trained" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_search_without_any_score_says_why(searching, monkeypatch):
     def diverge(*_):
         raise DataError("training diverged: the loss of epoch 1 is nan; lower training.lr")

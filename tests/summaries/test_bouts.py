@@ -38,6 +38,7 @@ def told(table: pd.DataFrame) -> list[tuple]:
     ],
 )
 @pytest.mark.parametrize("seed", range(6))
+@pytest.mark.slow
 def test_bouts_are_their_definition(rules, seed):
     rng = np.random.default_rng(seed)
     states = rng.choice([*CLASSES, None, "n"], 120, p=[0.5, 0.3, 0.14, 0.03, 0.03])
@@ -108,6 +109,7 @@ def test_counts_by_length():
     assert [count.n for count in counts["c"].values()] == [0, 0, 0, 0]
 
 
+@pytest.mark.slow
 def test_a_week_of_alternation_is_no_slow_case():
     """All breaks are as long as each other, and no two runs belong together."""
     texts = itertools.islice(itertools.cycle("ab"), 60_480)

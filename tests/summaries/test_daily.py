@@ -59,6 +59,7 @@ def test_days_are_those_of_a_clock_read_every_second(zone, start):
 
 @pytest.mark.parametrize(("zone", "start"), ZONES)
 @pytest.mark.parametrize("unit", ["D", "h"])
+@pytest.mark.slow
 def test_the_totals_over_cells_are_exactly_those_of_the_timeline(zone, start, unit):
     for seed in range(2):
         rows = summarise(random_timeline(seed, zone, start), CLASSES).rows

@@ -49,6 +49,7 @@ def test_the_last_layer_is_divided_and_no_label_changes(hot, small_run):
     assert (found.test.n_participants, found.test.n_windows) == (2, len(test))
 
 
+@pytest.mark.slow
 def test_it_is_written_where_the_model_is(small_run, tmp_path):
     found = small_run.trainer.calibration
     evaluation = json.loads((small_run.folder / "evaluation.json").read_text())

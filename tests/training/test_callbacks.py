@@ -149,6 +149,7 @@ def test_the_state_of_a_callback_comes_back(tmp_path):
     ("monitor", "best"),
     [("val_macro_f1", 2), ("val_accuracy", 1), ("val_loss", 3), ("train_loss", 1), ("train_accuracy", 3)],
 )
+@pytest.mark.slow
 def test_the_best_epoch_is_that_of_any_metric(monitor, best):
     found = {"train": [(0.1, 0.2), (0.2, 0.1), (0.3, 0.5)], "val": [(0.5, 0.9), (0.4, 0.8), (0.3, 0.7)]}
 
@@ -206,6 +207,7 @@ def test_a_plateau_lowers_the_rate_as_torch_does():
 @pytest.mark.parametrize(
     "settings", [{}, {"loss": "focal"}, {"class_weights": "none", "label_smoothing": 0.1}]
 )
+@pytest.mark.slow
 def test_accumulated_parts_make_the_step_of_the_whole_batch(settings):
     whole, parts, networks = Story(), Story(), []
     for n, story in ((1, whole), (3, parts)):
@@ -255,6 +257,7 @@ def test_a_scaler_leaves_out_a_step_that_overflows():
 
 
 @pytest.mark.skipif(not machine.has_bfloat16(), reason="the processor has no bfloat16 instructions")
+@pytest.mark.slow
 def test_bfloat16_on_the_cpu_learns_in_float32():
     config = TrainingConfig(epochs=6, lr=0.01, keep="last", amp="bf16")
     seen = []

@@ -214,6 +214,7 @@ FITTING += [("schedule.best", 1.5), ("schedule.best", -1), ("schedule.best", Non
     ("field", "value"),
     [(field, value) for field in FIELDS for value in ODD if (field, value) not in FITTING],
 )
+@pytest.mark.slow
 def test_a_record_without_a_field_or_with_an_odd_one_is_refused(tmp_path, saved, field, value):
     record, tensors = saved
     record = json.loads(json.dumps(record))
@@ -254,6 +255,7 @@ WEIGHT = "head.norm.bias"
 @pytest.mark.parametrize(
     "name", [f"{part}/{WEIGHT}" for part in ("model", "average", "best")] + ["optimizer/0/exp_avg"]
 )
+@pytest.mark.slow
 def test_tensors_that_are_missing_or_of_another_form_are_refused(tmp_path, saved, name):
     record, tensors = saved
     path, whole = tmp_path / "last", tensors[name]

@@ -54,6 +54,7 @@ def masked(config: ModelConfig, n: int = 6) -> tuple[MaskedPatches, torch.Tensor
 
 @pytest.mark.parametrize("fraction", [0.2, 0.4, 0.7])
 @pytest.mark.parametrize("name", ["default", "overlap", "window stem", "window stem, cls, relu"])
+@pytest.mark.slow
 def test_stretches_are_hidden_that_together_are_the_fraction(name, fraction):
     config = ModelConfig(**ARCHITECTURES[name])
     hidden = hide_stretches(4000, config, fraction, torch.Generator().manual_seed(1))
@@ -73,6 +74,7 @@ def test_plain_patches_are_hidden_whole():
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.slow
 def test_the_target_of_every_architecture_is_the_signal_around_its_tokens(name):
     """Rebuilt from the targets, the scaled signal comes out; samples that no token has are at the ends."""
     config = ModelConfig(**ARCHITECTURES[name])
@@ -170,6 +172,7 @@ def test_a_network_begins_with_what_was_pretrained_and_nothing_else(root, tmp_pa
         assert (before[name].shape == after[name].shape and (before[name] == after[name]).all()) == kept, name
 
 
+@pytest.mark.slow
 def test_a_model_without_trained_heads_gives_no_labels(root, tmp_path):
     with pytest.raises(ModelFolderError, match=r"encoder: is for fine-tuning .* --init .* gives no labels"):
         Recognizer.from_pretrained(root / "encoder")

@@ -64,6 +64,7 @@ def outcome(path: Path) -> tuple[pd.DataFrame, dict[str, Any]] | str:
 
 
 @pytest.mark.parametrize("name", FILES)
+@pytest.mark.slow
 def test_whatever_is_damaged_is_read_or_refused_in_one_line(tmp_path: Path, name: str) -> None:
     rng = random.Random(name)  # noqa: S311
     content, member = FILES[name]
