@@ -293,6 +293,7 @@ def test_the_reason_that_decides_stands_first(normal):
     ],
 )
 @pytest.mark.parametrize("busy", [None, BUSY])
+@pytest.mark.slow
 def test_a_shortened_run_says_how_to_decide_what_it_cannot(target, told, busy):
     few = measured(n=200, n_streams=target.streams)
     times = few.open_loop.from_schedule.model_copy(update={"n": 40, "p99_us": None, "bounds": {}})

@@ -44,6 +44,7 @@ def test_a_torch_program_checked_on_made_up_windows(export, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("step", ["write", "load"])
+@pytest.mark.slow
 def test_a_signal_leaves_nothing_half_written(export, tmp_path, monkeypatch, number, step):
     """Within the writing, and within the check of what was written."""
 

@@ -92,6 +92,7 @@ def test_the_end_of_one_file_has_totals(cli, model, tmp_path):
         (("a.csv", "--dask", "tcp://127.0.0.1:1", "--model", "nowhere"), "nowhere"),
     ],
 )
+@pytest.mark.slow
 def test_wrong_arguments_are_one_line_and_leave_nothing(cli, tmp_path, monkeypatch, arguments, text):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("patchtst_har.cohort.dask_cluster.TIMEOUT_S", 0.2)

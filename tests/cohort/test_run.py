@@ -350,6 +350,7 @@ def test_shards_run_next_to_each_other_and_a_last_run_collates(cohort, model, tm
     )
 
 
+@pytest.mark.slow
 def test_a_line_that_a_kill_cut_short_stays_alone(cohort, model, tmp_path):
     label_recordings([cohort / "site0"], tmp_path / "out", model=model)
     timings = tmp_path / "out" / "timings.csv"

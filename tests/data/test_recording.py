@@ -318,6 +318,7 @@ def test_acceleration_without_gravity_is_named_as_such(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("marker", "n_axes"), [(-9999.0, 3), (32767.0, 3), (-32768.0, 1)])
 @pytest.mark.parametrize("units", ["g", "m/s2", "mg"])
+@pytest.mark.slow
 def test_markers_of_missing_values_are_unusable_in_every_unit(
     tmp_path: Path, units: Literal["g", "m/s2", "mg"], marker: float, n_axes: int
 ) -> None:

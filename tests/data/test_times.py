@@ -40,6 +40,7 @@ def test_known_moments(text: str, hour: float, weekday: int) -> None:
 @pytest.mark.parametrize(
     "zone", ["Europe/London", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"]
 )
+@pytest.mark.slow
 def test_zones_agree_with_pandas_through_a_year_and_its_clock_changes(zone: str) -> None:
     index = pd.date_range("2024-01-01", "2025-01-01", freq="13min", tz="UTC", unit="ns")
     local = index.tz_convert(zone)

@@ -202,6 +202,7 @@ WORDS, PEOPLE_TABLE, RECORDING = _damage(DICTIONARY), _damage(METADATA), _damage
         (RECORDING(lambda _: gzip.compress(b"time,x,y,z,annotation\n")), "has a header but no samples"),
     ],
 )
+@pytest.mark.slow
 def test_what_is_wrong_with_the_folder_is_named(folder: Path, tmp_path: Path, damage, message: str) -> None:
     damage(folder)
     with pytest.raises(DataError, match=message):

@@ -364,6 +364,7 @@ def test_windows_are_counted_and_lost_annotations_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("link", ["symlink_to", "hardlink_to", "copy", "compressed"])
+@pytest.mark.slow
 def test_one_recording_of_two_participants_is_refused(recordings: Path, tmp_path: Path, link: str) -> None:
     """The same person could be trained on and tested with."""
     source, twin = recordings / "P002.csv", recordings / "P003.csv"

@@ -138,6 +138,7 @@ def test_with_other_settings_everyone_is_done_again(
     assert content(tmp_path / "out") == content(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_what_changed_is_done_again(recordings: Path, tmp_path: Path, written: list[str]) -> None:
     out = tmp_path / "out"
 

@@ -134,6 +134,7 @@ def test_what_is_wrong_with_windows_is_said_as_for_those_in_memory(tmp_path, sav
         dataset.stored("P01", tmp_path / "kept")
 
 
+@pytest.mark.slow
 def test_windows_on_disk_take_no_memory(tmp_path):
     size, n_people, n_windows = 500, 10, 300
     samples = RNG.normal(0, 0.3, (n_windows, size, 3)).astype(np.float32)

@@ -150,6 +150,7 @@ def symbols(path):
     return [tuple(line.split()[:2]) for line in output.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_unit_defines_nothing_but_its_table():
     for path in object_files():
         folder = next(parent.name for parent in path.parents if parent.suffix == ".dir")
@@ -159,6 +160,7 @@ def test_a_unit_defines_nothing_but_its_table():
         assert ENTRY[isa] in visible[0]
 
 
+@pytest.mark.slow
 def test_a_unit_calls_nothing_but_the_c_and_the_compilers_library():
     allowed = {"atan2", "log", "memcpy", "memset", "memmove", "__popcountdi2", "__stack_chk_fail"}
     for path in object_files():

@@ -27,6 +27,7 @@ def slow_landmarks(points, n_landmarks):
 
 @pytest.mark.parametrize("kind", ["uniform", "clustered", "duplicated", "far"])
 @pytest.mark.parametrize("n_landmarks", [1, 2, 7, 40])
+@pytest.mark.slow
 def test_landmarks_are_chosen_by_the_definition(kind, n_landmarks):
     points = cloud(kind, 40, 3, 0)
     result = landmark_persistence(points, n_landmarks)

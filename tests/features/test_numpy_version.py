@@ -29,6 +29,7 @@ def test_equal_the_reference(sr):
 
 
 @pytest.mark.parametrize("sr", [12.5, 100.0])
+@pytest.mark.slow
 def test_movement_equals_the_reference(sr):
     windows = [make(n) for n in (1, 2, 3, 7, 50, 997, 1000) for make in (noisy, walking)]
     windows += [np.tile(np.float32(rest), (n, 1)) for rest in ([0, 0, 0], [0.6, 0, 0.8]) for n in (1, 300)]

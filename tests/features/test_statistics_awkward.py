@@ -93,6 +93,7 @@ def awkward_windows(n_samples):
 
 
 @pytest.mark.parametrize("name", awkward_windows(1))
+@pytest.mark.slow
 def test_awkward_signals_equal_the_reference(name):
     for n_samples in (1, 2, 9, 40, 211, 1000):
         check(awkward_windows(n_samples)[name].astype(np.float32))

@@ -53,6 +53,7 @@ def test_equals_the_reference_at_every_length(n_samples):
 
 
 @pytest.mark.parametrize("sr", [1, 12.5, 31.25, 97.1, 104.26, 400])
+@pytest.mark.slow
 def test_equals_the_reference_at_every_rate(sr):
     check(activity("running", 600), sr)
 
@@ -73,11 +74,13 @@ def test_equals_the_reference_on_a_device_grid(name):
         {"max_points": 2, "dimension": 2},
     ],
 )
+@pytest.mark.slow
 def test_equals_the_reference_with_other_settings(settings):
     check(activity("walking", 500), **settings)
 
 
 @pytest.mark.parametrize("n_samples", [1, 2, 9, 20, 21, 22, 23, 64, 130, 333, 1000])
+@pytest.mark.slow
 def test_the_engines_agree(n_samples):
     windows = np.stack([activity(name, n_samples) for name in ("sitting", "walking", "running")])
     assert_engines_agree(windows)

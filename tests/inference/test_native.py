@@ -196,6 +196,7 @@ def test_a_value_that_is_not_finite_spoils_its_own_window_as_in_torch(position, 
 
 
 @pytest.mark.parametrize("fill", [0.0, 1.0, 1e-40, 1e15])
+@pytest.mark.slow
 def test_constant_and_extreme_windows(fill, isa):
     config = ModelConfig()
     model = model_of(config)

@@ -133,6 +133,7 @@ def test_a_tile_of_hopeless_keys_changes_nothing(isa):
     np.testing.assert_allclose(lse[0, 0, 0], np.log(np.exp(scores).sum()), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_four_thousand_tokens(isa):
     """Of the many queries only some have a gradient, so that the reference stays small."""
     n_tokens, width, some = 4096, 8, [0, 1, 15, 16, 127, 128, 2047, 4094, 4095]

@@ -112,6 +112,7 @@ def test_the_dictionary_has_every_column_in_its_order(labelled, tmp_path):
         assert booleans == set(table.select_dtypes(bool).columns), name
 
 
+@pytest.mark.slow
 def test_the_dictionary_has_every_key_of_the_summary(labelled, tmp_path):
     fitted = SensorCalibration((1.0, 1.0, 1.0), (0.0, 0.0, 0.0), 9.0, 1.0, 99)
     calibration = {"policy": "auto", "applied": True, **fitted.facts(), **parameters()}

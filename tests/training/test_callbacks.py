@@ -133,6 +133,7 @@ class Interrupt(Callback):
         raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_the_state_of_a_callback_comes_back(tmp_path):
     path, config = tmp_path / "last", TrainingConfig(epochs=9, keep="last")
     with pytest.raises(KeyboardInterrupt):

@@ -95,6 +95,7 @@ def test_the_bound_covers_the_growth_of_a_random_walk():
     assert 0.975 < np.mean([s.high > 100 for s in found]) < 1
 
 
+@pytest.mark.slow
 def test_a_function_that_fails_is_heard_and_the_collector_is_as_before():
     frozen = gc.get_freeze_count()
     with pytest.raises(ZeroDivisionError):

@@ -62,6 +62,7 @@ def npz(path: Path, annotations: np.ndarray, **more: np.ndarray) -> Path:
 
 
 @pytest.mark.parametrize("chunk_rows", [3, 2**16])
+@pytest.mark.slow
 def test_every_format_gives_the_text_that_was_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_rows: int
 ) -> None:

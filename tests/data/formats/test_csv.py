@@ -71,6 +71,7 @@ def read(path: Path, **options: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
     ],
 )
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+@pytest.mark.slow
 def test_a_form_is_read(
     tmp_path: Path, text: str, options: dict[str, Any], header_line: int | None, name: str
 ) -> None:

@@ -229,6 +229,7 @@ def test_a_name_that_two_packages_declare_is_refused(entry_points):
 @pytest.mark.parametrize(
     "name", ["hatchery", "hatchery.egg", "hatchery:egg", "hatchery.egg:hatch", "os.path"]
 )
+@pytest.mark.slow
 def test_the_name_of_a_module_is_never_imported(tmp_path, monkeypatch, name):
     """A model folder's configuration names plug-ins: it may come from anyone."""
     (tmp_path / "hatchery").mkdir()
