@@ -26,8 +26,8 @@ PYTEST = $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile --n
 test: install
 	$(PYTEST) $(ARGS)
 
-# A first answer in about a minute: some tests of every folder but tests/reports. It needs no training, compilers, pictures,
-# processes of their own or browsers. It leaves out what is marked so, and as `slow` the long sweeps, oracles and whole commands: `make test` has them.
+# A first answer in about a minute: some tests of every folder. It needs no training, compilers, pictures, processes of their own or
+# browsers. It leaves out what is marked so, and as `slow` what takes a third of a second or more: `make test` has them.
 test-fast: install
 	$(PYTEST) -m 'not (study or long or slow or trains or compiles or draws or spawns or browser)' $(ARGS)
 
