@@ -236,3 +236,19 @@ def test_what_is_no_recording_is_refused() -> None:
         resample_recording(recording, 0)
     with pytest.raises(DataError, match="max_gap_s must be positive and finite, not nan"):
         resample_recording(recording, max_gap_s=float("nan"))
+
+
+def test_stamps_of_no_device_are_refused():
+    times = pd.date_range("2024-05-01", periods=4000, freq="ns")
+    recording = pd.DataFrame(np.ones((4000, 3), np.float32), times, ["x", "y", "z"])
+    with pytest.raises(DataError, match=r"those of 1e\+09 Hz: at most 1e\+06 Hz can be resampled to 100 Hz"):
+        cut_windows(recording)
+
+
+def test_a_recording_of_centuries_is_refused():
+    """The difference of its ends is beyond 64 bits of nanoseconds."""
+    ends = np.array([-9 * 10**18, 9 * 10**18])
+    times = pd.DatetimeIndex((ends[:, None] + 10**7 * np.arange(2000)).ravel())
+    recording = pd.DataFrame(np.ones((4000, 3), np.float32), times, ["x", "y", "z"])
+    with pytest.raises(DataError, match="recording: lasts 570 years, at most 285 are read"):
+        cut_windows(recording)

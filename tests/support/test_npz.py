@@ -284,3 +284,17 @@ def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
         read_npz(tmp_path / "a.npz", ["x"])
     with pytest.raises(DataError, match="is a folder"):
         read_npz(tmp_path, ["x"])
+
+
+def test_a_name_that_is_no_unicode_is_refused(tmp_path):
+    """The local header's: the directory at the end may have another."""
+    path = tmp_path / "a.npz"
+    np.savez(path, time_ns=np.arange(3))
+    content = bytearray(path.read_bytes())
+    content[30] = 0x80
+    for flags in (6, content.index(b"PK\x01\x02") + 8):
+        content[flags + 1] |= 0x08
+    path.write_bytes(content)
+    refused = pytest.raises(DataError, match=r"a\.npz: array 'time_ns' cannot be read \('utf-8'")
+    with zipfile.ZipFile(path) as archive, refused, npz.open_member(archive, "time_ns", path):
+        pass

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _CLEARLY_FASTER = 1.1
+# Of the target: no device is, and the filter grows with it.
+_MOST_FASTER = 10_000
+# Differences of stamps, and sums of a few of them, are 64-bit nanoseconds.
+_LONGEST_NS = 9 * 10**18
+_YEAR_NS = 365.25 * 86_400 * 1e9
 _HALF_TAPS_PER_FACTOR = 10
 _POINTS_PER_SAMPLE = 5
 _PASSBAND_OF_NYQUIST = 0.9
@@ -126,9 +131,12 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
     Raises
     ------
     DataError
-        See `patchtst_har.data.frames.check_recording`.
+        See `patchtst_har.data.frames.check_recording`; or if it lasts more than 285 years.
     """
     time_ns, acceleration = check_recording(recording)
+    if len(time_ns) and (lasts_ns := int(time_ns[-1]) - int(time_ns[0])) > _LONGEST_NS:
+        years = f"{lasts_ns / _YEAR_NS:.0f} years, at most {_LONGEST_NS / _YEAR_NS:.0f} are read"
+        raise DataError(f"recording: lasts {years}; a stamp must be wrong")
     n_repeated_stamps = count_repeated(time_ns)
     if n_repeated_stamps:
         time_ns = spread_batches(time_ns)
@@ -307,6 +315,9 @@ def _oversampling(measured_hz: float | None, target_hz: float) -> int:
     """Return by how much finer than the target the grid must be on which to low-pass; 1 for no filter."""
     if measured_hz is None or measured_hz <= _CLEARLY_FASTER * target_hz:
         return 1
+    if measured_hz > _MOST_FASTER * target_hz:
+        most = f"at most {_MOST_FASTER * target_hz:g} Hz can be resampled to {target_hz:g} Hz"
+        raise DataError(f"the stamps are those of {measured_hz:.3g} Hz: {most}")
     # The images that linear interpolation leaves, and that fold back on this grid, are below -40 dB then.
     return math.ceil(_POINTS_PER_SAMPLE * measured_hz / target_hz)
 
