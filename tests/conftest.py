@@ -43,7 +43,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _frozen() -> Iterator[None]:
-    """Let it skip what a file leaves as well: tests that collect garbage would go through all of it."""
+    """Let the garbage collector skip what a file leaves: tests that call it would go through all of that."""
     yield
     gc.collect()
     gc.freeze()

@@ -22,7 +22,7 @@ _command: tuple[str, ...] | None = None
 
 
 def python() -> tuple[str, ...]:
-    """Return what stands for `sys.executable`. The first call starts the server, which ends with this one."""
+    """Return what stands for `sys.executable`. The first call starts the server; both end together."""
     global _command
     if _command is None:
         _command = _started() if hasattr(os, "pidfd_open") else (sys.executable,)  # Linux alone has it.

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from experiments import small_config
-from forking import python
 from patchtst_har.config import ExperimentConfig, SmoothingConfig
 from patchtst_har.errors import DataError, ProcessError
 from patchtst_har.model_folder import read_model_folder
@@ -20,7 +19,7 @@ from patchtst_har.training.batches import Batch
 from patchtst_har.training.loop import share_of
 from patchtst_har.training.processes import Processes, _is_said, _named, joined
 
-COMMAND = ["-m", "patchtst_har", "train", "--config"]
+COMMAND = [sys.executable, "-m", "patchtst_har", "train", "--config"]
 # Starts `n` processes as forks of one that has imported everything: imports take longer than the training.
 # Writes their numbers, and at the end their statuses. With `trainer`, without what the command measures and
 # draws afterwards.
@@ -74,13 +73,13 @@ def experiment(prepared, folder, name: str, **sections) -> ExperimentConfig:
 def started(config: ExperimentConfig, n: int) -> list[subprocess.Popen]:
     """Start the command in `n` processes, as torchrun does but for its watch over them."""
     common = environment_of(n)
-    command = [*python(), *COMMAND, path_of(config), "--baselines", "none"]
+    command = [*COMMAND, path_of(config), "--baselines", "none"]
     return [process(command, {**common, "RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(n)]
 
 
 def forked(config: ExperimentConfig, n: int, how: str, *options: str) -> subprocess.Popen:
     """Start `FORKS`."""
-    command = [*python(), "-c", FORKS, how, str(n), path_of(config), *options]
+    command = [sys.executable, "-c", FORKS, how, str(n), path_of(config), *options]
     return process(command, environment_of(n))
 
 
@@ -187,7 +186,7 @@ def test_a_mistake_that_the_first_alone_finds_is_said_once_by_torchrun(prepared,
     config = experiment(prepared, tmp_path, "mistaken")
     config.run_dir.mkdir()
     (config.run_dir / "metrics.jsonl").write_text("")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", *COMMAND]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", *COMMAND[1:]]
     found = subprocess.run(
         [*torchrun, str(tmp_path / "mistaken.yaml")], capture_output=True, text=True, timeout=300
     )

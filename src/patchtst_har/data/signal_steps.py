@@ -86,7 +86,7 @@ def _take_out(
     if config.non_wear == "off":
         return clean.bounds, clean.non_wear_ns, facts
     moments = [*clean.time_ns[[0, -1] if len(clean.time_ns) else []], *empty_ns.ravel()]
-    lasts_s = (int(max(moments)) - int(min(moments))) * 1e-9 if moments else 0.0
+    lasts_s = float((max(moments) - min(moments)) * 1e-9) if moments else 0.0
     if lasts_s <= non_wear.WINDOW_S:
         reason = f"the recording does not last more than {non_wear.WINDOW_S / 60:g} min"
         return clean.bounds, clean.non_wear_ns, {**facts, "reason": reason}
