@@ -27,7 +27,7 @@ test: install
 	$(PYTEST) $(ARGS)
 
 # A first answer in about a minute: some tests of every folder. It needs no training, compilers, pictures, processes of their own or
-# browsers. It leaves out what is marked so, and as `slow` what takes a third of a second or more: `make test` has them.
+# browsers. It leaves out what is marked so, and as `slow` what takes a third of a second or more: `make test` and `make test-long` have them.
 test-fast: install
 	$(PYTEST) -m 'not (study or long or slow or trains or compiles or draws or spawns or browser)' $(ARGS)
 

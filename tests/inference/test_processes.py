@@ -50,7 +50,6 @@ def test_children_of_every_kind_label_as_their_parent_does(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::patchtst_har.inference.familiarity.UnfamiliarWarning")
-@pytest.mark.slow
 def test_64_threads_label_as_one_does():
     recognizer, recording = Recognizer.from_pretrained("wrist"), make_recording()
     parts = [recording.iloc[start : start + 3000] for start in (0, 1000, 2000, 3000)]

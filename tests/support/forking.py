@@ -158,7 +158,10 @@ def _take_over(streams: list[int], folder: str, environment: dict[str, str]) -> 
 def _received(client: socket.socket, n_bytes: int) -> bytes:
     found = b""
     while len(found) < n_bytes:
-        found += client.recv(n_bytes - len(found))
+        part = client.recv(n_bytes - len(found))
+        if not part:
+            raise EOFError("the client has ended")
+        found += part
     return found
 
 

@@ -133,7 +133,6 @@ def test_the_temporary_of_a_living_writer_is_left_alone(tmp_path: Path) -> None:
         kill(process)
 
 
-@pytest.mark.spawns
 @pytest.mark.parametrize("asked", ["kill", "read_text"])
 def test_of_a_process_that_cannot_be_asked_nothing_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str
@@ -152,6 +151,7 @@ def test_of_a_process_that_cannot_be_asked_nothing_is_removed(
     assert temporary.exists()
 
 
+@pytest.mark.spawns
 def test_temporaries_of_other_hosts_and_strange_names_are_left_alone(tmp_path: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()

@@ -401,3 +401,10 @@ def test_kills_at_random_moments_never_lose_or_damage_the_state(tmp_path, n_kill
     # A kill may leave one temporary; the next save removes it.
     save_checkpoint(path, trainee(), Progress(), RUN)
     assert [file.name for file in tmp_path.iterdir()] == ["last.safetensors"]
+
+
+def test_a_type_of_which_torch_cannot_say_what_is_finite_is_refused(tmp_path, saved):
+    record, tensors = saved
+    name = "model/head.norm.bias"
+    odd = {**tensors, name: tensors[name].to(torch.float8_e4m3fn)}
+    assert_refused(tmp_path / "last", record, odd, f"{name} is float8_e4m3fn of shape .*no checkpoint has")

@@ -21,6 +21,17 @@ from patchtst_har.support.documents import parse_json
 RECORD = "progress"
 """Under this name the file's metadata hold a `CheckpointRecord`."""
 
+# Of other types, such as those of 8 bits, torch cannot say whether they are finite.
+_TYPES = (
+    torch.float64,
+    torch.float32,
+    torch.float16,
+    torch.bfloat16,
+    torch.int64,
+    torch.int32,
+    torch.uint8,
+    torch.bool,
+)
 Count = Annotated[StrictInt, Field(ge=0)]
 Number = StrictFloat | StrictInt
 
@@ -83,6 +94,8 @@ def read_checkpoint(path: Path) -> tuple[CheckpointRecord, dict[str, Tensor]]:
         raise DataError(f"{path}: was written by another version; it cannot be resumed")
     record = validated(document, CheckpointRecord, f"{path}: not a checkpoint: {RECORD}")
     for name, tensor in tensors.items():
+        if tensor.dtype not in _TYPES:
+            raise DataError(f"{path}: {name[:80]} is {_described(tensor)}, a type that no checkpoint has")
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise DataError(f"{path}: {name[:80]} has values that are not finite")
     return record, tensors
