@@ -338,15 +338,18 @@ def test_a_best_epoch_that_is_not_whole_is_refused(tmp_path, best, problem):
 
 
 def test_a_run_in_which_nobody_validates_needs_no_best_weights(tmp_path):
-    path, fit = tmp_path / "last", Fit(TrainingConfig(keep="last"), trainee())
+    path, fit = tmp_path / "last", Fit(TrainingConfig(keep="last"), trainee(), validates=False)
     save_checkpoint(path, trainee(), Progress(1, 1, {"train_loss": 1.0}), RUN)
     Checkpointing(path, RUN, resume=True).on_train_begin(fit)
     assert fit.epoch == 1
+    fit = Fit(TrainingConfig(keep="last"), trainee())
+    with pytest.raises(DataError, match="last: lacks val_macro_f1 of the best epoch"):
+        Checkpointing(path, RUN, resume=True).on_train_begin(fit)
 
 
 @pytest.mark.parametrize("state", [{"best": float("inf")}, {"seen": torch.zeros(1)}, {"many": 2**70}])
 def test_a_state_of_a_callback_that_could_not_be_read_back_is_refused_when_it_is_saved(tmp_path, state):
-    with pytest.raises(DataError, match="last: a callback has a state that is not of JSON values"):
+    with pytest.raises(DataError, match="last: Mine has a state that is not of JSON values"):
         save_checkpoint(tmp_path / "last", trainee(), Progress(callbacks=[["Mine", state]]), RUN)
     assert not list(tmp_path.iterdir())
 

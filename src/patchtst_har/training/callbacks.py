@@ -37,6 +37,8 @@ class Fit:
         `on_validation_end`.
     callbacks : tuple of Callback
         All of this training, in the order in which they are called.
+    validates : bool
+        Whether there are windows to validate on.
     """
 
     config: TrainingConfig
@@ -44,6 +46,7 @@ class Fit:
     progress: Progress = field(default_factory=Progress)
     metrics: Metrics = field(default_factory=dict)
     callbacks: tuple[Callback, ...] = ()
+    validates: bool = True
 
     @property
     def model(self) -> PatchTSTClassifier:
@@ -174,7 +177,7 @@ class Checkpointing(Callback):
         if not self._resume:
             return
         fit.progress = load_checkpoint(self._path, fit.trainee, self._identity)
-        self._check_best(fit.progress, fit.config)
+        self._check_best(fit)
         restore(fit.callbacks, fit.progress.callbacks, self._path)
         logger.info("resuming after epoch %d", fit.epoch)
 
@@ -185,14 +188,12 @@ class Checkpointing(Callback):
         for callback in fit.callbacks:
             callback.on_checkpoint(fit, self._path)
 
-    def _check_best(self, progress: Progress, config: TrainingConfig) -> None:
+    def _check_best(self, fit: Fit) -> None:
         """Refuse a best epoch that others cannot be compared with, or that cannot be kept."""
-        needed = {"train_loss"}
-        if config.keep == "best" or any(name.startswith("val_") for name in progress.best):
-            needed |= {config.monitor, "val_macro_f1"}
-        if missing := sorted(needed - progress.best.keys()):
+        needed = {"train_loss"} | ({fit.config.monitor, "val_macro_f1"} if fit.validates else set())
+        if missing := sorted(needed - fit.progress.best.keys()):
             raise DataError(f"{self._path}: lacks {missing[0]} of the best epoch")
-        if config.keep == "best" and not progress.best_state:
+        if fit.config.keep == "best" and not fit.progress.best_state:
             raise DataError(f"{self._path}: lacks the weights of the best epoch")
 
 

@@ -129,13 +129,20 @@ def save_checkpoint(path: Path, trainee: Trainee[Any], progress: Progress, ident
     record |= {"schedule": trainee.schedule.state_dict(), "identity": asdict(identity)}
     if trainee.scaler is not None:
         record["scaler"] = trainee.scaler.state_dict()
-    try:
-        text = json.dumps(record)
-        validated(parse_json(text, RECORD), CheckpointRecord, RECORD)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{path}: a callback has a state that is not of JSON values ({error})") from error
+    for name, state in progress.callbacks:
+        _check_state(path, name, state)
+    text, source = json.dumps(record), f"{path}: {RECORD}"
+    validated(parse_json(text, source), CheckpointRecord, source)
     with atomic_path(path) as temporary:
         temporary.write_bytes(safetensors.torch.save(tensors, metadata={RECORD: text}))
+
+
+def _check_state(path: Path, callback: str, state: Any) -> None:
+    """Refuse what would not be read back as it is."""
+    try:
+        parse_json(json.dumps(state), RECORD)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: {callback} has a state that is not of JSON values ({error})") from error
 
 
 def load_checkpoint(path: Path, trainee: Trainee[Any], identity: Identity) -> Progress:

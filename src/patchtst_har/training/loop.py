@@ -90,7 +90,7 @@ class TrainingLoop:
             criterion = self._criterion(torch.from_numpy(train.labels), model.num_classes)
             steps = _Steps(self, trainee, criterion.to(self.machine.device))
         called = (KeepBest(), LowerRate(), *callbacks, EarlyStopping())
-        fit = Fit(self.config, trainee, callbacks=called)
+        fit = Fit(self.config, trainee, callbacks=called, validates=val is not None)
         self._run(fit, steps, batches, val)
         return fit.progress
 
