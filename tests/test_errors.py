@@ -26,6 +26,16 @@ def test_what_can_be_shown_stays_and_is_escaped_once():
     assert str(DataError(str(DataError(HOSTILE)))) == SHOWN
 
 
+@pytest.mark.parametrize("character", ["a", "\n", "\ud800"])
+def test_what_is_quoted_is_shortened(character):
+    """The header of an archive may have a name of 64 KB, which the error of a library quotes."""
+    text = str(DataError(f"x.npz: {character * 70_000}"))
+    assert len(text) < 5000
+    assert text.startswith("x.npz: ")
+    assert text.endswith("...")
+    assert str(DataError("a" * 4500)) == "a" * 4500
+
+
 def test_a_key_of_several_lines_is_named_in_one(tmp_path: Path):
     path = tmp_path / "settings.yaml"
     path.write_text('"no\\nsuch": 1\n"\\e[31mred": 2\n')

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 _MOST_SHOWN = 20
+_MOST_CHARACTERS = 4500
 
 
 class PatchTSTHARError(Exception):
@@ -23,9 +24,11 @@ class PatchTSTHARError(Exception):
     decisions: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
-        """Return the message with escapes for what cannot be shown: it may quote what strangers wrote."""
+        """Return the message, bounded and with escapes for what cannot be shown: it may quote a file."""
         text = super().__str__()
-        return text if text.isprintable() else "".join(map(_shown, text))
+        if not text.isprintable():
+            text = "".join(map(_shown, text[: _MOST_CHARACTERS + 1]))
+        return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}..."
 
 
 def _shown(character: str) -> str:

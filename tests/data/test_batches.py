@@ -10,6 +10,7 @@ from patchtst_har.data.batches import spread_batches
 from patchtst_har.data.rate import measure_rate_hz, rate_pieces
 from patchtst_har.data.recording import ReadingWarning, read_recording, write_recording
 from patchtst_har.data.resample import clean_samples, resample_recording
+from patchtst_har.errors import DataError
 
 START_NS = 1_714_557_600 * 10**9
 
@@ -138,3 +139,16 @@ def test_random_batches_stay_in_order() -> None:
         stamps = np.cumsum(random.integers(1, 10 ** random.integers(1, 10), len(counts)))
         times = spread_batches(np.repeat(stamps, counts))
         assert (np.diff(times) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("first_ns", "counts"),
+    [(0, [1] * 9 + [40]), (0, [40] * 9 + [4000]), (1 - 2**63, [40] * 3 + [1] + [40] * 9)],
+)
+def test_batches_that_would_lie_where_no_stamp_can_be_are_refused(tmp_path, first_ns, counts):
+    """One batch in 19 years; those that are larger than usual would last for centuries."""
+    stamps_ns = np.repeat(first_ns + 6 * 10**17 * np.arange(len(counts)), counts)
+    path = tmp_path / "centuries.npz"
+    np.savez(path, time_ns=stamps_ns, acc=np.ones((len(stamps_ns), 3), np.float32))
+    with pytest.raises(DataError, match=r"centuries\.npz: samples that share a stamp would lie outside"):
+        read_recording(path)

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from patchtst_har.data.recording import read_recording
 from patchtst_har.data.resample import clean_samples, resample_recording
 from patchtst_har.data.units import UNUSABLE
 from patchtst_har.data.windows import cut_windows
@@ -245,10 +246,13 @@ def test_stamps_of_no_device_are_refused():
         cut_windows(recording)
 
 
-def test_a_recording_of_centuries_is_refused():
+def test_a_recording_of_centuries_is_refused(tmp_path):
     """The difference of its ends is beyond 64 bits of nanoseconds."""
     ends = np.array([-9 * 10**18, 9 * 10**18])
     times = pd.DatetimeIndex((ends[:, None] + 10**7 * np.arange(2000)).ravel())
     recording = pd.DataFrame(np.ones((4000, 3), np.float32), times, ["x", "y", "z"])
     with pytest.raises(DataError, match="recording: lasts 570 years, at most 285 are read"):
         cut_windows(recording)
+    np.savez(tmp_path / "long.npz", time_ns=times.asi8, acc=recording.to_numpy())
+    with pytest.raises(DataError, match=r"long\.npz: lasts 570 years, at most 285 are read"):
+        read_recording(tmp_path / "long.npz")

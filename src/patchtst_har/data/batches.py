@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har.data.stamps import stamp_edges
+from patchtst_har.errors import DataError
 from patchtst_har.support.long_arrays import GrowingArray, blocks, gathered
 
 _NEIGHBOURS = 8
@@ -19,9 +20,11 @@ _FEW_PER_STAMP = 2.0
 _JITTERS = 6.0
 _PARTIAL = 0.9
 _SAME_RATE = 0.2
+_MOST_NS = 2.0**63 - 2.0**32
+"""Of an int64, and far enough below for what float64 rounds."""
 
 
-def spread_batches(time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+def spread_batches(time_ns: NDArray[np.int64], source: str = "recording") -> NDArray[np.int64]:
     """Return the times of samples of which some share a stamp, (n,) int64 ns, non-decreasing.
 
     A step between batches that does not fit the samples in between (lost samples, a pause) ends the steady
@@ -31,13 +34,20 @@ def spread_batches(time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
     Parameters
     ----------
     time_ns : (n,) int64
-        Non-decreasing stamps, ns.
+        Non-decreasing stamps, ns, which `check_recording` lets pass.
+    source : str
+        The file, for messages.
+
+    Raises
+    ------
+    DataError
+        If samples of one stamp, at the rate of the others, would last until a time that int64 cannot hold.
     """
     # Samples edges[i] to edges[i + 1] - 1 share a stamp.
     edges = stamp_edges(time_ns)
     if len(edges) <= 2:
         return time_ns
-    return _sample_times(edges, *_batch_times(edges, gathered(time_ns, edges[:-1])))
+    return _sample_times(edges, *_batch_times(edges, gathered(time_ns, edges[:-1]), source))
 
 
 def block_times(
@@ -92,7 +102,7 @@ def _sample_times(
 
 
 def _batch_times(
-    edges: NDArray[np.intp], stamps_ns: NDArray[np.int64]
+    edges: NDArray[np.intp], stamps_ns: NDArray[np.int64], source: str
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return when each batch begins (k,) int64 ns, and the time between its samples (k,) ns."""
     from scipy.ndimage import median_filter
@@ -106,11 +116,21 @@ def _batch_times(
         steady = np.zeros(len(counts) - 1, bool)
     else:
         periods_ns = median_filter(periods_ns, _MEDIAN_OF, mode="mirror")
+        longest_ns = (counts[:-1] * periods_ns).max()
+        _check_range(stamps_ns[0] - longest_ns, stamps_ns[-1] + longest_ns, source)
         stamps_ns, steady = _steady(counts, stamps_ns, periods_ns)
         starts_ns, periods_ns = _fitted(edges[:-1], stamps_ns, steady, np.append(periods_ns, periods_ns[-1]))
     even_ns = np.diff(starts_ns) / counts[:-1]
     steps_ns = np.append(np.where(steady, even_ns, np.minimum(even_ns, periods_ns[:-1])), periods_ns[-1])
+    _check_range(starts_ns[0], starts_ns[-1] + counts[-1] * steps_ns[-1], source)
     return starts_ns, steps_ns
+
+
+def _check_range(first_ns: float, last_ns: float, source: str) -> None:
+    """Refuse batches that would begin or end where int64 cannot."""
+    if not -_MOST_NS < first_ns <= last_ns < _MOST_NS:
+        where = "outside the years 1677 to 2262 at the rate of the others"
+        raise DataError(f"{source}: samples that share a stamp would lie {where}; a stamp must be wrong")
 
 
 def _steady(
@@ -164,8 +184,8 @@ def _fitted(
     spread = count * sum_nn - sum_n**2
     alone = spread <= 0
     slope = np.where(alone, periods_ns, (count * sum_nt - sum_n * sum_t) / np.where(alone, 1.0, spread))
-    starts_ns = stamps_ns + np.rint((sum_t - slope * sum_n) / count).astype(np.int64)
-    return np.maximum.accumulate(starts_ns), slope
+    moves_ns = np.rint((sum_t - slope * sum_n) / count).clip(-_MOST_NS - stamps_ns, _MOST_NS - stamps_ns)
+    return np.maximum.accumulate(stamps_ns + moves_ns.astype(np.int64)), slope
 
 
 def sent_twice(time_ns: NDArray[np.int64], acceleration: NDArray[np.float32]) -> NDArray[np.intp]:

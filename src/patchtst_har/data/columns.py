@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Literal
 
 from patchtst_har.errors import DataError
 from patchtst_har.support.formatting import listed
@@ -176,9 +173,3 @@ def _match(names: Sequence[str], wanted: str, source: str) -> str | None:
             f"choose one (--columns {wanted}=...)"
         )
     return fitting[0] if fitting else None
-
-
-def to_float32(values: Any) -> NDArray[np.float32]:
-    """Return numbers as float32; what is too large for it becomes infinite, so it counts as non-finite."""
-    with np.errstate(over="ignore"):
-        return np.asarray(values, dtype=np.float32)

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from patchtst_har.data.columns import AXES, EXTRAS, to_float32
-from patchtst_har.data.stamps import check_order, index_ns, row_place
+from patchtst_har.data.columns import AXES, EXTRAS
+from patchtst_har.data.stamps import check_length, check_order, index_ns, row_place
 from patchtst_har.errors import DataError
 from patchtst_har.support.long_arrays import GrowingArray, mapped, selected
+from patchtst_har.support.single_precision import to_float32
 
 
 def make_frame(
@@ -60,12 +61,13 @@ def check_recording(
     Raises
     ------
     DataError
-        If this is no DataFrame, the index is not a DatetimeIndex, holds NaT or runs backwards, or `x`, `y`,
-        `z` are not numbers.
+        If this is no DataFrame, the index is not a DatetimeIndex, holds NaT, runs backwards or lasts more
+        than 285 years, or `x`, `y`, `z` are not numbers.
     """
     time_ns, acceleration = checked_arrays(recording, source)
     is_utc = cast(pd.DatetimeIndex, recording.index).tz is not None
     check_order(time_ns, source, place, is_utc=is_utc)
+    check_length(time_ns, source)
     return time_ns, acceleration
 
 
@@ -114,7 +116,7 @@ def acceleration_of(recording: pd.DataFrame) -> NDArray[np.float32]:
     axes = recording.iloc[:, first : first + len(AXES)]
     if tuple(axes.columns) != AXES:
         axes = recording[list(AXES)]
-    return axes.to_numpy(dtype=np.float32)
+    return to_float32(axes)
 
 
 class JoinedAnnotations:

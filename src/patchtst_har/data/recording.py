@@ -137,7 +137,7 @@ def _read(
     if n_sent_twice := len(copies):
         recording = rows_of(recording, np.delete(np.arange(len(recording)), copies))
         time_ns, acceleration = check_recording(recording, str(path))
-    times_ns = spread_batches(time_ns) if count_repeated(time_ns) else time_ns
+    times_ns = spread_batches(time_ns, str(path)) if count_repeated(time_ns) else time_ns
     sample_rate_hz = measure_rate_hz(times_ns)
     units = units or found.unit or _unit_of_log(found, acceleration, sample_rate_hz, path)
     if units not in (None, "g"):

@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 _CLEARLY_FASTER = 1.1
 # Of the target: no device is, and the filter grows with it.
 _MOST_FASTER = 10_000
-# Differences of stamps, and sums of a few of them, are 64-bit nanoseconds.
-_LONGEST_NS = 9 * 10**18
-_YEAR_NS = 365.25 * 86_400 * 1e9
 _HALF_TAPS_PER_FACTOR = 10
 _POINTS_PER_SAMPLE = 5
 _PASSBAND_OF_NYQUIST = 0.9
@@ -131,12 +128,9 @@ def clean_samples(recording: pd.DataFrame, max_gap_s: float) -> CleanSamples:
     Raises
     ------
     DataError
-        See `patchtst_har.data.frames.check_recording`; or if it lasts more than 285 years.
+        See `patchtst_har.data.frames.check_recording` and `patchtst_har.data.batches.spread_batches`.
     """
     time_ns, acceleration = check_recording(recording)
-    if len(time_ns) and (lasts_ns := int(time_ns[-1]) - int(time_ns[0])) > _LONGEST_NS:
-        years = f"{lasts_ns / _YEAR_NS:.0f} years, at most {_LONGEST_NS / _YEAR_NS:.0f} are read"
-        raise DataError(f"recording: lasts {years}; a stamp must be wrong")
     n_repeated_stamps = count_repeated(time_ns)
     if n_repeated_stamps:
         time_ns = spread_batches(time_ns)

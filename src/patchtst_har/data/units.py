@@ -84,7 +84,8 @@ def to_g(values: NDArray[np.float32], unit: Unit) -> NDArray[np.float32]:
 
 
 def _block_to_g(values: NDArray[np.float32], per_g: float) -> NDArray[np.float32]:
-    converted = values / np.float32(per_g)
+    with np.errstate(invalid="ignore"):  # A signalling NaN.
+        converted = values / np.float32(per_g)
     same = (values[:, 0] == values[:, 1]) & (values[:, 0] == values[:, 2])
     rows = np.flatnonzero(same)
     rows = rows[np.isin(values[rows, 0], MARKERS)]

@@ -14,7 +14,6 @@ import io
 import json
 import logging
 import os
-import zipfile
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -33,7 +32,7 @@ from patchtst_har.errors import DataError
 from patchtst_har.support.documents import MOST_JSON_BYTES, read_text
 from patchtst_har.support.files import ensure_folder, read_json
 from patchtst_har.support.names import unusable_name
-from patchtst_har.support.npz import MAX_EXPANDED_BYTES, is_unicode, read_npz
+from patchtst_har.support.npz import MAX_EXPANDED_BYTES, is_unicode, open_archive, read_npz
 from patchtst_har.support.stored_arrays import StoredArray, extract_array
 
 logger = logging.getLogger(__name__)
@@ -392,9 +391,9 @@ def _check_distinct(folder: Path, outfiles: Mapping[str, str]) -> None:
 def content_of(path: Path) -> tuple[tuple[int, int], ...] | None:
     """Return sizes and checksums of a participant's arrays; None if `load` will have to say what is wrong."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path) as archive:
             members = [archive.getinfo(f"{name}.npy") for name in _ARRAYS]
-    except (zipfile.BadZipFile, NotImplementedError, OSError, KeyError, ValueError):
+    except (DataError, KeyError):
         return None
     return tuple((member.file_size, member.CRC) for member in members)
 

@@ -14,6 +14,7 @@ from patchtst_har.errors import DataError
 from patchtst_har.features.checks import Float32Array, check_rate, check_threads, check_windows
 from patchtst_har.features.extended import FeatureGroups
 from patchtst_har.features.settings import TopologyConfig
+from patchtst_har.support.single_precision import to_float32
 
 
 class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -192,8 +193,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         _check_layout(array.shape, self.layout)
         if self.layout == "nct":
             array = array.transpose(0, 2, 1)
-        with np.errstate(over="ignore"):
-            return check_windows(np.ascontiguousarray(array, dtype=np.float32))
+        return check_windows(np.ascontiguousarray(to_float32(array)))
 
 
 def _check_layout(shape: tuple[int, ...], layout: str) -> None:

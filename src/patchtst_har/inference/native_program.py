@@ -14,6 +14,7 @@ from patchtst_har.architecture import INPUT_NAMES, input_shapes, layers, rotatio
 from patchtst_har.architecture.layers import Layer, Rows
 from patchtst_har.config import ModelConfig
 from patchtst_har.errors import PrecisionError
+from patchtst_har.support.single_precision import to_float32
 
 Float64Array = NDArray[np.float64]
 Weights = Mapping[str, Float64Array]
@@ -79,8 +80,7 @@ def _padded(width: int) -> int:
 
 def _single(values: Float64Array) -> NDArray[np.float32]:
     # What becomes infinite is found in the probabilities.
-    with np.errstate(over="ignore"):
-        return np.ascontiguousarray(values, dtype=np.float32)
+    return np.ascontiguousarray(to_float32(values))
 
 
 class _Builder:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchtst_har._core import WindowBuffer
-from patchtst_har.data.columns import to_float32
 from patchtst_har.errors import DataError
+from patchtst_har.support.single_precision import to_float32
 
 Take = Callable[[int], int]
 """Feeds a buffer from the sample of this number on; returns the first that was not taken."""

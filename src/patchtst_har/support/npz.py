@@ -8,14 +8,11 @@ allocated.
 from __future__ import annotations
 
 import io
-import lzma
 import math
 import os
-import struct
 import sys
 import warnings
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +26,7 @@ from patchtst_har.errors import DataError
 from patchtst_har.support.files import atomic_path
 from patchtst_har.support.formatting import listed
 from patchtst_har.support.long_arrays import GrowingArray, blocks, is_long
+from patchtst_har.support.zip_archives import open_zip
 
 MAX_EXPANDED_BYTES = 16 * 2**30
 """Default cap on the memory of all arrays read from one archive."""
@@ -37,10 +35,6 @@ MAX_EXPANDED_BYTES = 16 * 2**30
 _MAX_DEFLATE_RATIO = 1032
 # NumPy reads a header of any declared length before it refuses what is longer than this.
 _MAX_HEADER_BYTES = 10_000
-# Of the list of members, which is read as a whole when an archive is opened: some 10,000 of them.
-_MAX_DIRECTORY_BYTES = 2**20
-_END, _END_64 = struct.Struct("<4s4H2LH"), struct.Struct("<4sQ2H2L4Q")
-_LOCATOR_64_BYTES = 20
 _LONG_BYTES = 2**20
 
 
@@ -110,42 +104,14 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) 
 def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open an archive; what is wrong with it, or while it is read, is a `DataError` that names it."""
     try:
-        with path.open("rb") as file:
-            check_directory(file, path)
-            with zipfile.ZipFile(file) as archive:
-                yield archive
+        with path.open("rb") as file, open_zip(file, path, "an NPZ archive") as archive:
+            yield archive
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except IsADirectoryError as error:
         raise DataError(f"{path}: is a folder, an NPZ file is needed") from error
-    except (zipfile.BadZipFile, NotImplementedError, zlib.error, lzma.LZMAError, EOFError) as error:
-        raise DataError(f"{path}: not an NPZ archive, or a damaged one ({error})") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-
-
-def check_directory(file: BinaryIO, path: Path) -> None:
-    """Refuse a list of members that is too long, before it is read; what is no archive passes."""
-    n_bytes = file.seek(0, os.SEEK_END)
-    start = max(n_bytes - _END.size - 2**16, 0)
-    file.seek(start)
-    tail = file.read()
-    at = tail.rfind(b"PK\x05\x06")
-    if 0 <= at <= len(tail) - _END.size:
-        sizes = [_END.unpack_from(tail, at)[5]]
-        # Archives of more than 4 GiB have a second, larger end record before the first.
-        at_64 = start + at - _LOCATOR_64_BYTES - _END_64.size
-        if at_64 >= 0:
-            file.seek(at_64)
-            record = _END_64.unpack(file.read(_END_64.size))
-            if record[0] == b"PK\x06\x06":
-                sizes = [record[8]]
-        if sizes[0] > _MAX_DIRECTORY_BYTES:
-            raise DataError(
-                f"{path}: the archive's list of members takes {sizes[0]:,} bytes, "
-                f"more than {_MAX_DIRECTORY_BYTES:,}"
-            )
-    file.seek(0)
 
 
 def member_names(

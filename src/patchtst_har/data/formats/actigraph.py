@@ -34,7 +34,7 @@ from patchtst_har.data.stamps import TimeUnit
 from patchtst_har.errors import DataError
 from patchtst_har.support.formatting import size
 from patchtst_har.support.long_arrays import GrowingArray
-from patchtst_har.support.npz import check_directory
+from patchtst_har.support.zip_archives import open_zip
 
 _MOST_INFO_BYTES = 2**16
 _TICKS_1970, _MOST_US = 621_355_968_000_000_000, 2**32 * 10**6
@@ -78,13 +78,8 @@ def _archive(file: BinaryIO, path: Path) -> Iterator[zipfile.ZipFile]:
         file.seek(0)
         for _ in device_files.chunks(file, path):
             pass
-    try:
-        check_directory(file, path)
-        with zipfile.ZipFile(file) as archive:
-            yield archive
-    # Encrypted members are a RuntimeError.
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, struct.error) as error:
-        raise DataError(f"{path}: not a zip archive, or a damaged one ({error})") from error
+    with open_zip(file, path) as archive:
+        yield archive
 
 
 def _member(archive: zipfile.ZipFile, name: str, path: Path, most: int | None = None) -> Iterator[bytes]:

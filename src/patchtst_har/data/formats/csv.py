@@ -20,7 +20,6 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from patchtst_har.data.columns import to_float32
 from patchtst_har.data.formats.csv_forms import epoch_unit, recognise
 from patchtst_har.data.formats.csv_layout import Layout, facts_of, find_layout
 from patchtst_har.data.formats.csv_text import CsvText
@@ -29,6 +28,7 @@ from patchtst_har.data.frames import categorical_of, join_frames, make_frame
 from patchtst_har.data.options import Found, ReadOptions
 from patchtst_har.data.stamps import TimeUnit
 from patchtst_har.errors import DataError
+from patchtst_har.support.single_precision import to_float32
 
 logger = logging.getLogger(__name__)
 

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from patchtst_har.data.columns import AXES, EXTRAS, to_float32
+from patchtst_har.data.columns import AXES, EXTRAS
 from patchtst_har.data.frames import annotation_text, categorical_of, make_frame, to_categorical
 from patchtst_har.data.options import Found, ReadOptions
 from patchtst_har.data.stamps import UNIT_HINT, TimeUnit, numbers_ns
 from patchtst_har.errors import DataError
 from patchtst_har.support.long_arrays import blocks, flagged, mapped
 from patchtst_har.support.npz import is_unicode, read_npz
+from patchtst_har.support.single_precision import to_float32
 
 
 def read_npz_recording(

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from patchtst_har.data.columns import ColumnNames, match_columns, to_float32
+from patchtst_har.data.columns import ColumnNames, match_columns
 from patchtst_har.data.formats.text_stamps import one_zone, text_ns
 from patchtst_har.data.frames import categorical_of, join_frames, make_frame
 from patchtst_har.data.options import MAX_SAMPLES, Found, ReadOptions
 from patchtst_har.data.stamps import UNIT_HINT, TimeUnit, index_ns, numbers_ns, row_place
 from patchtst_har.errors import DataError, MissingDependencyError
 from patchtst_har.support.formatting import size
+from patchtst_har.support.single_precision import to_float32
 
 # Older versions run code from a malicious file: CVE-2023-47248.
 _PYARROW_AT_LEAST = (14, 0, 1)

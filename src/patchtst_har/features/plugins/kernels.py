@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from patchtst_har.errors import FeatureError
 from patchtst_har.features.plugins import templates
 from patchtst_har.support.compiling import compiled
+from patchtst_har.support.single_precision import to_float32
 
 # Read-only: a feature that writes into its window would change what the next one sees.
 _WINDOW = types.Array(types.float32, 2, "C", readonly=True)
@@ -162,8 +163,7 @@ class Kernel:
             return f"raises {type(error).__name__}: {' '.join(str(error).split())}"
         if status == templates.WRONG_COUNT:
             return self._count(len(values))
-        with np.errstate(over="ignore"):
-            bad = np.flatnonzero(~np.isfinite(values.astype(np.float32)))
+        bad = np.flatnonzero(~np.isfinite(to_float32(values)))
         names = ", ".join(f"{self.outputs[i]} = {values[i]}" for i in bad)
         return f"returns values that are not finite in float32: {names}"
 
