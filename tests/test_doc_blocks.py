@@ -2,7 +2,6 @@
 
 import ast
 import contextlib
-import csv
 import io
 import json
 import re
@@ -17,18 +16,20 @@ from pathlib import Path
 import pytest
 import yaml
 
-from device_writers import cwa, walk
 from doc_blocks import (
     FENCED,
+    PAGES,
     ROOT,
+    RUN,
     blocks,
     check_command,
     commands,
     known_options,
-    pages,
+    not_run,
     project_entry_points,
     words_of,
 )
+from doc_start import write_start
 from forking import python
 from patchtst_har import training
 from patchtst_har.benchmark import loops
@@ -36,31 +37,12 @@ from patchtst_har.benchmark.budget import Budget
 from patchtst_har.benchmark.loops import measure_feasibility
 from patchtst_har.cli import main
 from patchtst_har.config import ExperimentConfig
-from patchtst_har.data import write_capture24, write_recording
 from patchtst_har.features import unregister_feature
 from patchtst_har.search.space import Space
 from patchtst_har.support.log import close_logging
-from patchtst_har.synthetic import recording as make_recording
 from patchtst_har.training.callbacks import Fit
 
-PAGES = pages()
 BLOCKS = [block for page in PAGES for block in blocks(page)]
-# Pages whose commands and scripts are run from top to bottom, in a folder that has what they start from.
-RUN = [page for page in PAGES if page.startswith("docs/how-to/")] + ["docs/quickstart.md"]
-# What a command of these pages is not run for: it is checked like those of other pages.
-NOT_RUN = {
-    "pip ": "installs",
-    "sbatch ": "needs SLURM",
-    "tcp://": "waits for a device",
-    "udp://": "waits for a device",
-    "--dask": "needs a cluster",
-    "patchtst-har train": "trains",
-    "patchtst-har pretrain": "trains",
-    "patchtst-har tune": "trains",
-    "patchtst-har benchmark": "measures for minutes",
-    "patchtst-har export": "compiles",
-    "--model runs/walmsley/model": "was not trained",
-}
 # The tests that run the other pages' scripts, or why one is only checked.
 PYTHON = {
     "README.md": "tests/test_readme.py::test_the_python_example_runs",
@@ -75,8 +57,8 @@ PYTHON = {
     "docs/latency.md": "tests/test_doc_blocks.py::test_the_example_of_the_page_on_latency_measures",
     "docs/training.md": "tests/test_doc_blocks.py::test_the_callback_of_the_page_on_training_stops",
 }
-# Scripts, by their number on the page, that are not run: what they import from the package must be there.
-ONLY_CHECKED = {("docs/cohorts.md", 0): "needs SLURM", ("docs/export.md", 1): "compiles for a backend"}
+# Scripts, by their number on the page, that take long: `test_doc_commands.py` runs them where it can.
+ONLY_CHECKED = [("docs/cohorts.md", 0), ("docs/export.md", 1)]
 
 
 def of_language(*languages):
@@ -192,8 +174,7 @@ def run_command(words, monkeypatch):
 def run_line(line, monkeypatch):
     """Run or check one line of a block of commands."""
     pipe = words_of(line)
-    reason = next((why for start, why in NOT_RUN.items() if start in line), None)
-    if reason is not None or not pipe[0]:
+    if not_run(line) is not None or not pipe[0]:
         return
     expected = int(line.rpartition("# exits with status ")[2] or 0) if "# exits" in line else 0
     if len(pipe) == 1:
@@ -206,36 +187,9 @@ def run_line(line, monkeypatch):
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory, small_run):
-    """The files that the pages start from."""
     folder = tmp_path_factory.mktemp("start")
-    activities = (("sitting", 40.0), ("walking", 40.0), ("running", 40.0))
-    days = {"recording.csv": 0, "new.csv": 1, "anna.csv": 2, "anna_next_week.csv": 3}
-    for name, seed in days.items():
-        bouts = activities * 2 if name.startswith("anna") else activities
-        write_recording(folder / name, make_recording(bouts, seed=seed))
-    (folder / "recordings").mkdir()
-    for number in range(1, 4):
-        write_recording(folder / "recordings" / f"P00{number}.csv", make_recording(activities, seed=number))
-    (folder / "people.csv").write_text("path,name\nrecordings/P001.csv,anna\nrecordings/P002.csv,ben\n")
-    write_other_forms(folder, make_recording(activities))
-    (folder / "recording.cwa").write_bytes(cwa(walk(6000)))
-    write_capture24(folder / "capture24", ("P001", "P002", "P101"), bout_s=15)
-    for name in ("study", "folds", "scratch", "tuned", "heads"):
-        shutil.copytree(small_run.folder, folder / "runs" / name)
+    write_start(folder, small_run.folder, runs=("study", "folds", "scratch", "tuned", "heads"))
     return folder
-
-
-def write_other_forms(folder, recording):
-    """Write a recording as exports of three devices have it."""
-    samples, times = recording[["x", "y", "z"]].to_numpy(), recording.index
-    with (folder / "watch.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["Zeit", "Accel X", "Accel Y", "Accel Z"])
-        stamps = times.strftime("%d.%m.%Y %H:%M:%S.%f")
-        rows.writerows((stamp, *sample) for stamp, sample in zip(stamps, 9.80665 * samples, strict=True))
-    recording[["x", "y", "z"]].to_csv(folder / "samples.csv", index=False)
-    log = recording[["x", "y", "z"]].set_index(times.as_unit("ms").astype("int64").rename("time"))
-    log.to_csv(folder / "log.csv")
 
 
 @pytest.mark.slow

@@ -32,6 +32,9 @@ def pages() -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for path in files)
 
 
+PAGES = pages()
+
+
 @dataclass(frozen=True)
 class Block:
     """A fenced block of a page."""
@@ -59,6 +62,29 @@ def blocks(page: str) -> list[Block]:
         Block(page, number, text.count("\n", 0, found.start()) + 1, found[1], found[2])
         for number, found in enumerate(FENCED.finditer(text))
     ]
+
+
+# Pages whose commands and scripts are run from top to bottom, in a folder that has what they start from.
+RUN = [page for page in PAGES if page.startswith("docs/how-to/")] + ["docs/quickstart.md"]
+# Why a command of these pages is not run there; `test_doc_commands.py` runs it, and those of other pages.
+NOT_RUN = {
+    "pip ": "installs",
+    "sbatch ": "needs SLURM",
+    "tcp://": "waits for a device",
+    "udp://": "waits for a device",
+    "--dask": "needs a cluster",
+    "patchtst-har train": "trains",
+    "patchtst-har pretrain": "trains",
+    "patchtst-har tune": "trains",
+    "patchtst-har benchmark": "measures for minutes",
+    "patchtst-har export": "compiles",
+    "--model runs/walmsley/model": "was not trained",
+}
+
+
+def not_run(line: str) -> str | None:
+    """Return why a command of these pages is not run where the others are."""
+    return next((why for words, why in NOT_RUN.items() if words in line), None)
 
 
 def commands(block: Block) -> list[str]:

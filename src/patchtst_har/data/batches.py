@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from patchtst_har.data.stamps import stamp_edges
+from patchtst_har.data.stamps import LONGEST_NS, stamp_edges
 from patchtst_har.errors import DataError
 from patchtst_har.support.long_arrays import GrowingArray, blocks, gathered
 
@@ -41,7 +41,8 @@ def spread_batches(time_ns: NDArray[np.int64], source: str = "recording") -> NDA
     Raises
     ------
     DataError
-        If samples of one stamp, at the rate of the others, would last until a time that int64 cannot hold.
+        If samples of one stamp, at the rate of the others, would last so long that their times leave int64,
+        or span more than 285 years.
     """
     # Samples edges[i] to edges[i + 1] - 1 share a stamp.
     edges = stamp_edges(time_ns)
@@ -127,10 +128,10 @@ def _batch_times(
 
 
 def _check_range(first_ns: float, last_ns: float, source: str) -> None:
-    """Refuse batches that would begin or end where int64 cannot."""
-    if not -_MOST_NS < first_ns <= last_ns < _MOST_NS:
-        where = "outside the years 1677 to 2262 at the rate of the others"
-        raise DataError(f"{source}: samples that share a stamp would lie {where}; a stamp must be wrong")
+    """Refuse batches that would begin or end where int64 cannot, or too far apart."""
+    if not (-_MOST_NS < first_ns <= last_ns < _MOST_NS and last_ns - first_ns <= LONGEST_NS):
+        lasting = "would last for centuries at the rate of the others"
+        raise DataError(f"{source}: samples that share a stamp {lasting}; a stamp must be wrong")
 
 
 def _steady(

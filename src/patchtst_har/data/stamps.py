@@ -24,7 +24,7 @@ _DST_TOLERANCE_S = 2.0
 TimeUnit = Literal["s", "ms", "us", "ns"]
 _NAT = np.iinfo(np.int64).min
 # Differences of stamps, and sums of a few of them, are 64-bit nanoseconds.
-_LONGEST_NS = 9 * 10**18
+LONGEST_NS = 9 * 10**18
 _YEAR_NS = 365.25 * 86_400 * 1e9
 NS_PER_UNIT: dict[str, int] = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
@@ -148,8 +148,8 @@ def check_order(
 
 def check_length(time_ns: NDArray[np.int64], source: str = "recording") -> None:
     """Raise a `DataError` if stamps in order of time span more than 285 years."""
-    if len(time_ns) and (lasts_ns := int(time_ns[-1]) - int(time_ns[0])) > _LONGEST_NS:
-        years = f"{lasts_ns / _YEAR_NS:.0f} years, at most {_LONGEST_NS / _YEAR_NS:.0f} are read"
+    if len(time_ns) and (lasts_ns := int(time_ns[-1]) - int(time_ns[0])) > LONGEST_NS:
+        years = f"{lasts_ns / _YEAR_NS:.0f} years, at most {LONGEST_NS / _YEAR_NS:.0f} are read"
         raise DataError(f"{source}: lasts {years}; a stamp must be wrong")
 
 
