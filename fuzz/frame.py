@@ -34,8 +34,6 @@ class Target:
     """Inputs to begin with, the first of which is read without an error."""
     run: Callable[[bytes], object]
     """Reads an input as a user would have it read, and uses what was read."""
-    modules: tuple[str, ...]
-    """The modules whose branches guide the fuzzer."""
 
 
 class Finding(Exception):  # noqa: N818 - what it is called here

@@ -91,11 +91,5 @@ TARGETS = {
         "checkpoints of trainings",
         lambda: [*by_choice(24), *as_it_is(_whole(), b"\x08\0\0\0\0\0\0\0{}      ")],
         _resume,
-        (
-            "patchtst_har.training.checkpoint",
-            "patchtst_har.training.checkpoint_file",
-            "patchtst_har.training.identity",
-            "patchtst_har.training.callbacks",
-        ),
     ),
 }

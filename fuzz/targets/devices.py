@@ -31,7 +31,7 @@ from device_writers import (
 )
 from fuzz.choices import Choices, as_it_is, by_choice, changed_bytes, changed_list, two_ways
 from fuzz.frame import Target, file_of
-from fuzz.targets.recordings import MODULES, use_recording
+from fuzz.targets.recordings import use_recording
 
 # From the layout that the maker publishes.
 _CWA_FIELDS = (
@@ -157,7 +157,7 @@ def gt3x_of(choices: Choices) -> bytes:
     return changed_bytes(archive, choices) if choices.below(8) == 7 else archive
 
 
-def _target(name: str, suffix: str, of: object, module: str) -> Target:
+def _target(name: str, suffix: str, of: object) -> Target:
     def run(data: bytes) -> None:
         content, choices = two_ways(data)
         if content is None:
@@ -171,11 +171,11 @@ def _target(name: str, suffix: str, of: object, module: str) -> Target:
     def seeds() -> list[bytes]:
         return [b"\1", *as_it_is(of(Choices(b""))), *by_choice(12)[1:]]  # type: ignore[operator]
 
-    return Target(name, seeds, run, (f"patchtst_har.data.formats.{module}", *MODULES))
+    return Target(name, seeds, run)
 
 
 TARGETS = {
-    "cwa": _target("Axivity's .cwa", ".cwa", cwa_of, "axivity"),
-    "geneactiv": _target("GENEActiv's .bin", ".bin", geneactiv_of, "geneactiv"),
-    "gt3x": _target("ActiGraph's .gt3x", ".gt3x", gt3x_of, "actigraph"),
+    "cwa": _target("Axivity's .cwa", ".cwa", cwa_of),
+    "geneactiv": _target("GENEActiv's .bin", ".bin", geneactiv_of),
+    "gt3x": _target("ActiGraph's .gt3x", ".gt3x", gt3x_of),
 }

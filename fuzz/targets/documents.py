@@ -176,8 +176,6 @@ def _use_run(data: bytes) -> None:
         getattr(run, fact)
 
 
-_DOCUMENTS = ("patchtst_har.support.documents", "patchtst_har.support.settings")
-
 TARGETS = {
     "configuration": Target(
         "YAML settings of an experiment",
@@ -187,30 +185,25 @@ TARGETS = {
             *by_choice(12),
         ],
         _use_configuration,
-        ("patchtst_har.config", "patchtst_har.network_config", "patchtst_har.recipe", *_DOCUMENTS),
     ),
     "budget": Target(
         "YAML budgets of real-time targets",
         lambda: [b"\1", *as_it_is(yaml_of(_budget(), Choices(b""))), *by_choice(12)],
         _use_budget,
-        ("patchtst_har.benchmark.budget", "patchtst_har.records.feasibility", *_DOCUMENTS),
     ),
     "annotations": Target(
         "label maps, as CAPTURE-24's dictionary",
         lambda: [b"\1", *as_it_is(_TABLE.encode()), *by_choice(12)],
         _use_annotations,
-        ("patchtst_har.data.annotations", "patchtst_har.data.columns", "patchtst_har.datasets.capture24"),
     ),
     "people": Target(
         "tables of people, as CAPTURE-24's metadata",
         lambda: [b"\1", *as_it_is(_PEOPLE.encode()), *by_choice(12)],
         _use_people,
-        ("patchtst_har.data.annotations", "patchtst_har.data.columns", "patchtst_har.datasets.capture24"),
     ),
     "run": Target(
         "the records of a run folder",
         lambda: by_choice(16),
         _use_run,
-        ("patchtst_har.records", *_DOCUMENTS),
     ),
 }

@@ -214,13 +214,11 @@ def _use_address(data: bytes) -> None:
                 raise Finding("promise: the error is one line") from error
 
 
-_LIVE = ("patchtst_har.realtime", "patchtst_har.data.stamps")
-
 TARGETS = {
     "lines": Target(
-        "lines of samples", lambda: [*by_choice(16), *as_it_is(lines_of(Choices(b"")))], _use_lines, _LIVE
+        "lines of samples", lambda: [*by_choice(16), *as_it_is(lines_of(Choices(b"")))], _use_lines
     ),
-    "state": Target("saved states of streams", lambda: by_choice(24), _use_state, _LIVE),
-    "request": Target("requests for the live page", lambda: [bytes(8), *by_choice(16)], _use_request, _LIVE),
-    "address": Target("addresses", lambda: [text.encode() for text in _ADDRESSES], _use_address, _LIVE),
+    "state": Target("saved states of streams", lambda: by_choice(24), _use_state),
+    "request": Target("requests for the live page", lambda: [bytes(8), *by_choice(16)], _use_request),
+    "address": Target("addresses", lambda: [text.encode() for text in _ADDRESSES], _use_address),
 }

@@ -128,16 +128,5 @@ TARGETS = {
         "model folders",
         lambda: by_choice(24),
         _use_model,
-        (
-            "patchtst_har.model_folder",
-            "patchtst_har.support.tensors",
-            "patchtst_har.support.documents",
-            "patchtst_har.smoothing.storage",
-            "patchtst_har.smoothing.hmm",
-            "patchtst_har.inference",
-            "patchtst_har.architecture",
-            "patchtst_har.config",
-            "patchtst_har.network_config",
-        ),
     ),
 }

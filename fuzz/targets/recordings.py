@@ -20,7 +20,6 @@ from patchtst_har.data.options import ReadOptions
 from patchtst_har.data.recording import read_recording
 from patchtst_har.data.windows import cut_windows
 
-MODULES = ("patchtst_har.data", "patchtst_har.support.npz", "patchtst_har.support.long_arrays")
 _MOST_CUT = 20_000
 _WINDOWS = DataConfig(window_size=100, hop_size=50)
 
@@ -268,7 +267,7 @@ def _odd_column(n: int, choices: Choices) -> Any:
         return pa.nulls(n, kind) if choices.flag() else pa.array(["a"] * n)
 
 
-def _target(reads: str, suffix: str, of: Any, module: str) -> Target:
+def _target(reads: str, suffix: str, of: Any) -> Target:
     def run(data: bytes) -> None:
         content, choices = two_ways(data)
         how = _options(choices)
@@ -277,11 +276,11 @@ def _target(reads: str, suffix: str, of: Any, module: str) -> Target:
     def seeds() -> list[bytes]:
         return [b"\1", *as_it_is(of(Choices(b""))), *by_choice(16)[1:]]
 
-    return Target(reads, seeds, run, (f"patchtst_har.data.formats.{module}", *MODULES))
+    return Target(reads, seeds, run)
 
 
 TARGETS = {
-    "csv": _target("CSV recordings", ".csv", csv_of, "csv"),
-    "npz": _target("NPZ recordings", ".npz", npz_recording_of, "npz"),
-    "parquet": _target("Parquet recordings", ".parquet", parquet_of, "parquet"),
+    "csv": _target("CSV recordings", ".csv", csv_of),
+    "npz": _target("NPZ recordings", ".npz", npz_recording_of),
+    "parquet": _target("Parquet recordings", ".parquet", parquet_of),
 }

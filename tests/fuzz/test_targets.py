@@ -36,7 +36,7 @@ def test_a_target_reads_its_first_seed_and_stands_some_others(name: str) -> None
 
 
 def target_of(run) -> frame.Target:
-    return frame.Target("x", lambda: [b""], run, ())
+    return frame.Target("x", lambda: [b""], run)
 
 
 def test_a_documented_error_is_no_finding() -> None:
@@ -54,10 +54,16 @@ def test_another_error_is_a_finding() -> None:
         frame.judge(target_of(run), b"")
 
 
-@pytest.mark.parametrize("text", ["", "x" * 10_000])
+@pytest.mark.parametrize("text", ["", "two\nlines", "x" * 10_000])
 def test_an_error_of_no_line_or_a_long_one_is_a_finding(text: str) -> None:
+    class AsItIs(DataError):
+        """Shown without what the base class does to a text."""
+
+        def __str__(self) -> str:
+            return text
+
     def run(data: bytes) -> None:
-        raise DataError(text)
+        raise AsItIs
 
     with pytest.raises(frame.Finding, match="not one line"):
         frame.judge(target_of(run), b"")
