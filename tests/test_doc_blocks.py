@@ -43,7 +43,7 @@ from patchtst_har.support.log import close_logging
 from patchtst_har.training.callbacks import Fit
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
-# The tests that run the other pages' scripts, or why one is only checked.
+# The tests that run the scripts of the other pages.
 PYTHON = {
     "README.md": "tests/test_readme.py::test_the_python_example_runs",
     "docs/data.md": "tests/datasets/test_capture24.py::test_the_example_of_the_documentation",

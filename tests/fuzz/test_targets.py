@@ -56,14 +56,14 @@ def test_another_error_is_a_finding() -> None:
 
 @pytest.mark.parametrize("text", ["", "two\nlines", "x" * 10_000])
 def test_an_error_of_no_line_or_a_long_one_is_a_finding(text: str) -> None:
-    class AsItIs(DataError):
+    class UnboundedError(DataError):
         """Shown without what the base class does to a text."""
 
         def __str__(self) -> str:
             return text
 
     def run(data: bytes) -> None:
-        raise AsItIs
+        raise UnboundedError
 
     with pytest.raises(frame.Finding, match="not one line"):
         frame.judge(target_of(run), b"")

@@ -235,7 +235,22 @@ class HMMSmoother:
     ) -> list[FloatArray]:
         """Return what `fixed_lag_proba` returns for each of `lags`, from one pass of the filter.
 
-        The other parameters are those of `predict`.
+        Parameters
+        ----------
+        probabilities, sequences : array_like
+            As in `predict`, as are the errors.
+        lags : sequence of int
+            Each a number of later windows to wait for.
+
+        Returns
+        -------
+        list of ndarray of float64, shape (n, K)
+            One for each lag.
+
+        Raises
+        ------
+        DataError
+            Also if a lag is negative or no integer.
         """
         from patchtst_har.smoothing import kernels
 
