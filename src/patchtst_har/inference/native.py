@@ -160,7 +160,7 @@ class NativeClassifier:
         topo : ndarray of float32, shape (n, n_topo_features)
             Topological features, unscaled. An input of no features may be anything.
         n_threads : int
-            Threads to split the windows over. The result does not depend on it beyond rounding.
+            Threads to split the windows over. The result does not depend on it, to the last bit.
         out : ndarray of float32, shape (n, num_classes), optional
             Where to write; must not overlap the inputs.
 
