@@ -138,7 +138,7 @@ sanitize: install
 	$(SANITIZED_PYTEST) -m 'not (study or compiles or trains)' $(addprefix tests/,$(NATIVE_TESTS)) $(ARGS)
 
 THREADED_TESTS := features/test_persistence_threads.py features/test_threads.py models/test_attention_kernels.py inference/test_native.py \
-  realtime/test_pool.py realtime/test_stream.py
+  inference/test_window_classifier.py inference/test_processes.py realtime/test_pool.py realtime/test_stream.py
 sanitize-threads: install
 	$(BUILD_SANITIZED)
 	$(SANITIZED)/cloud_sweep threads

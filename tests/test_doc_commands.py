@@ -163,7 +163,8 @@ def play_tcp(shell, line):
             with connection:
                 connection.sendall("".join(f"{row.rsplit(',', 1)[0]}\n" for row in rows).encode())
 
-        sender = threading.Thread(target=send)
+        # A command that never connects must not keep the tests from ending.
+        sender = threading.Thread(target=send, daemon=True)
         sender.start()
         printed = shell.run(line.replace(":5005", f":{server.getsockname()[1]}"))
         assert "111 decisions" in printed
