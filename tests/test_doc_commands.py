@@ -114,7 +114,8 @@ class Shell:
         self.settings = {"cwd": folder, "env": {**os.environ, "PATH": os.pathsep.join(paths)}, "text": True}
 
     def run(self, line):
-        done = subprocess.run(line, shell=True, capture_output=True, check=False, **self.settings)  # noqa: S602
+        command = ["sh", "-c", line]
+        done = subprocess.run(command, capture_output=True, check=False, timeout=600, **self.settings)
         expected = next((codes for words, codes in MAY_FAIL.items() if words in line), (0,))
         assert done.returncode in expected, (
             f"{line}: {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"

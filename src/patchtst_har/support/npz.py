@@ -229,7 +229,7 @@ def open_member(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str
     """Open the member of an array."""
     try:
         file = archive.open(f"{name}.npy")
-    except (NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
+    except (NotImplementedError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: array {name!r} cannot be read ({error})") from error
     with file:
         yield cast(BinaryIO, file)

@@ -18,11 +18,10 @@ from patchtst_har.errors import DataError
 _MAX_DIRECTORY_BYTES = 2**20
 _END, _END_64 = struct.Struct("<4s4H2LH"), struct.Struct("<4sQ2H2L4Q")
 _LOCATOR_64_BYTES = 20
-# What zipfile raises of damaged archives; encrypted members are a RuntimeError.
+_ENCRYPTED = 1
 _DAMAGED = (
     zipfile.BadZipFile,
     NotImplementedError,
-    RuntimeError,
     UnicodeDecodeError,
     struct.error,
     zlib.error,
@@ -47,6 +46,9 @@ def open_zip(file: BinaryIO, path: Path, kind: str = "a zip archive") -> Iterato
     try:
         _check_directory(file, path)
         with zipfile.ZipFile(file) as archive:
+            for member in archive.infolist():
+                if member.flag_bits & _ENCRYPTED:
+                    raise DataError(f"{path}: {member.filename!r} is encrypted")
             yield archive
     except _DAMAGED as error:
         raise DataError(f"{path}: not {kind}, or a damaged one ({error})") from error
