@@ -103,12 +103,16 @@ def test_it_is_kept_in_the_model_folder(recognizer, small_run, tmp_path):
         ({"class_means": np.full((3, 5), np.nan, np.float32)}, "class_means has values that are not finite"),
         ({"class_windows": np.zeros(3, np.float32)}, "must be positive"),
         ({"spread": np.zeros((), np.float32)}, "must be positive"),
+        ({"class_means": 3e38}, "class_means or projection are beyond float32"),
+        ({"class_means": 1e30, "projection": -3e38}, "class_means or projection are beyond float32"),
     ],
 )
 def test_a_damaged_file_is_named(small_run, tmp_path, change, text):
     model = shutil.copytree(small_run.folder / "model", tmp_path / "model")
     path = model / "familiarity.safetensors"
-    tensors = {**safetensors.numpy.load_file(path), **change}
+    tensors = safetensors.numpy.load_file(path)
+    filled = {k: np.full_like(tensors[k], v) for k, v in change.items() if isinstance(v, float)}
+    tensors |= {**change, **filled}
     safetensors.numpy.save_file({k: v for k, v in tensors.items() if v is not None}, path)
     with pytest.raises(ModelFolderError, match=rf"familiarity\.safetensors: .*{text}"):
         Recognizer.from_pretrained(model)

@@ -16,6 +16,7 @@ from patchtst_har.data.units import SignalWarning
 from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.model_folder import FAMILIARITY_FILE
 from patchtst_har.support.files import atomic_path
+from patchtst_har.support.single_precision import to_float32
 from patchtst_har.support.tensors import read_tensors
 
 Float32Array = NDArray[np.float32]
@@ -113,11 +114,14 @@ class Familiarity:
     @cached_property
     def core(self) -> _core.Familiarity:
         """What computes distances."""
+        return _core.Familiarity(self.centre, np.ascontiguousarray(self.projection), self._class_centres)
+
+    @cached_property
+    def _class_centres(self) -> Float32Array:
+        """Where the classes that have windows lie among the directions: (k, components)."""
         known = self.class_means[self.class_windows > 0].astype(np.float64)
         centres = (known - self.centre) @ self.projection.T.astype(np.float64)
-        return _core.Familiarity(
-            self.centre, np.ascontiguousarray(self.projection), centres.astype(np.float32, order="C")
-        )
+        return np.ascontiguousarray(to_float32(centres))
 
     def distances(self, embeddings: Float32Array) -> NDArray[np.float64]:
         """Return the distance of every window (n,) by its embedding (n, E); beyond 1 it is unfamiliar."""
@@ -152,7 +156,11 @@ class Familiarity:
         counts = tensors["class_windows"]
         if (counts < 0).any() or not counts.any() or not tensors["spread"] > 0:
             raise ModelFolderError(f"{path}: class_windows and spread must be positive")
-        return cls(**tensors)
+        found = cls(**tensors)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not np.isfinite(found._class_centres).all():
+                raise ModelFolderError(f"{path}: class_means or projection are beyond float32")
+        return found
 
 
 def held_out_unit(distances: NDArray[np.float64]) -> float:

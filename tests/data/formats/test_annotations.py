@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from patchtst_har.data.formats.parquet import _annotation
 from patchtst_har.data.recording import read_recording
 from patchtst_har.errors import DataError
 
@@ -229,3 +230,22 @@ def test_many_distinct_annotations_take_no_time(tmp_path: Path) -> None:
         annotation=np.array([f"a{k}" for k in range(n)]),
     )
     assert len(read_recording(tmp_path / "a.npz")[0]["annotation"].cat.categories) == n
+
+
+def test_damaged_text_of_a_parquet_file_is_named(tmp_path):
+    """Arrow reads places beyond a dictionary, and text that is not UTF-8, without a look at them."""
+    values = pa.array([b"sitting", b"\xa3"])
+    damaged = pa.StringArray.from_buffers(2, *values.buffers()[1:])
+    table = {
+        "time": pd.date_range("2024-03-01", periods=2),
+        "x": [0.0, 0.0],
+        "y": [0.0, 0.0],
+        "z": [1.0, 1.0],
+    }
+    path = tmp_path / "r.parquet"
+    pq.write_table(pa.table({**table, "annotation": damaged}), path)
+    with pytest.raises(DataError, match=r"r\.parquet: column 'annotation' is damaged \(Invalid UTF8"):
+        read_recording(path)
+    beyond = pa.DictionaryArray.from_arrays(pa.array([0, 7]), pa.array(["sitting"]), safe=False)
+    with pytest.raises(DataError, match=r"r\.parquet: column 'label' is damaged \(Dictionary indices"):
+        _annotation(beyond, "label", path)

@@ -150,6 +150,7 @@ class _CsvFile:
     def _chunks(self, *, numbers: bool) -> Iterator[pd.DataFrame]:
         layout, columns = self.layout, self.layout.columns
         # As text, an annotation stays as it was written: 007, 1.0 and NA are neither numbers nor missing.
+        self._check_width()
         names = _unique(layout.names)
         dtypes: dict[str, Any] = dict.fromkeys(names, str)
         missing: dict[str, list[str]] = dict.fromkeys(columns.all, _MISSING)
@@ -175,6 +176,15 @@ class _CsvFile:
             with reader:
                 yield from (chunk for chunk in reader if len(chunk))
             self.cut_line = text.cut_line
+
+    def _check_width(self) -> None:
+        """Refuse a first sample with more values than columns, which pandas would drop."""
+        with self._text() as text:
+            records = csv.reader(cast(Any, text), delimiter=self.layout.delimiter)
+            width = len(next((record for record in records if record), []))
+        if width > len(self.layout.names):
+            named = f"the header names {len(self.layout.names)} columns"
+            raise DataError(f"{self.path}: {named}, the first sample has {width} values")
 
     def _refuse_text(self) -> None:
         """Find the first value that is not a number in a file that could not be parsed, and refuse it."""

@@ -108,6 +108,14 @@ def _parts(
         first += len(batch)
 
 
+def _check_content(column: Any, name: str, path: Path) -> None:
+    """Refuse text that is not UTF-8 and places beyond a dictionary, which Arrow reads unseen."""
+    try:
+        column.validate(full=True)
+    except _pyarrow().ArrowException as error:
+        raise DataError(f"{path}: column {name!r} is damaged ({_one_line(error)})") from error
+
+
 def _floats(column: Any) -> NDArray[np.float32]:
     return to_float32(column.to_numpy(zero_copy_only=False))
 
@@ -115,6 +123,7 @@ def _floats(column: Any) -> NDArray[np.float32]:
 def _annotation(column: Any, name: str, path: Path) -> pd.Categorical:
     """Return annotations by their own text, however the file encodes them."""
     types = _pyarrow().types
+    _check_content(column, name, path)
     if types.is_null(column.type):
         return categorical_of(np.full(len(column), -1), ())
     encoded = column if types.is_dictionary(column.type) else column.dictionary_encode()
@@ -130,6 +139,7 @@ def _stamps(
     def place(row: int) -> str:
         return row_place(first + row)
 
+    _check_content(column, name, path)
     if types.is_string(column.type) or types.is_large_string(column.type):
         return text_ns(column.to_pandas().rename(name), time_unit, options, str(path), place)
     options.refuse(path, "time_format", kind=f"column {name!r}, which holds {column.type}")
