@@ -31,9 +31,9 @@ test: install
 test-fast: install
 	$(PYTEST) -m 'not (study or long or slow or trains or compiles or draws or spawns or browser)' $(ARGS)
 
-# The tests that take five seconds or more each.
+# The tests that take five seconds or more each; some files are longer than the rest together, so workers share them.
 test-long: install
-	$(PYTEST) -m long $(ARGS)
+	$(PYTEST) --dist worksteal -m long $(ARGS)
 
 install: $(VENV)/.dev
 
