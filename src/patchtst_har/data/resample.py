@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _CLEARLY_FASTER = 1.1
 # Of the target: no device is, and the filter grows with it.
-_MOST_FASTER = 10_000
+_MOST_FASTER = 1_000
 _HALF_TAPS_PER_FACTOR = 10
 _POINTS_PER_SAMPLE = 5
 _PASSBAND_OF_NYQUIST = 0.9
