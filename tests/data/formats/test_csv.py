@@ -324,5 +324,5 @@ def test_values_beyond_the_header_are_not_dropped(tmp_path):
     """Pandas takes the number of columns from the first sample, which may have several lines in quotes."""
     path = tmp_path / "r.csv"
     path.write_text('time,x,y,z\n2024-03-01,0,0,"\n2024-03-01,"1",2\n' + "2024-03-01,0,0,1\n" * 9)
-    with pytest.raises(DataError, match=r"r\.csv: the header names 4 columns, the first sample has 5 values"):
+    with pytest.raises(DataError, match=r"r\.csv: the header names 4 columns, the first row has 5"):
         read_recording(path)

@@ -60,6 +60,7 @@ class _CsvFile:
             form = recognise(self.path, self.options)
             self.options, self.per_g = form.options, form.per_g
             self.layout = find_layout(self.path, form)
+            self._check_width()
             is_log = self._find_epoch()
             facts = facts_of(self.layout, form)
             if is_log:
@@ -82,6 +83,15 @@ class _CsvFile:
             raise DataError(f"{self.path}: has a header but no samples{after}")
         unit = "g" if self.per_g != 1 else self.layout.columns.unit(str(self.path))
         return recording, Found(facts | {"cut_line": self.cut_line}, cut, self.place, unit, is_log)
+
+    def _check_width(self) -> None:
+        """Refuse a first row longer than the header: pandas would cut all rows; it refuses later ones."""
+        with self._text() as text:
+            rows = csv.reader(cast(Any, text), delimiter=self.layout.delimiter)
+            n_fields = len(next((row for row in rows if len(row) > 1 or (row and row[0].strip())), []))
+        if n_fields > len(self.layout.names):
+            named = f"the header names {len(self.layout.names)} columns"
+            raise DataError(f"{self.path}: {named}, the first row has {n_fields}")
 
     def _find_epoch(self) -> bool:
         """Whether the stamps turn out to be numbers since 1970; their unit is then known."""
@@ -150,7 +160,6 @@ class _CsvFile:
     def _chunks(self, *, numbers: bool) -> Iterator[pd.DataFrame]:
         layout, columns = self.layout, self.layout.columns
         # As text, an annotation stays as it was written: 007, 1.0 and NA are neither numbers nor missing.
-        self._check_width()
         names = _unique(layout.names)
         dtypes: dict[str, Any] = dict.fromkeys(names, str)
         missing: dict[str, list[str]] = dict.fromkeys(columns.all, _MISSING)
@@ -176,15 +185,6 @@ class _CsvFile:
             with reader:
                 yield from (chunk for chunk in reader if len(chunk))
             self.cut_line = text.cut_line
-
-    def _check_width(self) -> None:
-        """Refuse a first sample with more values than columns, which pandas would drop."""
-        with self._text() as text:
-            records = csv.reader(cast(Any, text), delimiter=self.layout.delimiter)
-            width = len(next((record for record in records if record), []))
-        if width > len(self.layout.names):
-            named = f"the header names {len(self.layout.names)} columns"
-            raise DataError(f"{self.path}: {named}, the first sample has {width} values")
 
     def _refuse_text(self) -> None:
         """Find the first value that is not a number in a file that could not be parsed, and refuse it."""

@@ -68,7 +68,7 @@ def find_layout(path: Path, form: Form) -> Layout:
         If the file is empty, has too many columns, or lacks one that is needed.
     """
     options = form.options
-    lines = beginning(path, options, 2)
+    lines = beginning(path, options, 1)
     at = next((number for number, line in enumerate(lines) if line.strip()), None)
     if at is None:
         if lines:
@@ -77,7 +77,6 @@ def find_layout(path: Path, form: Form) -> Layout:
         raise DataError(f"{path}: the file is empty{behind}")
     delimiter = options.delimiter or _delimiter(lines[at], options)
     names = _split(lines[at], delimiter, path)
-    first = next((line for line in lines[at + 1 :] if line.strip()), "")
     line_number = options.skip_rows + at + 1
     made = form.columns or _made_names(names, options)
     if made:
@@ -91,10 +90,6 @@ def find_layout(path: Path, form: Form) -> Layout:
         has_stamps=options.start is None,
         hint=lambda: _hint(beginning(path, options), at, delimiter, options),
     )
-    n_fields = len(_split(first, delimiter, path)) if first else 0
-    # pandas refuses a row longer than those before, but would cut them all if the first is too long already.
-    if n_fields > len(names):
-        raise DataError(f"{path}: the header names {len(names)} columns, the first row has {n_fields}")
     return Layout(names, columns, delimiter, line_number, line_number)
 
 

@@ -89,7 +89,8 @@ def _parts(
     file: Any, columns: ColumnNames, time_unit: TimeUnit | None, options: ReadOptions, path: Path
 ) -> Iterator[pd.DataFrame]:
     first = 0
-    for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=columns.all):
+    # Without memory, a thread of Arrow's ends the process; batches of this size gain nothing from them.
+    for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=columns.all, use_threads=False):
         if columns.time is None:
             time_ns, is_utc = options.made_stamps(len(batch), first)
         else:
