@@ -6,6 +6,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from kept_errors import is_freed
 from patchtst_har.config import (
     N_MOVEMENT_FEATURES,
     N_STATISTICAL_FEATURES,
@@ -617,3 +618,7 @@ def test_the_contradictions_of_a_recipe_come_together_with_their_paths():
 
 def test_mixed_precision_was_a_switch():
     assert [TrainingConfig(amp=value).amp for value in (True, False, "bf16")] == ["auto", "off", "bf16"]
+
+
+def test_an_error_that_its_own_frame_keeps_is_freed() -> None:
+    assert is_freed(lambda: ExperimentConfig(data={"window_size": 2, "hop_size": 1000}), ConfigError)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kept_errors import is_freed
 from patchtst_har import Recognizer, pretrained
 from patchtst_har.errors import DataError, ModelFolderError
 from patchtst_har.evaluation.folder import _doubts
@@ -155,6 +156,7 @@ def test_a_damaged_summary_names_file_and_field(weights, here):
         (folder / "summary.json").write_text(json.dumps({**values, key: value}))
         with pytest.raises(DataError, match=rf"summary\.json: .*{message}"):
             Recognizer.from_pretrained(folder)
+        assert is_freed(lambda: read_summary(folder), DataError)
     with pytest.raises(ValueError, match="needs at least one"):
         WATCH.model_validate({**WATCH.to_json(), "citations": []})
     with pytest.raises(ValueError, match="needs an estimate"):

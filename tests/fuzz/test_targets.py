@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import random
 import warnings
@@ -33,6 +34,21 @@ def test_a_target_reads_its_first_seed_and_stands_some_others(name: str) -> None
     for data in [*seeds[1:4], *(b"\1" + rng.randbytes(30) for _ in range(4)), b"", b"\0"]:
         refused = frame.judge(target, data)
         assert refused is None or isinstance(refused, PatchTSTHARError)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.slow
+def test_an_error_is_freed_when_it_has_been_handled(name: str) -> None:
+    target = TARGETS[name]
+    inputs = [*frame.ready(target), *choices.by_choice(40)]
+
+    def kept() -> int:
+        for data in inputs:
+            frame.judge(target, data)
+        gc.collect()
+        return sum(issubclass(type(thing), BaseException) for thing in gc.get_objects())
+
+    assert kept() == kept()
 
 
 def target_of(run) -> frame.Target:

@@ -159,6 +159,7 @@ def validated(document: Any, kind: type[Checked], source: str) -> Checked:
         return kind.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part)[:80] for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        raise DataError(f"{source}: {field + ': ' if field else ''}{message}") from error
+    field = ".".join(str(part)[:80] for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    # Not while that error is handled (`patchtst_har.support.settings.Section` says why).
+    raise DataError(f"{source}: {field + ': ' if field else ''}{message}")
