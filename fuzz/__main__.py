@@ -1,4 +1,4 @@
-"""``python -m fuzz NAME ...``: fuzz readers under atheris, one after the other, each in a process of its own.
+"""``python -m fuzz NAME ...``: fuzz readers under atheris, one after the other, in processes of their own.
 
 Without atheris, ``--reproduce FILE`` runs one target on files.
 """
@@ -22,6 +22,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 _NOT_INSTRUMENTED = ["patchtst_har.smoothing.kernels", "patchtst_har.features.plugins"]
 _MOST_INPUT = 2**16
 _INPUT_S = 60
+# A process is followed by another then: atheris keeps up to 10 KB of each input, the readers none of it.
+_PROCESS_S = 300
 
 
 @dataclass
@@ -46,7 +48,7 @@ class Outcome:
 
 
 def fuzz(name: str, seconds: int, folder: Path, seed: int) -> None:
-    """Fuzz a target in this process, which ends with it."""
+    """Fuzz a target in this process, which ends then."""
     import atheris
 
     with atheris.instrument_imports(include=["patchtst_har"], exclude=_NOT_INSTRUMENTED):
@@ -83,13 +85,13 @@ def fuzz(name: str, seconds: int, folder: Path, seed: int) -> None:
 
 
 def fuzz_apart(name: str, seconds: int, folder: Path, seed: int) -> Outcome:
-    """Fuzz a target in a process of its own; go on with the time that is left if it ends."""
+    """Fuzz a target in processes of its own, one after the other, until the time is over."""
     outcome, began, before = Outcome(name), time.monotonic(), _processor_s()
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{name}.log").open("w", encoding="utf-8") as log:
         while (left := seconds - (time.monotonic() - began)) > 1:
-            command = [sys.executable, "-m", "fuzz", name, "--here", "--seconds", str(int(left))]
-            command += ["--folder", str(folder), "--seed", str(seed)]
+            command = [sys.executable, "-m", "fuzz", name, "--here", "--folder", str(folder)]
+            command += ["--seconds", str(min(int(left), _PROCESS_S)), "--seed", str(seed)]
             log.flush()
             start = log.tell()
             status = subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, check=False).returncode  # noqa: S603
