@@ -40,7 +40,7 @@ class Outcome:
 
     def row(self) -> str:
         """Return a row of the table in docs/robustness.md."""
-        found = ", ".join(self.findings) or ("none" if self.ended_well else "the process ended")
+        found = ", ".join(self.findings) or ("none" if self.ended_well else "a process ended")
         return (
             f"| {self.name} | {self.seconds / 60:.1f} | {self.n_runs:,} | {self.first_edges:,} | "
             f"{self.edges:,} | {found} |"
@@ -87,6 +87,7 @@ def fuzz(name: str, seconds: int, folder: Path, seed: int) -> None:
 def fuzz_apart(name: str, seconds: int, folder: Path, seed: int) -> Outcome:
     """Fuzz a target in processes of its own, one after the other, until the time is over."""
     outcome, began, before = Outcome(name), time.monotonic(), _processor_s()
+    statuses = []
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{name}.log").open("w", encoding="utf-8") as log:
         while (left := seconds - (time.monotonic() - began)) > 1:
@@ -94,13 +95,14 @@ def fuzz_apart(name: str, seconds: int, folder: Path, seed: int) -> Outcome:
             command += ["--seconds", str(min(int(left), _PROCESS_S)), "--seed", str(seed)]
             log.flush()
             start = log.tell()
-            status = subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, check=False).returncode  # noqa: S603
+            done = subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, check=False)  # noqa: S603
+            statuses.append(done.returncode)
             text = (folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")[start:]
             _add(outcome, text)
-            outcome.ended_well = status == 0
             seed += 1
-            if status != 0 and not outcome.n_runs:
+            if done.returncode != 0 and not outcome.n_runs:
                 break
+    outcome.ended_well = bool(statuses) and not any(statuses)
     outcome.seconds = _processor_s() - before
     kept = (folder / name / "findings").glob("*.txt")
     ended = (folder / name).glob("*-*")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import gc
 import logging
 import random
+import subprocess
 import warnings
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
+from fuzz import __main__ as program
 from fuzz import choices, frame
 from fuzz.targets import TARGETS
 from patchtst_har.errors import DataError, PatchTSTHARError
@@ -120,6 +123,20 @@ def test_findings_of_one_cause_are_kept_once_by_their_smallest_input(tmp_path) -
     kept, text = sorted(findings.folder.iterdir())
     assert kept.read_bytes() == b"no"
     assert "KeyError: 'time'" in text.read_text()
+
+
+@pytest.mark.parametrize(("statuses", "found"), [((0, 0, 0), "none"), ((0, 77, 0), "a process ended")])
+def test_a_process_that_ends_badly_is_told_though_others_follow(statuses, found, tmp_path, monkeypatch):
+    ends, clock = iter(statuses), iter([0.0, 0.0, 300.0, 600.0, 900.0])
+
+    def run(command, *, stdout, **how):
+        stdout.write("#12\tDONE   cov: 5 ft: 6\n")
+        stdout.flush()
+        return subprocess.CompletedProcess(command, next(ends))
+
+    monkeypatch.setattr(program, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(program, "subprocess", SimpleNamespace(run=run))
+    assert program.fuzz_apart("csv", 900, tmp_path, 1).row().endswith(f"| 36 | 5 | 5 | {found} |")
 
 
 def test_choices_that_end_are_the_first_ones() -> None:

@@ -34,9 +34,10 @@ class Section(BaseModel):
     def __init__(self, **values: Any) -> None:
         try:
             super().__init__(**values)
-            return
         except ValidationError as error:
             found = _problems(error, type(self))
+        else:
+            return
         # Not while that error is handled, which would be kept as the context of this one: the garbage
         # collector cannot see what a ValidationError refers to, and the frames of its causes are among that.
         raise ConfigError([*found, *_further(type(self), values, found)], type(self).__name__)
